@@ -1,0 +1,161 @@
+"""Every error stemline raises, in one tree.
+
+StemlineError
+├── UsageError            the person's input is wrong; exit 2
+│   ├── ConfigError       a key, value or environment variable of the configuration
+│   └── ManifestError     the manifest as a whole (a bad row is a reject, never an error)
+├── RetryableError        the same thing may work later
+│   ├── Throttled         the provider asked us to wait
+│   ├── ProviderDown      5xx, connection refused, HTML from a proxy
+│   ├── NoAnswer          the request may or may not have been carried out
+│   ├── LinkExpired       a presigned link no longer works; a fresh one will
+│   └── TransferFailed    an upload or a download broke off
+├── TerminalError         this track will not work by trying again
+│   ├── TrackRefused      the provider (or our own check) will not take this track
+│   ├── JobFailed         the provider took the track and could not separate it
+│   └── AudioRejected     the audio does not decode or does not verify
+├── LedgerConflict        a step the ledger's rules forbid: a second live attempt, a second charge, a wrong state
+└── StopRun               nothing further can work; what is done is kept
+    ├── KeyRefused        wrong, expired or revoked API key; exit 5
+    ├── ProviderGone      the provider cannot be reached at all; exit 5
+    ├── OutOfCredits      the provider's balance is empty; exit 5
+    ├── BudgetReached     a limit of ours holds tracks back; exit 4
+    ├── TooManyFailures   past `failures.tolerate`; exit 3
+    ├── LeaseHeld         another run works with this API key; exit 2
+    └── StorageError      the dataset or a local disk cannot be written; exit 2
+
+A message is one sentence that names the thing and what went wrong; `fix` is the next step.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from stemline.records import Code
+
+
+class StemlineError(Exception):
+    """The base of every error stemline raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        """Give the sentence and, behind it, the fix."""
+        return f"{self.message} {self.fix}".strip()
+
+
+class UsageError(StemlineError):
+    """The person's input is wrong."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A key, value or environment variable of the configuration is wrong."""
+
+
+class ManifestError(UsageError):
+    """The manifest as a whole cannot be used."""
+
+
+class RetryableError(StemlineError):
+    """The same thing may work later."""
+
+
+class Throttled(RetryableError):
+    """The provider asked us to wait `retry_after_seconds` (None: it did not say)."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderDown(RetryableError):
+    """The provider answers with 5xx, or something before it does, or nobody does."""
+
+
+class NoAnswer(RetryableError):
+    """A request was sent and no answer came: it may or may not have been carried out."""
+
+
+class LinkExpired(RetryableError):
+    """A presigned link no longer works; asking again mints a fresh one."""
+
+
+class TransferFailed(RetryableError):
+    """An upload or a download broke off."""
+
+
+class TerminalError(StemlineError):
+    """This track will not work by trying again; `code` says why."""
+
+    def __init__(self, message: str, *, code: Code, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.code = code
+
+
+class TrackRefused(TerminalError):
+    """The provider, or our own check before it, will not take this track."""
+
+
+class JobFailed(TerminalError):
+    """The provider took the track and could not separate it."""
+
+
+class AudioRejected(TerminalError):
+    """Audio that does not decode, or does not verify."""
+
+
+class LedgerConflict(StemlineError):
+    """A step the ledger's rules forbid: a second live attempt or charge, or a state it cannot follow."""
+
+
+class StopRun(StemlineError):
+    """Nothing further can work; everything done so far is kept."""
+
+    exit_code = 3
+
+
+class KeyRefused(StopRun):
+    """The provider refused the API key."""
+
+    exit_code = 5
+
+
+class ProviderGone(StopRun):
+    """The provider cannot be reached at all."""
+
+    exit_code = 5
+
+
+class OutOfCredits(StopRun):
+    """The provider's balance does not cover the next track."""
+
+    exit_code = 5
+
+
+class BudgetReached(StopRun):
+    """A limit of the `budget` section holds tracks back."""
+
+    exit_code = 4
+
+
+class TooManyFailures(StopRun):
+    """More tracks failed than `failures.tolerate` allows."""
+
+
+class LeaseHeld(StopRun):
+    """Another run works with this API key."""
+
+    exit_code = 2
+
+
+class StorageError(StopRun):
+    """The dataset, the ledger or a local disk cannot be written."""
+
+    exit_code = 2

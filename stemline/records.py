@@ -1,0 +1,249 @@
+"""The nouns: frozen records that the layers hand to each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """Where a track stands; every manifest row is in exactly one."""
+
+    PLANNED = "planned"
+    SUBMITTING = "submitting"
+    PROCESSING = "processing"
+    READY = "ready"
+    COLLECTED = "collected"
+    PUBLISHED = "published"
+    REJECTED = "rejected"
+    HELD = "held"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    QUARANTINED = "quarantined"
+    EXPIRED = "expired"
+
+
+class Code(StrEnum):
+    """Why a track stands where it stands: the closed list of reasons."""
+
+    OK = "ok"
+    # rejected: the manifest row cannot be used
+    NO_LOCATION = "no_location"
+    BAD_ROW = "bad_row"
+    BAD_VALUE = "bad_value"
+    BAD_LOCATION = "bad_location"
+    DUPLICATE_ID = "duplicate_id"
+    MISSING_FILE = "missing_file"
+    EMPTY_FILE = "empty_file"
+    UNREADABLE_AUDIO = "unreadable_audio"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    TOO_LARGE = "too_large"
+    # held: outside the budget
+    BUDGET_RUN = "budget_run"
+    BUDGET_DAY = "budget_day"
+    BUDGET_MONTH = "budget_month"
+    BUDGET_FLOOR = "budget_floor"
+    RUN_STOPPED = "run_stopped"
+    # failed
+    REFUSED = "refused"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    SOURCE_UNREACHABLE = "source_unreachable"
+    UPLOAD_FAILED = "upload_failed"
+    JOB_FAILED = "job_failed"
+    JOB_LOST = "job_lost"
+    DOWNLOAD_FAILED = "download_failed"
+    PROVIDER_DOWN = "provider_down"
+    STORAGE_FAILED = "storage_failed"
+    # unknown: a submit whose outcome cannot be told
+    SUBMIT_UNANSWERED = "submit_unanswered"
+    # quarantined: paid, collected, does not verify
+    MISSING_STEM = "missing_stem"
+    TRUNCATED = "truncated"
+    UNDECODABLE = "undecodable"
+    WRONG_DURATION = "wrong_duration"
+    ALL_SILENT = "all_silent"
+    # expired
+    OUTPUTS_EXPIRED = "outputs_expired"
+
+
+STEMS: dict[str, tuple[str, ...]] = {
+    "vocals": ("vocals",),
+    "instrumental": ("instrumental",),
+    "both": ("vocals", "instrumental"),
+    "four": ("vocals", "drums", "bass", "other"),
+    "six": ("vocals", "drums", "bass", "other", "piano", "guitar"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is asked of a provider. A track is processed once per (track, recipe, provider)."""
+
+    stems: str
+    quality: str
+    format: str
+
+    @property
+    def name(self) -> str:
+        """The recipe as one path-safe word, such as `four-best-flac`."""
+        return f"{self.stems}-{self.quality}-{self.format}"
+
+    @property
+    def stem_names(self) -> tuple[str, ...]:
+        """The stems a provider must return."""
+        return STEMS[self.stems]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One usable row of the manifest."""
+
+    track_id: str
+    location: str
+    position: int
+    priority: int = 0
+    duration_seconds: float | None = None
+    size_bytes: int | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
+    """The manifest's own columns, carried through to the dataset unchanged."""
+
+    @property
+    def credits(self) -> int | None:
+        """One credit a second, rounded up per track; None while the length is unknown."""
+        return None if self.duration_seconds is None else math.ceil(self.duration_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row of the manifest that cannot be used, and why."""
+
+    row: int
+    """1-based data row of the manifest (the header of a csv is not counted)."""
+    track_id: str | None
+    location: str | None
+    code: Code
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to have a provider process a track; it owns a token and its credits."""
+
+    token: str
+    track: Track
+    recipe: Recipe
+    provider: str
+    number: int
+    credits_reserved: int
+    job_id: str | None = None
+    sent_at: datetime | None = None
+    """When the paid request was about to leave; None: it never left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a provider answers to a paid submit."""
+
+    job_id: str
+    credits_required: int | None = None
+    duration_seconds: float | None = None
+    estimated_seconds: float | None = None
+    source_sha256: str | None = None
+    """Digest of what was uploaded; None when the provider fetched the source itself."""
+
+
+class Phase(StrEnum):
+    """How far a provider's job is, in words every provider shares."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One stem ready for download under a link that expires."""
+
+    stem: str
+    url: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The provider's side of an attempt, as a list sweep or a detail read shows it.
+
+    A sweep knows neither `outputs` nor `bpm`/`key`: they are empty then.
+    """
+
+    job_id: str
+    phase: Phase
+    file_name: str | None = None
+    duration_seconds: float | None = None
+    created_at: datetime | None = None
+    completed_at: datetime | None = None
+    credits_charged: int | None = None
+    message: str | None = None
+    outputs: tuple[Output, ...] = ()
+    bpm: float | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyTrack:
+    """An attempt whose outputs exist remotely: all that a collector needs, picklable."""
+
+    attempt: Attempt
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class StemFile:
+    """One stem that was verified and stored. The columns of the `stems` table."""
+
+    stem: str
+    path: str
+    """Relative to the dataset's root."""
+    format: str
+    sample_rate: int
+    channels: int
+    frames: int
+    duration_seconds: float
+    size_bytes: int
+    sha256: str
+    peak_dbfs: float | None
+    """None for digital silence."""
+    rms_dbfs: float | None
+    verification: str
+    """`ok`, or the warnings as words joined by `,`: `silent`, `clipped`, `format`, `residual`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedTrack:
+    """A track whose stems are all verified and stored."""
+
+    token: str
+    stems: tuple[StemFile, ...]
+    bpm: float | None
+    key: str | None
+    bpm_source: str | None
+    """`provider`, `manifest` or `stemline`: who measured it."""
+    key_source: str | None
+    collected_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt that did not get further: a state, a code and a sentence."""
+
+    token: str
+    state: State
+    code: Code
+    sentence: str
+    is_retryable: bool = False

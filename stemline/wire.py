@@ -1,0 +1,75 @@
+"""What travels between a provider's code and the one sender: requests, answers and the steps that alternate them.
+
+A provider does no I/O. It yields a Request, is given the Answer (or the error the sender made of it), and in the
+end returns what it read: the same idea as an httpx auth flow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from stemline.errors import StemlineError
+from stemline.records import Attempt, Job, Submission
+from stemline.settings import ProviderFacts
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, not yet sent."""
+
+    method: str
+    url: str
+    """Absolute, or a path below the provider's base URL."""
+    json: Mapping[str, Any] | None = None
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    """The location of a file that is streamed as the body."""
+    is_transfer: bool = False
+    """Goes to storage: carries no key, and costs nothing of the quota."""
+    is_paid: bool = False
+    """Spends credits once it is accepted: never sent twice on our own account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    sent_sha256: str | None = None
+    """Digest of the streamed body, for a request that had one."""
+
+
+Steps: TypeAlias = Generator[Request, Answer, T]
+
+
+class Provider(Protocol):
+    """What one file a vendor must offer."""
+
+    facts: ProviderFacts
+
+    def submit(self, attempt: Attempt) -> Steps[Submission]:
+        """Have a track processed; exactly one of its requests is paid."""
+
+    def sweep(self, job_ids: Collection[str], since: datetime) -> Steps[list[Job]]:
+        """Give what a list shows of these jobs, all of them made after `since`."""
+
+    def read_job(self, job_id: str) -> Steps[Job]:
+        """Give everything about one job, fresh download links included."""
+
+    def find(self, attempt: Attempt) -> Steps[Job | None]:
+        """Give the job an unanswered submit may have made, None when there is none so far."""
+
+    def read_balance(self) -> Steps[int]:
+        """Give the credits left with the provider."""
+
+    def classify(self, request: Request, answer: Answer) -> StemlineError | None:
+        """Give the error an answer stands for, None for success."""
