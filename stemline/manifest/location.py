@@ -1,0 +1,83 @@
+"""What a location is: a local file, an object in a store, an http(s) URL or a YouTube URL."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from functools import cache
+from urllib.parse import urlsplit
+
+import fsspec
+
+from stemline.errors import TrackRefused
+from stemline.records import Code
+
+
+class Kind(StrEnum):
+    """Where a location leads."""
+
+    FILE = "file"
+    STORE = "store"
+    HTTP = "http"
+    YOUTUBE = "youtube"
+
+
+URL_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*(::[A-Za-z][A-Za-z0-9+.-]*)*://"
+_URL = re.compile(URL_PATTERN)
+_ALMOST_URL = re.compile(r"^([A-Za-z][A-Za-z0-9+-]*)(:/{0,1}|/)/")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_YOUTUBE_HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com")
+
+
+def kind_of(location: str) -> Kind:
+    """Give the kind of a location as the manifest writes it; nothing is opened.
+
+    Raises `TrackRefused` (`bad_location`) for what is neither a path nor a URL we can read.
+    """
+    if _CONTROL.search(location):
+        raise _bad(f"The location {location!r} holds control characters.", "Remove them from the manifest.")
+    if _URL.match(location):
+        return _kind_of_url(location)
+    almost = _ALMOST_URL.match(location)
+    if almost and almost[1].lower() in _schemes():
+        raise _bad(f'The location "{location}" looks like a broken URL.', f"Write {almost[1]}://… instead.")
+    if location.lower().startswith("www."):
+        raise _bad(f'The location "{location}" has no scheme.', "Put https:// before it.")
+    if "/" not in location and "." not in location:
+        raise _bad(f'The location "{location}" is neither a path nor a URL.', "Give the file's path or URL.")
+    return Kind.FILE
+
+
+def _kind_of_url(location: str) -> Kind:
+    schemes = location.split("://", 1)[0].lower().split("::")
+    unknown = [scheme for scheme in schemes if scheme not in _schemes()]
+    if unknown:
+        raise _bad(
+            f'The location "{location}" has the unknown scheme "{unknown[0]}".',
+            "Use a path, an http(s) URL or a store such as s3://, gs:// or az://.",
+        )
+    if schemes[-1] in ("file", "local"):
+        return Kind.FILE
+    if schemes[-1] in ("http", "https"):
+        return _kind_of_web(location)
+    return Kind.STORE
+
+
+def _kind_of_web(location: str) -> Kind:
+    try:
+        host = urlsplit(location).hostname
+    except ValueError:
+        host = None
+    if not host or " " in host:
+        raise _bad(f'The URL "{location}" names no host.', "Write it as https://host/path.")
+    is_youtube = any(host == known or host.endswith(f".{known}") for known in _YOUTUBE_HOSTS)
+    return Kind.YOUTUBE if is_youtube else Kind.HTTP
+
+
+@cache
+def _schemes() -> frozenset[str]:
+    return frozenset(fsspec.available_protocols())
+
+
+def _bad(message: str, fix: str) -> TrackRefused:
+    return TrackRefused(message, code=Code.BAD_LOCATION, fix=fix)

@@ -1,0 +1,188 @@
+"""SQL over a loaded manifest: typed columns to filter on, the location and id of each row, repeated ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import duckdb
+
+from stemline.errors import ManifestError
+from stemline.manifest.lines import LINE, ROW, TROUBLE
+from stemline.manifest.listing import SIZE
+from stemline.manifest.location import URL_PATTERN
+from stemline.manifest.source import LOCATION_NAMES, Place
+from stemline.records import Code
+
+WRITTEN = "__stemline_written"
+LOCATION = "__stemline_location"
+GIVEN_ID = "__stemline_given_id"
+TRACK_ID = "__stemline_id"
+DURATION = "__stemline_duration"
+PRIORITY = "__stemline_priority"
+INTERNAL = frozenset({ROW, TROUBLE, LINE, SIZE})
+
+KNOWN = ("artist", "title", "album", "isrc", "license", "released_on")
+"""Columns with a meaning of their own that are also carried through, under these names."""
+TEXT_NAMES = frozenset({*LOCATION_NAMES, "track_id", "artist", "title", "album", "isrc", "license"})
+"""Columns that are text whatever they look like: `00123` keeps its zeros."""
+OURS = ("track_id", "duration_seconds", "priority")
+
+_ID_HEX_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a loaded manifest: which is the location, which are ours, which are carried through."""
+
+    location: str
+    ours: dict[str, str]
+    """`track_id`, `duration_seconds`, `priority`: the name as the manifest writes it."""
+    carried: dict[str, str]
+    """Name in the dataset: name as the manifest writes it."""
+
+    @property
+    def names(self) -> list[str]:
+        """Every column as the manifest writes it."""
+        return [self.location, *self.ours.values(), *self.carried.values()]
+
+
+def sort_columns(names: Iterable[str], place: Place) -> Columns:
+    """Give every column its role; case does not matter.
+
+    Raises `ManifestError` when none is a location.
+    """
+    written = {name.strip().lower(): name for name in names if name not in INTERNAL}
+    location = next((written[alias] for alias in LOCATION_NAMES if alias in written), None)
+    if location is None:
+        raise _no_location(written.values(), place)
+    ours = {name: written[name] for name in OURS if name in written}
+    taken = {location, *ours.values()}
+    carried = {(low if low in KNOWN else name): name for low, name in written.items() if name not in taken}
+    return Columns(location, ours, carried)
+
+
+def _no_location(names: Iterable[str], place: Place) -> ManifestError:
+    found = sorted(names)
+    near = [name for alias in LOCATION_NAMES for name in get_close_matches(alias, found, n=1, cutoff=0.6)]
+    rename = f'Rename "{near[0]}" to uri.' if near else "Name the column with the tracks' locations uri."
+    return ManifestError(
+        f'The manifest "{place.source.manifest}" has no column {", ".join(LOCATION_NAMES[:-1])} '
+        f"or {LOCATION_NAMES[-1]}; its columns are {', '.join(found) or 'none'}.",
+        fix=rename,
+    )
+
+
+def create_view(
+    database: duckdb.DuckDBPyConnection, columns: Columns, types: dict[str, str], base: str
+) -> None:
+    """Create the view `manifest` over the table `raw`: the user's columns, typed, and the row's own facts."""
+    names = database.sql("SELECT * FROM raw LIMIT 0").columns
+    shown = [_shown(name, columns, types) for name in names if name not in INTERNAL]
+    size = quoted(SIZE) if SIZE in names else f"NULL::BIGINT AS {SIZE}"
+    facts = [
+        f"nullif(trim({quoted(columns.location)}::VARCHAR), '') AS {WRITTEN}",
+        _our_text(columns, "track_id", GIVEN_ID),
+        _our_text(columns, "duration_seconds", DURATION),
+        _our_text(columns, "priority", PRIORITY),
+    ]
+    database.execute(f"""
+        CREATE VIEW manifest AS
+        SELECT *, coalesce({GIVEN_ID}, 't-' || left(sha256({LOCATION}), {_ID_HEX_DIGITS})) AS {TRACK_ID}
+        FROM (SELECT *, {_resolved(base)} AS {LOCATION}
+              FROM (SELECT {ROW}, {TROUBLE}, {size}, {", ".join(facts)}, {", ".join(shown)} FROM raw))
+    """)
+
+
+def _shown(name: str, columns: Columns, types: dict[str, str]) -> str:
+    if name == columns.ours.get("duration_seconds"):
+        return f"TRY_CAST({quoted(name)}::VARCHAR AS DOUBLE) AS {quoted(name)}"
+    if name == columns.ours.get("priority"):
+        return f"TRY_CAST({quoted(name)}::VARCHAR AS BIGINT) AS {quoted(name)}"
+    if name in types:
+        return f"{quoted(name)}::{types[name]} AS {quoted(name)}"
+    return quoted(name)
+
+
+def _our_text(columns: Columns, ours: str, fact: str) -> str:
+    name = columns.ours.get(ours)
+    value = f"nullif(trim({quoted(name)}::VARCHAR), '')" if name else "NULL::VARCHAR"
+    return f"{value} AS {fact}"
+
+
+def _resolved(base: str) -> str:
+    """Give the SQL that makes a location absolute: relative paths are relative to the manifest's folder."""
+    return f"""CASE
+        WHEN starts_with({WRITTEN}, 'file://') THEN substr({WRITTEN}, 8)
+        WHEN starts_with({WRITTEN}, '/') OR regexp_matches({WRITTEN}, '{URL_PATTERN}') THEN {WRITTEN}
+        ELSE {literal(base)} || regexp_replace({WRITTEN}, '^([.]/+)+', '')
+        END"""
+
+
+def infer_types(database: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, str]:
+    """Give the types of text columns whose every value, over the whole manifest, is of that type.
+
+    Whole numbers, dates and times count only when writing them again gives the same text, decimals only
+    without leading zeros: catalogue numbers such as `00123` stay text.
+    """
+    untyped = [name for name in names if name.strip().lower() not in TEXT_NAMES]
+    if not untyped:
+        return {}
+    aggregates = ", ".join(
+        f"bool_and(coalesce({test.format(quoted(name))}, false)) FILTER ({quoted(name)} IS NOT NULL)"
+        for name in untyped
+        for test in _TYPE_TESTS.values()
+    )
+    (verdicts,) = database.execute(f"SELECT {aggregates} FROM raw").fetchall()
+    width = len(_TYPE_TESTS)
+    types = {}
+    for place, name in enumerate(untyped):
+        fits = verdicts[place * width : (place + 1) * width]
+        kind = next((kind for kind, is_fit in zip(_TYPE_TESTS, fits, strict=True) if is_fit), None)
+        if kind:
+            types[name] = kind
+    return types
+
+
+_TYPE_TESTS = {
+    "BIGINT": "TRY_CAST({0} AS BIGINT)::VARCHAR = {0}",
+    "DOUBLE": "length({0}) <= 16 AND regexp_full_match({0}, '-?(0|[1-9][0-9]*)([.][0-9]+)?')",
+    "DATE": "TRY_CAST({0} AS DATE)::VARCHAR = {0}",
+    "TIMESTAMP": "TRY_CAST({0} AS TIMESTAMP)::VARCHAR = {0}",
+    "BOOLEAN": "{0} IN ('true', 'false')",
+}
+
+
+def create_verdicts(database: duckdb.DuckDBPyConnection) -> int:
+    """Create the table `verdict` of rows that are bad whatever is asked for, and give their number.
+
+    A row that repeats a track_id is bad whether or not the first one is within `where`, so that two slices
+    of a manifest never send two tracks under one id.
+    """
+    database.execute(f"""
+        CREATE TABLE verdict AS
+        SELECT {ROW} AS row, '{Code.BAD_ROW}' AS code, {TROUBLE} AS sentence
+        FROM manifest WHERE {TROUBLE} IS NOT NULL
+        UNION ALL
+        SELECT {ROW}, '{Code.DUPLICATE_ID}',
+            'Row ' || {ROW} || ' repeats the track_id "' || {TRACK_ID} || '" of row ' || first_row
+            || '; give every row its own.'
+        FROM manifest JOIN (
+            SELECT {TRACK_ID}, min({ROW}) AS first_row FROM manifest
+            WHERE {WRITTEN} IS NOT NULL GROUP BY 1 HAVING count(*) > 1) USING ({TRACK_ID})
+        WHERE {ROW} <> first_row AND {WRITTEN} IS NOT NULL
+        ORDER BY 1
+    """)
+    ((count,),) = database.execute("SELECT count(*) FROM verdict").fetchall()
+    return int(count)
+
+
+def quoted(name: str) -> str:
+    """Give a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Give text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"

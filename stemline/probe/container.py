@@ -1,0 +1,94 @@
+"""What a container says about its audio: libsndfile where it counts samples, FFmpeg for the rest."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import cast
+
+import av
+import soundfile
+
+from stemline.probe.facts import AudioFacts, unreadable
+from stemline.probe.opening import OpenAudio
+
+# Formats without a length of their own: FFmpeg would guess it from the bit rate of the first packets.
+_UNMEASURED = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "truehd", "mpeg", "mpegts", "amr", "loas"})
+# libsndfile tells streams of unknown length as huge ones.
+_LONGEST_SAMPLES = 2**48
+_PROBE_BYTES = "65536"
+_Container = av.container.InputContainer
+
+
+def read_sound_file(audio: OpenAudio) -> AudioFacts | None:
+    """Give the facts of a wav, flac, ogg, opus or aiff file; None: libsndfile cannot tell."""
+    audio.file.seek(0)
+    try:
+        with soundfile.SoundFile(audio.path or audio.file) as file:
+            samples, rate, channels = int(file.frames), int(file.samplerate), int(file.channels)
+            codec = _codec(file.format, file.subtype)
+    except (soundfile.LibsndfileError, TypeError, ValueError):
+        return None
+    if not 0 < samples < _LONGEST_SAMPLES or rate <= 0:
+        return None
+    return AudioFacts(samples / rate, rate, channels, codec, audio.size_bytes, is_exact=True)
+
+
+def _codec(file_format: str, subtype: str) -> str:
+    return "flac" if file_format == "FLAC" else subtype.lower()
+
+
+def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
+    """Give the facts of anything FFmpeg opens; nothing is decoded.
+
+    `is_counted` walks the packets to the end instead of believing the header.
+    Raises `AudioRejected` for what holds no audio.
+    """
+    audio.file.seek(0)
+    source = f"file:{audio.path}" if audio.path else audio.file
+    try:
+        with av.open(
+            source, mode="r", metadata_errors="ignore", options={"probesize": _PROBE_BYTES}
+        ) as container:
+            stream = next((found for found in container.streams if found.type == "audio"), None)
+            if stream is None:
+                raise unreadable(audio.location, "it holds no audio stream")
+            stream = cast("av.AudioStream", stream)
+            length = None if is_counted or container.format.name in _UNMEASURED else _told(container, stream)
+            seconds = float(_counted(container, stream) if length is None else length)
+            context = stream.codec_context
+            facts = AudioFacts(
+                seconds,
+                context.sample_rate,
+                context.channels,
+                context.codec.canonical_name,
+                audio.size_bytes,
+                is_exact=False,
+            )
+    except (av.FFmpegError, OSError, ValueError, EOFError, ArithmeticError) as error:
+        raise unreadable(audio.location, _reason(error)) from error
+    if facts.duration_seconds <= 0 or facts.sample_rate <= 0 or facts.channels <= 0:
+        raise unreadable(audio.location, "it holds no samples")
+    return facts
+
+
+def _told(container: _Container, stream: av.AudioStream) -> Fraction | None:
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _counted(container: _Container, stream: av.AudioStream) -> Fraction:
+    start = end = None
+    for packet in container.demux(stream):
+        if packet.pts is None:
+            continue
+        start = packet.pts if start is None else min(start, packet.pts)
+        end = max(end or 0, packet.pts + (packet.duration or 0))
+    if start is None or end is None or stream.time_base is None:
+        return Fraction(0)
+    return (end - start) * stream.time_base
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) else str(error)
+    return (text or type(error).__name__).splitlines()[0].rstrip(".")
