@@ -1,0 +1,10 @@
+"""The ledger: the SQL database that owns the state of every track, attempt and credit."""
+
+from __future__ import annotations
+
+from stemline.ledger.book import Ledger, open_ledger
+from stemline.ledger.lease import Lease
+from stemline.ledger.plan import Planned
+from stemline.ledger.row import BatchRow, Run, TrackStatus
+
+__all__ = ["BatchRow", "Lease", "Ledger", "Planned", "Run", "TrackStatus", "open_ledger"]

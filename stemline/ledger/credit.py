@@ -1,0 +1,118 @@
+"""Credit entries: append-only bookings, and the running totals per window that limits are checked against.
+
+An attempt's credits count in the UTC day and month its reservation was made in, whenever they are charged.
+Totals are derived: they always equal the sums of the entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from stemline.budget import Limits, Spending, Spent, windows
+from stemline.ledger.schema import Cells, entries, totals
+
+EVERYTHING = "all"
+
+
+def read_spending(connection: Connection, run: Cells, now: datetime, limits: Limits) -> Spending:
+    """Give what the provider's windows hold at `now`."""
+    window = windows(now)
+    names = {"run": f"run:{run['run_id']}", "day": f"day:{window.day}", "month": f"month:{window.month}"}
+    found = _read_totals(connection, run["provider"], [*names.values(), EVERYTHING])
+    spent = {name: found.get(key, Spent()) for name, key in names.items()}
+    not_in_balance = found.get(EVERYTHING, Spent()).reserved
+    if limits.balance_at is not None:
+        not_in_balance += _charged_since(connection, run["provider"], limits.balance_at)
+    return Spending(**spent, not_in_balance=not_in_balance)
+
+
+def reserve(connection: Connection, now: datetime, attempt: Cells, amount: int) -> None:
+    """Book a reservation in the windows of `now`."""
+    window = windows(now)
+    owner = {
+        "token": attempt["token"],
+        "run_id": attempt["run_id"],
+        "provider": attempt["provider"],
+        "day": window.day,
+        "month": window.month,
+    }
+    found = _read_totals(connection, owner["provider"], _windows_of(owner))
+    missing = [name for name in _windows_of(owner) if name not in found]
+    if missing:
+        empty = [
+            {"provider": owner["provider"], "period": name, "reserved": 0, "charged": 0} for name in missing
+        ]
+        connection.execute(totals.insert(), empty)
+    _book(connection, now, owner, {"reserve": amount})
+
+
+def adjust(connection: Connection, now: datetime, token: str, amount: int) -> None:
+    """Correct an open reservation to what the provider says it will charge."""
+    difference = amount - open_credits(connection, token)
+    if difference:
+        _book(connection, now, _owner(connection, token), {"adjust": difference})
+
+
+def release(connection: Connection, now: datetime, token: str) -> int:
+    """Give back what is still reserved, and say how much that was."""
+    amount = open_credits(connection, token)
+    _book(connection, now, _owner(connection, token), {"release": -amount})
+    return amount
+
+
+def settle(connection: Connection, now: datetime, token: str, charged: int | None) -> int:
+    """Replace the reservation by the charge (None: what was reserved), and give the credits charged."""
+    reserved = open_credits(connection, token)
+    final = reserved if charged is None else charged
+    _book(connection, now, _owner(connection, token), {"release": -reserved, "charge": final})
+    return final
+
+
+def open_credits(connection: Connection, token: str) -> int:
+    """Give the credits an attempt still has reserved."""
+    query = select(func.coalesce(func.sum(entries.c.amount), 0)).where(
+        entries.c.token == token, entries.c.kind != "charge"
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _owner(connection: Connection, token: str) -> dict[str, Any]:
+    names = ("token", "run_id", "provider", "day", "month")
+    query = select(*(entries.c[name] for name in names)).where(
+        entries.c.token == token, entries.c.kind == "reserve"
+    )
+    return dict(connection.execute(query).mappings().one())
+
+
+def _windows_of(owner: Mapping[str, Any]) -> list[str]:
+    return [f"run:{owner['run_id']}", f"day:{owner['day']}", f"month:{owner['month']}", EVERYTHING]
+
+
+def _book(
+    connection: Connection, now: datetime, owner: Mapping[str, Any], amounts: Mapping[str, int]
+) -> None:
+    rows = [{**owner, "at": now, "kind": kind, "amount": amount} for kind, amount in amounts.items()]
+    connection.execute(entries.insert(), rows)
+    charged = amounts.get("charge", 0)
+    reserved = sum(amounts.values()) - charged
+    connection.execute(
+        totals.update()
+        .where(totals.c.provider == owner["provider"], totals.c.period.in_(_windows_of(owner)))
+        .values(reserved=totals.c.reserved + reserved, charged=totals.c.charged + charged)
+    )
+
+
+def _read_totals(connection: Connection, provider: str, names: list[str]) -> dict[str, Spent]:
+    query = select(totals).where(totals.c.provider == provider, totals.c.period.in_(names))
+    return {row.period: Spent(row.reserved, row.charged) for row in connection.execute(query)}
+
+
+def _charged_since(connection: Connection, provider: str, instant: datetime) -> int:
+    query = select(func.coalesce(func.sum(entries.c.amount), 0)).where(
+        entries.c.provider == provider, entries.c.kind == "charge", entries.c.at >= instant
+    )
+    return int(connection.execute(query).scalar_one())

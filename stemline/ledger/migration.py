@@ -1,0 +1,61 @@
+"""Numbered migrations: SQL files, each applied once, in order, as a ledger is opened."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from string import Template
+
+from sqlalchemy import Connection, inspect, select
+
+from stemline.errors import ConfigError
+from stemline.ledger.schema import migrations
+from stemline.ledger.store import Store
+
+OWN_TYPES = {
+    "sqlite": {"serial": "INTEGER PRIMARY KEY", "instant": "DATETIME", "real": "DOUBLE PRECISION"},
+    "postgresql": {
+        "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        "instant": "TIMESTAMP WITH TIME ZONE",
+        "real": "DOUBLE PRECISION",
+    },
+}
+
+
+def known() -> list[str]:
+    """Give the names of all migrations, in order."""
+    folder = files("stemline.ledger") / "migrations"
+    return sorted(file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql"))
+
+
+def apply(store: Store) -> list[str]:
+    """Bring the ledger up to date and give the names applied; raises ConfigError if it is newer."""
+    with store.read() as connection:
+        if not _pending(connection, store.name):
+            return []
+    with store.write() as connection:
+        pending = _pending(connection, store.name)  # again: another process may have been faster
+        for name in pending:
+            _run_script(connection, name)
+            connection.execute(migrations.insert().values(name=name, applied_at=store.clock()))
+    return pending
+
+
+def _pending(connection: Connection, ledger: str) -> list[str]:
+    if not inspect(connection).has_table(migrations.name):
+        return known()
+    done = set(connection.scalars(select(migrations.c.name)))
+    unknown = sorted(done - set(known()))
+    if unknown:
+        raise ConfigError(
+            f"The ledger {ledger} was written by a newer stemline (it has {unknown[-1]}).",
+            fix="Upgrade stemline, or name another ledger.url.",
+        )
+    return [name for name in known() if name not in done]
+
+
+def _run_script(connection: Connection, name: str) -> None:
+    script = (files("stemline.ledger") / "migrations" / f"{name}.sql").read_text(encoding="utf-8")
+    lines = [line for line in script.splitlines() if not line.startswith("--")]
+    own = Template("\n".join(lines)).substitute(OWN_TYPES[connection.dialect.name])
+    for statement in filter(str.strip, own.split(";")):
+        connection.exec_driver_sql(statement)

@@ -1,0 +1,120 @@
+"""Runs: when each began and ended, with which key, and the rows of its manifest it could not use."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from stemline.errors import LedgerConflict
+from stemline.ledger.row import Run, run_from_row
+from stemline.ledger.schema import rejects, runs
+from stemline.ledger.store import Store
+from stemline.ledger.transition import Change, write_event
+from stemline.records import Recipe, Reject
+
+ROWS_A_STATEMENT = 10_000
+
+
+class Runs(Store):
+    """The verbs of a run."""
+
+    def start_run(
+        self, name: str, provider: str, recipe: Recipe, config_digest: str, key_id: str | None = None
+    ) -> str:
+        """Open a run and give its id, which sorts by time."""
+        now = self.clock()
+        run = {
+            "run_id": f"{name}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            "name": name,
+            "provider": provider,
+            "recipe": recipe.name,
+            "config_digest": config_digest,
+            "key_id": key_id,
+            "started_at": now,
+        }
+        with self.write() as connection:
+            connection.execute(runs.insert(), [run])
+            write_event(connection, now, run, Change("start_run"))
+        return str(run["run_id"])
+
+    def finish_run(self, run_id: str, exit_code: int, totals: Mapping[str, Any]) -> None:
+        """Close a run with its exit code and the totals it reports (anything JSON takes)."""
+        now = self.clock()
+        ending = {"finished_at": now, "exit_code": exit_code, "totals": json.dumps(totals, default=str)}
+        with self.write() as connection:
+            find_run(connection, run_id)
+            connection.execute(runs.update().where(runs.c.run_id == run_id).values(**ending))
+            write_event(
+                connection, now, {"run_id": run_id}, Change("finish_run", detail={"exit_code": exit_code})
+            )
+
+    def run(self, run_id: str) -> Run:
+        """Give a run; raises LedgerConflict when there is none of that id."""
+        with self.read() as connection:
+            return run_from_row(find_run(connection, run_id))
+
+    def last_run(self, name: str) -> Run | None:
+        """Give the newest run of a configuration, finished or not."""
+        query = (
+            select(runs)
+            .where(runs.c.name == name)
+            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+            .limit(1)
+        )
+        with self.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else run_from_row(row)
+
+    def reject(self, run_id: str, rows: Iterable[Reject]) -> int:
+        """Keep manifest rows that became no track, and give how many are new.
+
+        A row that did become a track and proves unusable later goes through `reject_track`: never both,
+        so that selected tracks plus these rows are always the rows of the manifest.
+        """
+        now = self.clock()
+        cells = (_reject_cells(run_id, row) for row in rows)
+        with self.write() as connection:
+            before = _count_rejects(connection, run_id)
+            while chunk := list(islice(cells, ROWS_A_STATEMENT)):
+                if unseen := _unseen(connection, run_id, chunk):
+                    connection.execute(rejects.insert(), unseen)
+            added = _count_rejects(connection, run_id) - before
+            write_event(connection, now, {"run_id": run_id}, Change("reject", detail={"rows": added}))
+        return added
+
+
+def find_run(connection: Connection, run_id: str) -> RowMapping:
+    """Give a run's row; raises LedgerConflict when there is none of that id."""
+    row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().one_or_none()
+    if row is None:
+        message = f"The ledger knows no run {run_id}."
+        raise LedgerConflict(message)
+    return row
+
+
+def _reject_cells(run_id: str, reject: Reject) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "row_number": reject.row,
+        "track_id": reject.track_id,
+        "location": reject.location,
+        "code": reject.code,
+        "sentence": reject.sentence,
+    }
+
+
+def _count_rejects(connection: Connection, run_id: str) -> int:
+    query = select(func.count()).select_from(rejects).where(rejects.c.run_id == run_id)
+    return connection.execute(query).scalar_one()
+
+
+def _unseen(connection: Connection, run_id: str, chunk: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    numbers = [cells["row_number"] for cells in chunk]
+    query = select(rejects.c.row_number).where(rejects.c.run_id == run_id, rejects.c.row_number.in_(numbers))
+    seen = set(connection.scalars(query))
+    return [cells for cells in chunk if cells["row_number"] not in seen]
