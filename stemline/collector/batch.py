@@ -1,0 +1,131 @@
+"""A batch of ready tracks, collected: what a worker thread or a Dask or Ray worker is handed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, Literal
+
+from stemline.collector.download import Downloader, new_client
+from stemline.collector.keep import keep_rejected, store_stems
+from stemline.collector.mixture import add_up
+from stemline.collector.music import heard_music, told_music
+from stemline.collector.spool import Spooled, compare_with_source, fetch_stems, local_source, verify_stems
+from stemline.errors import AudioRejected, LinkExpired, TransferFailed
+from stemline.records import Code, CollectedTrack, Failure, Job, ReadyTrack, State
+from stemline.storage import Store, open_store, scratch_folder
+
+_FAR_AWAY = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where collected stems go and how hard to work; picklable."""
+
+    url: str
+    storage_options: dict[str, Any] = field(default_factory=dict, repr=False)
+    audio: Literal["objects", "embedded"] = "objects"
+    tolerance_seconds: float = 1.0
+    """How far a stem's length may be from its source's, which manifests round to whole seconds."""
+    spool: str | None = None
+    """The folder for downloads on their way; None: the system's temporary one."""
+    concurrency: int = 4
+    """How many tracks are in the air at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relink:
+    """A track whose links no longer work: fresh ones are needed, and nothing was lost."""
+
+    token: str
+    sentence: str
+
+
+Collected = CollectedTrack | Failure | Relink
+
+
+def collect_batch(
+    ready: Sequence[ReadyTrack],
+    target: Target,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Collected]:
+    """Download, verify and store stems of ready tracks, soonest-expiring first; one result each, in order.
+
+    A track is a CollectedTrack only when every stem is right and stored. What does not verify is kept under
+    `_stemline/quarantine/<token>/` and is a Failure. A download that broke off for good is a Failure in state
+    READY: it is paid and can be collected later.
+
+    Raises:
+        StorageError: the dataset or the local disk takes nothing more; tracks collected before it are simply
+            collected again by the next run.
+    """
+    store = open_store(target.url, target.storage_options)
+    order = sorted(range(len(ready)), key=lambda index: _expires_at(ready[index].job))
+    with new_client(target.concurrency) as client, ThreadPoolExecutor(target.concurrency) as pool:
+        collector = _Collector(store, target, Downloader(client, sleep), clock)
+        futures = {index: pool.submit(collector.collect, ready[index]) for index in order}
+        try:
+            return [futures[index].result() for index in range(len(ready))]
+        finally:
+            collector.downloader.stopping.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Collector:
+    """What every track of a batch shares."""
+
+    store: Store
+    target: Target
+    downloader: Downloader
+    clock: Callable[[], datetime]
+    hearing: Lock = field(default_factory=Lock)
+    """One track is listened to at a time: it takes some hundred megabytes."""
+
+    def collect(self, ready: ReadyTrack) -> Collected:
+        """Collect one track; its temporary files are gone afterwards."""
+        token = ready.attempt.token
+        if _expires_at(ready.job) <= self.clock():
+            return Relink(token, "The links had expired before the download began.")
+        with scratch_folder(self.target.spool) as folder:
+            try:
+                spooled = fetch_stems(self.downloader, ready, folder)
+            except LinkExpired as error:
+                return Relink(token, error.message)
+            except TransferFailed as error:
+                return Failure(token, State.READY, Code.DOWNLOAD_FAILED, error.message, is_retryable=True)
+            try:
+                return self._accept(ready, spooled)
+            except AudioRejected as error:
+                kept = keep_rejected(self.store, ready, spooled, error)
+                return Failure(token, State.QUARANTINED, error.code, f"{error.message} Kept in {kept}.")
+
+    def _accept(self, ready: ReadyTrack, spooled: Spooled) -> CollectedTrack:
+        measured = verify_stems(ready, spooled, self.target.tolerance_seconds)
+        music, source = told_music(ready), local_source(ready)
+        if source is not None or not music.is_complete:
+            with self.hearing:
+                mixed = add_up(spooled.values())
+                music = heard_music(music, mixed)
+                measured = compare_with_source(measured, source, mixed)
+        stems = store_stems(self.store, ready.attempt, measured, embedded=self.target.audio == "embedded")
+        return CollectedTrack(
+            token=ready.attempt.token,
+            stems=stems,
+            bpm=music.bpm,
+            key=music.key,
+            bpm_source=music.bpm_source,
+            key_source=music.key_source,
+            collected_at=self.clock(),
+        )
+
+
+def _expires_at(job: Job) -> datetime:
+    """Give when the first of a job's links expires."""
+    return min((output.expires_at or _FAR_AWAY for output in job.outputs), default=_FAR_AWAY)

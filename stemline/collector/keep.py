@@ -1,0 +1,57 @@
+"""Collected audio put into the dataset: under its final name, or in quarantine with the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from stemline.collector.spool import Spooled
+from stemline.dataset import path_safe, staged_path, stem_path
+from stemline.errors import AudioRejected
+from stemline.records import Attempt, ReadyTrack, StemFile
+from stemline.storage import Store
+from stemline.verify import Measured
+
+QUARANTINE_PREFIX = "_stemline/quarantine"
+
+
+def store_stems(
+    store: Store, attempt: Attempt, measured: Iterable[tuple[str, Path, Measured]], *, embedded: bool
+) -> tuple[StemFile, ...]:
+    """Put every stem under its final name, or where it waits to be embedded; again changes nothing.
+
+    Raises:
+        StorageError: the store does not take one.
+    """
+    place = staged_path if embedded else stem_path
+    stems = []
+    for stem, local_path, measures in measured:
+        key = place(attempt, stem, measures.format)
+        store.put_file(key, local_path)
+        stems.append(StemFile(stem=stem, path=key, **asdict(measures)))
+    return tuple(stems)
+
+
+def keep_rejected(store: Store, ready: ReadyTrack, spooled: Spooled, error: AudioRejected) -> str:
+    """Keep audio that was paid for and does not verify, with the reason beside it; give the folder.
+
+    Raises:
+        StorageError: the store does not take it.
+    """
+    attempt = ready.attempt
+    folder = f"{QUARANTINE_PREFIX}/{path_safe(attempt.token)}"
+    for path in spooled.values():
+        store.put_file(f"{folder}/{path.name}", path)
+    reason = {
+        "attempt_token": attempt.token,
+        "track_id": attempt.track.track_id,
+        "provider": attempt.provider,
+        "recipe": attempt.recipe.name,
+        "job_id": ready.job.job_id,
+        "code": error.code,
+        "sentence": error.message,
+    }
+    store.put_bytes(f"{folder}/reason.json", json.dumps(reason, indent=2).encode() + b"\n")
+    return folder

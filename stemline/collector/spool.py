@@ -1,0 +1,74 @@
+"""The stems of one track on the local disk, between download and store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stemline.collector.download import Downloader
+from stemline.collector.mixture import Mono, residual_db
+from stemline.errors import AudioRejected
+from stemline.records import Code, ReadyTrack
+from stemline.verify import Expectation, Measured, check_together, verify_stem
+
+Spooled = dict[str, Path]
+"""Stem name: downloaded file."""
+
+MeasuredFiles = list[tuple[str, Path, Measured]]
+"""Stem name, downloaded file and its measures."""
+
+_LEAST_RESIDUAL_DB = -10.0
+"""Stems from mp3 leave -18 dB of the source at most; when one of four is silent or strange it is above -6."""
+
+
+def fetch_stems(downloader: Downloader, ready: ReadyTrack, folder: Path) -> Spooled:
+    """Download the stems that were asked for, as far as there are links; others a provider adds are left.
+
+    Raises:
+        LinkExpired, TransferFailed, StorageError: as `Downloader.fetch` does.
+    """
+    links = {output.stem: output.url for output in ready.job.outputs}
+    recipe = ready.attempt.recipe
+    spooled = {stem: folder / f"{stem}.{recipe.format}" for stem in recipe.stem_names if stem in links}
+    for stem, path in spooled.items():
+        downloader.fetch(links[stem], path)
+    return spooled
+
+
+def verify_stems(ready: ReadyTrack, spooled: Spooled, tolerance_seconds: float) -> MeasuredFiles:
+    """Check that every stem is there and sound, alone and beside the others; give their measures.
+
+    The length to expect is the source's own; only when that is unknown, what the provider says of it.
+
+    Raises:
+        AudioRejected: with the first reason found.
+    """
+    missing = [stem for stem in ready.attempt.recipe.stem_names if stem not in spooled]
+    if missing:
+        raise AudioRejected(f"The provider returned no {' and no '.join(missing)}.", code=Code.MISSING_STEM)
+    known = ready.attempt.track.duration_seconds
+    seconds = ready.job.duration_seconds if known is None else known
+    expected = Expectation(ready.attempt.recipe.format, seconds, tolerance_seconds)
+    measured = [(stem, path, verify_stem(path, expected)) for stem, path in spooled.items()]
+    check_together([(stem, measures) for stem, _, measures in measured])
+    return measured
+
+
+def local_source(ready: ReadyTrack) -> Path | None:
+    """Give the track's source where this worker has it as a file and the stems should add up to it."""
+    path = Path(ready.attempt.track.location)
+    is_whole = len(ready.attempt.recipe.stem_names) > 1
+    return path if is_whole and path.is_absolute() and path.is_file() else None
+
+
+def compare_with_source(measured: MeasuredFiles, source: Path | None, mixed: Mono) -> MeasuredFiles:
+    """Give the measures with the warning `residual` when the stems do not add up to their source.
+
+    A warning only: nobody promises that separated stems add up, and it does not tell which one is wrong.
+    """
+    try:
+        residual = None if source is None else residual_db(source, mixed)
+    except AudioRejected:  # what the provider could read and we cannot is no fault of the stems
+        return measured
+    if residual is None or residual < _LEAST_RESIDUAL_DB:
+        return measured
+    return [(stem, path, measures.with_warning("residual")) for stem, path, measures in measured]

@@ -1,0 +1,145 @@
+"""The columns of every table, as one constant each.
+
+A manifest's own columns follow ours with their own types; one whose name is taken becomes `manifest_<name>`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+
+TRACKS_SCHEMA = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("provider", pa.string(), nullable=False),
+        pa.field("stems", pa.string(), nullable=False),
+        pa.field("quality", pa.string(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("bpm", pa.float64()),
+        pa.field("key", pa.string()),
+        pa.field("bpm_source", pa.string()),
+        pa.field("key_source", pa.string()),
+        pa.field("duration_seconds", pa.float64()),
+        pa.field("credits_charged", pa.int64()),
+        pa.field("job_id", pa.string()),
+        pa.field("attempt_token", pa.string(), nullable=False),
+        pa.field("source_uri", pa.string(), nullable=False),
+        pa.field("source_sha256", pa.string()),
+        pa.field("artist", pa.string()),
+        pa.field("title", pa.string()),
+        pa.field("album", pa.string()),
+        pa.field("isrc", pa.string()),
+        pa.field("license", pa.string()),
+        pa.field("released_on", pa.date32()),
+        pa.field("split", pa.string()),
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("collected_at", _INSTANT, nullable=False),
+        pa.field("collected_on", pa.date32(), nullable=False),
+    ]
+)
+
+STEMS_SCHEMA = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("stem", pa.string(), nullable=False),
+        pa.field("provider", pa.string(), nullable=False),
+        pa.field("recipe", pa.string(), nullable=False),
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("sample_rate", pa.int32(), nullable=False),
+        pa.field("channels", pa.int32(), nullable=False),
+        pa.field("frames", pa.int64(), nullable=False),
+        pa.field("duration_seconds", pa.float64(), nullable=False),
+        pa.field("size_bytes", pa.int64(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("peak_dbfs", pa.float64()),
+        pa.field("rms_dbfs", pa.float64()),
+        pa.field("verification", pa.string(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("collected_on", pa.date32(), nullable=False),
+    ]
+)
+
+REJECTS_SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("track_id", pa.string()),
+        pa.field("location", pa.string()),
+        pa.field("code", pa.string(), nullable=False),
+        pa.field("sentence", pa.string(), nullable=False),
+    ]
+)
+
+MANIFEST_COLUMNS = ("artist", "title", "album", "isrc", "license", "released_on", "split")
+"""Columns of TRACKS_SCHEMA that the manifest gives."""
+
+_AUDIO = pa.field("audio", pa.struct([pa.field("bytes", pa.binary()), pa.field("path", pa.string())]))
+_HUGGING_FACE = "huggingface"
+
+
+def tracks_schema(carried: pa.Schema, partition_by: Iterable[str] = ()) -> pa.Schema:
+    """Give TRACKS_SCHEMA with the manifest's other columns behind it, each under the name it gets there."""
+    extra = [
+        pa.field(column, _plain(carried.field(name).type))
+        for name, column in carried_columns(carried, partition_by).items()
+    ]
+    return _versioned(pa.schema([*TRACKS_SCHEMA, *extra]))
+
+
+def carried_columns(carried: pa.Schema, partition_by: Iterable[str] = ()) -> dict[str, str]:
+    """Give the column of the tracks table for each manifest column that is carried through beside ours.
+
+    That is its own name, or `manifest_<name>` when that is taken; DuckDB sees no difference in case.
+    A `released_on` that is not a date in the manifest is carried through too, as ours may lose part of it.
+    """
+    taken = {*TRACKS_SCHEMA.names, *(f"by_{column}".lower() for column in partition_by)}
+    columns: dict[str, str] = {}
+    for field in carried:
+        if field.name in MANIFEST_COLUMNS and (
+            field.name != "released_on" or pa.types.is_temporal(field.type)
+        ):
+            continue
+        column = field.name
+        while column.lower() in taken:
+            column = f"manifest_{column}"
+        taken.add(column.lower())
+        columns[field.name] = column
+    return columns
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Give the type itself for a dictionary-encoded one, which not every reader takes."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def stems_schema(tracks: pa.Schema, partition_by: Iterable[str], *, embedded: bool) -> pa.Schema:
+    """Give STEMS_SCHEMA with the partition columns it lacks and, `embedded`, the audio in place of its path.
+
+    The embedded form is the one `datasets` turns into its Audio feature by itself.
+    """
+    fields = [field for field in STEMS_SCHEMA if not (embedded and field.name == "path")]
+    names = {field.name for field in fields}
+    fields += [tracks.field(column) for column in partition_by if column not in names]
+    if not embedded:
+        return _versioned(pa.schema(fields))
+    schema = pa.schema([*fields, _AUDIO])
+    features = {"info": {"features": {field.name: _feature(field) for field in schema}}}
+    return _versioned(schema, {_HUGGING_FACE: json.dumps(features, sort_keys=True)})
+
+
+def _feature(field: pa.Field) -> dict[str, str]:
+    """Give a column in the words of Hugging Face `datasets`."""
+    if field.name == _AUDIO.name:
+        return {"_type": "Audio"}
+    words = {"double": "float64", "date32[day]": "date32"}
+    return {"dtype": words.get(str(field.type), str(field.type)), "_type": "Value"}
+
+
+def _versioned(schema: pa.Schema, more: dict[str, str] | None = None) -> pa.Schema:
+    return schema.with_metadata({"stemline.schema_version": str(SCHEMA_VERSION), **(more or {})})

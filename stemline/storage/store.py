@@ -1,0 +1,196 @@
+"""What every store can do, and the one sentence each way of failing becomes."""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stemline.errors import StemlineError, StorageError
+from stemline.storage.disk import disk_error
+
+CHUNK_BYTES = 1 << 20
+TEMPORARY_PREFIX = "_stemline/tmp"
+
+_NO_BUCKET = ("NoSuchBucket", "specified bucket does not exist")
+_SIGNS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (_NO_BUCKET, "The bucket of {url} does not exist.", "Create it or correct dataset.url."),
+    (
+        ("redirect",),
+        "The bucket of {url} is in another region.",
+        "Set dataset.storage_options.client_kwargs.region_name to the bucket's own.",
+    ),
+    (
+        (
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "AccessDenied",
+            "403 Forbidden",
+            "401 Unauthorized",
+            "Unable to locate credentials",
+            "ExpiredToken",
+            "lacked the necessary privileges",
+        ),
+        "Access to {url} was refused.",
+        "Check the credentials in dataset.storage_options or the environment, and their rights.",
+    ),
+    (
+        ("error sending request", "Could not connect", "Connect timeout", "Name or service not known"),
+        "Nothing answers for {url}.",
+        "Check the network and the endpoint_url in dataset.storage_options.",
+    ),
+)
+"""Words in a client's error, the sentence for people, and the fix."""
+
+
+class Store(ABC):
+    """A place for objects known by `key`: a relative path with `/`.
+
+    Every `put_*` is atomic: a reader sees the whole object or none, also after an exception or a kill.
+    All methods raise StorageError when the place itself refuses; a missing object is a FileNotFoundError.
+    """
+
+    def __init__(self, root_url: str, storage_options: Mapping[str, Any]) -> None:
+        """Take the URL under which other tools find the place, and what they need to open it."""
+        root = root_url.rstrip("/")
+        self.root_url = f"{root}/" if root.endswith(":") else root  # memory:// is a root of its own
+        self.storage_options = dict(storage_options)
+        """What pandas, Polars or fsspec need beside `url(key)` to read an object."""
+
+    def url(self, key: str = "") -> str:
+        """Give the path or fsspec URL under which other tools find the object or folder."""
+        return f"{self.root_url}/{checked_key(key)}" if key else self.root_url
+
+    @abstractmethod
+    def put_bytes(self, key: str, data: bytes) -> None:
+        """Write a small object."""
+
+    @abstractmethod
+    def put_file(self, key: str, local_path: Path) -> None:
+        """Write an object from a local file, which stays where it is."""
+
+    @abstractmethod
+    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Write an object chunk by chunk; an exception of `chunks` passes through and nothing is written."""
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Tell whether there is an object."""
+
+    @abstractmethod
+    def size(self, key: str) -> int:
+        """Give the size of an object in bytes."""
+
+    @abstractmethod
+    def read_bytes(self, key: str) -> bytes:
+        """Give a whole object."""
+
+    @abstractmethod
+    def fetch_file(self, key: str, local_path: Path) -> None:
+        """Copy an object to a local file in bounded memory."""
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Give the keys below a folder, in no promised order; unfinished writes are not among them."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is no error."""
+
+    def check_writable(self) -> None:
+        """Write, read back and delete a small object, so that a run fails before it spends anything.
+
+        Raises:
+            StorageError: with the URL, what is wrong and the fix.
+        """
+        key, data = f"_stemline/probe-{uuid.uuid4().hex}", b"stemline"
+        self.put_bytes(key, data)
+        try:
+            found = self.read_bytes(key)
+        except FileNotFoundError:
+            found = b""
+        finally:
+            self.delete(key)
+        if found != data:
+            raise StorageError(
+                f"{self.root_url} does not give back what was written to it.",
+                fix="Check that dataset.url is not behind a cache or a filtering proxy.",
+            )
+
+
+class KeyRejected(ValueError):
+    """A key that is no relative path: a mistake in the calling code, never the store's doing."""
+
+
+class Watched:
+    """An iterable that remembers the exception its source raised, to tell it from the store's own."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        """Take the source."""
+        self._chunks = chunks
+        self.error: Exception | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Pass the chunks on."""
+        try:
+            yield from self._chunks
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def checked_key(key: str) -> str:
+    """Give the key back when it is a relative path without `.` or `..` steps.
+
+    Raises:
+        KeyRejected: it is not.
+    """
+    if key != "" and any(step in ("", ".", "..") for step in key.split("/")):
+        raise KeyRejected(f"{key!r} is no key: it must be a relative path without empty, '.' or '..' steps")
+    return key
+
+
+@contextmanager
+def guarded(root_url: str, source: Watched | None = None) -> Iterator[None]:
+    """Turn what a store raises into StorageError; the source's own exception and our errors pass through."""
+    try:
+        yield
+    except (StemlineError, KeyRejected):
+        raise
+    except Exception as error:
+        if source is not None and source.error is not None:
+            raise source.error from None
+        raise storage_error(root_url, error) from error
+
+
+@contextmanager
+def reading(root_url: str, url: str) -> Iterator[None]:
+    """Do as `guarded`, but an object that is not there is a FileNotFoundError with its URL."""
+    with guarded(root_url):
+        try:
+            yield
+        except FileNotFoundError as error:
+            if any(word in str(error) for word in _NO_BUCKET):
+                raise storage_error(root_url, error) from error
+            missing: FileNotFoundError | None = error
+        else:
+            missing = None
+    if missing is not None:
+        raise FileNotFoundError(url) from missing
+
+
+def storage_error(url: str, error: Exception) -> StorageError:
+    """Say in one sentence why `url` does not take or give an object, and the fix."""
+    if isinstance(error, OSError) and error.filename:
+        return disk_error(url, error)
+    text = f"{error} {error.__cause__ or ''} {'403 Forbidden' if isinstance(error, PermissionError) else ''}"
+    for words, sentence, fix in _SIGNS:
+        if any(word in text for word in words):
+            return StorageError(sentence.format(url=url), fix=fix)
+    if isinstance(error, OSError) and error.errno is not None:
+        return disk_error(url, error)
+    first_line = (str(error) or type(error).__name__).splitlines()[0]
+    return StorageError(f"{url} could not be used: {first_line}.", fix="Check dataset.storage_options.")
