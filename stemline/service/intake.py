@@ -1,0 +1,138 @@
+"""From a request to an accepted job: get the source, measure it, reserve the credits."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import string
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from stemline.errors import TerminalError
+from stemline.probe import probe
+from stemline.service.credits import Account
+from stemline.service.jobs import Job, Jobs, Order, new_id
+from stemline.service.pool import Pool
+from stemline.service.refusal import Reason, Refusal
+from stemline.service.source import Fetcher
+from stemline.service.storage import Storage
+
+MAXIMUM_SECONDS = 3_600
+"""Longer audio is refused (StemSplit: 60 minutes)."""
+TEXT_BYTES = string.printable.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks for, in words that every dialect shares; one of the two sources is set."""
+
+    stems: str
+    quality: str
+    format: str
+    upload_key: str | None = None
+    source_url: str | None = None
+    file_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Turns requests into jobs."""
+
+    jobs: Jobs
+    pool: Pool
+    storage: Storage
+    fetcher: Fetcher
+    minimum_seconds: float
+
+    async def accept(self, account: Account, request: Request) -> Job:
+        """Give the job; it is on disk and its credits are reserved.
+
+        Raises:
+            Refusal: nothing was kept and nothing charged.
+        """
+        job_id = new_id()
+        try:
+            order = await self._order(job_id, account, request)
+        except BaseException:
+            self.storage.remove(f"sources/{job_id}")
+            raise
+        try:
+            job = await asyncio.to_thread(self.jobs.accept, order)
+        except Refusal:  # not when cancelled: the job may be on disk by then
+            self.storage.remove(f"sources/{job_id}")
+            raise
+        self.pool.wake()
+        return job
+
+    async def _order(self, job_id: str, account: Account, request: Request) -> Order:
+        if request.upload_key is not None:
+            source = self._take_upload(job_id, account, request.upload_key)
+        else:
+            source = await self._fetch(job_id, request.source_url or "")
+        path = self.storage.path(source)
+        seconds = await asyncio.to_thread(self._measure, source)
+        name = request.file_name or _name_of(request)
+        wanted = (request.stems, request.quality, request.format)
+        return Order(job_id, account.id, name, seconds, path.stat().st_size, source, *wanted)
+
+    def _take_upload(self, job_id: str, account: Account, key: str) -> str:
+        source = f"sources/{job_id}/{PurePosixPath(key).name}"
+        is_own = re.fullmatch(rf"uploads/{account.id}/[a-z0-9]+/input(\.[a-z0-9]+)?", key)
+        if not is_own or not self.storage.path(key).exists():
+            raise Refusal(Reason.UNKNOWN_UPLOAD, "Nothing was uploaded under this upload key.")
+        self.storage.link(key, source)
+        return source
+
+    async def _fetch(self, job_id: str, url: str) -> str:
+        source = f"sources/{job_id}/input{suffix_of(_path_of(url))}"
+        await self.fetcher.fetch(url, source)
+        return source
+
+    def _measure(self, source: str) -> int:
+        """Give the length in seconds, rounded up as credits are."""
+        path = self.storage.path(source)
+        if _is_text(path):
+            raise _unsupported()
+        try:
+            seconds = probe(str(path)).duration_seconds
+        except TerminalError as error:
+            raise _unsupported() from error
+        if seconds > MAXIMUM_SECONDS:
+            raise Refusal(Reason.AUDIO_TOO_LONG, f"The audio is longer than {MAXIMUM_SECONDS} seconds.")
+        if seconds < self.minimum_seconds:
+            raise Refusal(
+                Reason.AUDIO_TOO_SHORT, f"The audio is shorter than {self.minimum_seconds:g} seconds."
+            )
+        return math.ceil(seconds)
+
+
+def _is_text(path: Path) -> bool:
+    """Tell a playlist from audio: decoders follow one to files and addresses of its author's choosing."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    return bool(head) and all(byte in TEXT_BYTES for byte in head)
+
+
+def _unsupported() -> Refusal:
+    return Refusal(Reason.UNSUPPORTED_FORMAT, "The file holds no audio that can be read.")
+
+
+def suffix_of(name: str) -> str:
+    """Give the file name's suffix when it is a plain one, such as `.mp3`; else nothing."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else ""
+
+
+def _name_of(request: Request) -> str:
+    """Give the name a source has of its own; an upload key has lost the original one."""
+    path = request.upload_key or unquote(_path_of(request.source_url or ""))
+    return PurePosixPath(path).name or "input"
+
+
+def _path_of(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError as error:
+        raise Refusal(Reason.SOURCE_REFUSED, "The source URL is not a URL.") from error

@@ -1,0 +1,110 @@
+"""What the local service is started with."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from stemline.errors import UsageError
+
+DEFAULT_CREDITS = 36_000
+"""What a key starts with when nothing is said: ten hours of audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One API key and the credits its account is opened with (a known account keeps its balance)."""
+
+    key: str
+    credits: int = DEFAULT_CREDITS
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `KEY` or `KEY=CREDITS`.
+
+        Raises:
+            UsageError: the key is empty or the credits are not a whole number.
+        """
+        key, separator, credits_text = text.strip().partition("=")
+        if not key.isascii() or not key.isprintable() or not key or " " in key:
+            raise UsageError("An API key is empty or holds a blank.", fix="Write KEY or KEY=CREDITS.")
+        if separator and not credits_text.isdecimal():
+            raise UsageError(
+                f"The credits of a key are {credits_text!r}.", fix="Write a whole number of seconds."
+            )
+        return cls(key, int(credits_text)) if separator else cls(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything the service can be told; without keys it makes one of its own and keeps it in `folder`."""
+
+    folder: Path
+    """Where the state lives: database, uploads, outputs, secrets."""
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: any free port."""
+    keys: tuple[ApiKey, ...] = ()
+    requests_per_minute: int = 60
+    window: Literal["sliding", "fixed"] = "sliding"
+    workers: int = max(1, (os.cpu_count() or 2) - 1)
+    """How many jobs are separated at once, each in a process of its own."""
+    engine: str = "auto"
+    """What separates: auto | draft | demucs."""
+    retention_seconds: float = 14 * 86_400
+    """How long outputs are kept after a job is done."""
+    link_seconds: int = 3_600
+    """How long a download link works."""
+    minimum_seconds: float = 1.0
+    """Shorter audio is refused."""
+    allow_private_sources: bool = False
+    """Whether a `sourceUrl` may lead to a loopback, private or link-local address."""
+    exit_with_parent: bool = False
+    """Whether the end of standard input stops the service."""
+
+    def check(self) -> None:
+        """Refuse what cannot work or would be unsafe.
+
+        Raises:
+            UsageError: names the option.
+        """
+        for problem, fix in self._problems():
+            raise UsageError(problem, fix=fix)
+
+    def to_json(self) -> str:
+        """Give one line that `from_json` reads back."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        fields = json.loads(text)
+        keys = tuple(ApiKey(**key) for key in fields.pop("keys"))
+        return cls(folder=Path(fields.pop("folder")), keys=keys, **fields)
+
+    def _problems(self) -> Iterator[tuple[str, str]]:
+        if not _is_loopback(self.host) and not self.keys:
+            yield f"{self.host} can be reached from other machines and no API key is set.", "Pass --key."
+        if len({key.key for key in self.keys}) < len(self.keys):
+            yield "The same API key is given twice.", "Pass each key once."
+        if not 0 <= self.port <= 65_535:
+            yield f"There is no port {self.port}.", "Choose one from 0 (any free one) to 65535."
+        if self.window not in ("sliding", "fixed"):
+            yield f"There is no rate window {self.window!r}.", "Choose sliding or fixed."
+        for name in ("requests_per_minute", "workers", "retention_seconds", "link_seconds"):
+            if getattr(self, name) <= 0:
+                yield f"{name} is {getattr(self, name)}.", "It must be above zero."
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

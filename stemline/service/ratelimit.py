@@ -1,0 +1,61 @@
+"""How many requests a key may make: a window of a minute, sliding or fixed.
+
+The vendors publish a number per minute and not which window they count in (docs: 60 a minute and key), so
+both exist. A refused request does not count.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+WINDOW_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The verdict on one request, with what the headers tell the client."""
+
+    is_allowed: bool
+    limit: int
+    remaining: int
+    reset_at: int
+    """Unix second at which a spent window lets the next request through."""
+    retry_after_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """Counts the requests of each key. Not for threads: one event loop asks."""
+
+    limit: int
+    window: Literal["sliding", "fixed"]
+    clock: Callable[[], float]
+    _times: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+
+    def take(self, key: str) -> Grant:
+        """Count one request of `key` if there is room for it."""
+        now = self.clock()
+        times = self._times[key]
+        while times and self._counts_until(times[0]) <= now:
+            times.popleft()
+        is_allowed = len(times) < self.limit
+        if is_allowed:
+            times.append(now)
+        reset_at = self._counts_until(times[0])
+        return Grant(
+            is_allowed=is_allowed,
+            limit=self.limit,
+            remaining=self.limit - len(times),
+            reset_at=math.ceil(reset_at),
+            retry_after_seconds=max(1, math.ceil(reset_at - now)),
+        )
+
+    def _counts_until(self, time: float) -> float:
+        """Give the moment from which a request made at `time` counts no more."""
+        if self.window == "fixed":
+            return (time // WINDOW_SECONDS + 1) * WINDOW_SECONDS
+        return time + WINDOW_SECONDS
