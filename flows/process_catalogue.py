@@ -1,0 +1,29 @@
+"""From a catalogue manifest to a stems dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+
+from stemline.run import Result, Selection, open_run
+from stemline.settings import load_settings
+from tasks.collect_batch import collect_batch
+from tasks.plan_catalogue import plan_catalogue
+from tasks.publish_batch import publish_batch
+from tasks.report_run import report_run
+
+
+@flow(name="process_catalogue", flow_run_name="{config}", validate_parameters=False)
+def process_catalogue(
+    config: str, overrides: list[str] | None = None, where: str | None = None, limit: int | None = None
+) -> Result:
+    """Plan the catalogue, submit its tracks, and publish what comes back, batch by batch."""
+    settings = load_settings(Path(config), overrides or [])
+    with open_run(settings, Selection(where, limit)) as run:
+        selected = plan_catalogue(run)
+        with run.dispatching(selected) as batches:
+            for ready in batches:
+                outcomes = collect_batch(ready, run.target)
+                publish_batch(run, ready, outcomes)
+        return report_run(run)

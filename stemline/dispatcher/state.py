@@ -1,0 +1,157 @@
+"""What the dispatcher's parts share: the orders, the jobs in flight, and word of every change."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from stemline.budget import Limits
+from stemline.client import Client
+from stemline.dispatcher.outbox import Outbox
+from stemline.errors import RetryableError, StopRun, TooManyFailures
+from stemline.ledger import Ledger
+from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, Recipe, State
+from stemline.wire import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What one run tells its dispatcher."""
+
+    run_id: str
+    kind: str
+    """The provider, by the name the ledger knows it under."""
+    recipe: Recipe
+    key_id: str
+    fence: int
+    limits: Limits
+    on_limit: str
+    max_in_flight: int
+    requests_per_minute: int
+    max_attempts: int
+    tolerate: float | None
+    selected: int
+    """How many tracks the run is about."""
+
+
+class Speed:
+    """How fast the provider works: learned from finished jobs, to know when looking is worth a request."""
+
+    def __init__(self, seconds_per_second: float, latency_seconds: float) -> None:
+        """Start from the facts file."""
+        self._rate, self._latency = seconds_per_second, latency_seconds
+
+    def learn(self, job: Job) -> None:
+        """Take a finished job in, by the provider's own clock."""
+        if job.created_at and job.completed_at and job.duration_seconds:
+            took = (job.completed_at - job.created_at).total_seconds()
+            rate = max(0.0, took - self._latency) / job.duration_seconds
+            self._rate += 0.2 * (rate - self._rate)
+
+    def expect(self, duration_seconds: float) -> float:
+        """Give the seconds a job of this length will take."""
+        return self._latency + self._rate * duration_seconds
+
+
+@dataclass
+class Floor:
+    """The dispatcher's shop floor: lives in one event loop, touched by its tasks alone."""
+
+    orders: Orders
+    ledger: Ledger
+    client: Client
+    provider: Provider
+    outbox: Outbox
+    speed: Speed
+    in_flight: dict[str, Attempt] = field(default_factory=dict)
+    """Attempts by job id, as long as the provider works on them."""
+    due: dict[str, float] = field(default_factory=dict)
+    """When each of these jobs is expected to be done, on the monotonic clock."""
+    submitting: int = 0
+    reading: int = 0
+    """Jobs that are done and whose links are being read."""
+    uncollected: dict[str, str] = field(default_factory=dict)
+    """Tokens handed to the collector and not settled, with their job ids."""
+    finished: int = 0
+    """Jobs that were found done, each counted once."""
+    failed: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    is_stopping: bool = False
+    """No further submits; what is in flight is still collected."""
+    is_abandoned: bool = False
+    """Not even that: what is in flight is left to the next run."""
+    reason: StopRun | None = None
+    balance_before: int | None = None
+    balance_after: int | None = None
+
+    @property
+    def busy(self) -> int:
+        """How many tracks the provider has or is being given."""
+        return self.submitting + len(self.in_flight)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is under way at all."""
+        return not (self.submitting or self.reading or self.uncollected or self.in_flight)
+
+    def watch_job(self, attempt: Attempt, job_id: str) -> None:
+        """Wait for a job from now on."""
+        self.in_flight[job_id] = attempt
+        self.due[job_id] = time.monotonic() + self.speed.expect(attempt.track.duration_seconds or 60.0)
+        self.announce()
+
+    def forget_job(self, job_id: str) -> None:
+        """Wait no longer."""
+        self.in_flight.pop(job_id, None)
+        self.due.pop(job_id, None)
+
+    def hand_over(self, attempt: Attempt, job: Job) -> None:
+        """Give a ready track to the collector."""
+        self.uncollected[attempt.token] = job.job_id
+        self.outbox.put(ReadyTrack(attempt, job))
+        self.announce()
+
+    def announce(self) -> None:
+        """Wake whoever waits for a change."""
+        coming = self.submitting + self.reading + len(self.in_flight)
+        self.outbox.hurry(is_hurried=coming == 0 or self.is_abandoned)
+        self.changed.set()
+
+    async def change(self, within: float | None = None) -> None:
+        """Wait until something changed, at most `within` seconds."""
+        self.changed.clear()
+        try:
+            async with asyncio.timeout(within):
+                await self.changed.wait()
+        except TimeoutError:
+            pass
+
+    def stop(self, reason: StopRun | None, *, is_abandoned: bool = False) -> None:
+        """Submit nothing more; with `is_abandoned` wait for nothing more either."""
+        self.is_stopping = True
+        self.is_abandoned = self.is_abandoned or is_abandoned
+        self.reason = self.reason or reason
+        self.announce()
+
+    def fail_attempt(self, failure: Failure) -> None:
+        """Book a failure, and stop the run when there are more than it tolerates."""
+        self.ledger.fail(failure)
+        self.count_failure()
+
+    def refuse_attempt(self, attempt: Attempt, code: Code, error: Exception) -> None:
+        """Book a submit that was not accepted: its credits are free again."""
+        is_retryable = isinstance(error, RetryableError)
+        self.ledger.release(attempt.token, code, str(error), state=State.FAILED, is_retryable=is_retryable)
+        self.count_failure()
+
+    def count_failure(self) -> None:
+        """Count one more failure against `failures.tolerate`."""
+        self.failed += 1
+        share = self.orders.tolerate
+        if share is not None and self.failed > share * self.orders.selected:
+            sentence = (
+                f"{self.failed} of {self.orders.selected} tracks failed, more than failures.tolerate allows."
+            )
+            self.stop(TooManyFailures(sentence, fix="See `stemline status`, mend the cause and run again."))
+        self.announce()

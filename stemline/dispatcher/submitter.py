@@ -1,0 +1,159 @@
+"""From planned to processing: reserve, commit the intent, submit, and settle what got no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from stemline.budget import Held
+from stemline.client import Lane
+from stemline.dispatcher.state import Floor
+from stemline.errors import (
+    BudgetReached,
+    KeyRefused,
+    NoAnswer,
+    ProviderGone,
+    RetryableError,
+    StopRun,
+    TerminalError,
+)
+from stemline.records import Attempt, Code, Job, Submission, Track
+
+PAGE_TRACKS = 200
+UPLOADS_AT_ONCE = 8
+LOOKS_PER_GRACE = 4
+
+
+class Submitter:
+    """Feeds the provider with planned tracks for as long as there are any, room, and budget."""
+
+    def __init__(self, floor: Floor) -> None:
+        """Work on a shop floor."""
+        self._floor = floor
+        self._limits = floor.orders.limits
+        self._page: list[Track] = []
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Submit until nothing is left to submit and nothing that is under way could come back."""
+        floor = self._floor
+        while not floor.is_stopping:
+            if floor.busy >= floor.orders.max_in_flight:
+                await floor.change()
+            elif (track := self._next_track()) is not None:
+                await self._start(track, group)
+            elif not floor.is_quiet:
+                await floor.change()
+            elif not floor.ledger.retry_failed(floor.orders.run_id, max_attempts=floor.orders.max_attempts):
+                break
+
+    async def read_balance(self) -> int:
+        """Ask for the balance, and check reservations against it from now on."""
+        asked_at = datetime.now(UTC)
+        balance = await self._floor.client.run(self._floor.provider.read_balance(), Lane.LOOK)
+        self._limits = replace(self._limits, balance=balance, balance_at=asked_at)
+        return balance
+
+    async def settle(self, attempt: Attempt) -> None:
+        """Find out what became of a submit that got no answer: adopt its job, or free it after the grace time."""
+        floor, grace = self._floor, self._floor.provider.facts.grace_seconds
+        floor.submitting += 1
+        try:
+            while (job := await self._find(attempt)) is None:
+                waited = (datetime.now(UTC) - (attempt.sent_at or datetime.now(UTC))).total_seconds()
+                if waited >= grace:
+                    # Listed by nobody after the grace time: it never arrived, so it may be submitted again.
+                    floor.ledger.release(attempt.token)
+                    return
+                await floor.change(min(grace / LOOKS_PER_GRACE, grace - waited))
+                if floor.is_abandoned:
+                    floor.ledger.mark_unknown(
+                        attempt.token, "The submit got no answer and the run ended first."
+                    )
+                    return
+            self._adopt(attempt, job)
+        except StopRun as error:
+            floor.ledger.mark_unknown(attempt.token, f"The submit got no answer, and then: {error.message}")
+            floor.stop(error, is_abandoned=True)
+        finally:
+            floor.submitting -= 1
+            floor.announce()
+
+    def _next_track(self) -> Track | None:
+        if not self._page:
+            self._page = self._floor.ledger.next_planned(self._floor.orders.run_id, PAGE_TRACKS)
+        return self._page.pop(0) if self._page else None
+
+    async def _start(self, track: Track, group: asyncio.TaskGroup) -> None:
+        """Reserve a track's credits and submit it in the background."""
+        floor = self._floor
+        token = f"sl{uuid.uuid4().hex[:20]}"
+        reserved = floor.ledger.reserve(floor.orders.run_id, track, token, track.credits or 1, self._limits)
+        if isinstance(reserved, Held):
+            self._page = []
+            await self._wait_for_budget(reserved)
+            return
+        floor.submitting += 1
+        group.create_task(self._submit(reserved))
+
+    async def _submit(self, attempt: Attempt) -> None:
+        floor, provider = self._floor, self._floor.provider
+
+        def commit_intent() -> None:
+            floor.ledger.mark_sending(attempt.token, fence=floor.orders.fence)
+
+        try:
+            async with self._uploads:
+                submission = await floor.client.run(
+                    provider.submit(attempt), Lane.SUBMIT, before_paid=commit_intent
+                )
+        except NoAnswer:
+            await self.settle(floor.ledger.attempt(attempt.token))
+        except TerminalError as error:
+            floor.refuse_attempt(attempt, error.code, error)
+        except RetryableError as error:
+            floor.refuse_attempt(attempt, Code.UPLOAD_FAILED, error)
+        except OSError as error:
+            floor.refuse_attempt(attempt, Code.SOURCE_UNREACHABLE, error)
+        except StopRun as error:
+            floor.ledger.release(attempt.token)
+            floor.stop(error, is_abandoned=isinstance(error, KeyRefused | ProviderGone))
+        else:
+            floor.ledger.record_submission(attempt.token, submission)
+            floor.watch_job(attempt, submission.job_id)
+        finally:
+            floor.submitting -= 1
+            floor.announce()
+
+    async def _find(self, attempt: Attempt) -> Job | None:
+        return await self._floor.client.run(self._floor.provider.find(attempt), Lane.LOOK)
+
+    def _adopt(self, attempt: Attempt, job: Job) -> None:
+        submission = Submission(job.job_id, duration_seconds=job.duration_seconds)
+        self._floor.ledger.record_submission(attempt.token, submission)
+        self._floor.watch_job(attempt, job.job_id)
+
+    async def _wait_for_budget(self, held: Held) -> None:
+        """Wait where waiting helps: for credits to settle, or for the next window. Else hold what is left."""
+        floor = self._floor
+        if held.code is Code.BUDGET_FLOOR and floor.busy:
+            await floor.change()
+            return
+        if held.code is Code.BUDGET_FLOOR and await self._balance_moved():
+            return
+        if floor.orders.on_limit == "wait" and held.resumes_at is not None:
+            deadline = time.monotonic() + (held.resumes_at - datetime.now(UTC)).total_seconds()
+            while not floor.is_stopping and (left := deadline - time.monotonic()) > 0:
+                await floor.change(left)
+            return
+        floor.ledger.hold(floor.orders.run_id, held.code, held.sentence)
+        floor.stop(BudgetReached(held.sentence, fix="Raise the limit under `budget`, then run again."))
+
+    async def _balance_moved(self) -> bool:
+        """Read the balance again; give whether it is another one than the floor was last checked against."""
+        known = self._limits.balance
+        await self.read_balance()
+        return self._limits.balance != known

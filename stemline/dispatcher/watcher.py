@@ -1,0 +1,129 @@
+"""From processing to ready: look when a job should be done, read its links, hand it to the collector."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from datetime import UTC, datetime
+
+from stemline.client import Lane
+from stemline.dispatcher.state import Floor
+from stemline.errors import JobFailed, RetryableError, StopRun
+from stemline.records import Attempt, Code, Failure, Job, Phase, State
+
+FEW = 2
+"""Up to so many jobs are read one by one: a list page would tell less for the same request."""
+MISSES = 3
+"""How often a list may lack a job before the job itself is asked for."""
+RELINKS = 5
+"""How often a track's links are minted anew within one run."""
+
+
+class Watcher:
+    """Follows the jobs in flight until none is left and everything ready is collected."""
+
+    def __init__(self, floor: Floor) -> None:
+        """Work on a shop floor."""
+        self._floor = floor
+        self._misses: Counter[str] = Counter()
+        self._relinks: Counter[str] = Counter()
+        self._looked_at = 0.0
+
+    async def run(self, group: asyncio.TaskGroup, submitting: asyncio.Task[None]) -> None:
+        """Look, as long as there is something to look for."""
+        floor = self._floor
+        while not (submitting.done() and self._is_done()):
+            if not floor.in_flight or floor.is_abandoned:
+                await floor.change()
+                continue
+            pause = self._next_look() - time.monotonic()
+            if pause > 0:
+                await floor.change(pause)
+                continue
+            try:
+                await self._look(group)
+            except StopRun as error:
+                floor.stop(error, is_abandoned=True)
+
+    def collect_again(self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str) -> bool:
+        """Read fresh links for a track; give False when that was done too often already."""
+        self._relinks[attempt.token] += 1
+        if self._relinks[attempt.token] > RELINKS or self._floor.is_abandoned:
+            return False
+        self.read(group, attempt, job_id)
+        return True
+
+    def read(self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str) -> None:
+        """Read a job that is known or believed to be done, in the background."""
+        self._floor.forget_job(job_id)
+        self._floor.reading += 1
+        group.create_task(self._read(attempt, job_id))
+
+    def _is_done(self) -> bool:
+        floor = self._floor
+        if floor.is_abandoned:
+            return not (floor.submitting or floor.reading or floor.uncollected)
+        return floor.is_quiet
+
+    def _next_look(self) -> float:
+        # When the first job should be done; but no sooner after the last look than is worth a request, and not
+        # much later either, since the expectation may be wrong.
+        sweep = self._floor.provider.facts.sweep_seconds
+        first = min(self._floor.due.values())
+        return min(max(first, self._looked_at + sweep), self._looked_at + 4 * sweep)
+
+    async def _look(self, group: asyncio.TaskGroup) -> None:
+        floor = self._floor
+        self._looked_at = time.monotonic()
+        if len(floor.in_flight) <= FEW:
+            for job_id, attempt in list(floor.in_flight.items()):
+                self.read(group, attempt, job_id)
+            return
+        wanted = dict(floor.in_flight)
+        since = min(attempt.sent_at or datetime.now(UTC) for attempt in wanted.values())
+        jobs = await floor.client.run(floor.provider.sweep(wanted.keys(), since), Lane.LOOK)
+        for job in jobs:
+            self._misses.pop(job.job_id, None)
+            if job.phase not in {Phase.QUEUED, Phase.RUNNING}:
+                self.read(group, wanted[job.job_id], job.job_id)
+        for job_id in wanted.keys() - {job.job_id for job in jobs}:
+            self._misses[job_id] += 1
+            if self._misses[job_id] >= MISSES:
+                self.read(group, wanted[job_id], job_id)
+
+    async def _read(self, attempt: Attempt, job_id: str) -> None:
+        floor = self._floor
+        try:
+            job = await floor.client.run(floor.provider.read_job(job_id), Lane.COLLECT)
+        except JobFailed as error:
+            failure = Failure(attempt.token, State.FAILED, error.code, str(error))
+            floor.fail_attempt(failure)
+        except RetryableError:
+            floor.watch_job(attempt, job_id)
+        except StopRun as error:
+            floor.stop(error, is_abandoned=True)
+        else:
+            self._conclude(attempt, job)
+        finally:
+            floor.reading -= 1
+            floor.announce()
+
+    def _conclude(self, attempt: Attempt, job: Job) -> None:
+        """Book what a job has come to."""
+        floor = self._floor
+        if job.phase is Phase.DONE:
+            floor.speed.learn(job)
+            floor.finished += floor.ledger.record_ready(attempt.token, job)
+            floor.hand_over(attempt, job)
+        elif job.phase is Phase.FAILED:
+            sentence = f"{floor.orders.kind} could not separate it: {job.message or 'no reason given'}"
+            failure = Failure(attempt.token, State.FAILED, Code.JOB_FAILED, sentence, is_retryable=True)
+            floor.fail_attempt(failure)
+        elif job.phase is Phase.EXPIRED:
+            sentence = (
+                "The outputs were deleted before they were collected; `stemline redrive` pays for them again."
+            )
+            floor.fail_attempt(Failure(attempt.token, State.EXPIRED, Code.OUTPUTS_EXPIRED, sentence))
+        else:
+            floor.watch_job(attempt, job.job_id)

@@ -1,0 +1,6 @@
+"""The plan: which tracks are to do, what they will cost and how long they will take."""
+
+from stemline.plan.forecast import Forecast, Work, forecast
+from stemline.plan.survey import Survey, check_recipe, survey
+
+__all__ = ["Forecast", "Survey", "Work", "check_recipe", "forecast", "survey"]

@@ -1,0 +1,104 @@
+"""The catalogue surveyed: manifest rows with the length of their audio, or the reason they cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from stemline.errors import AudioRejected, ConfigError
+from stemline.manifest import Kind, Source, kind_of, scan
+from stemline.probe import AudioFacts, probe_many
+from stemline.records import Code, Recipe, Reject, Track
+from stemline.settings import ProviderFacts
+
+PROBES_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A batch of manifest rows, looked at: usable tracks with their length, and rejects."""
+
+    tracks: tuple[Track, ...]
+    rejects: tuple[Reject, ...]
+
+
+def check_recipe(recipe: Recipe, facts: ProviderFacts) -> None:
+    """Refuse a recipe the provider cannot make, before anything is spent; raises ConfigError."""
+    for name, asked, offered in (
+        ("stems", recipe.stems, facts.stems),
+        ("quality", recipe.quality, facts.qualities),
+        ("format", recipe.format, facts.formats),
+    ):
+        if asked not in offered:
+            raise ConfigError(
+                f"{facts.kind} does not make recipe.{name} {asked!r}.",
+                fix=f"It offers: {', '.join(offered)}.",
+            )
+
+
+def survey(
+    source: Source, facts: ProviderFacts, find_done: Callable[[Sequence[str]], Collection[str]]
+) -> Iterator[Survey]:
+    """Give the selected rows of a manifest, batch by batch, probed where the manifest gives no duration.
+
+    `find_done` names those of some track ids whose audio need not be looked at again.
+    """
+    for batch in scan(source):
+        done = find_done([track.track_id for track in batch.tracks])
+        looked_at = list(_look_at(batch.tracks, done, source, facts))
+        tracks = tuple(each for each in looked_at if isinstance(each, Track))
+        rejects = tuple(each for each in looked_at if isinstance(each, Reject))
+        yield Survey(tracks, (*batch.rejects, *rejects))
+
+
+def _look_at(
+    tracks: Sequence[Track], done: Collection[str], source: Source, facts: ProviderFacts
+) -> Iterator[Track | Reject]:
+    needed = [track for track in tracks if track.track_id not in done and _needs_probe(track)]
+    locations = [track.location for track in needed]
+    probed = probe_many(locations, workers=PROBES_AT_ONCE, storage_options=source.storage_options)
+    looks = iter(probed)
+    for track in tracks:
+        if track.track_id in done:
+            yield track
+        elif _needs_probe(track):
+            yield _judge(track, next(looks)[1], facts)
+        else:
+            yield _check(track, facts)
+
+
+def _needs_probe(track: Track) -> bool:
+    return track.duration_seconds is None and kind_of(track.location) is not Kind.YOUTUBE
+
+
+def _judge(track: Track, look: AudioFacts | AudioRejected, facts: ProviderFacts) -> Track | Reject:
+    if isinstance(look, AudioRejected):
+        return _reject(track, look.code, str(look))
+    return _check(replace(track, duration_seconds=look.duration_seconds, size_bytes=look.size_bytes), facts)
+
+
+def _check(track: Track, facts: ProviderFacts) -> Track | Reject:
+    if kind_of(track.location) is Kind.YOUTUBE:
+        return _reject(
+            track, Code.BAD_LOCATION, f"{facts.kind} takes no YouTube URLs here; give the audio itself."
+        )
+    seconds, most = track.duration_seconds or 0.0, facts.max_duration_seconds
+    if seconds < facts.min_duration_seconds:
+        sentence = f"The track is {seconds:.1f} s long; {facts.kind} takes at least {facts.min_duration_seconds:g} s."
+        return _reject(track, Code.TOO_SHORT, sentence)
+    if seconds > most:
+        sentence = (
+            f"The track is {seconds / 60:.1f} min long; {facts.kind} takes at most {most / 60:g} min. Cut it."
+        )
+        return _reject(track, Code.TOO_LONG, sentence)
+    is_uploaded = kind_of(track.location) in {Kind.FILE, Kind.STORE}
+    if is_uploaded and facts.max_size_bytes and (track.size_bytes or 0) > facts.max_size_bytes:
+        sentence = (
+            f"The file has {track.size_bytes} bytes; {facts.kind} takes at most {facts.max_size_bytes}."
+        )
+        return _reject(track, Code.TOO_LARGE, f"{sentence} Compress it, or give a URL.")
+    return track
+
+
+def _reject(track: Track, code: Code, sentence: str) -> Reject:
+    return Reject(track.position, track.track_id, track.location, code, sentence)

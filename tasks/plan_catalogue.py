@@ -1,0 +1,13 @@
+"""The catalogue, surveyed into the ledger."""
+
+from __future__ import annotations
+
+from stemline.run import Run
+from tasks.plug import plug
+
+
+@plug
+def plan_catalogue(run: Run) -> int:
+    """Give how many tracks the run is about, after finishing what an earlier run left unpublished."""
+    run.heal()
+    return run.plan()
