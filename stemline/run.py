@@ -27,7 +27,7 @@ from stemline.providers import load_provider
 from stemline.publisher import Publisher
 from stemline.records import Attempt, CollectedTrack, Failure, ReadyTrack, State
 from stemline.report import write_report
-from stemline.service import Options
+from stemline.service import DEFAULT_WORKERS, Options
 from stemline.service.process import running_service
 from stemline.settings import ProviderFacts, Settings, load_facts
 from stemline.storage import Store, open_store
@@ -298,11 +298,10 @@ def open_access(settings: Settings, facts: ProviderFacts) -> Iterator[Access]:
 
 
 def _service_options(settings: Settings) -> Options:
-    workers = settings.provider.workers or max(1, (os.cpu_count() or 2) - 1)
     return Options(
         folder=Path(".stemline") / f"service-{settings.name}",
         requests_per_minute=settings.provider.requests_per_minute or load_facts("local").requests_per_minute,
-        workers=workers,
+        workers=settings.provider.workers or DEFAULT_WORKERS,
         engine=settings.provider.engine,
         retention_seconds=EMBEDDED_RETENTION_SECONDS,
         # It serves this run alone, whose owner chose the locations.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -14,7 +14,7 @@ from stemline.ledger.recovery import Recovery
 from stemline.ledger.row import TrackStatus, reject_from_row, status_from_row
 from stemline.ledger.run import find_run
 from stemline.ledger.schema import events, rejects, tracks
-from stemline.records import Code, Reject, State
+from stemline.records import Code, Recipe, Reject, State
 
 ROWS_A_PAGE = 1_000
 SETTLED = (State.PUBLISHED, State.PLANNED)
@@ -33,6 +33,16 @@ class Figures(Recovery):
         if rejected:
             found[State.REJECTED] = found.get(State.REJECTED, 0) + rejected
         return found
+
+    def states_of(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, State]:
+        """Give where each of these tracks (at most 10,000) stands with a provider and recipe, if it is known."""
+        query = select(tracks.c.track_id, tracks.c.state).where(
+            tracks.c.provider == provider,
+            tracks.c.recipe == recipe.name,
+            tracks.c.track_id.in_(list(track_ids)),
+        )
+        with self.read() as connection:
+            return {track_id: State(state) for track_id, state in connection.execute(query)}
 
     def codes(self, run_id: str) -> dict[Code, int]:
         """Give how many of the run's manifest rows carry each code; they sum to the manifest."""

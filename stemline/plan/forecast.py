@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from stemline.manifest import Kind, kind_of
-from stemline.records import Track
 from stemline.settings import ProviderFacts
 
 REQUESTS_BY_URL = 2
@@ -26,15 +23,13 @@ class Work:
     credits_low: int = 0
     credits_high: int = 0
 
-    def add(self, tracks: Iterable[Track]) -> None:
-        """Count tracks in. No vendor says how it rounds: down is the least, up is what is reserved."""
-        for track in tracks:
-            seconds = track.duration_seconds or 0.0
-            self.tracks += 1
-            self.uploads += kind_of(track.location) in {Kind.FILE, Kind.STORE}
-            self.audio_seconds += seconds
-            self.credits_low += math.floor(seconds)
-            self.credits_high += math.ceil(seconds)
+    def add(self, seconds: float, *, is_upload: bool) -> None:
+        """Count a track in. No vendor says how it rounds: down is the least, up is what is reserved."""
+        self.tracks += 1
+        self.uploads += is_upload
+        self.audio_seconds += seconds
+        self.credits_low += math.floor(seconds)
+        self.credits_high += max(1, math.ceil(seconds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,55 @@
+"""The embedded default of the main job: a catalogue of made songs, or the person's own folder, and a configuration."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from stemline.errors import ManifestError
+from stemline.songs import make_catalogue
+
+DEMO_FOLDER = Path("demo")
+SHOWN_COLUMNS = ("track_id", "title", "duration_seconds", "bpm", "key", "credits_charged")
+
+
+def make_demo(folder: Path, source: Path | None) -> Path:
+    """Make the catalogue, unless it is there already, and its configuration; give the configuration's path."""
+    if source is not None and not source.is_dir():
+        raise ManifestError(f"There is no folder {source}.", fix="Give --from a folder of audio files.")
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = folder / "catalogue" / "manifest.csv"
+    if source is None and not manifest.exists():
+        make_catalogue(manifest.parent)
+    # A person's own folder gets a name of its own, so that neither ledger nor dataset mix with the made songs.
+    name = (
+        "demo" if source is None else f"demo-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]}"
+    )
+    config = folder / f"{name}.yaml"
+    tree = {
+        "name": name,
+        "catalogue": {"manifest": str(source or manifest)},
+        "provider": {"kind": "local"},
+        "recipe": {"stems": "four", "quality": "best", "format": "flac"},
+        "dataset": {"url": str(folder / ("dataset" if source is None else f"dataset-{name}"))},
+        "ledger": {"url": f"sqlite:///{folder / f'{name}.db'}"},
+        "execution": {"batch_seconds": 5},
+    }
+    config.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+    return config
+
+
+def show_rows(console: Console, dataset: str, rows: int = 3) -> None:
+    """Print the first rows of the tracks table, read as any user of the dataset would."""
+    frame = pd.read_parquet(f"{dataset}/tracks")
+    columns = [name for name in SHOWN_COLUMNS if name in frame.columns]
+    table = Table(
+        *columns, title=f"{dataset}/tracks, {rows} of {len(frame)} rows", title_justify="left", box=None
+    )
+    for row in frame.sort_values("track_id")[columns].head(rows).itertuples(index=False):
+        table.add_row(*("" if pd.isna(value) else str(value) for value in row))
+    console.print(table)

@@ -1,0 +1,120 @@
+"""What a run will need, checked one by one: each check has a verdict and, where it fails, the fix."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import httpx
+
+from stemline import __version__
+from stemline.client import Access, Client, Lane
+from stemline.errors import StemlineError
+from stemline.ledger import open_ledger
+from stemline.manifest import columns
+from stemline.pacing import Pacer
+from stemline.plan import check_recipe
+from stemline.providers import load_provider
+from stemline.run import Selection, open_access, source_of
+from stemline.settings import ProviderFacts, Settings, load_facts
+from stemline.storage import open_store
+
+CLOCK_TOLERANCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One check's outcome."""
+
+    name: str
+    is_good: bool
+    sentence: str
+    exit_code: int = 0
+
+
+def examine(settings: Settings) -> list[Verdict]:
+    """Give the verdict of every check; none of them spends anything."""
+    return list(_examine(settings))
+
+
+def _examine(settings: Settings) -> Iterator[Verdict]:
+    facts = load_facts(settings.provider.kind)
+    yield _judge("recipe", lambda: _check_recipe(settings, facts))
+    yield _judge("manifest", lambda: _check_manifest(settings))
+    yield _judge("ledger", lambda: _check_ledger(settings))
+    yield _judge("dataset", lambda: _check_dataset(settings))
+    yield _judge("prefect", _check_prefect)
+    try:
+        with open_access(settings, facts) as access:
+            yield _judge("key", lambda: _check_key(access, facts))
+            yield _judge("clock", lambda: _check_clock(access))
+    except StemlineError as error:
+        yield Verdict("provider", is_good=False, sentence=str(error), exit_code=error.exit_code)
+
+
+def _judge(name: str, check: Callable[[], str]) -> Verdict:
+    try:
+        return Verdict(name, is_good=True, sentence=check())
+    except StemlineError as error:
+        return Verdict(name, is_good=False, sentence=str(error), exit_code=error.exit_code)
+
+
+def _check_recipe(settings: Settings, facts: ProviderFacts) -> str:
+    recipe = settings.recipe.as_recipe()
+    check_recipe(recipe, facts)
+    return f"{facts.kind} makes {recipe.name}."
+
+
+def _check_manifest(settings: Settings) -> str:
+    carried = columns(source_of(settings, Selection()))
+    return (
+        f"{settings.catalogue.manifest} can be read; {len(carried)} columns of its own are carried through."
+    )
+
+
+def _check_ledger(settings: Settings) -> str:
+    with open_ledger(settings.ledger_url) as ledger:
+        return f"{ledger.name} opens and can be written."
+
+
+def _check_dataset(settings: Settings) -> str:
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    store.check_writable()
+    return f"{store.url()} takes an object and gives it back."
+
+
+def _check_prefect() -> str:
+    try:
+        return (
+            f"Prefect {version('prefect')} is installed; without a server the flow runs without its engine."
+        )
+    except PackageNotFoundError as error:
+        raise StemlineError("Prefect is not installed.", fix="Install stemline with pip.") from error
+
+
+def _check_key(access: Access, facts: ProviderFacts) -> str:
+    async def ask() -> tuple[int, int]:
+        pacer = Pacer(facts.requests_per_minute)
+        provider = load_provider(facts)
+        async with Client(provider, access, pacer) as client:
+            return await client.run(provider.read_balance(), Lane.LOOK), pacer.limit
+
+    balance, limit = asyncio.run(ask())
+    return f"The key is accepted: {balance:,} credits left, {limit} requests a minute."
+
+
+def _check_clock(access: Access) -> str:
+    try:
+        answer = httpx.head(access.base_url, headers={"User-Agent": f"stemline/{__version__}"}, timeout=10)
+        skew = time.time() - parsedate_to_datetime(answer.headers["date"]).timestamp()
+    except (httpx.HTTPError, KeyError, ValueError) as error:
+        raise StemlineError(f"The provider's clock cannot be read: {error}.") from error
+    if abs(skew) > CLOCK_TOLERANCE_SECONDS:
+        raise StemlineError(
+            f"This clock is {skew:+.0f} s off the provider's.", fix="Set it, for example with NTP."
+        )
+    return f"This clock and the provider's are {abs(skew):.0f} s apart."
