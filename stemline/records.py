@@ -221,7 +221,7 @@ class StemFile:
     """None for digital silence."""
     rms_dbfs: float | None
     verification: str
-    """`ok`, or the warnings as words joined by `,`: `silent`, `clipped`, `format`, `residual`."""
+    """`ok`, or the warnings as words joined by `,`: `silent`, `clipped`, `format`, `length`, `residual`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,11 @@ class Expectation:
 
     format: str
     duration_seconds: float | None = None
-    """The source's length; None when nobody knows it."""
+    """The source's length as we know it; None when we do not."""
     tolerance_seconds: float = 1.0
     """Manifests and providers round lengths to whole seconds."""
+    provider_seconds: float | None = None
+    """The source's length as the provider found it, which is right where a manifest is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,11 @@ class Measured:
     """None for digital silence."""
     rms_dbfs: float | None
     verification: str
-    """`ok`, or warnings joined by `,`: `silent`, `clipped`, `format` (sound, but not in the format asked)."""
+    """`ok`, or warnings joined by `,`.
+
+    `silent`, `clipped`, `format`: sound, but not in the format asked; `length`: not the length we know the source
+    by, though the provider found it so; `residual`: the stems do not add up to their source.
+    """
 
     def with_warning(self, word: str) -> Measured:
         """Give the same with one more warning."""
@@ -101,7 +107,7 @@ def verify_stem(path: Path, expected: Expectation) -> Measured:
         sha256=file_sha256(path),
         peak_dbfs=_dbfs(level.peak),
         rms_dbfs=_dbfs(level.rms),
-        verification=",".join(_warnings(level, found, expected)) or "ok",
+        verification=",".join(_warnings(level, seconds, found, expected)) or "ok",
     )
 
 
@@ -204,26 +210,38 @@ class _FlacSeal:
         return 0 < self._frames != frames or (self._is_checked and self._digest.digest() != self._md5)
 
 
-def _warnings(level: _Level, found: str, expected: Expectation) -> list[str]:
+def _warnings(level: _Level, seconds: float, found: str, expected: Expectation) -> list[str]:
     """Give what is odd about a stem that is still a stem, in words."""
     rms = _dbfs(level.rms)
     signs = {
         "silent": rms is None or rms < _SILENT_DBFS,
         "clipped": level.clipped_share > _CLIPPED_SHARE,
         "format": found != expected.format,
+        "length": _is_off(seconds, expected.duration_seconds, found, expected),
     }
     return [word for word, is_so in signs.items() if is_so]
 
 
 def _check_length(name: str, seconds: float, found: str, expected: Expectation) -> None:
-    if expected.duration_seconds is None:
+    """Refuse a length that is neither the one we know the source by nor the one the provider found."""
+    known = [
+        length for length in (expected.duration_seconds, expected.provider_seconds) if length is not None
+    ]
+    if not all(_is_off(seconds, length, found, expected) for length in known) or not known:
         return
-    off = seconds - expected.duration_seconds
-    sentence = f"{name} lasts {seconds:.2f} s and its source {expected.duration_seconds:.2f} s."
-    if off < -expected.tolerance_seconds:
-        raise AudioRejected(sentence, code=Code.TRUNCATED)
-    if off > expected.tolerance_seconds + (0.0 if found in _LOSSLESS else LOSSY_EXTRA_SECONDS):
-        raise AudioRejected(sentence, code=Code.WRONG_DURATION)
+    nearest = min(known, key=lambda length: abs(length - seconds))
+    raise AudioRejected(
+        f"{name} lasts {seconds:.2f} s and its source {nearest:.2f} s.",
+        code=Code.TRUNCATED if seconds < nearest else Code.WRONG_DURATION,
+    )
+
+
+def _is_off(seconds: float, known: float | None, found: str, expected: Expectation) -> bool:
+    """Tell whether a length is not the known one, for all that rounding and a lossy encoder may add."""
+    if known is None:
+        return False
+    extra = 0.0 if found in _LOSSLESS else LOSSY_EXTRA_SECONDS
+    return not -expected.tolerance_seconds <= seconds - known <= expected.tolerance_seconds + extra
 
 
 def _format(path: Path, stream: Blocks) -> str:

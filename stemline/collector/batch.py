@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
@@ -19,6 +21,7 @@ from stemline.errors import AudioRejected, LinkExpired, TransferFailed
 from stemline.records import Code, CollectedTrack, Failure, Job, ReadyTrack, State
 from stemline.storage import Store, open_store, scratch_folder
 
+_MAYBE_TRANSFER = frozenset({Code.UNDECODABLE, Code.TRUNCATED})
 _FAR_AWAY = datetime.max.replace(tzinfo=UTC)
 
 
@@ -100,11 +103,24 @@ class _Collector:
                 return Relink(token, error.message)
             except TransferFailed as error:
                 return Failure(token, State.READY, Code.DOWNLOAD_FAILED, error.message, is_retryable=True)
-            try:
-                return self._accept(ready, spooled)
-            except AudioRejected as error:
-                kept = keep_rejected(self.store, ready, spooled, error)
-                return Failure(token, State.QUARANTINED, error.code, f"{error.message} Kept in {kept}.")
+            return self._accept_or_keep(ready, spooled, folder)
+
+    def _accept_or_keep(self, ready: ReadyTrack, spooled: Spooled, folder: Path) -> CollectedTrack | Failure:
+        """Accept a track; audio that a transfer may have spoilt is fetched once more before it is given up."""
+        try:
+            return self._accept(ready, spooled)
+        except AudioRejected as error:
+            rejection = error
+        if rejection.code in _MAYBE_TRANSFER:
+            with suppress(LinkExpired, TransferFailed):
+                spooled = fetch_stems(self.downloader, ready, folder / "again")
+                try:
+                    return self._accept(ready, spooled)
+                except AudioRejected as error:
+                    rejection = error
+        kept = keep_rejected(self.store, ready, spooled, rejection)
+        sentence = f"{rejection.message} Kept in {kept}."
+        return Failure(ready.attempt.token, State.QUARANTINED, rejection.code, sentence)
 
     def _accept(self, ready: ReadyTrack, spooled: Spooled) -> CollectedTrack:
         measured = verify_stems(ready, spooled, self.target.tolerance_seconds)

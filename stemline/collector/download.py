@@ -78,6 +78,7 @@ class Downloader:
         headers = {"Range": f"bytes={start}-"} if start else {}
         with self.client.stream("GET", url, headers=headers) as response:
             _check_status(response, path)
+            _check_kind(response)
             start, total = _extent(response, start)
             with disk_guarded(path.parent), path.open("r+b") as file:
                 file.truncate(start)
@@ -112,6 +113,13 @@ def _check_status(response: httpx.Response, path: Path) -> None:
     if status not in {200, 206}:
         after = response.headers.get("Retry-After", "")
         raise _Busy(f"the server answers {status}", float(after) if after.isdecimal() else None)
+
+
+def _check_kind(response: httpx.Response) -> None:
+    """Refuse a web page with status 200: a proxy's or a login's, which says nothing about the stem."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind in {"text/html", "application/xhtml+xml"}:
+        raise TransferFailed("the server answers with a web page in place of the file")
 
 
 def _extent(response: httpx.Response, start: int) -> tuple[int, int | None]:

@@ -8,6 +8,7 @@ from stemline.collector.download import Downloader
 from stemline.collector.mixture import Mono, residual_db
 from stemline.errors import AudioRejected
 from stemline.records import Code, ReadyTrack
+from stemline.storage import disk_guarded
 from stemline.verify import Expectation, Measured, check_together, verify_stem
 
 Spooled = dict[str, Path]
@@ -26,6 +27,8 @@ def fetch_stems(downloader: Downloader, ready: ReadyTrack, folder: Path) -> Spoo
     Raises:
         LinkExpired, TransferFailed, StorageError: as `Downloader.fetch` does.
     """
+    with disk_guarded(folder):
+        folder.mkdir(exist_ok=True)
     links = {output.stem: output.url for output in ready.job.outputs}
     recipe = ready.attempt.recipe
     spooled = {stem: folder / f"{stem}.{recipe.format}" for stem in recipe.stem_names if stem in links}
@@ -37,17 +40,18 @@ def fetch_stems(downloader: Downloader, ready: ReadyTrack, folder: Path) -> Spoo
 def verify_stems(ready: ReadyTrack, spooled: Spooled, tolerance_seconds: float) -> MeasuredFiles:
     """Check that every stem is there and sound, alone and beside the others; give their measures.
 
-    The length to expect is the source's own; only when that is unknown, what the provider says of it.
-
     Raises:
         AudioRejected: with the first reason found.
     """
     missing = [stem for stem in ready.attempt.recipe.stem_names if stem not in spooled]
     if missing:
         raise AudioRejected(f"The provider returned no {' and no '.join(missing)}.", code=Code.MISSING_STEM)
-    known = ready.attempt.track.duration_seconds
-    seconds = ready.job.duration_seconds if known is None else known
-    expected = Expectation(ready.attempt.recipe.format, seconds, tolerance_seconds)
+    expected = Expectation(
+        ready.attempt.recipe.format,
+        ready.attempt.track.duration_seconds,
+        tolerance_seconds,
+        ready.job.duration_seconds,
+    )
     measured = [(stem, path, verify_stem(path, expected)) for stem, path in spooled.items()]
     check_together([(stem, measures) for stem, _, measures in measured])
     return measured

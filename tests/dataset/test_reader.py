@@ -1,0 +1,105 @@
+"""Whoever reads the dataset, without stemline, sees every row once and the partition columns among them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.dataset as pads
+import pytest
+
+from stemline.dataset import Batch, Layout, publish
+from stemline.storage import open_store
+
+IDS = ["a", "b/c", "ü 100%", "d"]
+GENRES = ["C# major", None, "rock/pop=a%20b", "soul"]
+
+
+@pytest.fixture(params=["provider,collected_on", "genre,released_on", "plays", ""])
+def published(request, tmp_path, press, carried):
+    """A dataset of two batches under each partitioning, and the columns it is partitioned by."""
+    columns = tuple(filter(None, request.param.split(",")))
+    layout = Layout(columns, carried)
+    store = open_store(str(tmp_path / "stems"))
+    rows = [press.row(name, genre=genre) for name, genre in zip(IDS, GENRES, strict=True)]
+    publish(store, Batch("0001", "run-1", rows[:2]), layout)
+    publish(store, Batch("0002", "run-1", rows[2:]), layout)
+    return store, columns
+
+
+def by_id(tracks, *columns):
+    return {row["track_id"]: tuple(row[name] for name in columns) for row in tracks}
+
+
+READERS = {
+    "pandas": lambda url: (
+        pd.read_parquet(url).astype(object).where(lambda table: table.notna(), None).to_dict("records")
+    ),
+    "pyarrow": lambda url: pads.dataset(url).to_table().to_pylist(),
+    "pyarrow hive": lambda url: pads.dataset(url, partitioning="hive").to_table().to_pylist(),
+    "duckdb": lambda url: duckdb.sql(f"FROM '{url}/**/*.parquet'").to_arrow_table().to_pylist(),
+    "duckdb hive": lambda url: (
+        duckdb.sql(f"FROM read_parquet('{url}/**/*.parquet', hive_partitioning=true)")
+        .to_arrow_table()
+        .to_pylist()
+    ),
+    "polars": lambda url: pl.read_parquet(f"{url}/**/*.parquet").to_dicts(),
+    "polars hive": lambda url: pl.scan_parquet(url, hive_partitioning=True).collect().to_dicts(),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_sees_every_row_once_with_its_partition_columns(published, reader):
+    store, columns = published
+
+    tracks = READERS[reader](store.url("tracks"))
+    stems = READERS[reader](store.url("stems"))
+
+    assert len(tracks) == 4
+    assert by_id(tracks, "genre", "artist", "plays", "released_on", "bpm", "manifest_bpm", "key") == {
+        name: (genre, "Nina", 7, date(1964, 3, 1), 120.5, 99.0, "C# major")
+        for name, genre in zip(IDS, GENRES, strict=True)
+    }
+    assert sorted((stem["track_id"], stem["stem"]) for stem in stems) == sorted(
+        (name, stem) for name in IDS for stem in ("instrumental", "vocals")
+    )
+    assert by_id(stems, *columns) == by_id(tracks, *columns)
+
+
+def test_hugging_face_datasets_sees_the_partition_columns(published, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets  # noqa: PLC0415 - it reads the environment when it is imported
+
+    store, columns = published
+    for table, count in (("tracks", 4), ("stems", 8)):
+        found = datasets.load_dataset(
+            "parquet",
+            data_files=f"{store.url(table)}/**/*.parquet",
+            split="train",
+            cache_dir=str(tmp_path / "cache"),
+        )
+
+        assert found.num_rows == count
+        assert set(columns) <= set(found.column_names)
+
+
+def test_pandas_reads_it_back_from_memory(press, carried):
+    url = f"memory://{uuid.uuid4().hex}/stems"
+    publish(open_store(url), press.batch("a", "b"), Layout(carried=carried))
+
+    assert sorted(pd.read_parquet(f"{url}/tracks")["track_id"]) == ["a", "b"]
+
+
+def test_it_is_read_from_s3_with_the_same_options(s3_server, bucket, press, carried):
+    store = open_store(f"s3://{bucket}/stems", s3_server.storage_options)
+    layout = Layout(("key", "collected_on"), carried)
+
+    (_, tracks) = publish(store, press.batch("a", "b"), layout)
+
+    assert tracks.startswith("tracks/by_key=C%23%20major/")
+    read = pd.read_parquet(store.url("tracks"), storage_options=store.storage_options)
+    assert sorted(read["track_id"]) == ["a", "b"]
+    assert set(read["key"]) == {"C# major"}
