@@ -1,0 +1,1 @@
+"""Ready configurations, and the facts about each provider."""

@@ -90,6 +90,8 @@ def find(source: Source) -> Place:
     """
     try:
         file_system, path = fsspec.core.url_to_fs(source.manifest, **source.storage_options)
+        # A listing kept from an earlier scan would hide what has come since.
+        file_system.invalidate_cache()
         form = _form(source, file_system, path)
     except ManifestError:
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,4 +58,7 @@ def _range(start: int, end: int) -> dict[str, str]:
 
 @cache
 def _client() -> httpx.Client:
-    return httpx.Client(follow_redirects=True, timeout=_SECONDS)
+    # One for all files: a handshake and the certificates for each would cost more than the ranges.
+    client = httpx.Client(follow_redirects=True, timeout=_SECONDS)
+    atexit.register(client.close)
+    return client
