@@ -24,6 +24,8 @@ from stemline.service.storage import Storage
 logger = logging.getLogger(__name__)
 
 TIDY_EVERY_SECONDS = 60
+OWN_CREDITS = 1_000_000_000
+"""More than thirty years of audio: who sets no limit meets none."""
 UPLOAD_KEPT_SECONDS = 86_400
 """How long an upload without a job is kept."""
 
@@ -104,9 +106,9 @@ def _remove_leftovers(jobs: Jobs, storage: Storage) -> None:
 
 
 def own_key(folder: Path) -> ApiKey:
-    """Give the key the service makes for itself; the same folder has the same key."""
+    """Give the key the service makes for itself; the same folder has the same key, and it never runs dry."""
     folder.mkdir(parents=True, exist_ok=True)
-    return ApiKey("sk_live_" + _kept(folder / "api-key"))
+    return ApiKey("sk_live_" + _kept(folder / "api-key"), OWN_CREDITS)
 
 
 def _kept(path: Path) -> str:

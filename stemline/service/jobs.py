@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 import string
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Self
 
@@ -90,7 +90,7 @@ class Job:
     error: str | None
     bpm: float | None
     key: str | None
-    outputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, str]
     """The name in the storage of each stem; empty until the job is done."""
 
     @classmethod
@@ -122,14 +122,18 @@ class Jobs:
         Raises:
             Refusal: INSUFFICIENT_CREDITS.
         """
-        names = [*(column.name for column in fields(order)), "credits_required", "created_at", "status"]
         now = self._clock()
-        values = [getattr(order, name) for name in names[:-2]]
-        marks = ", ".join("?" * len(names))
+        values = {
+            **asdict(order),
+            "credits_required": order.credits_required,
+            "created_at": now,
+            "status": Status.PENDING,
+        }
+        marks = ", ".join(f":{name}" for name in values)
         with self._database.transaction() as connection:
             account_credits.reserve(connection, order.account, order.credits_required, now)
-            query = f"INSERT INTO jobs ({', '.join(names)}) VALUES ({marks}) RETURNING *"
-            return Job.read(connection.execute(query, (*values, now, Status.PENDING)).fetchone())
+            query = f"INSERT INTO jobs ({', '.join(values)}) VALUES ({marks}) RETURNING *"
+            return Job.read(connection.execute(query, values).fetchone())
 
     def find(self, account: str, job_id: str) -> Job:
         """Give one job of an account.
@@ -185,30 +189,27 @@ class Jobs:
 
     def put_back(self, job_id: str) -> bool:
         """Make a job pending again whose worker died, or fail it at the second time; True when pending."""
-        query = (
+        count = (
             "UPDATE jobs SET crashes = crashes + 1 WHERE id = ? AND status = 'PROCESSING' RETURNING crashes"
         )
+        restart = "UPDATE jobs SET status = 'PENDING', started_at = NULL WHERE id = ?"
         with self._database.transaction() as connection:
-            row = connection.execute(query, (job_id,)).fetchone()
+            row = connection.execute(count, (job_id,)).fetchone()
             if row is None:
                 return False
             if row["crashes"] >= MAX_CRASHES:
                 self._fail(connection, job_id, "The separation stopped unexpectedly.")
                 return False
-            connection.execute(
-                "UPDATE jobs SET status = 'PENDING', started_at = NULL WHERE id = ?", (job_id,)
-            )
+            connection.execute(restart, (job_id,))
         return True
 
     def resume(self) -> int:
         """Make pending again what an earlier server left running, and count what is pending."""
+        restart = "UPDATE jobs SET status = 'PENDING', started_at = NULL WHERE status = 'PROCESSING'"
         with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE jobs SET status = 'PENDING', started_at = NULL WHERE status = 'PROCESSING'"
-            )
-            count: int = connection.execute("SELECT count(*) FROM jobs WHERE status = 'PENDING'").fetchone()[
-                0
-            ]
+            connection.execute(restart)
+            row = connection.execute("SELECT count(*) FROM jobs WHERE status = 'PENDING'").fetchone()
+        count: int = row[0]
         return count
 
     def take_expired(self) -> list[str]:

@@ -16,6 +16,10 @@ DEFAULT_CREDITS = 36_000
 """What a key starts with when nothing is said: ten hours of audio."""
 
 
+DEFAULT_WORKERS = max(1, (os.cpu_count() or 2) - 1)
+"""A core is left for the service itself and for whoever calls it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """One API key and the credits its account is opened with (a known account keeps its balance)."""
@@ -52,7 +56,7 @@ class Options:
     keys: tuple[ApiKey, ...] = ()
     requests_per_minute: int = 60
     window: Literal["sliding", "fixed"] = "sliding"
-    workers: int = max(1, (os.cpu_count() or 2) - 1)
+    workers: int = DEFAULT_WORKERS
     """How many jobs are separated at once, each in a process of its own."""
     engine: str = "auto"
     """What separates: auto | draft | demucs."""

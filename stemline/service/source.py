@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -83,9 +83,17 @@ class Fetcher:
         except (OSError, UnicodeError) as error:
             raise _unreachable("its host is unknown") from error
         addresses = [ipaddress.ip_address(entry[4][0]) for entry in found]
+        self.check(addresses)
+        return addresses
+
+    def check(self, addresses: Iterable[IpAddress]) -> None:
+        """Refuse a host of which one address is not allowed, whichever would be connected to.
+
+        Raises:
+            Refusal: SOURCE_REFUSED.
+        """
         if not all(self.is_allowed(address) for address in addresses):
             raise Refusal(Reason.SOURCE_REFUSED, "The source URL leads to a private address.")
-        return addresses
 
     @asynccontextmanager
     async def _request(

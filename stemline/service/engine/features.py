@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,6 @@ from stemline.service.engine.transform import Floats, Spectra, analyse, hop_for
 NAMES = (
     "pitch", "centre", "centre_wide", "balance", "harmonic", "sustain", "repeat", "attack", "decay",
     "peak", "below_loudest", "above_usual", "flux", "low_flux", "voice_comb", "voice", "bass_comb", "bass",
-    "harmonic_long", "harmonic_short",
 )  # fmt: skip
 _FLOOR = np.float32(1e-5)
 _NEIGHBOURS = 9
@@ -72,7 +70,7 @@ def take_apart(samples: Floats, sample_rate: int) -> Analysis:
     similar = similar_frames(magnitude)
     maps = np.empty((len(NAMES), *magnitude.shape), np.float32)
     place = {name: number for number, name in enumerate(NAMES)}
-    for name, values in chain(draw(stereo, magnitude, similar, grid), zoom_maps(samples, sample_rate, grid)):
+    for name, values in draw(stereo, magnitude, similar, grid):
         maps[place[name]] = values
     return Analysis(spectra, hop, grid, magnitude, similar, maps)
 
@@ -99,31 +97,6 @@ def similar_frames(magnitude: Floats) -> NDArray[np.intp]:
     for offset in range(-_NOT_SIMILAR_WITHIN + 1, _NOT_SIMILAR_WITHIN):
         np.fill_diagonal(alike[max(0, -offset) :, max(0, offset) :], -1)
     return np.argpartition(-alike, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
-
-
-def zoom_maps(samples: Floats, sample_rate: int, grid: Grid) -> Iterator[Map]:
-    """Yield harmonic against percussive once more, with windows four times as long and four times as short.
-
-    The long one parts notes the usual window blurs, the short one parts strokes.
-    """
-    mono = samples.mean(axis=1, keepdims=True)
-    for name, hop_at_44100, steps, blur in (
-        ("harmonic_long", 4096, (1, 3), (1, 4)),
-        ("harmonic_short", 256, (4, 1), (4, 1)),
-    ):
-        hop = hop_for(sample_rate, hop_at_44100)
-        magnitude = np.abs(analyse(mono, hop)[0])
-        magnitude /= np.float32(np.sqrt(np.mean(magnitude**2, dtype=np.float64)) + 1e-10)
-        ratio = level(median_filter(magnitude, 0, steps[0])) - level(median_filter(magnitude, 1, steps[1]))
-        ratio = uniform_filter(ratio, blur)
-        scale = hop_for(sample_rate) / hop
-        frames = -(-(len(samples) + 4 * hop_for(sample_rate)) // hop_for(sample_rate)) + 1
-        frame = np.round(2 + (np.arange(frames) - 2) * scale).astype(np.intp)
-        band = np.round(grid.hertz * (4 * hop) / sample_rate).astype(np.intp)
-        yield (
-            name,
-            ratio[np.clip(frame, 0, len(ratio) - 1)][:, np.minimum(band, ratio.shape[1] - 1)],
-        )
 
 
 def draw(stereo: Stereo, magnitude: Floats, similar: NDArray[np.intp], grid: Grid) -> Iterator[Map]:

@@ -1,0 +1,61 @@
+"""The service of each test: in a thread of this process, on the test's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from local_service import KEY, OTHER_KEY, Client, Clock, listening, tone
+
+from stemline.service import ApiKey, Options
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    """Two keys, no wish to be slowed down, one worker."""
+    keys = (ApiKey(KEY, 1_000), ApiKey(OTHER_KEY, 500))
+    return Options(tmp_path / "service", keys=keys, requests_per_minute=100_000, workers=1)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def start(options: Options, clock: Clock) -> Iterator[Callable[..., Client]]:
+    """Start the service on the test's clock, with options changed by name, and give a client."""
+    with ExitStack() as stack:
+
+        def begin(**changes: object) -> Client:
+            address = stack.enter_context(listening(replace(options, **changes), clock))
+            return stack.enter_context(Client(address.url))
+
+        yield begin
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Iterator[str]]]:
+    """One service for all tests that need nothing special, and keys that nobody has used."""
+    keys = tuple(ApiKey(f"sk_live_{number}", 1_000) for number in range(200))
+    folder = tmp_path_factory.mktemp("shared")
+    options = Options(folder, keys=keys, requests_per_minute=100_000, workers=2, allow_private_sources=True)
+    with listening(options) as address:
+        yield address.url, iter(address.keys)
+
+
+@pytest.fixture
+def client(shared: tuple[str, Iterator[str]]) -> Iterator[Client]:
+    """A client of the shared service with an account of its own: 1,000 credits and no jobs."""
+    url, keys = shared
+    with Client(url, next(keys)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def short() -> bytes:
+    """1.2 seconds: two credits."""
+    return tone(1.2)

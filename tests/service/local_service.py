@@ -1,0 +1,116 @@
+"""A real service over HTTP: in a thread where the clock must move, in a process where it must die."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from queue import Queue
+from threading import Thread
+
+import httpx
+import numpy as np
+import soundfile
+
+from stemline.service import Options
+from stemline.service.server import Address, Server
+
+KEY = "sk_live_first"
+OTHER_KEY = "sk_live_second"
+WAIT_SECONDS = 60
+TLS = httpx.create_ssl_context()  # loading it for each client would take longer than most tests
+
+storage = httpx.Client(verify=TLS)
+"""For transfers and other requests without an API key."""
+
+
+@dataclass
+class Clock:
+    """The time of day as the service sees it."""
+
+    now: float = field(default_factory=time.time)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Client(httpx.Client):
+    """A bare HTTP client of the StemSplit dialect, with the steps that every test needs."""
+
+    def __init__(self, url: str, key: str = KEY) -> None:
+        super().__init__(
+            base_url=f"{url}/api/v1/", headers={"Authorization": f"Bearer {key}"}, timeout=30, verify=TLS
+        )
+
+    def ticket(self, filename: str = "song.wav", **fields: str) -> dict:
+        response = self.post("upload", json={"filename": filename, **fields})
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def uploaded(self, audio: bytes, filename: str = "song.wav") -> str:
+        """Upload, and give the key."""
+        ticket = self.ticket(filename)
+        headers = {"Content-Type": ticket["contentType"]}
+        assert storage.put(ticket["uploadUrl"], content=audio, headers=headers).status_code == 200
+        return ticket["uploadKey"]
+
+    def submit(self, audio: bytes, **fields: object) -> httpx.Response:
+        return self.post("jobs", json={"uploadKey": self.uploaded(audio), "quality": "FAST", **fields})
+
+    def created(self, audio: bytes, **fields: object) -> str:
+        """Submit, and give the job's id."""
+        response = self.submit(audio, **fields)
+        assert response.status_code == 201, response.text
+        return response.json()["id"]
+
+    def job(self, job_id: str) -> dict:
+        return self.get(f"jobs/{job_id}").raise_for_status().json()
+
+    def wait(self, job_id: str, *statuses: str, at_least: int = 0, at_most: int = 100) -> dict:
+        """Give the job once it stands at one of `statuses`, with so much progress."""
+        wanted = statuses or ("COMPLETED", "FAILED")
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            job = self.job(job_id)
+            if job["status"] in wanted and at_least <= job["progress"] <= at_most:
+                return job
+            assert job["status"] not in {"FAILED", "EXPIRED"}, job
+            assert time.monotonic() < deadline, job
+            time.sleep(0.05)
+
+    def balance(self) -> int:
+        return self.get("balance").raise_for_status().json()["balanceSeconds"]
+
+
+@contextmanager
+def listening(options: Options, clock: Callable[[], float] = time.time) -> Iterator[Address]:
+    """Run the service in a thread of this process."""
+    addresses: Queue[Address] = Queue()
+    server = Server(options, addresses.put, clock)
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        yield addresses.get(timeout=WAIT_SECONDS)
+    finally:
+        server.should_exit = True
+        thread.join(WAIT_SECONDS)
+        assert not thread.is_alive()
+
+
+def tone(seconds: float, sample_rate: int = 22_050, suffix: str = "wav") -> bytes:
+    """A chord with a beat, as the bytes of an audio file."""
+    time_axis = np.arange(round(seconds * sample_rate)) / sample_rate
+    chord = sum(np.sin(2 * np.pi * pitch * time_axis) for pitch in (196.0, 233.1, 293.7))
+    beat = 0.5 + 0.5 * (time_axis % 0.5 < 0.1)
+    file = BytesIO()
+    soundfile.write(file, 0.2 * chord * beat, sample_rate, format=suffix)
+    return file.getvalue()
+
+
+def error_of(response: httpx.Response) -> tuple[int, str]:
+    """Give the status and the code of a refusal in the vendor's shape."""
+    error = response.json()["error"]
+    assert error["message"]
+    return response.status_code, error["code"]
