@@ -20,7 +20,6 @@ import soundfile
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from stemline.errors import AudioRejected, StemlineError, StorageError
 from stemline.records import Code
@@ -245,7 +244,15 @@ def _fit_mp3(samples: NDArray[np.floating], sample_rate: int) -> tuple[NDArray[n
     if sample_rate in MP3_RATES:
         return samples, sample_rate
     rate = min((known for known in MP3_RATES if known >= sample_rate), default=MP3_RATES[-1])
-    return resample_poly(np.nan_to_num(samples), rate, sample_rate, axis=0), rate
+    return resampled(np.nan_to_num(samples), rate, sample_rate), rate
+
+
+def resampled(samples: NDArray[np.floating], up: int, down: int) -> Samples:
+    """Give samples, (frames,) or (frames, channels), at `up / down` times their rate, by a polyphase filter."""
+    # Imported here: scipy.signal takes over a second to load, and most commands never resample.
+    from scipy.signal import resample_poly  # noqa: PLC0415
+
+    return np.asarray(resample_poly(samples, up, down, axis=0), np.float32)
 
 
 @contextmanager

@@ -14,13 +14,10 @@ import typer
 
 from stemline import __version__
 from stemline.console import RunDisplay, Screen, confirm, spinner
-from stemline.demo import DEMO_FOLDER, make_demo, show_rows
-from stemline.doctor import Verdict, examine
 from stemline.errors import StemlineError, UsageError
 from stemline.plan import preview
 from stemline.run import Result, Selection, observed_by, source_of
 from stemline.service import DEFAULT_WORKERS, ApiKey, Options
-from stemline.service.server import serve as serve_service
 from stemline.settings import Settings, has_literal_key, load_facts, load_settings
 from stemline.status import Status, read_status
 
@@ -44,7 +41,7 @@ Engine = Annotated[bool, typer.Option("--prefect", help="Run under Prefect's eng
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where everything goes.")] = DEMO_FOLDER,
+    folder: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("demo"),
     source: Annotated[
         Path | None, typer.Option("--from", help="A folder of your own music to use instead.")
     ] = None,
@@ -52,6 +49,8 @@ def demo(
     is_json: Json = False,
 ) -> None:
     """Make a small catalogue of songs and turn it into a dataset: no key, no network."""
+    from stemline.demo import make_demo, show_rows
+
     screen = Screen(is_json=is_json)
     with spinner(screen, "Making a catalogue of songs" if source is None else f"Looking at {source}"):
         config = make_demo(folder, source)
@@ -143,8 +142,10 @@ def report(config: Config, overrides: Set = None, is_json: Json = False) -> None
 @app.command()
 def doctor(config: Config, overrides: Set = None, is_json: Json = False) -> None:
     """Check key, balance, clock, ledger, storage, rate limit and Prefect; each with a verdict and the fix."""
+    from stemline.doctor import examine
+
     screen = Screen(is_json=is_json)
-    verdicts: list[Verdict] = examine(_load(screen, config, overrides))
+    verdicts = examine(_load(screen, config, overrides))
     if is_json:
         _print_json({"checks": [asdict(verdict) for verdict in verdicts]})
     else:
@@ -173,6 +174,8 @@ def serve(
     ] = False,
 ) -> None:
     """Run the local separation service."""
+    from stemline.service.server import serve as serve_service
+
     options = Options(
         folder=folder,
         host=host,

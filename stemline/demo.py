@@ -13,7 +13,6 @@ from rich.table import Table
 from stemline.errors import ManifestError
 from stemline.songs import make_catalogue
 
-DEMO_FOLDER = Path("demo")
 SHOWN_COLUMNS = ("track_id", "title", "duration_seconds", "bpm", "key", "credits_charged")
 
 

@@ -175,6 +175,8 @@ class ProviderFacts(Section):
     """Seconds of work per second of audio to expect before anything was measured."""
     latency_seconds: float
     """What a job takes besides."""
+    jobs_at_once: int | None = None
+    """How many jobs the provider works on at once; None: not known, taken as plenty."""
 
 
 def load_settings(

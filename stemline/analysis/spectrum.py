@@ -8,9 +8,8 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.signal import get_window, resample_poly
 
-from stemline.audio import Samples
+from stemline.audio import Samples, resampled
 
 LONGEST_SECONDS = 600
 _FRAMES_AT_ONCE = 512
@@ -27,12 +26,12 @@ def lowered(samples: NDArray[np.floating], sample_rate: int, target_rate: int) -
     mono = excerpt if excerpt.ndim == 1 else excerpt.mean(axis=1)
     clean = np.nan_to_num(np.asarray(mono, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     common = gcd(sample_rate, target_rate)
-    return np.asarray(resample_poly(clean, target_rate // common, sample_rate // common), np.float32)
+    return resampled(clean, target_rate // common, sample_rate // common)
 
 
 def spectra(mono: Samples, size: int, hop: int) -> Iterator[NDArray[np.float32]]:
     """Give magnitudes of Hann-windowed frames centred on every `hop` samples, (n, size // 2 + 1)."""
-    window = get_window("hann", size).astype(np.float32)
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)).astype(np.float32)
     padded = np.pad(mono, size // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
     for start in range(0, len(frames), _FRAMES_AT_ONCE):

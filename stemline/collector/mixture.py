@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import correlate
 
 from stemline.audio import blocks
 
@@ -77,6 +76,9 @@ def _aligned(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Give the parts of both that sound at the same time: an encoder's delay is no difference."""
     start = min(len(one), len(other), _ALIGNED_SECONDS * sample_rate)
+    # Imported here: scipy.signal takes over a second to load, and only local sources are compared.
+    from scipy.signal import correlate  # noqa: PLC0415
+
     likeness = correlate(one[:start], other[:start], mode="full", method="fft")
     most = min(int(_MOST_LAG_SECONDS * sample_rate), max(start - 1, 0))
     near = likeness[start - 1 - most : start + most]

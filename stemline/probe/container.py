@@ -44,10 +44,14 @@ def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
     Raises `AudioRejected` for what holds no audio.
     """
     audio.file.seek(0)
-    source = f"file:{audio.path}" if audio.path else audio.file
     try:
         with av.open(
-            source, mode="r", metadata_errors="ignore", options={"probesize": _PROBE_BYTES}
+            # The open file, never its path: a playlist dressed up as music must not lead anywhere else.
+            audio.file,
+            mode="r",
+            metadata_errors="ignore",
+            options={"probesize": _PROBE_BYTES},
+            container_options={"protocol_whitelist": "none"},
         ) as container:
             stream = next((found for found in container.streams if found.type == "audio"), None)
             if stream is None:

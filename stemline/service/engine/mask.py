@@ -76,26 +76,25 @@ def context(analysis: Analysis, masks: Floats) -> Floats:
     Per stem: the mask itself, its share over 0.5 s of the band, over 9 bands of the frame, over the whole frame,
     over the whole chunk of the band, and over the nine frames most like this one.
     """
-    power = analysis.magnitude
-    maps = np.empty((6 * len(masks), *power.shape), np.float32)
-    for number, mask in enumerate(masks):
-        part = power * mask
-        views = maps[6 * number : 6 * number + 6]
+    whole = _around(analysis.magnitude, analysis)
+    maps = np.empty((len(masks), 1 + len(whole), *analysis.magnitude.shape), np.float32)
+    for views, mask in zip(maps, masks, strict=True):
         views[0] = mask
-        views[1] = _share(uniform_filter1d(part, 21, axis=0), uniform_filter1d(power, 21, axis=0))
-        views[2] = _share(uniform_filter1d(part, 9, axis=1), uniform_filter1d(power, 9, axis=1))
-        views[3] = _share(part.sum(axis=1, keepdims=True), power.sum(axis=1, keepdims=True))
-        views[4] = _share(part.sum(axis=0, keepdims=True), power.sum(axis=0, keepdims=True))
-        views[5] = _share(_over_similar(part, analysis), _over_similar(power, analysis))
-    return maps
+        for view, part, total in zip(
+            views[1:], _around(analysis.magnitude * mask, analysis), whole, strict=True
+        ):
+            view[:] = np.clip(part / (total + np.float32(1e-6)), 0, 1)
+    return maps.reshape(-1, *analysis.magnitude.shape)
 
 
-def _share(part: Floats, whole: Floats) -> Floats:
-    return np.clip(part / (whole + np.float32(1e-6)), 0, 1)
-
-
-def _over_similar(values: Floats, analysis: Analysis) -> Floats:
-    total = values[analysis.similar[:, 0]]
+def _around(values: Floats, analysis: Analysis) -> tuple[Floats, ...]:
+    similar = values[analysis.similar[:, 0]]
     for column in range(1, analysis.similar.shape[1]):
-        total += values[analysis.similar[:, column]]
-    return total
+        similar += values[analysis.similar[:, column]]
+    return (
+        uniform_filter1d(values, 21, axis=0),
+        uniform_filter1d(values, 9, axis=1),
+        values.sum(axis=1, keepdims=True),
+        values.sum(axis=0, keepdims=True),
+        similar,
+    )

@@ -43,8 +43,8 @@ class DraftEngine:
     ) -> dict[str, Floats]:
         """Give each of `stems` as float32 (n, channels).
 
-        Quality `fast` uses the first network alone, `balanced` both; `best` averages both over two analyses half
-        a frame apart. Working memory is that of one 30 s chunk, beside the mixture and the stems themselves.
+        Quality `fast` uses the first network alone, `balanced` both; `best` shows the second what it found itself
+        and averages. Working memory is that of one 30 s chunk, beside the mixture and the stems themselves.
         """
         check_order(stems, quality)
         mixture = usable(samples)
@@ -132,11 +132,14 @@ def separate_chunk(
 
 
 def masks_for(analysis: Analysis, stems: tuple[str, ...], quality: str) -> dict[str, Floats]:
-    """Give the masks (frames, bands) of every stem the networks know, of those in `stems` at least."""
+    """Give the masks (frames, bands) of the usual four, and of piano and guitar where `stems` names one."""
     networks = load_networks()
     masks = networks["first"].masks(analysis.maps)
     if quality != "fast":
         masks = networks["second"].masks(analysis.maps, context(analysis, masks))
+    if quality == "best":
+        masks += networks["second"].masks(analysis.maps, context(analysis, masks))
+        masks /= 2
     named = dict(zip(STEMS, masks, strict=True))
     if set(EXPERIMENTAL) & set(stems):
         shares = networks["keys"].masks(analysis.maps)

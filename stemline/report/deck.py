@@ -1,0 +1,95 @@
+"""Players: a sample track with its stems, to be heard together or one by one."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from stemline.ledger import BatchRow
+from stemline.records import StemFile
+from stemline.report.markup import Html, clipped, element, joined
+
+_UP = "../../"
+"""From the folder of the page to the dataset's root."""
+_QUIETEST_DBFS = -48.0
+_STORED = "audio/"
+
+
+def deck(row: BatchRow, root_url: str, *, is_local: bool) -> Html:
+    """Give a track's card: players where the page can reach the audio, its paths where it cannot."""
+    stems = sorted(row.collected.stems, key=lambda stem: row.attempt.recipe.stem_names.index(stem.stem))
+    is_playable = is_local and all(stem.path.startswith(_STORED) for stem in stems)
+    body = [_player(stem) if is_playable else _path(stem, root_url) for stem in stems]
+    transport = _transport(row) if is_playable else Html()
+    return element("article", _heading(row), transport, *body, class_="deck")
+
+
+def _heading(row: BatchRow) -> Html:
+    columns, collected = row.attempt.track.columns, row.collected
+    track_id = row.attempt.track.track_id
+    title = str(columns.get("title") or track_id)
+    artist = str(columns.get("artist") or "")
+    facts = [
+        f"{collected.bpm:.1f} bpm" if collected.bpm is not None else "",
+        collected.key or "",
+        clock(_seconds(row)),
+        f"{row.credits_charged:,} credits",
+    ]
+    return element(
+        "header",
+        element("h3", clipped(title, 90)),
+        element("p", clipped(artist or track_id, 90), class_="artist"),
+        element("p", *(element("span", clipped(fact, 24)) for fact in facts if fact), class_="facts"),
+    )
+
+
+def _transport(row: BatchRow) -> Html:
+    """Give the controls that work every stem of a track at once; the script brings them to life."""
+    seconds = _seconds(row)
+    seek = element(
+        "input", type="range", min=0, max=f"{seconds:.2f}", step="any", value=0, aria_label="Position"
+    )
+    return element(
+        "div",
+        element("button", "Play all", type="button", class_="play"),
+        seek,
+        element("output", f"0:00 / {clock(seconds)}"),
+        class_="transport",
+    )
+
+
+def _player(stem: StemFile) -> Html:
+    source = _UP + quote(stem.path, safe="/=")
+    buttons = joined(
+        element("button", "M", type="button", class_="mute", title=f"Mute {stem.stem}", aria_pressed="false"),
+        element("button", "S", type="button", class_="solo", title=f"Solo {stem.stem}", aria_pressed="false"),
+    )
+    audio = element("audio", src=source, controls="", preload="none", aria_label=stem.stem)
+    return element("div", _name(stem), element("span", buttons, class_="switches"), audio, **_row(stem))
+
+
+def _path(stem: StemFile, root_url: str) -> Html:
+    where = f"{root_url}/{stem.path}" if stem.path.startswith(_STORED) else "inside the stems table"
+    return element("div", _name(stem), element("code", clipped(where, 400)), **_row(stem))
+
+
+def _row(stem: StemFile) -> dict[str, str]:
+    return {"class_": "stem", "data_stem": stem.stem}
+
+
+def _name(stem: StemFile) -> Html:
+    """Give a stem's name over its level, and what verification had to say of it."""
+    level = 0.0 if stem.rms_dbfs is None else max(0.0, 1 - stem.rms_dbfs / _QUIETEST_DBFS)
+    said = "silent" if stem.rms_dbfs is None else f"{stem.rms_dbfs:.1f} dBFS"
+    warning = Html() if stem.verification == "ok" else element("em", clipped(stem.verification, 40))
+    meter = element("i", element("b", style=f"width:{level:.0%}"), class_="level", title=f"RMS {said}")
+    return element("span", element("strong", stem.stem), warning, meter, class_="name")
+
+
+def clock(seconds: float) -> str:
+    """Give a length as on a player, such as 3:07."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def _seconds(row: BatchRow) -> float:
+    return max((stem.duration_seconds for stem in row.collected.stems), default=0.0)

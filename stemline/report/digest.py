@@ -1,0 +1,190 @@
+"""All that a page says of a run, gathered from the ledger in one pass and bounded in size."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from stemline.budget import Spending
+from stemline.ledger import BatchRow, Ledger, Run
+from stemline.ledger.reading import Landed
+from stemline.records import Code, State
+from stemline.report.meaning import BROKEN
+from stemline.report.pitch import key_index
+from stemline.storage import Store
+
+TROUBLES = 200
+SAMPLES = 12
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
+"""Lengths in seconds that one column of the timeline may stand for."""
+COLUMNS = 60
+TEMPO_STEP = 5
+SLOWEST, FASTEST = 30, 300
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One track or manifest row that is not in the dataset."""
+
+    name: str
+    place: str
+    state: State
+    code: Code
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """How many tracks the provider finished and how many were published, per step since the start."""
+
+    step_seconds: int
+    ready: list[int]
+    published: list[int]
+
+
+@dataclass(slots=True)
+class Music:
+    """Tempo and key of the published tracks, counted."""
+
+    tempos: Counter[int] = field(default_factory=Counter)
+    """By the lower end of a band of TEMPO_STEP bpm; the outermost bands hold what is beyond."""
+    keys: Counter[int] = field(default_factory=Counter)
+    """By the place in `pitch.KEYS`."""
+    other_keys: int = 0
+    tempo_sources: Counter[str] = field(default_factory=Counter)
+    key_sources: Counter[str] = field(default_factory=Counter)
+
+    def add(self, track: Landed) -> None:
+        """Count a track."""
+        if track.bpm is not None:
+            bpm = min(max(track.bpm, SLOWEST), FASTEST - TEMPO_STEP)
+            self.tempos[int(bpm // TEMPO_STEP) * TEMPO_STEP] += 1
+            self.tempo_sources[track.bpm_source or "unknown"] += 1
+        if track.key:
+            index = key_index(track.key)
+            if index is None:
+                self.other_keys += 1
+            else:
+                self.keys[index] += 1
+            self.key_sources[track.key_source or "unknown"] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A run as its page shows it."""
+
+    run: Run
+    tracks: dict[State, int]
+    codes: dict[Code, int]
+    spending: Spending
+    timeline: Timeline
+    music: Music
+    earlier: int
+    """Published tracks that an earlier run had published already."""
+    troubles: list[Trouble]
+    trouble_count: int
+    samples: list[BatchRow]
+    root_url: str
+    is_local: bool
+    rejects_key: str | None
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took."""
+        said = self.run.totals.get("seconds")
+        if isinstance(said, int | float):
+            return float(said)
+        ended = self.run.finished_at
+        return 0.0 if ended is None else (ended - self.run.started_at).total_seconds()
+
+    @property
+    def credits(self) -> Mapping[str, Any]:
+        """What the run's result says of credits, else what the ledger does."""
+        spent = self.spending.run
+        said = self.run.totals.get("credits") or {}
+        return {"reserved": spent.reserved, "charged": spent.charged, "balance": None, **said}
+
+
+def digest(ledger: Ledger, store: Store, run_id: str) -> Digest:
+    """Gather what a page says of a run; raises LedgerConflict when there is none of that id."""
+    run = ledger.run(run_id)
+    tracks, codes = _standing(ledger, run)
+    landing = _Landing(run.started_at, run.finished_at or ledger.clock(), tracks.get(State.PUBLISHED, 0))
+    landing.add(ledger.landed(run_id))
+    rejects_key = f"_stemline/rejects/{run_id}.csv"
+    return Digest(
+        run=run,
+        tracks=tracks,
+        codes=codes,
+        spending=ledger.credits(run_id),
+        timeline=landing.timeline,
+        music=landing.music,
+        earlier=landing.earlier,
+        troubles=_troubles(ledger, run_id),
+        trouble_count=sum(tracks.get(state, 0) for state in (*BROKEN, State.READY, State.REJECTED)),
+        samples=ledger.results(landing.tokens),
+        root_url=store.url(),
+        is_local="://" not in store.url(),
+        rejects_key=rejects_key if store.exists(rejects_key) else None,
+    )
+
+
+def _standing(ledger: Ledger, run: Run) -> tuple[dict[State, int], dict[Code, int]]:
+    """Give the counts the run ended with: a later run may have selected its tracks since."""
+    if run.finished_at is None or "tracks" not in run.totals:
+        return ledger.counts(run.run_id), ledger.codes(run.run_id)
+    said = run.totals
+    tracks = {State(name): int(count) for name, count in said["tracks"].items()}
+    return tracks, {Code(name): int(count) for name, count in said.get("codes", {}).items()}
+
+
+class _Landing:
+    """Counts published tracks as they stream by, and picks some that are spread over the run."""
+
+    def __init__(self, started: datetime, ended: datetime, expected: int) -> None:
+        self._started = started
+        seconds = (ended - started).total_seconds()
+        step = next((step for step in STEPS if seconds <= step * COLUMNS), STEPS[-1])
+        # At 86,400 s a column 4 * COLUMNS is most of a year: what comes later shows in the last one.
+        count = min(int(seconds // step) + 1, 4 * COLUMNS)
+        self.timeline = Timeline(step, [0] * count, [0] * count)
+        self.music = Music()
+        self.earlier = 0
+        self.tokens: list[str] = []
+        wanted = min(SAMPLES, expected)
+        self._chosen = {number * expected // wanted for number in range(wanted)}
+
+    def add(self, tracks: Iterable[Landed]) -> None:
+        for index, track in enumerate(tracks):
+            if index in self._chosen:
+                self.tokens.append(track.token)
+            self.music.add(track)
+            if track.published_at < self._started:
+                self.earlier += 1
+                continue
+            self._count(self.timeline.published, track.published_at)
+            if track.ready_at is not None and track.ready_at >= self._started:
+                self._count(self.timeline.ready, track.ready_at)
+
+    def _count(self, columns: list[int], at: datetime) -> None:
+        place = int((at - self._started).total_seconds() // self.timeline.step_seconds)
+        columns[min(place, len(columns) - 1)] += 1
+
+
+def _troubles(ledger: Ledger, run_id: str) -> list[Trouble]:
+    """Give the first tracks that failed, then the first that are paid and not collected, then rejected rows."""
+    failed = islice(ledger.track_list(run_id, *BROKEN), TROUBLES)
+    waiting = islice(ledger.track_list(run_id, State.READY), TROUBLES)
+    found = [
+        Trouble(track.track_id, track.location, track.state, track.code, track.sentence)
+        for tracks in (failed, waiting)
+        for track in tracks
+    ]
+    for reject in islice(ledger.rejected_rows(run_id), max(0, TROUBLES - len(found))):
+        name = reject.track_id or f"row {reject.row}"
+        found.append(Trouble(name, reject.location or "", State.REJECTED, reject.code, reject.sentence))
+    return found[:TROUBLES]

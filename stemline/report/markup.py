@@ -1,0 +1,67 @@
+"""HTML that is escaped unless it was built here: an element takes text and elements, and only text is escaped."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from urllib.parse import parse_qs, urlsplit
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_VOID = frozenset({"input", "meta", "br"})
+
+
+class Html(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def element(name: str, *children: str, **attributes: str | float | None) -> Html:
+    """Give an element; `class_` stands for class, `data_x` for data-x, None leaves an attribute out."""
+    written = "".join(
+        f' {attribute.rstrip("_").replace("_", "-")}="{text(str(value))}"'
+        for attribute, value in attributes.items()
+        if value is not None
+    )
+    if name in _VOID:
+        return Html(f"<{name}{written}>")
+    return Html(f"<{name}{written}>{joined(*children)}</{name}>")
+
+
+def joined(*children: str) -> Html:
+    """Give the children one after the other, as markup."""
+    return Html("".join(child if isinstance(child, Html) else text(child) for child in children))
+
+
+def text(content: str) -> Html:
+    """Give text as markup: escaped, and what no page may hold replaced."""
+    return Html(escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", content)))
+
+
+def with_code(content: str) -> Html:
+    """Give text as markup, what stands between backticks as code."""
+    parts = content.split("`")
+    return joined(*(element("code", part) if index % 2 else part for index, part in enumerate(parts)))
+
+
+def clipped(content: str, longest: int = 160) -> str:
+    """Give at most so many characters."""
+    return content if len(content) <= longest else f"{content[: longest - 1]}…"
+
+
+def without_secrets(content: str) -> str:
+    """Give text whose URLs have lost what may open a door: user, password and signed queries."""
+    return _URL.sub(lambda match: _bare(match[0]), content)
+
+
+def _bare(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{scheme}://…"
+    host = parts.netloc.rpartition("@")[2]
+    video = parse_qs(parts.query).get("v")
+    query = f"?v={video[0]}" if video else "?…" if "?" in rest else ""
+    return f"{scheme}://{host}{parts.path}{query}"

@@ -1,0 +1,134 @@
+"""What states, codes and exit codes mean to a person, and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stemline.records import Code, State
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A code in plain words."""
+
+    sentence: str
+    next_step: str = ""
+
+
+STATES: dict[State, str] = {
+    State.PUBLISHED: "in the dataset",
+    State.COLLECTED: "stored, waiting to be published",
+    State.READY: "paid, waiting to be collected",
+    State.PROCESSING: "with the provider",
+    State.SUBMITTING: "about to be sent",
+    State.PLANNED: "waiting in line",
+    State.HELD: "outside the budget",
+    State.REJECTED: "unusable manifest row",
+    State.FAILED: "failed",
+    State.UNKNOWN: "submit without an answer",
+    State.QUARANTINED: "paid, audio does not verify",
+    State.EXPIRED: "paid, outputs gone",
+}
+"""Every state in the order a page shows them."""
+
+BROKEN = (State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED)
+
+_MANIFEST = "Correct the manifest row and run again."
+_AUDIO = "Replace the source file and run again."
+_WAIT = "Run again when the window opens, or raise the limit."
+_AGAIN = "Run again: it is retried while it has attempts left."
+_REDRIVE = "Look at the sentence below, then `stemline redrive`."
+_PAID = "`stemline redrive --code {code}` pays for the track once more."
+_REPEAT = "Run again: it goes on from here."
+
+CODES: dict[Code, Meaning] = {
+    Code.OK: Meaning("Nothing is wrong with these tracks."),
+    Code.NO_LOCATION: Meaning("The row names no audio.", _MANIFEST),
+    Code.BAD_ROW: Meaning("The row cannot be read.", _MANIFEST),
+    Code.BAD_VALUE: Meaning("A cell holds what its column cannot.", _MANIFEST),
+    Code.BAD_LOCATION: Meaning("The location is neither a path nor a URL that can be read.", _MANIFEST),
+    Code.DUPLICATE_ID: Meaning("An earlier row has the same track id.", "Give every track an id of its own."),
+    Code.MISSING_FILE: Meaning("There is no file at the location.", "Put it there or correct the location."),
+    Code.EMPTY_FILE: Meaning("The file has no content.", _AUDIO),
+    Code.UNREADABLE_AUDIO: Meaning("The file is not audio that can be decoded.", _AUDIO),
+    Code.TOO_SHORT: Meaning("The audio is too short to separate.", "Leave the track out."),
+    Code.TOO_LONG: Meaning(
+        "The audio is longer than the provider takes.", "Cut it, or use another provider."
+    ),
+    Code.TOO_LARGE: Meaning("The file is larger than the provider takes.", "Compress it, such as to flac."),
+    Code.BUDGET_RUN: Meaning("budget.run is used up.", "Run again, or raise the limit."),
+    Code.BUDGET_DAY: Meaning("budget.day is used up.", _WAIT),
+    Code.BUDGET_MONTH: Meaning("budget.month is used up.", _WAIT),
+    Code.BUDGET_FLOOR: Meaning(
+        "The balance would fall below budget.floor.", "Buy credits or lower the floor."
+    ),
+    Code.RUN_STOPPED: Meaning("The run stopped before their turn.", _REPEAT),
+    Code.REFUSED: Meaning("The provider did not take the track.", _REDRIVE),
+    Code.UNSUPPORTED_FORMAT: Meaning("The provider does not read this format.", "Convert it and run again."),
+    Code.SOURCE_UNREACHABLE: Meaning("The source could not be fetched.", _AGAIN),
+    Code.UPLOAD_FAILED: Meaning("The upload broke off.", _AGAIN),
+    Code.JOB_FAILED: Meaning("The provider could not separate the track.", _AGAIN),
+    Code.JOB_LOST: Meaning("The provider no longer knows the job.", _REDRIVE),
+    Code.DOWNLOAD_FAILED: Meaning("The stems could not be downloaded yet; they are paid.", _REPEAT),
+    Code.PROVIDER_DOWN: Meaning("The provider did not answer properly.", _AGAIN),
+    Code.STORAGE_FAILED: Meaning(
+        "The stems could not be stored yet; they are paid.", "Repair it, run again."
+    ),
+    Code.SUBMIT_UNANSWERED: Meaning(
+        "A paid request got no answer, so it may or may not have been charged.",
+        "`stemline resolve TRACK` with what the provider's site shows.",
+    ),
+    Code.MISSING_STEM: Meaning("The provider returned fewer stems than asked.", _PAID),
+    Code.TRUNCATED: Meaning("A stem ends before its file does.", _PAID),
+    Code.UNDECODABLE: Meaning("A stem does not decode.", _PAID),
+    Code.WRONG_DURATION: Meaning("A stem is not as long as its source.", _PAID),
+    Code.ALL_SILENT: Meaning("Every stem is silent though its source is not.", _PAID),
+    Code.OUTPUTS_EXPIRED: Meaning("The provider deleted the stems before they were collected.", _PAID),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a run ended: a tone (good, fair, bad, open) for the eye and a sentence."""
+
+    tone: str
+    sentence: str
+    detail: str
+
+
+def verdict(exit_code: int | None, tracks: dict[State, int]) -> Verdict:
+    """Give the verdict of an exit code (None: the run has not ended)."""
+    total, held = sum(tracks.values()), tracks.get(State.HELD, 0)
+    open_ones = total - tracks.get(State.PUBLISHED, 0)
+    if exit_code == 0:
+        detail = f"{counted(total)} {_are(total)} in the dataset." if total else "The manifest selected none."
+        return Verdict("good", "Every selected track is published.", detail)
+    sentences = {
+        1: ("bad", "Ended on a bug in stemline.", "What was paid and collected is kept; run again to go on."),
+        2: ("bad", "Ended on its configuration or manifest.", "Correct it and run again."),
+        3: (
+            "fair",
+            f"Finished, and {counted(open_ones)} {'is' if open_ones == 1 else 'are'} not published.",
+            "The reasons and what to do about them stand below.",
+        ),
+        4: (
+            "fair",
+            f"Stopped by the budget with {counted(held)} held back.",
+            "What was collected before is published.",
+        ),
+        5: ("bad", "The provider refused to go on.", "Check the API key and the balance, then run again."),
+        130: ("fair", "Interrupted.", "The state is kept: run the same command to go on."),
+    }
+    if exit_code is None:
+        return Verdict("open", "Not finished yet.", "The figures are those of when this page was written.")
+    tone, sentence, detail = sentences.get(exit_code, ("bad", f"Ended with exit code {exit_code}.", ""))
+    return Verdict(tone, sentence, detail)
+
+
+def counted(count: int, noun: str = "track") -> str:
+    """Give a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -1,0 +1,60 @@
+"use strict";
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+const whenReady = (audio) => new Promise((go) => {
+  if (audio.readyState >= 3 || audio.error) return go();
+  for (const name of ["canplay", "error"]) audio.addEventListener(name, go, { once: true });
+  if (audio.preload !== "auto") { audio.preload = "auto"; audio.load(); }
+});
+let playing = null;
+
+function bringToLife(deck) {
+  const rows = [...deck.querySelectorAll(".stem")], audios = rows.map((row) => row.querySelector("audio"));
+  const play = deck.querySelector(".play"), seek = deck.querySelector("input"), output = deck.querySelector("output");
+  const present = () => audios.filter((audio) => !audio.error);
+  const show = (at) => { seek.value = at; output.value = `${clock(at)} / ${clock(seek.max)}`; };
+  const pause = () => {
+    present().forEach((audio) => audio.pause());
+    play.textContent = "Play all";
+    if (playing === pause) playing = null;
+  };
+  const follow = () => {
+    if (playing !== pause) return;
+    const [leader, ...others] = present();
+    if (!leader || leader.ended) { pause(); present().forEach((audio) => { audio.currentTime = 0; }); return show(0); }
+    for (const audio of others) {
+      if (Math.abs(audio.currentTime - leader.currentTime) > 0.06) audio.currentTime = leader.currentTime;
+    }
+    show(leader.currentTime);
+    setTimeout(follow, 200);
+  };
+  const start = async () => {
+    if (playing) playing();
+    playing = pause;
+    play.textContent = "Pause";
+    await Promise.all(audios.map(whenReady));
+    if (playing !== pause) return;
+    present().forEach((audio) => { audio.currentTime = Number(seek.value); });
+    await Promise.all(present().map((audio) => audio.play().catch(pause)));
+    follow();
+  };
+  const silence = () => {
+    const isSolo = rows.some((row) => row.querySelector(".solo[aria-pressed=true]"));
+    rows.forEach((row, index) => {
+      const isOn = (name) => row.querySelector(name).getAttribute("aria-pressed") === "true";
+      audios[index].muted = isSolo ? !isOn(".solo") : isOn(".mute");
+      row.classList.toggle("muted", audios[index].muted);
+    });
+  };
+  for (const button of deck.querySelectorAll(".mute, .solo")) {
+    button.addEventListener("click", () => {
+      button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true");
+      silence();
+    });
+  }
+  audios.forEach((audio, index) => audio.addEventListener("error", () => rows[index].classList.add("missing")));
+  seek.addEventListener("input", () => { present().forEach((audio) => { audio.currentTime = Number(seek.value); }); show(Number(seek.value)); });
+  play.addEventListener("click", () => (playing === pause ? pause() : start()));
+}
+
+document.documentElement.classList.add("scripted");
+document.querySelectorAll(".deck").forEach((deck) => { if (deck.querySelector(".play")) bringToLife(deck); });

@@ -1,0 +1,70 @@
+"""What the end-to-end tests share: one local service, one zygote, a few tiny songs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import httpx
+import pytest
+from bench import Bench, Provider, make_songs
+from command import Launcher, launching
+
+from stemline.service import ApiKey, Options
+from stemline.service.process import Service, running_service
+
+RICH = 10_000
+POOR = 7
+"""Enough for two of the tiny songs."""
+KEYS = 120
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service, with many keys: each test takes one that nobody has used."""
+    rich = [ApiKey(f"sk_rich_{number}", RICH) for number in range(KEYS)]
+    poor = [ApiKey(f"sk_poor_{number}", POOR) for number in range(KEYS)]
+    options = Options(
+        tmp_path_factory.mktemp("service"),
+        keys=(*rich, *poor),
+        requests_per_minute=6_000,
+        workers=2,
+        engine="draft",
+        allow_private_sources=True,
+    )
+    with running_service(options) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    with launching(tmp_path_factory.mktemp("home")) as launcher:
+        yield launcher
+
+
+@pytest.fixture(scope="session")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> list:
+    return make_songs(tmp_path_factory.mktemp("catalogue") / "music", 12)
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=30) as client:
+        yield client
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def bench(tmp_path, service, launcher, songs, http) -> Bench:
+    """A workplace with a rich key."""
+    provider = Provider(service.api_url, f"sk_rich_{next(_numbers)}", http, RICH)
+    return Bench(tmp_path, launcher, provider, songs)
+
+
+@pytest.fixture
+def poor_bench(bench) -> Bench:
+    """A workplace whose key has 7 credits."""
+    bench.provider.key, bench.provider.opened_with = f"sk_poor_{next(_numbers)}", POOR
+    return bench

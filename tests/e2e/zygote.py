@@ -1,0 +1,59 @@
+"""The `stemline` command in a process of its own, without the seconds that importing takes.
+
+This process imports the command once and forks for each request that comes over a Unix socket: JSON with `argv`,
+`cwd` and `env`, and three descriptors (stdout, stderr, status). A keeper waits for the command and writes its process
+id and, at the end, its return code to the status pipe. The command itself ends as any Python process does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+
+import flows.process_catalogue  # noqa: F401 - imported once, here
+from stemline.cli import main
+
+
+def wait_for_request(channel: socket.socket) -> None:
+    """Come back in the forked command only, ready to run."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 3)
+        if not message:
+            os._exit(0)
+        if os.fork() == 0:
+            channel.close()
+            keep(json.loads(message), descriptors)
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def keep(request: dict, descriptors: list[int]) -> None:
+    """Fork the command and report on it; come back in the command."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    stdout, stderr, status = descriptors
+    pid = os.fork()
+    if pid != 0:
+        os.close(stdout)
+        os.close(stderr)
+        os.write(status, f"{pid}\n".encode())
+        _, code = os.waitpid(pid, 0)
+        os.write(status, f"{os.waitstatus_to_exitcode(code)}\n".encode())
+        os._exit(0)
+    os.close(status)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["env"])
+    sys.argv = ["stemline", *request["argv"]]
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    wait_for_request(socket.socket(fileno=int(sys.argv[1])))
+    sys.exit(main())
