@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stemline.ledger import Ledger
-from stemline.report.digest import digest
+from stemline.report.digest import gather
 from stemline.report.page import render
 from stemline.storage import Store
 
@@ -17,5 +17,5 @@ def write_report(ledger: Ledger, store: Store, run_id: str) -> str:
     ledger knows no such run, and StorageError when the dataset cannot be written.
     """
     key = f"_stemline/runs/{run_id}.html"
-    store.put_bytes(key, render(digest(ledger, store, run_id)).encode("utf-8", "replace"))
+    store.put_bytes(key, render(gather(ledger, store, run_id)).encode("utf-8", "replace"))
     return key

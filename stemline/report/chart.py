@@ -70,6 +70,14 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
 
 
+def short(count: int) -> str:
+    """Give a count in at most five characters."""
+    for size, unit in ((1_000_000, "M"), (10_000, "k")):
+        if count >= size:
+            return f"{count / (size if unit == 'M' else 1_000):.3g}{unit}"
+    return number(count)
+
+
 def key_wheel(counts: Mapping[int, int]) -> Html:
     """Give the keys by fifths, majors outside and their relative minors inside, the frequent ones stronger.
 
@@ -111,7 +119,7 @@ def _slice(step: int, ring: int, index: int, count_of_most: tuple[int, int]) -> 
         element("path", d=outline, class_="empty"),
         element("path", d=outline, class_="key", opacity=strength),
         element("text", KEYS[index], x=x, y=float(y) - (4 if count else -4)),
-        element("text", number(count), x=x, y=float(y) + 11, class_="count") if count else "",
+        element("text", short(count), x=x, y=float(y) + 11, class_="count") if count else "",
         class_="strong" if share > 0.5 else None,
     )
 

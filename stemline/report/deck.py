@@ -16,7 +16,8 @@ _STORED = "audio/"
 
 def deck(row: BatchRow, root_url: str, *, is_local: bool) -> Html:
     """Give a track's card: players where the page can reach the audio, its paths where it cannot."""
-    stems = sorted(row.collected.stems, key=lambda stem: row.attempt.recipe.stem_names.index(stem.stem))
+    order = row.attempt.recipe.stem_names
+    stems = sorted(row.collected.stems, key=lambda s: order.index(s.stem) if s.stem in order else len(order))
     is_playable = is_local and all(stem.path.startswith(_STORED) for stem in stems)
     body = [_player(stem) if is_playable else _path(stem, root_url) for stem in stems]
     transport = _transport(row) if is_playable else Html()
@@ -82,7 +83,7 @@ def _name(stem: StemFile) -> Html:
     said = "silent" if stem.rms_dbfs is None else f"{stem.rms_dbfs:.1f} dBFS"
     warning = Html() if stem.verification == "ok" else element("em", clipped(stem.verification, 40))
     meter = element("i", element("b", style=f"width:{level:.0%}"), class_="level", title=f"RMS {said}")
-    return element("span", element("strong", stem.stem), warning, meter, class_="name")
+    return element("span", element("strong", clipped(stem.stem, 40)), warning, meter, class_="name")
 
 
 def clock(seconds: float) -> str:

@@ -13,13 +13,14 @@ from stemline.budget import Spending
 from stemline.ledger import BatchRow, Ledger, Run
 from stemline.ledger.reading import Landed
 from stemline.records import Code, State
+from stemline.report.markup import without_secrets
 from stemline.report.meaning import BROKEN
 from stemline.report.pitch import key_index
 from stemline.storage import Store
 
 TROUBLES = 200
 SAMPLES = 12
-STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 """Lengths in seconds that one column of the timeline may stand for."""
 COLUMNS = 60
 TEMPO_STEP = 5
@@ -109,7 +110,7 @@ class Digest:
         return {"reserved": spent.reserved, "charged": spent.charged, "balance": None, **said}
 
 
-def digest(ledger: Ledger, store: Store, run_id: str) -> Digest:
+def gather(ledger: Ledger, store: Store, run_id: str) -> Digest:
     """Gather what a page says of a run; raises LedgerConflict when there is none of that id."""
     run = ledger.run(run_id)
     tracks, codes = _standing(ledger, run)
@@ -127,7 +128,7 @@ def digest(ledger: Ledger, store: Store, run_id: str) -> Digest:
         troubles=_troubles(ledger, run_id),
         trouble_count=sum(tracks.get(state, 0) for state in (*BROKEN, State.READY, State.REJECTED)),
         samples=ledger.results(landing.tokens),
-        root_url=store.url(),
+        root_url=without_secrets(store.url()),
         is_local="://" not in store.url(),
         rejects_key=rejects_key if store.exists(rejects_key) else None,
     )

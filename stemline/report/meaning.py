@@ -24,7 +24,7 @@ STATES: dict[State, str] = {
     State.PLANNED: "waiting in line",
     State.HELD: "outside the budget",
     State.REJECTED: "unusable manifest row",
-    State.FAILED: "failed",
+    State.FAILED: "tried without success",
     State.UNKNOWN: "submit without an answer",
     State.QUARANTINED: "paid, audio does not verify",
     State.EXPIRED: "paid, outputs gone",
@@ -101,7 +101,11 @@ def verdict(exit_code: int | None, tracks: dict[State, int]) -> Verdict:
     total, held = sum(tracks.values()), tracks.get(State.HELD, 0)
     open_ones = total - tracks.get(State.PUBLISHED, 0)
     if exit_code == 0:
-        detail = f"{counted(total)} {_are(total)} in the dataset." if total else "The manifest selected none."
+        detail = (
+            f"{counted(total)} {_are(total)} in the dataset."
+            if total
+            else "The run selected no rows of the manifest."
+        )
         return Verdict("good", "Every selected track is published.", detail)
     sentences = {
         1: ("bad", "Ended on a bug in stemline.", "What was paid and collected is kept; run again to go on."),

@@ -22,7 +22,11 @@ function bringToLife(deck) {
     const [leader, ...others] = present();
     if (!leader || leader.ended) { pause(); present().forEach((audio) => { audio.currentTime = 0; }); return show(0); }
     for (const audio of others) {
-      if (Math.abs(audio.currentTime - leader.currentTime) > 0.06) audio.currentTime = leader.currentTime;
+      // A player's clock is read in jumps: believe a lag once it lasts, and catch up by a little speed.
+      const lag = leader.currentTime - audio.currentTime;
+      audio.lag = Math.abs(lag) > 0.3 ? 0 : 0.7 * (audio.lag || 0) + 0.3 * lag;
+      if (Math.abs(lag) > 0.3) audio.currentTime = leader.currentTime;
+      audio.playbackRate = Math.abs(audio.lag) > 0.008 ? 1 + Math.max(-0.03, Math.min(0.03, audio.lag)) : 1;
     }
     show(leader.currentTime);
     setTimeout(follow, 200);

@@ -9,7 +9,7 @@ from importlib.resources import files
 from string import Template
 
 from stemline import __version__
-from stemline.report import section
+from stemline.report import music, section
 from stemline.report.digest import Digest
 from stemline.report.markup import Html, clipped, element, text, without_secrets
 from stemline.report.meaning import verdict
@@ -23,7 +23,7 @@ def render(digest: Digest) -> str:
         section.counters(digest),
         section.states(digest),
         section.throughput(digest),
-        element("div", section.spending(digest), section.tempo(digest), section.keys(digest), class_="pair"),
+        element("div", section.spending(digest), *music.cards(digest), class_="pair"),
         section.reasons(digest),
         section.troubles(digest),
         section.samples(digest),
@@ -44,7 +44,8 @@ def _headline(digest: Digest) -> Html:
     when = instant(run.started_at)
     if run.finished_at is not None:
         same_day = run.finished_at.date() == run.started_at.date()
-        when += f" to {run.finished_at:%H:%M}" if same_day else f" to {instant(run.finished_at)}"
+        end = f"{run.finished_at:%H:%M}" if same_day else instant(run.finished_at)
+        when += "" if when.endswith(end) else f" to {end}"
     facts = (run.provider, run.recipe.name, f"{when} UTC")
     return element(
         "header",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from stemline.records import State
-from stemline.report.chart import Columns, columns, key_wheel, number
+from stemline.report.card import card, facts, length, nothing, table
+from stemline.report.chart import Columns, columns
 from stemline.report.deck import deck
-from stemline.report.digest import STEPS, TEMPO_STEP, TROUBLES, Digest
+from stemline.report.digest import STEPS, TROUBLES, Digest
 from stemline.report.markup import Html, clipped, element, joined, with_code, without_secrets
 from stemline.report.meaning import CODES, STATES, counted
-from stemline.report.pitch import KEYS
 
 
 def counters(digest: Digest) -> Html:
@@ -20,7 +19,7 @@ def counters(digest: Digest) -> Html:
     total, published = sum(digest.tracks.values()), digest.tracks.get(State.PUBLISHED, 0)
     fresh = max(0, published - digest.earlier)
     minutes = digest.seconds / 60
-    pace = f"{fresh / minutes:,.1f} a minute" if minutes and fresh else "none in this run"
+    pace = f"{fresh / minutes:,.1f} tracks a minute" if minutes and fresh else "none in this run"
     earlier = f", {digest.earlier:,} before it" if digest.earlier else ""
     charged = digest.credits["charged"]
     per_track = requests.get("per_track")
@@ -31,7 +30,7 @@ def counters(digest: Digest) -> Html:
         _counter("Credits charged", f"{charged:,}", f"{length(charged)} of audio"),
         _counter(
             "Requests a track",
-            "none" if per_track is None else f"{per_track:.2f}",
+            "unknown" if per_track is None else f"{per_track:.2f}",
             f"{requests.get('sent', 0):,} sent, {requests.get('rejected', 0):,} rejected",
         ),
         class_="counters",
@@ -48,7 +47,7 @@ def states(digest: Digest) -> Html:
     """Give where the manifest's rows stand, as one bar with its legend."""
     total = sum(digest.tracks.values())
     if not total:
-        return _card("Tracks", _nothing("The run selected no rows of the manifest."))
+        return card("Tracks", nothing("The run selected no rows of the manifest."))
     shown = [(state, digest.tracks[state]) for state in STATES if digest.tracks.get(state)]
     bar = (element("i", class_=f"s-{s}", style=f"flex-grow:{n}", title=f"{s}: {n:,}") for s, n in shown)
     legend = (
@@ -56,12 +55,12 @@ def states(digest: Digest) -> Html:
             "li",
             element("i", class_=f"s-{state}"),
             element("strong", f"{count:,}"),
-            element("span", state, class_="word"),
+            f" {state} ",
             element("span", STATES[state], class_="note"),
         )
         for state, count in shown
     )
-    return _card(
+    return card(
         "Tracks", element("div", *bar, class_="bar-of-states"), element("ul", *legend, class_="legend")
     )
 
@@ -70,7 +69,7 @@ def throughput(digest: Digest) -> Html:
     """Give how many tracks were published, and finished by the provider, over time."""
     line = digest.timeline
     if not any(line.published):
-        return _card("Throughput", _nothing("Nothing was published in this run."))
+        return card("Throughput", nothing("Nothing was published in this run."))
     unit = min(line.step_seconds, 60)
     scale = unit / line.step_seconds
     per = "a minute" if unit == 60 else "a second" if unit == 1 else f"in {unit} s"
@@ -91,13 +90,13 @@ def throughput(digest: Digest) -> Html:
         element("span", element("i", class_="swatch line"), f"finished by the provider {per}"),
         class_="key",
     )
-    return _card("Throughput", key, columns(chart))
+    return card("Throughput", key, columns(chart))
 
 
 def _time_ticks(seconds: int) -> dict[float, str]:
     """Give up to five labels at round times since the start."""
-    days = max(1, seconds // (4 * STEPS[-1]))
-    step = next((step for step in STEPS if step * 4 >= seconds), days * STEPS[-1])
+    days = max(1, seconds // (5 * STEPS[-1]))
+    step = next((step for step in STEPS if step * 5 >= seconds), days * STEPS[-1])
     return {at / seconds: length(at) for at in range(0, seconds + 1, step) if at <= 0.94 * seconds}
 
 
@@ -105,15 +104,15 @@ def spending(digest: Digest) -> Html:
     """Give what was spent, what is still reserved, what is left, and the requests it took."""
     said, requests = digest.credits, digest.run.totals.get("requests") or {}
     balance, per_track = said["balance"], requests.get("per_track")
-    facts = {
+    told = {
         "Charged": f"{said['charged']:,}",
         "Still reserved": f"{said['reserved']:,}",
         "Balance with the provider": "unknown" if balance is None else f"{balance:,}",
         "Requests sent": f"{requests.get('sent', 0):,}",
         "Requests rejected": f"{requests.get('rejected', 0):,}",
-        "Requests a track": "none" if per_track is None else f"{per_track:.2f}",
+        "Requests a track": "unknown" if per_track is None else f"{per_track:.2f}",
     }
-    return _card("Credits and requests", *_meters(digest), _facts(facts))
+    return card("Credits and requests", *_meters(digest), facts(told))
 
 
 def _meters(digest: Digest) -> list[Html]:
@@ -153,46 +152,7 @@ def reasons(digest: Digest) -> Html:
     ]
     if not rows:
         return Html()
-    return _card("Reasons and next steps", _table(("Tracks", "Code", "Meaning", "Next"), rows, "reasons"))
-
-
-def tempo(digest: Digest) -> Html:
-    """Give the published tracks by tempo."""
-    tempos = digest.music.tempos
-    if not tempos:
-        return _card("Tempo", _nothing("No published track has a tempo."))
-    first, last = min(tempos) - TEMPO_STEP, max(tempos) + TEMPO_STEP
-    bands = range(first, last + 1, TEMPO_STEP)
-    every = 20 if len(bands) <= 36 else 40
-    ticks = {(bpm - first) / (len(bands) * TEMPO_STEP): str(bpm) for bpm in bands if bpm % every == 0}
-    chart = Columns(
-        label="Tracks by tempo in bpm",
-        values=[tempos[bpm] for bpm in bands],
-        titles=[f"{bpm} to {bpm + TEMPO_STEP} bpm: {counted(tempos[bpm])}" for bpm in bands],
-        ticks=ticks,
-    )
-    return _card("Tempo in bpm", columns(chart), _sources(digest.music.tempo_sources))
-
-
-def keys(digest: Digest) -> Html:
-    """Give the published tracks by key, on the circle of fifths."""
-    music = digest.music
-    if not music.keys:
-        return _card("Key", _nothing("No published track has a key."))
-    top = (
-        element("li", element("strong", KEYS[index]), element("span", number(count), class_="note"))
-        for index, count in music.keys.most_common(5)
-    )
-    other = f"{counted(music.other_keys)} with a key spelled otherwise." if music.other_keys else ""
-    note = element("p", other, class_="note") if other else ""
-    side = element("div", element("h3", "Most frequent"), element("ol", *top), note, class_="top-keys")
-    wheel = element("div", key_wheel(music.keys), side, class_="wheel-row")
-    return _card("Key", wheel, _sources(music.key_sources))
-
-
-def _sources(sources: Counter[str]) -> Html:
-    said = ", ".join(f"{clipped(name, 40)} {count:,}" for name, count in sources.most_common(5))
-    return element("p", f"As told by: {said}.", class_="note")
+    return card("Reasons and next steps", table(("Tracks", "Code", "Meaning", "Next"), rows, "reasons"))
 
 
 def samples(digest: Digest) -> Html:
@@ -224,13 +184,16 @@ def troubles(digest: Digest) -> Html:
             element("code", trouble.code),
             joined(
                 clipped(without_secrets(trouble.sentence), 300),
+                " ",
                 element("small", clipped(without_secrets(trouble.place), 160)),
             ),
         ]
         for trouble in digest.troubles
     ]
-    table = _table(("State", "Track", "Code", "Why"), rows, "troubles")
-    return _card("Tracks that are not in the dataset", table, _rest(digest))
+    title = "Tracks that are not in the dataset"
+    listed = table(("State", "Track", "Code", "Why"), rows, "troubles")
+    scrolled = element("div", listed, class_="scroll", tabindex="0", role="region", aria_label=title)
+    return card(title, scrolled, _rest(digest))
 
 
 def _rest(digest: Digest) -> Html:
@@ -244,43 +207,4 @@ def _rest(digest: Digest) -> Html:
     where: Html | str = f"{digest.root_url}/{digest.rejects_key}"
     if digest.is_local:
         where = element("a", digest.rejects_key, href=f"../rejects/{digest.run.run_id}.csv")
-    return element("p", with_code(hidden), "Every rejected row is in ", where, ".", class_="note")
-
-
-def length(seconds: float) -> str:
-    """Give a length of time in its two largest units."""
-    whole = round(seconds)
-    if seconds < 10 and seconds != whole:
-        return f"{seconds:.1f} s"
-    for size, name, smaller, part in (
-        (86_400, "d", 3_600, "h"),
-        (3_600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size:,} {name} {rest} {part}" if rest else f"{whole // size:,} {name}"
-    return f"{whole} s"
-
-
-def _card(title: str, *content: str) -> Html:
-    return element("section", element("h2", title), *content, class_="card")
-
-
-def _nothing(sentence: str) -> Html:
-    return element("p", sentence, class_="nothing")
-
-
-def _facts(facts: Mapping[str, str]) -> Html:
-    rows = (element("div", element("dt", name), element("dd", value)) for name, value in facts.items())
-    return element("dl", *rows)
-
-
-def _table(head: tuple[str, ...], rows: Sequence[Sequence[str]], name: str) -> Html:
-    """Give a table whose cells carry their column's name, for screens too narrow for columns."""
-    top = element("thead", element("tr", *(element("th", title) for title in head)))
-    body = (
-        element("tr", *(element("td", cell, data_label=title) for title, cell in zip(head, row, strict=True)))
-        for row in rows
-    )
-    return element("table", top, element("tbody", *body), class_=name)
+    return element("p", with_code(hidden), "Rejected rows are also in ", where, ".", class_="note")

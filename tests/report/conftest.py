@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -128,6 +128,11 @@ def stem_file(stem: str, path: str, **changes: object) -> StemFile:
         "verification": "ok",
     }
     return StemFile(stem=stem, path=path, **{**facts, **changes})
+
+
+@pytest.fixture
+def stem() -> Callable[..., StemFile]:
+    return stem_file
 
 
 @pytest.fixture

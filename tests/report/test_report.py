@@ -1,0 +1,403 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import tracemalloc
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+import pytest
+
+from stemline.dataset import write_rejects
+from stemline.errors import LedgerConflict
+from stemline.records import Code, State, Track
+from stemline.report import write_report
+from stemline.storage import open_store
+
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+ATTACK = "<script>alert('owned')</script><img src=https://evil.example/x onerror=alert(1)>\"'&"
+
+
+@dataclass
+class Element:
+    name: str
+    attributes: dict[str, str | None]
+    path: tuple[str, ...]
+    text: str = ""
+
+    @property
+    def classes(self) -> set[str]:
+        return set((self.attributes.get("class") or "").split())
+
+
+@dataclass
+class Page(HTMLParser):
+    """A page read strictly: every element is closed in order."""
+
+    source: str
+    elements: list[Element] = field(default_factory=list)
+    open_ones: list[Element] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.feed(self.source)
+        self.close()
+        assert not self.open_ones, f"never closed: {[element.name for element in self.open_ones]}"
+
+    def handle_starttag(self, tag, attrs):
+        assert len(attrs) == len(dict(attrs)), f"an attribute stands twice in {tag}: {attrs}"
+        element = Element(tag, dict(attrs), tuple(parent.name for parent in self.open_ones))
+        self.elements.append(element)
+        if tag not in VOID:
+            self.open_ones.append(element)
+
+    def handle_endtag(self, tag):
+        assert self.open_ones, f"</{tag}> closes nothing"
+        assert self.open_ones.pop().name == tag
+
+    def handle_data(self, data):
+        for element in self.open_ones:
+            element.text += data
+
+    def named(self, name):
+        return [element for element in self.elements if element.name == name]
+
+    def of_class(self, name):
+        return [element for element in self.elements if name in element.classes]
+
+    def table(self, name):
+        """The rows of a table as dictionaries by column."""
+        rows: list[dict[str, str]] = []
+        for element in self.elements:
+            if element.name == "table":
+                is_wanted = name in element.classes
+            if element.name == "tr" and "tbody" in element.path and is_wanted:
+                rows.append({})
+            if element.name == "td" and is_wanted:
+                rows[-1][element.attributes["data-label"]] = element.text
+        return rows
+
+    def legend(self):
+        (start,) = (i for i, element in enumerate(self.elements) if "legend" in element.classes)
+        items = [element.text.split() for element in self.elements[start:] if element.name == "li"]
+        return {words[1]: int(words[0].replace(",", "")) for words in items if words[1] in set(State)}
+
+
+def read(night, key=None) -> Page:
+    key = key or write_report(night.ledger, night.store, night.run_id)
+    return Page(night.store.read_bytes(key).decode("utf-8"))
+
+
+@pytest.fixture
+def mixed(night):
+    """Three published, and one each that failed, is quarantined, unknown, held, paid and rejected."""
+    planned = [night.plan(title=f"Song {number}", artist="Kite & Anchor") for number in range(1, 8)]
+    first, second, third, failed, bad, lost, waiting = planned
+    for track, bpm, key in ((first, 120.4, "Am"), (second, 121.0, "A minor"), (third, 174.2, "Bb")):
+        night.advance(seconds=20)
+        night.publish(track, bpm, key)
+    night.fail(failed)
+    night.quarantine(bad)
+    night.ledger.mark_unknown(night.submit(lost).token, "No answer came.")
+    night.ready(waiting)
+    night.plan()
+    night.ledger.hold(night.run_id, Code.BUDGET_RUN, "180 credits do not fit budget.run.")
+    night.reject()
+    write_rejects(night.store, night.run_id, night.ledger.rejected_rows(night.run_id))
+    night.finish(3)
+    return night
+
+
+def test_the_page_lies_beside_the_runs_summary(mixed):
+    key = write_report(mixed.ledger, mixed.store, mixed.run_id)
+    assert key == f"_stemline/runs/{mixed.run_id}.html"
+    assert mixed.store.exists(key)
+
+
+def test_a_run_nobody_knows_has_no_report(night):
+    with pytest.raises(LedgerConflict, match="knows no run nobody"):
+        write_report(night.ledger, night.store, "nobody")
+
+
+def test_the_page_is_well_formed_and_fetches_nothing_from_elsewhere(mixed):
+    page = read(mixed)
+    sources = [
+        value
+        for element in page.elements
+        for name, value in element.attributes.items()
+        if name in {"src", "href", "srcset", "data", "action", "poster", "xlink:href"}
+    ]
+    assert sources
+    assert all(source.startswith(("../../audio/", "../rejects/", "data:,")) for source in sources)
+    assert not re.search(r"url\(|@import", "".join(style.text for style in page.named("style")))
+    assert page.named("html")[0].attributes["lang"] == "en"
+
+
+def test_only_the_pages_own_script_may_run(mixed):
+    page = read(mixed)
+    (policy,) = [e for e in page.named("meta") if e.attributes.get("http-equiv") == "Content-Security-Policy"]
+    (script,) = page.named("script")
+    digest = base64.b64encode(hashlib.sha256(script.text.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in policy.attributes["content"]
+    assert not [name for e in page.elements for name in e.attributes if name.startswith("on")]
+
+
+def test_every_state_is_counted(mixed):
+    counts = {str(state): count for state, count in mixed.ledger.counts(mixed.run_id).items()}
+    assert counts["published"] == 3
+    legend = read(mixed).legend()
+    assert {state: legend[state] for state in counts} == counts
+
+
+def test_every_code_comes_with_its_count_meaning_and_next_step(mixed):
+    rows = {row["Code"]: row for row in read(mixed).table("reasons")}
+    assert set(rows) == {"job_failed", "wrong_duration", "submit_unanswered", "budget_run", "no_location"}
+    assert all(row["Tracks"] == "1" and row["Meaning"] and row["Next"] for row in rows.values())
+    assert "stemline redrive --code wrong_duration" in rows["wrong_duration"]["Next"]
+
+
+def test_what_is_not_in_the_dataset_is_listed_with_its_reason(mixed):
+    rows = read(mixed).table("troubles")
+    assert [(row["State"], row["Track"]) for row in rows] == [
+        ("failed", "t0004"),
+        ("quarantined", "t0005"),
+        ("unknown", "t0006"),
+        ("ready", "t0007"),
+        ("rejected", "row 90000"),
+    ]
+    assert rows[0]["Why"] == "The provider gave up. /music/t0004.mp3"
+
+
+def test_the_rejects_file_is_linked_from_where_the_page_lies(mixed):
+    (link,) = read(mixed).named("a")
+    assert link.attributes["href"] == f"../rejects/{mixed.run_id}.csv"
+    assert mixed.store.exists(f"_stemline/rejects/{mixed.run_id}.csv")
+
+
+def test_the_counters_say_what_the_result_says(mixed):
+    values = [element.text for element in read(mixed).of_class("value")]
+    assert values == ["3", "1 min 30 s", "900", "2.10"]
+
+
+def test_a_budget_in_the_totals_is_shown_as_limits(night):
+    night.publish(night.plan())
+    night.finish(0, budget={"run": 360, "day": None, "floor": 600})
+    (limit,) = read(night).of_class("limit")
+    assert "budget.run" in limit.text
+    assert "180 of 360" in limit.text
+
+
+def test_tempo_and_key_of_the_published_tracks_are_counted(mixed):
+    titles = [element.text for element in read(mixed).named("title")]
+    assert "120 to 125 bpm: 2 tracks" in titles
+    assert "170 to 175 bpm: 1 track" in titles
+    assert "Am: 2" in titles
+    assert "B♭: 1" in titles
+    assert "C: 0" in titles
+
+
+def test_a_key_nobody_can_place_is_counted_apart(night):
+    night.publish(night.plan(), 120.0, "H-dur")
+    night.publish(night.plan(), 120.0, "8B")
+    night.finish()
+    page = read(night)
+    assert "1 track with a key spelled otherwise." in page.source
+    assert "C: 1" in [element.text for element in page.named("title")]
+
+
+def test_the_timeline_counts_every_track_once(mixed):
+    published = [
+        int(match[1])
+        for element in read(mixed).named("title")
+        if (match := re.fullmatch(r".*: (\d+) tracks? published", element.text))
+    ]
+    assert sum(published) == 3
+
+
+def test_tracks_of_an_earlier_run_are_told_from_new_ones(night):
+    night.publish(night.plan("old"))
+    night.finish()
+    night.advance(hours=24)
+    night.run_id = night.ledger.start_run("nightly", "stemsplit", night.ledger.run(night.run_id).recipe, "d")
+    night.ledger.plan(night.run_id, [Track("old", "/music/old.mp3", 1, 0, 180.0)])
+    night.finish()
+    page = read(night)
+    assert "of 1 track, 1 before it" in page.source
+    assert "Nothing was published in this run." in page.source
+
+
+def test_a_local_dataset_has_players_for_every_stem(mixed):
+    page = read(mixed)
+    decks = page.of_class("deck")
+    assert len(decks) == 3
+    assert "Song 1" in decks[0].text
+    assert "Kite & Anchor" in decks[0].text
+    assert "120.4 bpm" in decks[0].text
+    audios = [element.attributes for element in page.named("audio")]
+    assert [audio["aria-label"] for audio in audios[:4]] == ["vocals", "drums", "bass", "other"]
+    assert audios[0]["src"] == "../../audio/ab/t0001/stemsplit-four-best-flac/vocals.flac"
+    assert all("controls" in audio and audio["preload"] == "none" for audio in audios)
+
+
+def test_audio_is_linked_under_its_real_name(night, stem):
+    path = "audio/ab/a=20b=2Fc#?%/stemsplit-four-best-flac/vocals.flac"
+    night.publish(night.plan(), stems=(stem("vocals", path),))
+    night.finish()
+    (audio,) = read(night).named("audio")
+    assert audio.attributes["src"] == (
+        "../../audio/ab/a=20b=2Fc%23%3F%25/stemsplit-four-best-flac/vocals.flac"
+    )
+
+
+def test_embedded_audio_has_no_players(night, stem):
+    night.publish(night.plan(), stems=(stem("vocals", "_stemline/staged/ab/t/vocals.flac"),))
+    night.finish()
+    page = read(night)
+    assert not page.named("audio")
+    assert "inside the stems table" in page.source
+
+
+def test_a_dataset_elsewhere_shows_paths_instead_of_players(night):
+    night.store = open_store("memory://report-test/stems")
+    night.publish(night.plan())
+    night.finish()
+    page = read(night)
+    assert not page.named("audio")
+    shown = [element.text for element in page.named("code")]
+    path = "audio/ab/t0001/stemsplit-four-best-flac/drums.flac"
+    assert night.store.url(path) in shown
+
+
+def test_samples_are_spread_over_the_run_and_never_more_than_twelve(night):
+    for _ in range(30):
+        night.collect(night.plan())
+    night.publish()
+    night.finish()
+    page = read(night)
+    titles = [e.text for e in page.named("h3") if "article" in e.path]
+    assert len(titles) == 12
+    assert titles[0] == "t0001"
+    assert int(titles[-1][1:]) > 25
+
+
+def test_nothing_a_manifest_or_a_provider_says_becomes_markup(night, stem):
+    night.publish(
+        night.plan(f"id{ATTACK}", title=ATTACK, artist=ATTACK),
+        120.0,
+        ATTACK,
+        stems=(stem("vocals", f"audio/ab/{ATTACK}/vocals.flac", verification=ATTACK),),
+    )
+    night.fail(night.plan(f"failed{ATTACK}", location=f"/music/{ATTACK}"), ATTACK)
+    night.reject(sentence=ATTACK)
+    night.finish(3)
+    page = read(night)
+    assert len(page.named("script")) == 1
+    assert not page.named("img")
+    assert "owned" not in page.named("script")[0].text
+    assert page.source.count("&lt;script&gt;alert(") >= 5
+    assert f"failed{ATTACK}"[:40] in page.table("troubles")[0]["Track"]
+
+
+def test_what_no_page_may_hold_is_replaced(night):
+    night.publish(night.plan(title="half a pair: \ud800", artist="a\x00b\x1b[31mc"))
+    night.finish()
+    (deck,) = read(night).of_class("deck")
+    assert "half a pair: \ufffd" in deck.text
+    assert "a\ufffdb\ufffd[31mc" in deck.text
+
+
+def test_urls_lose_what_may_open_a_door(night):
+    url = "https://user:hunter2@cdn.example.com/a/song.mp3?X-Amz-Signature=abc123"
+    night.fail(night.plan("one", location=url), f"The source {url} could not be fetched.")
+    night.fail(night.plan("two", location="https://www.youtube.com/watch?v=abcdef"))
+    night.finish(3)
+    page = read(night)
+    assert "hunter2" not in page.source
+    assert "abc123" not in page.source
+    whys = [row["Why"] for row in page.table("troubles")]
+    assert "https://cdn.example.com/a/song.mp3?…" in whys[0]
+    assert "https://www.youtube.com/watch?v=abcdef" in whys[1]
+
+
+def test_an_empty_run_has_a_page(night):
+    night.finish(0)
+    page = read(night)
+    assert "The run selected no rows of the manifest." in page.source
+    assert "Nothing was published in this run." in page.source
+    assert not page.of_class("deck")
+
+
+def test_a_run_under_way_has_a_page(night):
+    night.publish(night.plan())
+    night.plan()
+    night.advance(minutes=3)
+    page = read(night)
+    assert "Not finished yet." in page.source
+    assert page.legend() == {"published": 1, "planned": 1}
+
+
+@pytest.mark.parametrize("totals", [{}, {"tracks": {}, "credits": None, "requests": None, "budget": None}])
+def test_totals_may_be_thin(night, totals):
+    night.ledger.finish_run(night.run_id, 1, totals)
+    assert "Ended on a bug in stemline." in read(night).source
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "sentence"),
+    [
+        (0, "Every selected track is published. 2 tracks are in the dataset."),
+        (3, "Finished, and"),
+        (4, "Stopped by the budget"),
+        (5, "The provider refused to go on."),
+        (130, "Interrupted. The state is kept: run the same command to go on."),
+        (9, "Ended with exit code 9."),
+    ],
+)
+def test_the_verdict_follows_the_exit_code(night, exit_code, sentence):
+    night.publish(night.plan())
+    night.publish(night.plan())
+    night.finish(exit_code)
+    (verdict,) = read(night).of_class("verdict")
+    assert verdict.text.startswith(sentence)
+
+
+def test_a_report_written_again_is_the_same(mixed):
+    key = write_report(mixed.ledger, mixed.store, mixed.run_id)
+    first = mixed.store.read_bytes(key)
+    write_report(mixed.ledger, mixed.store, mixed.run_id)
+    assert mixed.store.read_bytes(key) == first
+
+
+def test_a_large_run_makes_a_small_page_in_little_memory(night):
+    """5,000 tracks and 3,000 rejected rows, all with the longest texts a manifest may hold."""
+    tracks = [
+        Track(
+            f"{number:05d}-{'x' * 500}",
+            f"/music/{'y' * 2_000}",
+            number,
+            0,
+            180.0,
+            columns={"title": "z" * 5_000},
+        )
+        for number in range(5_000)
+    ]
+    night.ledger.plan(night.run_id, tracks)
+    for batch in range(0, 40, 20):
+        for track in tracks[batch : batch + 20]:
+            night.collect(track, 90.0 + track.position % 60, "Am")
+        night.publish()
+    for track in tracks[40:300]:
+        night.ledger.reject_track(night.run_id, track.track_id, Code.TOO_LONG, "long " * 1_000)
+    night.ledger.hold(night.run_id, Code.BUDGET_RUN, "The budget is used up.")
+    night.reject(3_000, "long " * 100)
+    night.finish(4)
+    tracemalloc.start()
+    page = read(night)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(page.source.encode()) < 1_000_000
+    assert peak < 100_000_000
+    assert len(page.table("troubles")) == 200
+    assert "3,060 more are not shown" in page.source
+    assert page.legend()["held"] == 4_700

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from stemline.records import Code, State
+from stemline.report.card import length
+from stemline.report.chart import Columns, columns, round_top, short
+from stemline.report.deck import clock
+from stemline.report.digest import STEPS
+from stemline.report.meaning import CODES, STATES
+
+
+def test_every_state_and_code_has_its_words():
+    assert set(STATES) == set(State)
+    assert set(CODES) == set(Code)
+
+
+def test_every_code_but_ok_says_what_to_do_next():
+    assert [code for code, meaning in CODES.items() if not meaning.next_step] == [Code.OK]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (0.25, "0.2 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (90, "1 min 30 s"),
+        (3_600, "1 h"),
+        (3_660, "1 h 1 min"),
+        (90_000, "1 d 1 h"),
+        (86_400_000, "1,000 d"),
+    ],
+)
+def test_lengths_are_said_in_two_units(seconds, said):
+    assert length(seconds) == said
+
+
+def test_a_players_clock_counts_minutes():
+    assert [clock(seconds) for seconds in (0, 59.6, 187)] == ["0:00", "1:00", "3:07"]
+
+
+@pytest.mark.parametrize(
+    ("highest", "top"), [(1, 1), (3, 4), (7, 8), (9, 10), (10, 10), (11, 20), (450, 500)]
+)
+def test_an_axis_ends_at_a_round_number(highest, top):
+    assert round_top(highest) == top
+
+
+def test_the_highest_column_stays_below_the_top():
+    drawn = columns(Columns("x", [0.0, 3.0, 8.0], ["a", "b", "c"], {}))
+    assert drawn.count("<rect") == 2
+    assert 'height="100.0"' in drawn
+
+
+def test_the_steps_of_the_timeline_grow():
+    assert list(STEPS) == sorted(set(STEPS))
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(7, "7"), (9_999, "9,999"), (10_000, "10k"), (19_745, "19.7k"), (2_000_000, "2M")]
+)
+def test_counts_on_the_wheel_stay_short(count, said):
+    assert short(count) == said
