@@ -142,6 +142,8 @@ class Attempt:
     job_id: str | None = None
     sent_at: datetime | None = None
     """When the paid request was about to leave; None: it never left."""
+    request: dict[str, Any] | None = None
+    """The paid request's body, for a provider that recognises a repeated one by its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,19 @@ class Job:
     outputs: tuple[Output, ...] = ()
     bpm: float | None = None
     key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a provider's webhook says became of a job: a reason to read it, never a proof."""
+
+    job_id: str
+    phase: Phase
+    occurred_at: datetime
+    digest: str
+    """SHA-256 of the body it came in."""
+    job: Job | None = None
+    """As much of the job as the webhook told."""
 
 
 @dataclass(frozen=True, slots=True)

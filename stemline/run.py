@@ -179,7 +179,8 @@ class Run:
             "dataset": self.store.url(),
             "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
         }
-        self.ledger.finish_run(self.run_id, exit_code, summary)
+        budget = self.settings.budget.model_dump(include={"run", "day", "month"}, exclude_none=True)
+        self.ledger.finish_run(self.run_id, exit_code, {**summary, "budget": budget})
         write_run_summary(self.store, self.run_id, summary)
         write_report(self.ledger, self.store, self.run_id)
         return Result(exit_code, summary, str(reason) if reason else "")
@@ -256,6 +257,10 @@ def open_run(settings: Settings, selection: Selection = Selection()) -> Iterator
 
     Raises ConfigError, ManifestError, StorageError or LeaseHeld, each naming what is wrong and the fix.
     """
+    if settings.execution.runner != "threads":
+        raise ConfigError(
+            f"execution.runner {settings.execution.runner!r} is not available yet.", fix="Use threads."
+        )
     facts = load_facts(settings.provider.kind)
     check_recipe(settings.recipe.as_recipe(), facts)
     carried = columns(source_of(settings, selection))

@@ -100,6 +100,7 @@ class Dispatch:
                 if _take_up(floor, submitter, watcher, group):
                     floor.balance_before = await submitter.read_balance()
                     submitting = group.create_task(submitter.run(group))
+                    submitting.add_done_callback(lambda _: floor.announce())  # the watcher waits for its end
                     await watcher.run(group, submitting)
                     await _close_books(floor, submitter)
                 renewing.cancel()

@@ -14,6 +14,9 @@ from stemline.ledger import Ledger
 from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, Recipe, State
 from stemline.wire import Provider
 
+OVERDUE_SHARE = 0.2
+"""How much longer a late job is left alone, as a share of the time it was waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -68,6 +71,8 @@ class Floor:
     """Attempts by job id, as long as the provider works on them."""
     due: dict[str, float] = field(default_factory=dict)
     """When each of these jobs is expected to be done, on the monotonic clock."""
+    since: dict[str, float] = field(default_factory=dict)
+    """Since when they are waited for."""
     submitting: int = 0
     reading: int = 0
     """Jobs that are done and whose links are being read."""
@@ -96,18 +101,29 @@ class Floor:
         return not (self.submitting or self.reading or self.uncollected or self.in_flight)
 
     def watch_job(self, attempt: Attempt, job_id: str) -> None:
-        """Wait for a job from now on."""
+        """Wait for a job: its first look is when it should be done."""
         self.in_flight[job_id] = attempt
-        self.due[job_id] = time.monotonic() + self.speed.expect(attempt.track.duration_seconds or 60.0)
+        now = time.monotonic()
+        self.since.setdefault(job_id, now)
+        self.due[job_id] = now + self.speed.expect(attempt.track.duration_seconds or 60.0)
+        self.announce()
+
+    def watch_longer(self, attempt: Attempt, job_id: str) -> None:
+        """Wait on for a job that was not done when it should have been: the later it is, the longer."""
+        self.in_flight[job_id] = attempt
+        now = time.monotonic()
+        waited = now - self.since.setdefault(job_id, now)
+        self.due[job_id] = now + max(self.provider.facts.sweep_seconds, OVERDUE_SHARE * waited)
         self.announce()
 
     def forget_job(self, job_id: str) -> None:
-        """Wait no longer."""
+        """Look for a job no longer."""
         self.in_flight.pop(job_id, None)
         self.due.pop(job_id, None)
 
     def hand_over(self, attempt: Attempt, job: Job) -> None:
         """Give a ready track to the collector."""
+        self.since.pop(job.job_id, None)
         self.uncollected[attempt.token] = job.job_id
         self.outbox.put(ReadyTrack(attempt, job))
         self.announce()

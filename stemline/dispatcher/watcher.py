@@ -67,11 +67,8 @@ class Watcher:
         return floor.is_quiet
 
     def _next_look(self) -> float:
-        # When the first job should be done; but no sooner after the last look than is worth a request, and not
-        # much later either, since the expectation may be wrong.
-        sweep = self._floor.provider.facts.sweep_seconds
-        first = min(self._floor.due.values())
-        return min(max(first, self._looked_at + sweep), self._looked_at + 4 * sweep)
+        """Give when the first job should be done, but no sooner after the last look than is worth a request."""
+        return max(min(self._floor.due.values()), self._looked_at + self._floor.provider.facts.sweep_seconds)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         floor = self._floor
@@ -87,6 +84,8 @@ class Watcher:
             self._misses.pop(job.job_id, None)
             if job.phase not in {Phase.QUEUED, Phase.RUNNING}:
                 self.read(group, wanted[job.job_id], job.job_id)
+            elif floor.due.get(job.job_id, self._looked_at) <= self._looked_at:
+                floor.watch_longer(wanted[job.job_id], job.job_id)
         for job_id in wanted.keys() - {job.job_id for job in jobs}:
             self._misses[job_id] += 1
             if self._misses[job_id] >= MISSES:
@@ -100,7 +99,7 @@ class Watcher:
             failure = Failure(attempt.token, State.FAILED, error.code, str(error))
             floor.fail_attempt(failure)
         except RetryableError:
-            floor.watch_job(attempt, job_id)
+            floor.watch_longer(attempt, job_id)
         except StopRun as error:
             floor.stop(error, is_abandoned=True)
         else:
@@ -126,4 +125,4 @@ class Watcher:
             )
             floor.fail_attempt(Failure(attempt.token, State.EXPIRED, Code.OUTPUTS_EXPIRED, sentence))
         else:
-            floor.watch_job(attempt, job.job_id)
+            floor.watch_longer(attempt, job.job_id)

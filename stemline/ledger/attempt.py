@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -55,10 +57,13 @@ class Attempts(Tracks):
             write_event(connection, now, cells, change)
             return _read_attempt(connection, token)
 
-    def mark_sending(self, token: str, *, fence: int | None = None) -> Attempt:
+    def mark_sending(
+        self, token: str, *, fence: int | None = None, request: Mapping[str, Any] | None = None
+    ) -> Attempt:
         """Commit that the paid request is about to leave; a repeat under the same token keeps the first time.
 
-        With `fence`, raises LeaseHeld when the key's lease has gone to somebody else.
+        `request` is its body, kept so that it can be repeated word for word. With `fence`, raises LeaseHeld when
+        the key's lease has gone to somebody else.
         """
         now = self.clock()
         with self.write() as connection:
@@ -67,7 +72,8 @@ class Attempts(Tracks):
             if fence is not None:
                 require_fence(connection, row["key_id"], fence)
             if row["sent_at"] is None:
-                connection.execute(attempts.update().where(attempts.c.token == token).values(sent_at=now))
+                values = {"sent_at": now, "request": json.dumps(dict(request)) if request else None}
+                connection.execute(attempts.update().where(attempts.c.token == token).values(**values))
             write_event(connection, now, row, Change("mark_sending", row["state"], row["state"]))
             return replace(_read_attempt(connection, token), sent_at=row["sent_at"] or now)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from stemline.ledger import migration
-from stemline.ledger.reading import Readings
+from stemline.ledger.inbox import Inbox
 from stemline.ledger.store import Clock, utc_now
 
 
-class Ledger(Readings):
+class Ledger(Inbox):
     """The database that owns the state of every track, attempt and credit.
 
     Each verb is one transaction and writes its event. A ledger may be used from several threads and opened
     by several processes. The verbs stand in the module of their subject: run, track, attempt, outcome,
-    batch, lease; the reads in recovery, figure and reading.
+    batch, lease, inbox; the reads in recovery, figure and reading.
     """
 
 

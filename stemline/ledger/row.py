@@ -135,6 +135,7 @@ def attempt_from_row(row: Cells) -> Attempt:
         credits_reserved=row["credits_reserved"],
         job_id=row["job_id"],
         sent_at=row["sent_at"],
+        request=json.loads(row["request"]) if row["request"] else None,
     )
 
 

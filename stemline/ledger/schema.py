@@ -112,6 +112,7 @@ attempts = Table(
     Column("job_id", Text),
     Column("estimated_seconds", Float(53)),
     Column("source_sha256", Text),
+    Column("request", Text),
     Column("ready_at", UtcDateTime),
     Column("job", Text),
     Column("result", Text),
@@ -175,6 +176,19 @@ rejects = Table(
     Column("location", Text),
     Column("code", Text),
     Column("sentence", Text),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("number", BigInteger),
+    Column("provider", Text),
+    Column("job_id", Text),
+    Column("phase", Text),
+    Column("occurred_at", UtcDateTime),
+    Column("received_at", UtcDateTime),
+    Column("digest", Text),
+    Column("job", Text),
 )
 
 leases = Table(

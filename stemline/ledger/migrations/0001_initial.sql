@@ -72,6 +72,7 @@ CREATE TABLE attempts (
   job_id TEXT,
   estimated_seconds $real,
   source_sha256 TEXT,
+  request TEXT,
   ready_at $instant,
   job TEXT,
   result TEXT,
@@ -144,6 +145,19 @@ CREATE TABLE rejects (
   code TEXT NOT NULL,
   sentence TEXT NOT NULL,
   PRIMARY KEY (run_id, row_number)
+);
+
+-- What webhooks said, once each, in the order of its arrival. A job may be one we do not know (yet).
+CREATE TABLE inbox (
+  number $serial,
+  provider TEXT NOT NULL,
+  job_id TEXT NOT NULL,
+  phase TEXT NOT NULL,
+  occurred_at $instant NOT NULL,
+  received_at $instant NOT NULL,
+  digest TEXT NOT NULL,
+  job TEXT,
+  CONSTRAINT inbox_once UNIQUE (provider, job_id, phase)
 );
 
 CREATE TABLE leases (

@@ -1,0 +1,97 @@
+"""What webhooks said is kept once, in order, for any process and across restarts."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from stemline.ledger import open_ledger
+from stemline.records import Event, Job, Output, Phase
+
+AT = datetime(2026, 3, 31, 11, 59, 30, tzinfo=UTC)
+LINK = Output("vocals", "https://storage.test/vocals.flac?signature=secret", AT)
+JOB = Job("j1", Phase.DONE, "a.mp3", 180.0, AT, AT, 180, outputs=(LINK,))
+
+
+def event(job_id: str = "j1", phase: Phase = Phase.DONE, digest: str = "d1", job: Job | None = None) -> Event:
+    return Event(job_id, phase, AT, digest, job)
+
+
+def test_an_event_is_news_once(ledger) -> None:
+    assert ledger.receive_event("stemsplit", event())
+    assert not ledger.receive_event("stemsplit", event())
+    assert len(ledger.take_events("stemsplit")) == 1
+
+
+def test_a_repetition_in_other_words_is_no_news(ledger) -> None:
+    assert ledger.receive_event("stemsplit", event(digest="d1"))
+    assert not ledger.receive_event("stemsplit", event(digest="d2"))
+
+
+def test_another_phase_job_or_provider_is_news(ledger) -> None:
+    assert ledger.receive_event("stemsplit", event())
+    assert ledger.receive_event("stemsplit", event(phase=Phase.FAILED))
+    assert ledger.receive_event("stemsplit", event("j2"))
+    assert ledger.receive_event("aistemsplitter", event())
+
+
+def test_what_was_told_of_the_job_reads_back_without_its_links(ledger) -> None:
+    ledger.receive_event("stemsplit", event(job=JOB))
+    [received] = ledger.take_events("stemsplit")
+    assert received.event == event(job=Job("j1", Phase.DONE, "a.mp3", 180.0, AT, AT, 180))
+
+
+def test_events_are_taken_in_the_order_of_arrival_behind_the_last_one_seen(ledger) -> None:
+    for job_id in ("j1", "j2", "j3"):
+        ledger.receive_event("stemsplit", event(job_id))
+    ledger.receive_event("aistemsplitter", event("split_1"))
+    first = ledger.take_events("stemsplit", limit=2)
+    rest = ledger.take_events("stemsplit", first[-1].number)
+    assert [received.event.job_id for received in first + rest] == ["j1", "j2", "j3"]
+    assert ledger.take_events("stemsplit", rest[-1].number) == []
+
+
+def test_the_end_of_the_inbox_is_where_a_new_reader_begins(ledger) -> None:
+    assert ledger.inbox_end("stemsplit") == 0
+    ledger.receive_event("stemsplit", event("old"))
+    end = ledger.inbox_end("stemsplit")
+    ledger.receive_event("stemsplit", event("new"))
+    assert [received.event.job_id for received in ledger.take_events("stemsplit", end)] == ["new"]
+
+
+def test_an_event_that_came_before_its_job_was_known_is_found_by_the_job(case) -> None:
+    case.ledger.receive_event("stemsplit", event("j1"))
+    case.processing(1)
+    assert [received.event.job_id for received in case.ledger.events_of("stemsplit", ["j1", "j9"])] == ["j1"]
+    assert case.ledger.events_of("aistemsplitter", ["j1"]) == []
+
+
+def test_an_event_moves_no_track(case) -> None:
+    case.processing(1)
+    case.ledger.receive_event("stemsplit", event("j1"))
+    assert case.state(1) == "processing"
+
+
+def test_the_history_names_the_attempt_an_event_was_about(case) -> None:
+    case.processing(1)
+    case.ledger.receive_event("stemsplit", event("j1"))
+    case.ledger.receive_event("stemsplit", event("nobody's"))
+    with case.ledger.read() as connection:
+        query = "SELECT token, track_id FROM events WHERE verb = 'receive_event' ORDER BY event_id"
+        rows = [tuple(row) for row in connection.exec_driver_sql(query)]
+    assert rows == [("a1", "t1"), (None, None)]
+
+
+def test_another_process_sees_what_was_received_and_a_restart_forgets_nothing(url) -> None:
+    with open_ledger(url) as receiver, open_ledger(url) as dispatcher:
+        receiver.receive_event("stemsplit", event("j1"))
+        assert [received.event.job_id for received in dispatcher.take_events("stemsplit")] == ["j1"]
+    with open_ledger(url) as restarted:
+        assert not restarted.receive_event("stemsplit", event("j1"))
+        assert [received.event.job_id for received in restarted.take_events("stemsplit")] == ["j1"]
+
+
+def test_the_same_event_from_many_threads_at_once_is_news_to_one(ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        news = list(pool.map(lambda _: ledger.receive_event("stemsplit", event()), range(24)))
+    assert news.count(True) == 1
