@@ -236,7 +236,7 @@ class StemFile:
     """None for digital silence."""
     rms_dbfs: float | None
     verification: str
-    """`ok`, or the warnings as words joined by `,`: `silent`, `clipped`, `format`, `length`, `residual`."""
+    """`ok`, or the warnings as words joined by `,`: `silent`, `clipped`, `format`, `length`, `residual`, `derived`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ class Measured:
     """`ok`, or warnings joined by `,`.
 
     `silent`, `clipped`, `format`: sound, but not in the format asked; `length`: not the length we know the source
-    by, though the provider found it so; `residual`: the stems do not add up to their source.
+    by, though the provider found it so; `residual`: the stems do not add up to their source; `derived`: mixed down
+    here from the stems the provider gave.
     """
 
     def with_warning(self, word: str) -> Measured:

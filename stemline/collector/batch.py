@@ -16,7 +16,14 @@ from stemline.collector.download import Downloader, new_client
 from stemline.collector.keep import keep_rejected, store_stems
 from stemline.collector.mixture import add_up
 from stemline.collector.music import heard_music, told_music
-from stemline.collector.spool import Spooled, compare_with_source, fetch_stems, local_source, verify_stems
+from stemline.collector.spool import (
+    Spooled,
+    compare_with_source,
+    derive_stems,
+    fetch_stems,
+    local_source,
+    verify_stems,
+)
 from stemline.errors import AudioRejected, LinkExpired, TransferFailed
 from stemline.records import Code, CollectedTrack, Failure, Job, ReadyTrack, State
 from stemline.storage import Store, open_store, scratch_folder
@@ -123,6 +130,7 @@ class _Collector:
         return Failure(ready.attempt.token, State.QUARANTINED, rejection.code, sentence)
 
     def _accept(self, ready: ReadyTrack, spooled: Spooled) -> CollectedTrack:
+        spooled = derive_stems(ready, spooled)
         measured = verify_stems(ready, spooled, self.target.tolerance_seconds)
         music, source = told_music(ready), local_source(ready)
         if source is not None or not music.is_complete:

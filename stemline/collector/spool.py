@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stemline.collector.download import Downloader
+from stemline.collector.mixdown import mix_down, parts_of
 from stemline.collector.mixture import Mono, residual_db
 from stemline.errors import AudioRejected
 from stemline.records import Code, ReadyTrack
@@ -24,6 +25,8 @@ _LEAST_RESIDUAL_DB = -10.0
 def fetch_stems(downloader: Downloader, ready: ReadyTrack, folder: Path) -> Spooled:
     """Download the stems that were asked for, as far as there are links; others a provider adds are left.
 
+    For a stem without a link its parts are downloaded, where the provider gives those: see `derive_stems`.
+
     Raises:
         LinkExpired, TransferFailed, StorageError: as `Downloader.fetch` does.
     """
@@ -31,10 +34,32 @@ def fetch_stems(downloader: Downloader, ready: ReadyTrack, folder: Path) -> Spoo
         folder.mkdir(exist_ok=True)
     links = {output.stem: output.url for output in ready.job.outputs}
     recipe = ready.attempt.recipe
-    spooled = {stem: folder / f"{stem}.{recipe.format}" for stem in recipe.stem_names if stem in links}
+    wanted = [
+        part for stem in recipe.stem_names for part in ((stem,) if stem in links else parts_of(stem, links))
+    ]
+    spooled = {stem: folder / f"{stem}.{recipe.format}" for stem in wanted}
     for stem, path in spooled.items():
         downloader.fetch(links[stem], path)
     return spooled
+
+
+def derive_stems(ready: ReadyTrack, spooled: Spooled) -> Spooled:
+    """Give the stems that were asked for, those the provider lacks mixed down from their parts.
+
+    Raises:
+        AudioRejected: a part cannot be decoded.
+        StorageError: the local disk is full.
+    """
+    recipe, stems = ready.attempt.recipe, {}
+    for stem in recipe.stem_names:
+        parts = parts_of(stem, spooled)
+        if stem in spooled:
+            stems[stem] = spooled[stem]
+        elif parts:
+            stems[stem] = spooled[parts[0]].with_name(f"{stem}.{recipe.format}")
+            with disk_guarded(stems[stem].parent):
+                mix_down([spooled[part] for part in parts], stems[stem], recipe.format)
+    return stems
 
 
 def verify_stems(ready: ReadyTrack, spooled: Spooled, tolerance_seconds: float) -> MeasuredFiles:
@@ -52,7 +77,13 @@ def verify_stems(ready: ReadyTrack, spooled: Spooled, tolerance_seconds: float) 
         tolerance_seconds,
         ready.job.duration_seconds,
     )
-    measured = [(stem, path, verify_stem(path, expected)) for stem, path in spooled.items()]
+    told = {output.stem for output in ready.job.outputs}
+    measured = [
+        (stem, path, measures if stem in told else measures.with_warning("derived"))
+        for stem, path, measures in (
+            (stem, path, verify_stem(path, expected)) for stem, path in spooled.items()
+        )
+    ]
     check_together([(stem, measures) for stem, _, measures in measured])
     return measured
 
