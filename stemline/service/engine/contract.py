@@ -12,7 +12,7 @@ Progress = Callable[[float], None]
 
 
 class Engine(Protocol):
-    """Takes a mixture apart into stems that add up to it."""
+    """Takes a mixture apart into stems that add up to it: exactly (draft) or nearly (demucs)."""
 
     name: str
 

@@ -1,7 +1,7 @@
 """The learned part: a few thousand numbers that turn feature maps into masks which add up to one.
 
-Two small networks of dense layers look at one point of time and frequency at a time. The first sees the maps
-alone; the second also sees what the first one thought about the neighbourhood (`context`). Trained by
+Small networks of dense layers look at one point of time and frequency at a time. The first sees the maps alone;
+the second and the third also see what the one before thought about the neighbourhood (`context`). Trained by
 benchmarks/train_engine.py on nothing but the songs stemline makes itself.
 """
 
@@ -56,9 +56,9 @@ class Network:
 
 @lru_cache(maxsize=1)
 def load_networks() -> dict[str, Network]:
-    """Give the shipped networks by name: `first`, `second`, `keys` (piano and guitar within other)."""
+    """Give the shipped networks: `first`, `second`, `third`, and `keys` (piano and guitar within other)."""
     with as_file(files(__package__) / "weights.npz") as path, np.load(path) as arrays:
-        return {name: read_network(arrays, name) for name in ("first", "second", "keys")}
+        return {name: read_network(arrays, name) for name in ("first", "second", "third", "keys")}
 
 
 def read_network(arrays: Mapping[str, NDArray[np.floating]], name: str) -> Network:

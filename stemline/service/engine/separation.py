@@ -61,6 +61,10 @@ def separate_file(source: Path, folder: Path, order: Order, on_progress: Progres
     """
     if order.stems not in STEMS:
         raise UsageError(f"There is no order {order.stems!r}.", fix=f"Choose one of {', '.join(STEMS)}.")
+    if order.format not in audio.FORMATS:
+        raise UsageError(
+            f"There is no format {order.format!r}.", fix=f"Choose one of {', '.join(audio.FORMATS)}."
+        )
     engine = load_engine(order.engine, STEMS[order.stems])
     sound = audio.decode(source)
     mixture, rate = to_stereo(sound.samples), sound.sample_rate

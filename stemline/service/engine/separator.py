@@ -1,8 +1,9 @@
 """The draft engine: separation that needs no download and runs on one core, faster than the music plays.
 
-Draft quality: it is for demos, tests, dry runs and as a fallback. It was trained on synthetic songs alone and
-has not been measured on real singers; vocals of a mono file keep much of the band, a voice panned hard to one
-side is missed, a purely instrumental piece leaves a faint false voice, and piano and guitar are trials only.
+Draft quality: it is for demos, tests, dry runs and as a fallback. It was trained on synthetic songs alone and has
+not been measured on real singers. It expects a voice near the middle (panned hard to one side most of it is
+missed), does about 1 dB worse on a mono file, leaves a faint false voice in an instrumental piece, and only
+guesses at piano and guitar, which make `other` poor too when they are asked for. docs/performance.md has figures.
 For stems worth listening to use `demucs` or a hosted provider.
 
 Its masks are soft and add up to one, and the last stem is what the others leave: stems add up to the mixture.
@@ -20,7 +21,8 @@ from stemline.service.engine.features import Analysis, take_apart
 from stemline.service.engine.mask import STEMS, context, load_networks
 from stemline.service.engine.transform import Floats, synthesise
 
-QUALITIES = ("fast", "balanced", "best")
+QUALITIES: dict[str, tuple[str, ...]] = {"fast": (), "balanced": ("second",), "best": ("second", "third")}
+"""The networks each quality runs after the first."""
 EXPERIMENTAL = ("piano", "guitar")
 NAMES = (*STEMS, *EXPERIMENTAL, "instrumental")
 CHUNK_SECONDS = 30
@@ -43,8 +45,8 @@ class DraftEngine:
     ) -> dict[str, Floats]:
         """Give each of `stems` as float32 (n, channels).
 
-        Quality `fast` uses the first network alone, `balanced` both; `best` shows the second what it found itself
-        and averages. Working memory is that of one 30 s chunk, beside the mixture and the stems themselves.
+        Quality `fast` uses the first network alone, `balanced` two and `best` all three. Working memory is that
+        of one 30 s chunk, beside the mixture and the stems themselves.
         """
         check_order(stems, quality)
         mixture = usable(samples)
@@ -135,11 +137,8 @@ def masks_for(analysis: Analysis, stems: tuple[str, ...], quality: str) -> dict[
     """Give the masks (frames, bands) of the usual four, and of piano and guitar where `stems` names one."""
     networks = load_networks()
     masks = networks["first"].masks(analysis.maps)
-    if quality != "fast":
-        masks = networks["second"].masks(analysis.maps, context(analysis, masks))
-    if quality == "best":
-        masks += networks["second"].masks(analysis.maps, context(analysis, masks))
-        masks /= 2
+    for name in QUALITIES[quality]:
+        masks = networks[name].masks(analysis.maps, context(analysis, masks))
     named = dict(zip(STEMS, masks, strict=True))
     if set(EXPERIMENTAL) & set(stems):
         shares = networks["keys"].masks(analysis.maps)

@@ -108,5 +108,7 @@ def test_a_source_that_is_no_audio_is_rejected(tmp_path):
 def test_unknown_orders_and_engines_are_refused(tmp_path):
     with pytest.raises(UsageError, match="no order 'seven'"):
         separate_file(tmp_path / "a.wav", tmp_path, order("seven"), ignore)
+    with pytest.raises(UsageError, match="no format 'midi'"):
+        separate_file(tmp_path / "a.wav", tmp_path, order(audio_format="midi"), ignore)
     with pytest.raises(UsageError, match="no engine 'magic'"):
         load_engine("magic")
