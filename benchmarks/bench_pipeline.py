@@ -9,7 +9,6 @@ The service runs beside this process and has its own CPU figures; the pipeline's
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import tempfile
 import time
@@ -91,9 +90,7 @@ def show(result: object, wall: float, pipeline: float, engine: float, workers: i
     print(
         f"service CPU        {engine:.1f} s with start-up, {100 * engine / (engine + pipeline):.0f} % of all"
     )
-    print(
-        f"engine lanes       {100 * engine / (wall * workers):.0f} % of {workers} lanes' wall time, {os.cpu_count()} cores"
-    )
+    print(f"engine lanes       {100 * engine / (wall * workers):.0f} % of the wall time of {workers} lanes")
 
 
 def main() -> None:

@@ -19,8 +19,8 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 
-from bench import Bench, Provider, make_songs
-from command import launching
+from command_line import launching
+from workbench import Bench, Provider, make_songs
 
 from stemline.service import ApiKey, Options
 from stemline.service.process import running_service
