@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import heapq
 import itertools
+import math
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Self, TypeVar
@@ -32,9 +33,6 @@ from stemline.wire import Answer, Provider, Request, Steps
 T = TypeVar("T")
 
 BLOCK_BYTES = 1 << 20
-TRIES = 6
-"""How often a request that is safe to repeat is sent before it counts as failed."""
-
 _TIMEOUT = httpx.Timeout(connect=10, read=150, write=60, pool=None)
 """A submit by URL may have the vendor probe the source first, hence the long read."""
 
@@ -45,6 +43,20 @@ class Lane(IntEnum):
     COLLECT = 0
     LOOK = 1
     SUBMIT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a request that is safe to repeat is sent, and how long the pauses between are."""
+
+    tries: int = 6
+    first_seconds: float = 1.0
+    longest_seconds: float = 20.0
+
+    def pause(self, failures: int) -> float:
+        """Give the seconds to wait after so many failures, drawn so that callers do not march in step."""
+        longest = min(math.ldexp(self.first_seconds, failures - 1), self.longest_seconds)
+        return random.uniform(0.5, 1.0) * longest  # noqa: S311 - jitter
 
 
 @dataclass(slots=True)
@@ -62,17 +74,17 @@ class Turnstile:
     def __init__(self, pacer: Pacer) -> None:
         """Guard one key's quota."""
         self.pacer = pacer
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[int, int, asyncio.Future[float]]] = []
         self._order = itertools.count()
         self._keeper: asyncio.Task[None] | None = None
 
-    async def pass_through(self, lane: Lane) -> None:
-        """Come back when it is this request's turn."""
-        turn = asyncio.get_running_loop().create_future()
+    async def pass_through(self, lane: Lane) -> float:
+        """Come back when it is this request's turn, with the time the pacer took note of."""
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (lane, next(self._order), turn))
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep())
-        await turn
+        return await turn
 
     async def _keep(self) -> None:
         while self._waiting:
@@ -81,8 +93,9 @@ class Turnstile:
                 continue  # a Retry-After may have arrived meanwhile
             _, _, turn = heapq.heappop(self._waiting)
             if not turn.done():
-                self.pacer.sent(time.monotonic())
-                turn.set_result(None)
+                now = time.monotonic()
+                self.pacer.sent(now)
+                turn.set_result(now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +111,14 @@ class Access:
 class Client:
     """Runs a provider's steps over HTTP for one API key. An async context manager."""
 
-    def __init__(self, provider: Provider, access: Access, pacer: Pacer) -> None:
+    def __init__(
+        self, provider: Provider, access: Access, pacer: Pacer, patience: Patience | None = None
+    ) -> None:
         """Open nothing yet."""
         self.provider = provider
         self.traffic = Traffic()
         self._access = access
+        self._patience = patience or Patience()
         self._turnstile = Turnstile(pacer)
         self._http = httpx.AsyncClient(
             timeout=_TIMEOUT,
@@ -121,17 +137,16 @@ class Client:
     async def run(self, steps: Steps[T], lane: Lane, before_paid: Callable[[], None] | None = None) -> T:
         """Carry out a provider's steps and give what they return.
 
-        `before_paid` is called right before the paid request leaves. Raises what the provider makes of an answer;
-        NoAnswer when a paid request may have been carried out; ProviderGone when nobody answers at all.
+        `before_paid` is called right before the paid request leaves, each time it does; what it raises keeps the
+        request from leaving. Raises what the provider makes of an answer; NoAnswer when a paid request may have been
+        carried out; ProviderGone when nobody answers at all; OSError when a file to upload cannot be read.
         """
         answer: Answer | None = None
         try:
             request = next(steps)
             while True:
                 try:
-                    if request.is_paid and before_paid is not None:
-                        before_paid()
-                    answer = await self._carry_out(request, lane)
+                    answer = await self._carry_out(request, lane, before_paid)
                 except StemlineError as error:
                     request = steps.throw(error)
                 else:
@@ -140,44 +155,56 @@ class Client:
             value: T = stop.value
             return value
 
-    async def _carry_out(self, request: Request, lane: Lane) -> Answer:
+    async def _carry_out(
+        self, request: Request, lane: Lane, before_paid: Callable[[], None] | None
+    ) -> Answer:
         """Send a request until it succeeds, may not be repeated, or was tried often enough."""
         failures = 0
         while True:
-            if not request.is_transfer:
-                await self._turnstile.pass_through(lane)
-            try:
-                answer = await self._send(request)
-                error = self.provider.classify(request, answer)
-            except RetryableError as unreachable:
-                answer, error = None, unreachable
+            sent_at = 0.0 if request.is_transfer else await self._turnstile.pass_through(lane)
+            if request.is_paid and before_paid is not None:
+                before_paid()
+            answer, error = await self._ask(request)
+            if answer is not None and not request.is_transfer:
+                self._learn(answer, sent_at, is_throttled=isinstance(error, Throttled))
             if answer is not None and error is None:
                 return answer
-            if isinstance(error, Throttled) and answer is not None:
-                self._note_throttle(answer)
+            if isinstance(error, Throttled):
                 continue
             failures += 1
-            if not isinstance(error, ProviderDown | TransferFailed) or failures >= TRIES:
+            if not isinstance(error, ProviderDown | TransferFailed) or failures >= self._patience.tries:
                 raise _gone(error) if answer is None else error  # type: ignore[misc] # error is set here
-            await asyncio.sleep(random.uniform(0.5, 1.0) * min(2.0**failures / 2, 20))  # noqa: S311 - jitter
+            await asyncio.sleep(self._patience.pause(failures))
 
-    def _note_throttle(self, answer: Answer) -> None:
-        self.traffic.rejected += 1
-        pause = read_retry_after(answer.headers, time.time())
-        self._turnstile.pacer.throttled(pause, time.monotonic())
+    async def _ask(self, request: Request) -> tuple[Answer | None, StemlineError | None]:
+        """Send a request once; give the answer, if one came, and the error it or its lack stands for."""
+        try:
+            answer = await self._send(request)
+        except RetryableError as unreachable:
+            return None, unreachable
+        return answer, self.provider.classify(request, answer)
+
+    def _learn(self, answer: Answer, sent_at: float, *, is_throttled: bool) -> None:
+        """Have the pacer know what an answer says about the quota."""
+        pacer, now, unix_now = self._turnstile.pacer, time.monotonic(), time.time()
+        if is_throttled:
+            self.traffic.rejected += 1
+            pacer.throttled(read_retry_after(answer.headers, unix_now), sent_at, now)
+        if quota := read_quota(answer.headers, unix_now):
+            pacer.heard(quota, sent_at, now)
 
     async def _send(self, request: Request) -> Answer:
         body = _Body(request.body, self._access.storage_options) if request.body is not None else None
         try:
-            response = await self._http.send(await self._build(request, body))
-        except httpx.ConnectError as error:
+            message = await self._build(request, body)
+            response = await self._http.send(message)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL) as error:
             raise _down(request, error) from error
         except httpx.HTTPError as error:
+            self._count(request)
             raise _broken(request, error) from error
         self._count(request)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        if not request.is_transfer and (quota := read_quota(headers, time.time())):
-            self._turnstile.pacer.heard(quota, time.monotonic())
         answer = Answer(response.status_code, headers, response.content)
         return replace(answer, sent_sha256=body.sha256()) if body else answer
 
@@ -211,32 +238,36 @@ class _Body:
         self._digest = hashlib.sha256()
 
     async def size(self) -> int:
-        filesystem, path = await _in_thread(lambda: fsspec.core.url_to_fs(self._location, **self._options))
-        return int(await _in_thread(lambda: filesystem.size(path)))
+        filesystem, path = await self._read(lambda: fsspec.core.url_to_fs(self._location, **self._options))
+        return int(await self._read(lambda: filesystem.size(path)))
 
     async def blocks(self) -> AsyncIterator[bytes]:
         self._digest = hashlib.sha256()
-        source = await _in_thread(lambda: fsspec.open(self._location, "rb", **self._options).open())
+        source = await self._read(lambda: fsspec.open(self._location, "rb", **self._options).open())
         try:
-            while block := await _in_thread(lambda: source.read(BLOCK_BYTES)):
+            while block := await self._read(lambda: source.read(BLOCK_BYTES)):
                 self._digest.update(block)
                 yield block
         finally:
-            await _in_thread(source.close)
+            await self._read(source.close)
+
+    async def _read(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - fsspec ships no types
+        try:
+            return await asyncio.to_thread(call)
+        except OSError:
+            raise
+        except Exception as error:  # every store fails in its own way
+            raise OSError(f"{self._location} cannot be read: {str(error) or type(error).__name__}") from error
 
     def sha256(self) -> str:
         return self._digest.hexdigest()
 
 
-def _in_thread(call: Callable[[], Any]) -> Awaitable[Any]:
-    return asyncio.to_thread(call)
-
-
-def _down(request: Request, error: httpx.HTTPError) -> RetryableError:
+def _down(request: Request, error: httpx.HTTPError | httpx.InvalidURL) -> RetryableError:
     """The connection was never made: nothing was asked, so anything may be repeated."""
-    host = httpx.URL(str(error.request.url)).host
+    where = "The provider" if isinstance(error, httpx.InvalidURL) else error.request.url.host
     kind = TransferFailed if request.is_transfer else ProviderDown
-    return kind(f"{host} cannot be reached: {str(error) or type(error).__name__}.")
+    return kind(f"{where} cannot be reached: {str(error) or type(error).__name__}.")
 
 
 def _broken(request: Request, error: httpx.HTTPError) -> RetryableError:

@@ -1,19 +1,26 @@
 """When the next request may leave: the vendor's limit kept, and used up.
 
-Pure arithmetic on a monotonic clock that the caller reads. Two rules hold together: never more than the limit in any
-window of 61 s (whether the vendor counts fixed or sliding minutes, and allowing for a second of network jitter), and
-an even flow with a small burst, so that a finished job's links are not stuck behind a minute's worth of submits.
+Pure arithmetic on a monotonic clock that the caller reads. Alone on a key, two rules hold together: never more than the
+limit in any window of 61 s (whether the vendor counts fixed or sliding minutes, and allowing for a second of network
+jitter), and an even flow with a small burst, so that a finished job's links are not stuck behind a minute's submits.
+Somebody else on the same key shows in the headers: then there is no burst, what they use is left to them, and
+nothing leaves that may find the window used up.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import math
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-WINDOW_SECONDS = 61.0
 MINUTE_SECONDS = 60.0
+WINDOW_SECONDS = 61.0
+MEMORY_SECONDS = 300.0
+"""How long our own requests are remembered: an answer may take minutes and still tells about its window."""
+LONGEST_PAUSE_SECONDS = 3600.0
+FIRST_BACKOFF_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,56 +32,129 @@ class Quota:
     reset_in_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The newest look at the vendor's window."""
+
+    sent_at: float
+    remaining: int
+    resets_at: float
+
+
 class Pacer:
     """The pace of one API key."""
 
     def __init__(self, per_minute: int) -> None:
         """Start from a belief; `heard` corrects it."""
         self.limit = per_minute
-        self._sent: deque[float] = deque()
-        self._next = 0.0
+        self._sent: list[float] = []
+        self._refused: list[float] = []
+        """Those of them that were answered with 429: vendors need not count these."""
+        self._next = -math.inf
         """When the even flow has the next place; it lags behind the clock by at most a burst."""
-        self._closed_until = 0.0
-        self._gap = 0.0
-        """A wider gap while somebody else uses the same key; 0 when alone."""
+        self._closed_until = -math.inf
+        self._strikes = 0
+        self._view: _View | None = None
+        self._strangers = _Strangers()
 
     def wait(self, now: float) -> float:
         """Give the seconds until a request may leave; 0 means now."""
-        self._forget(now)
         opens = max(self._closed_until, self._next)
-        if len(self._sent) >= self.limit:
-            opens = max(opens, self._sent[-self.limit] + WINDOW_SECONDS)
+        share = self._share(now)
+        if len(self._sent) >= share:
+            opens = max(opens, self._sent[-share] + WINDOW_SECONDS)
+        if self._view is not None and self._is_used_up(self._view, now):
+            opens = max(opens, self._view.resets_at)
         return max(0.0, opens - now)
 
     def sent(self, now: float) -> None:
         """Take note that a request leaves."""
+        for times in (self._sent, self._refused):
+            del times[: bisect_left(times, now - MEMORY_SECONDS)]
         self._sent.append(now)
-        even = MINUTE_SECONDS / self.limit
-        burst = max(1, self.limit // 12)
-        gap = max(even, self._gap)
-        # With a stranger on the key there is no burst to give away.
-        floor = now if self._gap else now - (burst - 1) * even
-        self._next = max(self._next, floor) + gap
+        share = self._share(now)
+        even = MINUTE_SECONDS / share
+        # A burst is for a key that is known to be ours alone, with a limit that is known.
+        is_alone = self._view is not None and not self._strangers.most(now)
+        burst = max(1, share // 12) if is_alone else 1
+        self._next = max(self._next, now - (burst - 1) * even) + even
 
-    def heard(self, quota: Quota, now: float) -> None:
-        """Believe the headers: a changed limit, a window that is used up, a stranger on the same key."""
-        self._forget(now)
+    def heard(self, quota: Quota, sent_at: float, now: float) -> None:
+        """Believe the headers of the answer to the request that left at `sent_at`.
+
+        They tell of a changed limit, and of a stranger on the same key: of requests that are not ours. Answers
+        that overtook each other are told apart by when they were asked for; only the newest counts.
+        """
+        if self._view is not None and sent_at < self._view.sent_at:
+            return
         self.limit = max(1, quota.limit)
-        reset = min(max(quota.reset_in_seconds, 0.0), WINDOW_SECONDS)
-        if quota.remaining <= 0:
-            self._closed_until = max(self._closed_until, now + max(reset, 1.0))
-        ours = len(self._sent)
-        is_shared = quota.remaining + ours < quota.limit - max(1, quota.limit // 12)
-        self._gap = reset / quota.remaining if is_shared and quota.remaining > 0 else 0.0
+        remaining = max(0, quota.remaining)
+        is_plausible = -WINDOW_SECONDS < quota.reset_in_seconds <= WINDOW_SECONDS
+        # One second more: the header counts whole ones, and a request may arrive sooner than expected.
+        reset = max(0.0, quota.reset_in_seconds) + 1 if is_plausible else WINDOW_SECONDS
+        self._view = _View(sent_at, remaining, now + reset)
+        ours = _count_since(self._sent, sent_at - WINDOW_SECONDS)
+        ours -= _count_since(self._refused, sent_at - WINDOW_SECONDS)
+        self._strangers.saw(self.limit - remaining - ours, now)
 
-    def throttled(self, retry_after_seconds: float | None, now: float) -> None:
-        """Stay silent as long as a 429 asked for (a minute's share when it did not say)."""
-        pause = retry_after_seconds if retry_after_seconds is not None else 5.0
-        self._closed_until = max(self._closed_until, now + pause)
+    def throttled(self, retry_after_seconds: float | None, sent_at: float, now: float) -> None:
+        """Stay silent as long as the 429 to the request of `sent_at` asks for; longer each time if it does not say.
 
-    def _forget(self, now: float) -> None:
-        while self._sent and self._sent[0] <= now - WINDOW_SECONDS:
-            self._sent.popleft()
+        To be told before the headers of the same answer are `heard`.
+        """
+        insort(self._refused, sent_at)
+        if now >= self._closed_until + 2 * WINDOW_SECONDS:
+            self._strikes = 0
+        if now >= self._closed_until:  # else it answers a request that left before the first 429 came back
+            self._strikes += 1
+        pause = retry_after_seconds or 0.0
+        if not pause >= 1:  # absent, zero, or not a number
+            pause = min(FIRST_BACKOFF_SECONDS * 2.0 ** min(self._strikes - 1, 10), MINUTE_SECONDS)
+        self._closed_until = max(self._closed_until, now + min(pause, LONGEST_PAUSE_SECONDS))
+
+    def _share(self, now: float) -> int:
+        """Give how many requests a minute are ours to send."""
+        strangers = self._strangers.most(now)
+        reserve = 2 + strangers // 10 if strangers else 0
+        return max(1, self.limit - strangers - reserve)
+
+    def _is_used_up(self, view: _View, now: float) -> bool:
+        """Tell whether a request might find nothing left in a window that somebody else draws from, too."""
+        strangers = self._strangers.most(now)
+        if not strangers or now >= view.resets_at:
+            return False
+        ours_since = len(self._sent) - bisect_right(self._sent, view.sent_at)
+        theirs_since = 1.5 * strangers * (now - view.sent_at + 1) / MINUTE_SECONDS
+        return view.remaining - ours_since - theirs_since < 1
+
+
+def _count_since(times: list[float], begin: float) -> int:
+    return len(times) - bisect_left(times, begin)
+
+
+class _Strangers:
+    """The most requests of others that a window held: in this minute or in the one before."""
+
+    def __init__(self) -> None:
+        self._until = -math.inf
+        self._before = self._present = 0
+
+    def saw(self, requests: int, now: float) -> None:
+        """Take note of a look: at least so many requests were not ours."""
+        self._turn(now)
+        self._present = max(self._present, requests)
+
+    def most(self, now: float) -> int:
+        """Give the figure to reckon with."""
+        self._turn(now)
+        return max(self._before, self._present)
+
+    def _turn(self, now: float) -> None:
+        if now < self._until:
+            return
+        is_next = now < self._until + WINDOW_SECONDS
+        self._before, self._present = (self._present if is_next else 0), 0
+        self._until = now + WINDOW_SECONDS
 
 
 def read_quota(headers: Mapping[str, str], unix_now: float) -> Quota | None:
@@ -94,20 +174,21 @@ def read_quota(headers: Mapping[str, str], unix_now: float) -> Quota | None:
 def read_retry_after(headers: Mapping[str, str], unix_now: float) -> float | None:
     """Give the seconds a `Retry-After` asks for, whether it is written as seconds or as a date."""
     text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - _vendor_now(headers, unix_now))
-    except ValueError:
-        return None
+        date = _unix_time(text)
+        return None if date is None else max(0.0, date - _vendor_now(headers, unix_now))
+    return None if math.isnan(seconds) else max(0.0, seconds)
 
 
 def _vendor_now(headers: Mapping[str, str], unix_now: float) -> float:
+    date = _unix_time(headers.get("date", ""))
+    return unix_now if date is None else date
+
+
+def _unix_time(text: str) -> float | None:
     try:
-        return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        return unix_now
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None

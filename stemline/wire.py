@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from stemline.errors import StemlineError
-from stemline.records import Attempt, Job, Submission
+from stemline.records import Attempt, Event, Job, Submission
 from stemline.settings import ProviderFacts
 
 T = TypeVar("T")
@@ -48,6 +48,25 @@ class Answer:
     """Digest of the streamed body, for a request that had one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What somebody posted to the webhook receiver, not yet believed."""
+
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A webhook that the provider knows us under."""
+
+    hook_id: str
+    secret: str | None = field(repr=False)
+    """What it signs with, told once; None: the hook was there before."""
+
+
 Steps: TypeAlias = Generator[Request, Answer, T]
 
 
@@ -70,6 +89,21 @@ class Provider(Protocol):
 
     def read_balance(self) -> Steps[int]:
         """Give the credits left with the provider."""
+
+    def read_event(self, delivery: Delivery, secret: str) -> Event | None:
+        """Give what a webhook's delivery says; None when it is about no job.
+
+        Raises SignatureRefused unless it is signed with the secret, EventRefused when it cannot be understood.
+        """
+
+    def register_webhook(self, url: str, held: Collection[str]) -> Steps[Registration | None]:
+        """Have events sent to a URL; None from a provider that is told the URL with every job instead.
+
+        `held` are the ids of the hooks whose secret we have: such a one is used again.
+        """
+
+    def unregister_webhook(self, url: str) -> Steps[list[str]]:
+        """Have no more events sent to a URL, and give the ids of the hooks that were removed."""
 
     def classify(self, request: Request, answer: Answer) -> StemlineError | None:
         """Give the error an answer stands for, None for success."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from stemline.records import Reject, State, Track
 from stemline.settings import ProviderFacts, Settings
 
 SHOWN_REJECTS = 20
+_LOST = frozenset({State.QUARANTINED, State.EXPIRED})
+_SQLITE_FILE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)")
 _BUSY = frozenset({State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED, State.UNKNOWN})
 
 
@@ -29,6 +32,8 @@ class Preview:
     """Published already: nothing is asked for these again."""
     under_way: int = 0
     """Paid for already, or possibly so: they are collected, not paid again."""
+    failed: int = 0
+    """Came to a bad end before; a run leaves them alone, `stemline redrive` tries them again."""
     rejected: int = 0
     held: int = 0
     """Usable, but outside the run's budget."""
@@ -51,8 +56,8 @@ def preview(settings: Settings, source: Source, facts: ProviderFacts) -> Preview
         for batch in survey(source, facts, lambda track_ids: _settled(known(track_ids))):
             plan.rejected += len(batch.rejects)
             plan.rejects += batch.rejects[: SHOWN_REJECTS - len(plan.rejects)]
-            _sort(batch.tracks, known([track.track_id for track in batch.tracks]), plan, waiting)
-        _hold(plan, waiting, _room(settings, known.ledger))
+            _sort(batch.tracks, known, plan, waiting)
+        _hold(plan, waiting, _room(settings, known))
     plan.forecast = _forecast(settings, facts, plan.work)
     return plan
 
@@ -63,16 +68,27 @@ class _Known:
     def __init__(self, settings: Settings, ledger: Ledger | None) -> None:
         self.ledger = ledger
         self._key = (settings.provider.kind, settings.recipe.as_recipe())
+        self._most = settings.failures.max_attempts
+        self.last_run = ledger.last_run(settings.name) if ledger else None
 
     def __call__(self, track_ids: Sequence[str]) -> dict[str, State]:
         return self.ledger.states_of(*self._key, track_ids) if self.ledger else {}
+
+    def beyond_retry(self, track_ids: Sequence[str]) -> Collection[str]:
+        """Name those that failed for good: not retryably, or too often."""
+        run = self.last_run
+        if self.ledger is None or run is None or (run.provider, run.recipe) != self._key:
+            return ()
+        found = self.ledger.track_status(run.run_id, track_ids).values()
+        failed = [status for status in found if status.state is State.FAILED]
+        return {each.track_id for each in failed if not each.is_retryable or each.failures >= self._most}
 
 
 @contextmanager
 def _known_states(settings: Settings) -> Iterator[_Known]:
     """Open the ledger, unless it is a file that does not exist: looking must not create it."""
-    path = settings.ledger_url.removeprefix("sqlite:///")
-    if path != settings.ledger_url and not Path(path).exists():
+    file = _SQLITE_FILE.match(settings.ledger_url)
+    if file and not Path(file["path"]).exists():
         yield _Known(settings, None)
         return
     with open_ledger(settings.ledger_url) as ledger:
@@ -99,21 +115,26 @@ class _Waiting:
         return sorted(range(len(self.priority)), key=lambda place: -self.priority[place])
 
 
-def _sort(tracks: Sequence[Track], states: dict[str, State], plan: Preview, waiting: _Waiting) -> None:
+def _sort(tracks: Sequence[Track], known: _Known, plan: Preview, waiting: _Waiting) -> None:
     """Count tracks by where they stand, and keep those still to do."""
+    track_ids = [track.track_id for track in tracks]
+    states = known(track_ids)
+    failed = known.beyond_retry([track_id for track_id in track_ids if states.get(track_id) is State.FAILED])
     for track in tracks:
         state = states.get(track.track_id)
         if state is State.PUBLISHED:
             plan.done += 1
         elif state in _BUSY:
             plan.under_way += 1
+        elif state in _LOST or track.track_id in failed:
+            plan.failed += 1
         else:
             waiting.add(track)
 
 
-def _room(settings: Settings, ledger: Ledger | None) -> int | None:
+def _room(settings: Settings, known: _Known) -> int | None:
     """Give the credits a run may still reserve; None when nothing limits it."""
-    budget, last = settings.budget, ledger.last_run(settings.name) if ledger else None
+    budget, ledger, last = settings.budget, known.ledger, known.last_run
     spent = ledger.credits(last.run_id) if ledger and last else None
     rooms = [
         limit - used

@@ -1,0 +1,5 @@
+"""StemSplit API v1: requests built, answers deciphered. Follows the vendor's reference page."""
+
+from stemline.providers.stemsplit.dialect import StemSplit, build, file_name
+
+__all__ = ["StemSplit", "build", "file_name"]

@@ -1,0 +1,177 @@
+"""StemSplit API v1: requests built, answers deciphered. Follows the vendor's reference page.
+
+The attempt's token travels in `fileName`, the only value of ours that create, list, detail and webhook all return.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Generator
+from datetime import datetime, timedelta
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from stemline.errors import LinkExpired, ProviderDown, StemlineError, TrackRefused
+from stemline.providers.stemsplit.answer import parse, part, read_job, read_submission, whole
+from stemline.providers.stemsplit.refusal import classify
+from stemline.records import Attempt, Code, Job, Submission
+from stemline.settings import ProviderFacts
+from stemline.wire import Answer, Request, Steps
+
+PAGE = 100
+"""The most jobs one list page holds."""
+
+REPEATED_PAGES = 3
+"""After so many pages without a new job the list has nothing more to show."""
+
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far the vendor's clock may be from ours."""
+
+_OUTPUT_TYPES = {
+    "vocals": "VOCALS",
+    "instrumental": "INSTRUMENTAL",
+    "both": "BOTH",
+    "four": "FOUR_STEMS",
+    "six": "SIX_STEMS",
+}
+
+
+def build(facts: ProviderFacts) -> StemSplit:
+    """Give the provider."""
+    return StemSplit(facts)
+
+
+class StemSplit:
+    """The StemSplit dialect."""
+
+    def __init__(self, facts: ProviderFacts) -> None:
+        """Remember the vendor's facts."""
+        self.facts = facts
+
+    def submit(self, attempt: Attempt) -> Steps[Submission]:
+        """Hand a web track over by URL, upload any other, and create the job."""
+        digest = None
+        location = attempt.track.location
+        if _is_web(location):
+            source = {"sourceUrl": location}
+        else:
+            upload_key, digest = yield from self._upload(attempt)
+            source = {"uploadKey": upload_key}
+        answer = yield Request(
+            "POST",
+            "/jobs",
+            json={
+                **source,
+                "fileName": file_name(attempt),
+                "outputType": _OUTPUT_TYPES[attempt.recipe.stems],
+                "quality": attempt.recipe.quality.upper(),
+                "outputFormat": attempt.recipe.format.upper(),
+                "metadata": {"token": attempt.token},
+            },
+            is_paid=True,
+        )
+        return read_submission(parse(answer), digest)
+
+    def sweep(self, job_ids: Collection[str], since: datetime) -> Steps[list[Job]]:
+        """Page through the list until every job was seen or the rest is older than all of them."""
+        seen: dict[str, Job] = {}
+
+        def is_enough(jobs: list[Job]) -> bool:
+            seen.update({job.job_id: job for job in jobs if job.job_id in job_ids})
+            return len(seen) == len(job_ids)
+
+        yield from _walk_list(is_enough, since)
+        return list(seen.values())
+
+    def find(self, attempt: Attempt) -> Steps[Job | None]:
+        """Look for the attempt's token in the list, back to when the paid request left."""
+        found: list[Job] = []
+
+        def is_enough(jobs: list[Job]) -> bool:
+            found.extend(job for job in jobs if attempt.token in (job.file_name or ""))
+            return bool(found)
+
+        yield from _walk_list(is_enough, attempt.sent_at)
+        return found[0] if found else None
+
+    def read_job(self, job_id: str) -> Steps[Job]:
+        """Read one job; each read mints fresh links."""
+        return read_job(parse((yield Request("GET", f"/jobs/{job_id}"))))
+
+    def read_balance(self) -> Steps[int]:
+        """Read the balance in seconds, which are credits."""
+        balance = whole(parse((yield Request("GET", "/balance"))).get("balanceSeconds"))
+        if balance is None:
+            raise ProviderDown("StemSplit answered GET /balance without a balanceSeconds.")
+        return balance
+
+    def classify(self, request: Request, answer: Answer) -> StemlineError | None:
+        """Give what an answer stands for, None for success."""
+        return classify(request, answer)
+
+    def _upload(self, attempt: Attempt) -> Steps[tuple[str, str | None]]:
+        """Transfer the file under a ticket, under a second one when the first has expired."""
+        try:
+            return (yield from self._upload_once(attempt))
+        except LinkExpired:
+            return (yield from self._upload_once(attempt))
+
+    def _upload_once(self, attempt: Attempt) -> Steps[tuple[str, str | None]]:
+        ticket = parse((yield Request("POST", "/upload", json={"filename": file_name(attempt)})))
+        if not ticket.get("uploadUrl") or not ticket.get("uploadKey"):
+            raise ProviderDown("StemSplit gave an upload ticket without uploadUrl or uploadKey.")
+        most, size = whole(ticket.get("maxFileSizeBytes")), attempt.track.size_bytes
+        if most is not None and size is not None and size > most:
+            raise TrackRefused(
+                f"The file has {size} bytes and StemSplit takes at most {most}.",
+                code=Code.TOO_LARGE,
+                fix="Give a compressed file, or a URL.",
+            )
+        # The ticket's content type is part of the signature: the storage refuses any other.
+        headers = {"Content-Type": str(ticket.get("contentType") or "application/octet-stream")}
+        answer = yield Request(
+            "PUT", str(ticket["uploadUrl"]), headers=headers, body=attempt.track.location, is_transfer=True
+        )
+        return str(ticket["uploadKey"]), answer.sent_sha256
+
+
+def file_name(attempt: Attempt) -> str:
+    """Give the name a job is stored under: ASCII, at most 100 characters, the token before the extension."""
+    location = attempt.track.location
+    # A `?` or a `#` means something in a web address only; elsewhere it is part of a name.
+    path = PurePosixPath(unquote(urlsplit(location).path) if _is_web(location) else location)
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.")[:48]
+    suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", path.suffix) else ""
+    return f"{stem or 'track'}.{attempt.token}{suffix}"
+
+
+def _is_web(location: str) -> bool:
+    return location.lower().startswith(("http://", "https://"))
+
+
+def _walk_list(
+    is_enough: Callable[[list[Job]], bool], since: datetime | None
+) -> Generator[Request, Answer, None]:
+    """Show page after page of the job list to `is_enough`, until it is, or the list ends or gets older than `since`.
+
+    Pages overlap by one job, so that a job that leaves the list meanwhile cannot pull another past us. The order is
+    documented nowhere: age ends the walk only where a page is seen to run from new to old. A server that keeps
+    giving the same jobs ends it, too.
+    """
+    offset, shown, repeats = 0, set[str](), 0
+    while repeats < REPEATED_PAGES:
+        page = parse((yield Request("GET", "/jobs", params={"limit": PAGE, "offset": offset})))
+        items = page.get("jobs")
+        jobs = [read_job(item) for item in items if _has_id(item)] if isinstance(items, list) else []
+        if is_enough(jobs) or not jobs or not part(page, "pagination").get("hasMore"):
+            return
+        times = [job.created_at for job in jobs if job.created_at]
+        if since and times and times[0] > times[-1] and max(times) < since - CLOCK_SKEW:
+            return
+        repeats = repeats + 1 if shown.issuperset(job.job_id for job in jobs) else 0
+        shown.update(job.job_id for job in jobs)
+        offset += max(1, len(jobs) - 1)
+
+
+def _has_id(item: object) -> bool:
+    return isinstance(item, dict) and bool(item.get("id"))

@@ -1,0 +1,36 @@
+"""The configuration: one YAML file, read once at the edge into frozen settings."""
+
+from stemline.settings.document import build_settings, has_literal_key, load_settings
+from stemline.settings.facts import ProviderFacts, load_facts
+from stemline.settings.section import (
+    BudgetSettings,
+    CatalogueSettings,
+    DatasetSettings,
+    ExecutionSettings,
+    FailureSettings,
+    LedgerSettings,
+    ProviderSettings,
+    RecipeSettings,
+    Section,
+    Settings,
+    WebhookSettings,
+)
+
+__all__ = [
+    "BudgetSettings",
+    "CatalogueSettings",
+    "DatasetSettings",
+    "ExecutionSettings",
+    "FailureSettings",
+    "LedgerSettings",
+    "ProviderFacts",
+    "ProviderSettings",
+    "RecipeSettings",
+    "Section",
+    "Settings",
+    "WebhookSettings",
+    "build_settings",
+    "has_literal_key",
+    "load_facts",
+    "load_settings",
+]

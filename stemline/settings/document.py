@@ -1,0 +1,154 @@
+"""A configuration file read: overrides applied, variables expanded, faults told in sentences."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from stemline.errors import ConfigError
+from stemline.settings.section import Settings
+
+_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+
+
+def load_settings(
+    path: Path, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Give the settings of a configuration file, `key.path=value` overrides applied.
+
+    Raises ConfigError for a missing or malformed file, an unknown key (naming the nearest known one),
+    a bad value or a missing environment variable.
+    """
+    return build_settings(_read_yaml(path), path, overrides, environ)
+
+
+def build_settings(
+    tree: dict[str, Any], path: Path, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Give the settings of an already parsed configuration; `path` names it in errors."""
+    # A section with nothing under it is one with every default.
+    tree = {"name": path.stem} | {name: section for name, section in tree.items() if section is not None}
+    for override in overrides:
+        tree = _override(tree, override)
+    try:
+        return Settings.model_validate(_expand(tree, "", environ, path))
+    except ValidationError as error:
+        sentences = [
+            _sentence(tree, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
+        ]
+        raise ConfigError(f"{path}: " + "; ".join(sentences) + ".") from error
+
+
+def has_literal_key(path: Path) -> bool:
+    """Tell whether the file itself holds an API key instead of a `${VARIABLE}`."""
+    provider = _read_yaml(path).get("provider")
+    key = provider.get("api_key") if isinstance(provider, dict) else None
+    # What is left without its variables is literal; so is a default that stands in for one.
+    return key is not None and bool(_VARIABLE.sub(lambda match: match["default"] or "", str(key)))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"There is no configuration at {path}.", fix="Check the path, or start from configs/."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(
+            f"{path} holds no configuration.", fix="It needs catalogue, provider and dataset sections."
+        )
+    return tree
+
+
+def _override(tree: dict[str, Any], override: str) -> dict[str, Any]:
+    """Give the tree with one `key.path=value` in place; the value is read as YAML, or as text where it is none."""
+    name, separator, text = override.partition("=")
+    if not separator or not all(name.split(".")):
+        raise ConfigError(
+            f"--set {override!r} is not key=value.", fix="Write it like --set provider.base_url=http://…"
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    return _with_value(tree, name.split("."), value, override)
+
+
+def _with_value(tree: dict[str, Any], names: list[str], value: object, override: str) -> dict[str, Any]:
+    name, *rest = names
+    if not rest:
+        return {**tree, name: value}
+    section = tree.get(name)
+    if section is not None and not isinstance(section, dict):
+        raise ConfigError(
+            f"--set {override.partition('=')[0]}: {name!r} is not a section.",
+            fix="Leave out what follows it, or its dot.",
+        )
+    return {**tree, name: _with_value(section or {}, rest, value, override)}
+
+
+def _expand(value: Any, at: str, environ: Mapping[str, str], path: Path) -> Any:  # noqa: ANN401 - a YAML tree
+    if isinstance(value, dict):
+        return {
+            name: _expand(item, f"{at}.{name}".lstrip("."), environ, path) for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_expand(item, at, environ, path) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def replace(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        found = environ.get(name) or default
+        if found is None:
+            raise ConfigError(
+                f"{path}: {at} needs the environment variable {name}, which is not set.",
+                fix=f"Run `export {name}=…` first.",
+            )
+        return found
+
+    return _VARIABLE.sub(replace, value)
+
+
+def _sentence(tree: dict[str, Any], location: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = ".".join(str(part) for part in location)
+    if kind == "missing":
+        return f"the key `{name}` is missing"
+    if kind == "extra_forbidden":
+        known = difflib.get_close_matches(str(location[-1]), list(_known_keys(location[:-1])), 1, 0.0)
+        nearest = ".".join([*(str(part) for part in location[:-1]), *known])
+        return f"unknown key `{name}`, the nearest known one is `{nearest}`"
+    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+        return f"`{name}` must be a section with keys of its own"
+    reason = message.removeprefix("Value error, ")
+    return f"`{name}` is {_lookup(tree, location)!r}: {reason[0].lower()}{reason[1:]}"
+
+
+def _known_keys(location: tuple[int | str, ...]) -> Iterator[str]:
+    model: type[BaseModel] = Settings
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
+    yield from model.model_fields
+
+
+def _lookup(tree: Any, location: tuple[int | str, ...]) -> object:  # noqa: ANN401 - a YAML tree
+    for part in location:
+        if not isinstance(tree, (dict, list)):
+            break
+        tree = tree.get(part) if isinstance(tree, dict) else tree[int(part)]
+    is_hidden = location and any(word in str(location[-1]) for word in ("key", "secret"))
+    return "**********" if is_hidden else tree

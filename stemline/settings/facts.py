@@ -1,0 +1,51 @@
+"""What is known about a provider, read from `configs/providers/`."""
+
+from __future__ import annotations
+
+import importlib.resources
+
+import yaml
+
+from stemline.errors import ConfigError
+from stemline.settings.section import Section
+
+
+class ProviderFacts(Section):
+    """What is known about a vendor: `configs/providers/<kind>.yaml`."""
+
+    kind: str
+    dialect: str
+    base_url: str | None
+    requests_per_minute: int
+    stems: tuple[str, ...]
+    qualities: tuple[str, ...]
+    formats: tuple[str, ...]
+    min_duration_seconds: float
+    max_duration_seconds: float
+    max_size_bytes: int | None
+    key_variable: str | None
+    """The environment variable that people keep the key in."""
+    sweep_seconds: float
+    """How long to wait between two looks at the job list."""
+    grace_seconds: float
+    """How long an unanswered submit may take to show up in the job list."""
+    speed: float
+    """Seconds of work per second of audio to expect before anything was measured."""
+    latency_seconds: float
+    """What a job takes besides."""
+    jobs_at_once: int | None = None
+    """How many jobs the provider works on at once; None: not known, taken as plenty."""
+
+
+def load_facts(kind: str) -> ProviderFacts:
+    """Give the facts of a provider; raises ConfigError naming the known ones."""
+    folder = importlib.resources.files("configs") / "providers"
+    known = sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
+    if kind not in known:
+        raise ConfigError(
+            f"provider.kind is {kind!r}, which is not known.", fix=f"Use one of: {', '.join(known)}."
+        )
+    facts = yaml.safe_load((folder / f"{kind}.yaml").read_text(encoding="utf-8"))
+    return ProviderFacts.model_validate(facts)

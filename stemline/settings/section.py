@@ -1,0 +1,184 @@
+"""The sections of the configuration: their keys, defaults and what their values may be."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from stemline.records import Recipe
+
+_SHARE = "give a share from 0% to 100%"
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and strict about keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class CatalogueSettings(Section):
+    """Where the manifest is and which of its rows are wanted."""
+
+    manifest: str
+    where: str | None = None
+    storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+
+class ProviderSettings(Section):
+    """Which service separates, and how hard it may be asked."""
+
+    kind: str
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    max_in_flight: int = Field(default=100, gt=0)
+    engine: Literal["auto", "draft", "demucs"] = "auto"
+    """For `local` started on loopback: which engine separates."""
+    workers: int | None = Field(default=None, gt=0)
+    """For `local` started on loopback: how many tracks are separated at once."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _web_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"https?://[^/\s]+[^\s]*$", value):
+            raise ValueError("write it as https://host/path")
+        return value
+
+
+class RecipeSettings(Section):
+    """What is asked of the provider."""
+
+    stems: Literal["vocals", "instrumental", "both", "four", "six"] = "four"
+    quality: Literal["fast", "balanced", "best"] = "best"
+    format: Literal["mp3", "wav", "flac"] = "flac"
+
+    def as_recipe(self) -> Recipe:
+        """Give the record the library works with."""
+        return Recipe(self.stems, self.quality, self.format)
+
+
+class BudgetSettings(Section):
+    """Limits in credits; a missing one does not limit."""
+
+    run: int | None = Field(default=None, ge=0)
+    day: int | None = Field(default=None, ge=0)
+    month: int | None = Field(default=None, ge=0)
+    floor: int | None = Field(default=None, ge=0)
+    on_limit: Literal["stop", "wait"] = "stop"
+
+
+class DatasetSettings(Section):
+    """Where the dataset is and how it is cut."""
+
+    url: str
+    audio: Literal["objects", "embedded"] = "objects"
+    partition_by: tuple[str, ...] = ("provider", "collected_on")
+    storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+
+
+class LedgerSettings(Section):
+    """Where the ledger is; the default is a SQLite file named after the run."""
+
+    url: str | None = Field(default=None, repr=False)
+
+
+class WebhookSettings(Section):
+    """Where a provider may call us."""
+
+    public_url: str
+    listen: str = "127.0.0.1:8787"
+    secret: SecretStr | None = None
+    """What the provider signs with; not needed where stemline registers the webhook itself."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_url(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
+            raise ValueError("write it as https://host/path")
+        return value.rstrip("/")
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not (port.isascii() and port.isdecimal() and int(port) < 65_536):
+            raise ValueError("write it as host:port")
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().strip():
+            raise ValueError("an empty secret would let anybody sign")
+        return value
+
+    def hook_url(self, kind: str) -> str:
+        """Give the address that this provider is to call."""
+        return f"{self.public_url}/hooks/{kind}"
+
+
+class FailureSettings(Section):
+    """How often a track is tried and how many may fail."""
+
+    max_attempts: int = Field(default=3, ge=1)
+    tolerate: float | None = None
+    """A share of the selected tracks (0-1) past which the run stops early; None: never."""
+
+    @field_validator("tolerate", mode="before")
+    @classmethod
+    def _share(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        number, percent, _ = value.strip().partition("%")
+        try:
+            return float(number) / 100 if percent else float(number)
+        except ValueError as error:
+            raise ValueError(_SHARE) from error
+
+    @field_validator("tolerate")
+    @classmethod
+    def _within(cls, value: float | None) -> float | None:
+        if value is not None and not 0 <= value <= 1:
+            raise ValueError(_SHARE)
+        return value
+
+
+class ExecutionSettings(Section):
+    """Where collecting and verifying run."""
+
+    runner: Literal["threads", "dask", "ray"] = "threads"
+    address: str | None = None
+    workers: int = Field(default=4, gt=0)
+    batch_tracks: int = Field(default=100, gt=0)
+    batch_seconds: float = Field(default=20.0, gt=0)
+
+
+class Settings(Section):
+    """One whole configuration, with every default filled in."""
+
+    name: str
+    catalogue: CatalogueSettings
+    provider: ProviderSettings
+    recipe: RecipeSettings = RecipeSettings()
+    budget: BudgetSettings = BudgetSettings()
+    dataset: DatasetSettings
+    ledger: LedgerSettings = LedgerSettings()
+    webhooks: WebhookSettings | None = None
+    failures: FailureSettings = FailureSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+
+    @field_validator("name")
+    @classmethod
+    def _path_safe(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+            raise ValueError(
+                "use letters, digits, '.', '_' and '-' (at most 64), starting with a letter or digit"
+            )
+        return value
+
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger is, default included."""
+        return self.ledger.url or f"sqlite:///.stemline/{self.name}.db"

@@ -1,0 +1,184 @@
+"""The plan of a run: what is new, done, under way, rejected and held, told without writing anything."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from stemline.budget import Limits
+from stemline.errors import ConfigError
+from stemline.ledger import open_ledger
+from stemline.plan import preview
+from stemline.records import Code as Why
+from stemline.records import CollectedTrack, Failure, Job, Phase, State, Submission, Track
+
+
+def plan_of(catalogue, *overrides):
+    return preview(catalogue.settings(*overrides), catalogue.source, catalogue.facts)
+
+
+@pytest.fixture
+def tones(catalogue):
+    """Six tones of 6.5 seconds."""
+    for name in "abcdef":
+        catalogue.tone(name, 6.5)
+    return catalogue
+
+
+class History:
+    """An earlier run of the same configuration, written into the ledger track by track."""
+
+    def __init__(self, ledger, settings):
+        self.ledger = ledger
+        recipe = settings.recipe.as_recipe()
+        self.run_id = ledger.start_run(settings.name, settings.provider.kind, recipe, "digest", "key")
+
+    def bring(self, name: str, state: State) -> None:
+        """Bring a track of 7 credits to a state."""
+        ledger, token = self.ledger, f"token-{name}"
+        track = Track(name, f"/music/{name}.wav", 1, duration_seconds=6.5)
+        ledger.plan(self.run_id, [track])
+        if state is State.PLANNED:
+            return
+        ledger.reserve(self.run_id, track, token, 7, Limits())
+        ledger.mark_sending(token)
+        if state is State.UNKNOWN:
+            ledger.mark_unknown(token, "No answer.")
+            return
+        ledger.record_submission(token, Submission(f"job-{name}", 7))
+        if state is State.PROCESSING:
+            return
+        if state is not State.FAILED:
+            ledger.record_ready(token, Job(f"job-{name}", Phase.DONE, credits_charged=7))
+        if state in {State.FAILED, State.EXPIRED, State.QUARANTINED}:
+            ledger.fail(Failure(token, state, Why.JOB_FAILED, "It did not work."))
+        if state is State.PUBLISHED:
+            now = datetime.now(UTC)
+            ledger.record_collected(CollectedTrack(token, (), 120.0, "Am", None, None, now))
+            ledger.open_batch(self.run_id, f"batch-{name}", [token])
+            ledger.publish_batch(f"batch-{name}")
+
+
+@pytest.fixture
+def history(catalogue):
+    settings = catalogue.settings()
+    with open_ledger(settings.ledger_url) as ledger:
+        yield History(ledger, settings)
+
+
+def test_a_first_plan_counts_every_row_and_what_it_costs(tones):
+    tones.tone("short", 1)
+    tones.row("gone", "gone.wav")
+    tones.row("web", "https://x.example/a.mp3", 60)
+    plan = plan_of(tones)
+
+    assert (plan.new, plan.done, plan.under_way, plan.failed, plan.rejected, plan.held) == (7, 0, 0, 0, 2, 0)
+    assert (plan.work.credits_low, plan.work.credits_high) == (6 * 6 + 60, 6 * 7 + 60)
+    assert plan.work.uploads == 6
+    assert {reject.track_id: reject.code for reject in plan.rejects} == {
+        "short": Why.TOO_SHORT,
+        "gone": Why.MISSING_FILE,
+    }
+    assert plan.forecast.seconds_low > 0
+
+
+def test_a_plan_writes_nothing(tones):
+    settings, source = tones.settings("budget.run=20"), tones.source
+    before = sorted(tones.folder.rglob("*"))
+    preview(settings, source, tones.facts)
+
+    assert sorted(tones.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize("scheme", ["sqlite:///", "sqlite+pysqlite:///"])
+def test_a_ledger_that_does_not_exist_is_not_made(tones, scheme):
+    plan_of(tones, f"ledger.url={scheme}{tones.folder}/other/l.db")
+
+    assert not (tones.folder / "other").exists()
+
+
+def test_every_track_is_counted_where_the_ledger_has_it(tones, history):
+    for name, state in zip(
+        "abcde",
+        [State.PUBLISHED, State.PROCESSING, State.UNKNOWN, State.QUARANTINED, State.PLANNED],
+        strict=True,
+    ):
+        history.bring(name, state)
+    plan = plan_of(tones)
+
+    assert (plan.done, plan.under_way, plan.failed, plan.new) == (1, 2, 1, 2)
+    assert plan.work.credits_high == 14
+
+
+def test_a_track_that_failed_for_good_is_not_to_do(tones, history):
+    history.bring("a", State.FAILED)
+    history.bring("b", State.EXPIRED)
+    plan = plan_of(tones)
+
+    assert (plan.failed, plan.new) == (2, 4)
+
+
+def test_another_recipe_is_another_matter(tones, history):
+    history.bring("a", State.PUBLISHED)
+
+    assert plan_of(tones, "recipe.stems=both").new == 6
+
+
+def test_the_budget_of_a_run_is_filled_and_the_rest_held(tones):
+    plan = plan_of(tones, "budget.run=20")
+
+    assert (plan.new, plan.held, plan.work.credits_high) == (2, 4, 14)
+
+
+def test_a_budget_of_nothing_holds_everything(tones):
+    plan = plan_of(tones, "budget.run=0")
+
+    assert (plan.new, plan.held, plan.forecast.bottleneck) == (0, 6, "nothing to do")
+
+
+def test_the_budget_goes_to_the_highest_priority_first(catalogue):
+    catalogue.row("cheap", "https://x.example/1.mp3", 10)
+    catalogue.row("urgent", "https://x.example/2.mp3", 100, priority=5)
+    catalogue.row("next", "https://x.example/3.mp3", 50, priority=1)
+    plan = plan_of(catalogue, "budget.run=150")
+
+    assert (plan.new, plan.held, plan.work.credits_high) == (2, 1, 150)
+
+
+@pytest.mark.parametrize("window", ["day", "month"])
+def test_what_was_spent_in_a_window_is_not_there_to_spend(tones, history, window):
+    history.bring("a", State.PUBLISHED)
+    history.bring("b", State.PROCESSING)
+    plan = plan_of(tones, f"budget.{window}=28")
+
+    assert (plan.new, plan.held) == (2, 2)
+
+
+def test_a_new_run_has_its_whole_budget(tones, history):
+    history.bring("a", State.PUBLISHED)
+
+    assert plan_of(tones, "budget.run=14").new == 2
+
+
+def test_only_the_first_rejects_are_kept_and_all_are_counted(catalogue):
+    for number in range(30):
+        catalogue.row(f"t{number}", f"gone{number}.wav")
+    plan = plan_of(catalogue)
+
+    assert (plan.rejected, len(plan.rejects)) == (30, 20)
+
+
+def test_an_unknown_recipe_is_refused_before_anything_is_read(tones):
+    facts = tones.facts.model_copy(update={"stems": ("both",)})
+
+    with pytest.raises(ConfigError, match=r"does not make recipe\.stems 'four'"):
+        preview(tones.settings(), tones.source, facts)
+
+
+def test_the_settings_set_the_pace_of_the_forecast(catalogue):
+    for number in range(100):
+        catalogue.row(f"t{number}", f"https://x.example/{number}.mp3", 60)
+
+    assert plan_of(catalogue, "provider.requests_per_minute=6").forecast.bottleneck == "rate limit"
+    assert plan_of(catalogue, "provider.max_in_flight=1").forecast.bottleneck == "jobs in flight"

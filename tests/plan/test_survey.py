@@ -1,0 +1,129 @@
+"""The catalogue surveyed: every row a track with its length, or a reject with its reason."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from stemline.errors import ConfigError
+from stemline.plan import check_recipe, survey
+from stemline.records import Code, Recipe
+
+
+def look(catalogue, done=(), facts=None):
+    batches = list(survey(catalogue.source, facts or catalogue.facts, lambda _: done))
+    tracks = [track for batch in batches for track in batch.tracks]
+    return tracks, [reject for batch in batches for reject in batch.rejects]
+
+
+def test_a_length_the_manifest_does_not_give_is_measured(catalogue):
+    catalogue.tone("a", 6.5)
+    tracks, rejects = look(catalogue)
+
+    assert rejects == []
+    assert tracks[0].duration_seconds == 6.5
+    assert tracks[0].size_bytes == (catalogue.folder / "a.wav").stat().st_size
+    assert tracks[0].credits == 7
+
+
+def test_a_length_the_manifest_gives_is_believed_without_a_look(catalogue):
+    catalogue.row("a", "https://nobody.invalid/a.mp3", 215.5)
+
+    assert look(catalogue)[0][0].duration_seconds == 215.5
+
+
+def test_tracks_that_are_done_are_not_looked_at(catalogue):
+    catalogue.row("a", "https://nobody.invalid/a.mp3")
+    tracks, rejects = look(catalogue, done={"a"})
+
+    assert rejects == []
+    assert tracks[0].duration_seconds is None
+
+
+def test_measured_and_given_lengths_stay_with_their_tracks(catalogue):
+    for number in range(12):
+        if number % 3:
+            catalogue.tone(f"t{number}", 5 + number / 4)
+        else:
+            catalogue.row(f"t{number}", f"https://nobody.invalid/{number}.mp3", 5 + number / 4)
+    tracks, _ = look(catalogue, done={"t6"})
+
+    assert [track.track_id for track in tracks] == [f"t{number}" for number in range(12)]
+    assert [track.duration_seconds for track in tracks] == [5 + number / 4 for number in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("location", "seconds", "code", "sentence"),
+    [
+        ("https://x.example/a.mp3", 4.9, Code.TOO_SHORT, "4.9 s long; stemsplit takes at least 5 s"),
+        ("https://x.example/a.mp3", 3601, Code.TOO_LONG, "60.0 min long; stemsplit takes at most 60 min"),
+        ("https://youtu.be/dQw4w9WgXcQ", "", Code.BAD_LOCATION, "takes no YouTube URLs here"),
+        ("https://youtu.be/dQw4w9WgXcQ", 213, Code.BAD_LOCATION, "takes no YouTube URLs here"),
+    ],
+)
+def test_what_the_provider_will_not_take_is_rejected(catalogue, location, seconds, code, sentence):
+    catalogue.row("a", location, seconds)
+    tracks, rejects = look(catalogue)
+
+    assert tracks == []
+    assert (rejects[0].row, rejects[0].track_id, rejects[0].code) == (1, "a", code)
+    assert sentence in rejects[0].sentence
+
+
+@pytest.mark.parametrize("seconds", [5, 3600])
+def test_the_limits_themselves_are_taken(catalogue, seconds):
+    catalogue.row("a", "https://x.example/a.mp3", seconds)
+
+    assert len(look(catalogue)[0]) == 1
+
+
+def test_a_short_file_is_rejected_by_its_measured_length(catalogue):
+    catalogue.tone("a", 1.0)
+
+    assert [reject.code for reject in look(catalogue)[1]] == [Code.TOO_SHORT]
+
+
+@pytest.mark.parametrize("seconds", ["", 6])
+def test_a_file_too_large_to_upload_is_rejected(catalogue, seconds):
+    catalogue.tone("a", 6.0)
+    catalogue.rows[-1] = f"a,a.wav,{seconds},0"
+    facts = catalogue.facts.model_copy(update={"max_size_bytes": 50_000})
+    tracks, rejects = look(catalogue, facts=facts)
+
+    assert tracks == []
+    assert rejects[0].code is Code.TOO_LARGE
+    assert re.search(r"has 96044 bytes; stemsplit takes at most 50000\. Compress it", rejects[0].sentence)
+
+
+def test_bytes_that_are_no_audio_are_rejected_and_stop_nothing(catalogue):
+    (catalogue.folder / "bad.mp3").write_bytes(b"<html>404</html>")
+    catalogue.row("bad", "bad.mp3")
+    catalogue.row("gone", "gone.mp3")
+    catalogue.tone("good", 6)
+    tracks, rejects = look(catalogue)
+
+    assert [track.track_id for track in tracks] == ["good"]
+    assert {reject.track_id: reject.code for reject in rejects} == {
+        "bad": Code.UNREADABLE_AUDIO,
+        "gone": Code.MISSING_FILE,
+    }
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sentence"),
+    [
+        (Recipe("six", "best", "flac"), "does not make recipe.stems 'six'. It offers: both, four."),
+        (Recipe("four", "fast", "flac"), "does not make recipe.quality 'fast'. It offers: best."),
+        (Recipe("four", "best", "wav"), "does not make recipe.format 'wav'. It offers: flac."),
+    ],
+)
+def test_a_recipe_the_provider_lacks_is_refused_with_what_it_offers(catalogue, recipe, sentence):
+    offered = {"stems": ("both", "four"), "qualities": ("best",), "formats": ("flac",)}
+
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        check_recipe(recipe, catalogue.facts.model_copy(update=offered))
+
+
+def test_a_recipe_the_provider_makes_is_no_error(catalogue):
+    check_recipe(Recipe("six", "fast", "wav"), catalogue.facts)

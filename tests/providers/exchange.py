@@ -1,0 +1,45 @@
+"""A provider's steps driven by hand: what it asks is written down, what it is told is made up here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from stemline.errors import StemlineError
+from stemline.records import Attempt, Recipe, Track
+from stemline.wire import Answer, Request, Steps
+
+T = TypeVar("T")
+TOKEN = "sl0123456789abcdef0123"
+
+
+def answer(tree: object, status: int = 200, **facts: Any) -> Answer:
+    """An answer with a JSON body, or with the bytes given."""
+    body = tree if isinstance(tree, bytes) else json.dumps(tree).encode()
+    return Answer(status, {}, body, **facts)
+
+
+def drive(steps: Steps[T], answers: Iterable[Answer | StemlineError]) -> tuple[T, list[Request]]:
+    """Give what the steps return and the requests they made on the way."""
+    told = iter(answers)
+    return serve(steps, lambda _: next(told))
+
+
+def serve(steps: Steps[T], respond: Callable[[Request], Answer | StemlineError]) -> tuple[T, list[Request]]:
+    """Give what the steps return when `respond` answers each request."""
+    requests: list[Request] = []
+    try:
+        requests.append(next(steps))
+        while True:
+            told = respond(requests[-1])
+            requests.append(steps.throw(told) if isinstance(told, StemlineError) else steps.send(told))
+    except StopIteration as stop:
+        return stop.value, requests
+
+
+def attempt(location: str = "/music/song.mp3", stems: str = "four", **facts: Any) -> Attempt:
+    """An attempt at a track."""
+    size = facts.pop("size_bytes", 4_500_000)
+    track = Track("t1", location, 1, duration_seconds=180.0, size_bytes=size)
+    return Attempt(TOKEN, track, Recipe(stems, "best", "flac"), "stemsplit", 1, 180, **facts)
