@@ -134,10 +134,12 @@ class Client:
         """Close the connections."""
         await self._http.aclose()
 
-    async def run(self, steps: Steps[T], lane: Lane, before_paid: Callable[[], None] | None = None) -> T:
+    async def run(
+        self, steps: Steps[T], lane: Lane, before_paid: Callable[[Request], None] | None = None
+    ) -> T:
         """Carry out a provider's steps and give what they return.
 
-        `before_paid` is called right before the paid request leaves, each time it does; what it raises keeps the
+        `before_paid` is given the paid request right before it leaves, each time it does; what it raises keeps the
         request from leaving. Raises what the provider makes of an answer; NoAnswer when a paid request may have been
         carried out; ProviderGone when nobody answers at all; OSError when a file to upload cannot be read.
         """
@@ -155,15 +157,19 @@ class Client:
             value: T = stop.value
             return value
 
+    async def size_of(self, location: str) -> int:
+        """Give the size of one of the catalogue's files in bytes; raises OSError when it cannot be told."""
+        return await _Body(location, self._access.storage_options).size()
+
     async def _carry_out(
-        self, request: Request, lane: Lane, before_paid: Callable[[], None] | None
+        self, request: Request, lane: Lane, before_paid: Callable[[Request], None] | None
     ) -> Answer:
         """Send a request until it succeeds, may not be repeated, or was tried often enough."""
         failures = 0
         while True:
             sent_at = 0.0 if request.is_transfer else await self._turnstile.pass_through(lane)
             if request.is_paid and before_paid is not None:
-                before_paid()
+                before_paid(request)
             answer, error = await self._ask(request)
             if answer is not None and not request.is_transfer:
                 self._learn(answer, sent_at, is_throttled=isinstance(error, Throttled))

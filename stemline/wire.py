@@ -74,6 +74,8 @@ class Provider(Protocol):
     """What one file a vendor must offer."""
 
     facts: ProviderFacts
+    can_list: bool
+    """Whether one request shows many jobs."""
 
     def submit(self, attempt: Attempt) -> Steps[Submission]:
         """Have a track processed; exactly one of its requests is paid."""

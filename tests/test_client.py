@@ -209,7 +209,7 @@ def test_a_paid_request_that_nobody_was_there_to_take_is_repeated_and_then_given
         url = gone.url
 
     with pytest.raises(ProviderGone, match=r"^127\.0\.0\.1 cannot be reached: .* Check provider\.base_url"):
-        use(WEB, before_paid=lambda: calls.append(1), url=url)
+        use(WEB, before_paid=lambda _: calls.append(1), url=url)
     assert len(calls) == 3
     assert use.client.traffic.sent == 0
 
@@ -263,14 +263,14 @@ def test_the_intent_is_committed_right_before_the_paid_request_and_nothing_else(
         {"POST /upload": [vendor.ticket()], "PUT /storage/1": [(200, {}, b"")], "POST /jobs": [CREATED]}
     )
     moments = []
-    use(submit(str(tmp_path / "a.mp3")), before_paid=lambda: moments.append(vendor.paths()))
+    use(submit(str(tmp_path / "a.mp3")), before_paid=lambda _: moments.append(vendor.paths()))
 
     assert moments == [["POST /upload", "PUT /storage/1"]]
     assert vendor.paths()[-1] == "POST /jobs"
 
 
 def test_an_intent_that_cannot_be_committed_keeps_the_paid_request_from_leaving(vendor, use):
-    def refuse():
+    def refuse(_request):
         raise LeaseHeld("Somebody else has the key now.")
 
     with pytest.raises(LeaseHeld):
@@ -288,7 +288,7 @@ def test_the_intent_is_committed_after_the_wait_for_the_quota(vendor, provider):
             loop = asyncio.get_running_loop()
             start = loop.time()
             pacer.sent(start)
-            await client.run(WEB(provider), Lane.SUBMIT, lambda: moments.append(loop.time() - start))
+            await client.run(WEB(provider), Lane.SUBMIT, lambda _: moments.append(loop.time() - start))
 
     asyncio.run(go())
     assert moments[0] >= 0.2

@@ -119,7 +119,7 @@ def dispatching(
     """Run a dispatcher in a thread of its own for the length of a `with` block."""
 
     def build_floor() -> Floor:
-        client = Client(provider, access, Pacer(orders.requests_per_minute))
+        client = Client(provider, access, Pacer(orders.requests_per_minute), orders.patience)
         speed = Speed(provider.facts.speed, provider.facts.latency_seconds)
         return Floor(orders, ledger, client, provider, outbox, speed)
 
@@ -158,7 +158,10 @@ async def _close_books(floor: Floor, submitter: Submitter) -> None:
     """
     if floor.is_abandoned:
         return
-    floor.balance_after = await submitter.read_balance()
+    try:
+        floor.balance_after = await submitter.read_balance()
+    except StopRun:
+        return  # all else is done: no reason to say that it is not
     orders, ledger = floor.orders, floor.ledger
     disputed = ledger.disputed(orders.kind).get(orders.run_id, 0)
     if not disputed or floor.balance_before is None:

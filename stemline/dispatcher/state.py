@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from stemline.budget import Limits
-from stemline.client import Client
+from stemline.client import Client, Lane, Patience
 from stemline.dispatcher.outbox import Outbox
-from stemline.errors import RetryableError, StopRun, TooManyFailures
+from stemline.errors import ProviderGone, RetryableError, StopRun, TerminalError, TooManyFailures
 from stemline.ledger import Ledger
 from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, Recipe, State
-from stemline.wire import Provider
+from stemline.wire import Provider, Steps
+
+T = TypeVar("T")
 
 OVERDUE_SHARE = 0.2
 """How much longer a late job is left alone, as a share of the time it was waited for."""
@@ -36,6 +39,7 @@ class Orders:
     tolerate: float | None
     selected: int
     """How many tracks the run is about."""
+    patience: Patience = field(default_factory=Patience)
 
 
 class Speed:
@@ -128,6 +132,13 @@ class Floor:
         self.outbox.put(ReadyTrack(attempt, job))
         self.announce()
 
+    async def ask(self, steps: Steps[T]) -> T:
+        """Ask what the whole run depends on; raises StopRun, ProviderGone where the answer is of no use."""
+        try:
+            return await self.client.run(steps, Lane.LOOK)
+        except (RetryableError, TerminalError) as error:
+            raise ProviderGone(error.message, fix="Run again later: what is paid for is not lost.") from error
+
     def announce(self) -> None:
         """Wake whoever waits for a change."""
         coming = self.submitting + self.reading + len(self.in_flight)
@@ -143,6 +154,12 @@ class Floor:
         except TimeoutError:
             pass
 
+    async def rest(self, seconds: float) -> None:
+        """Let time pass, whatever changes meanwhile; less when the run ends first."""
+        end = time.monotonic() + seconds
+        while not self.is_abandoned and (left := end - time.monotonic()) > 0:
+            await self.change(left)
+
     def stop(self, reason: StopRun | None, *, is_abandoned: bool = False) -> None:
         """Submit nothing more; with `is_abandoned` wait for nothing more either."""
         self.is_stopping = True
@@ -157,7 +174,7 @@ class Floor:
 
     def refuse_attempt(self, attempt: Attempt, code: Code, error: Exception) -> None:
         """Book a submit that was not accepted: its credits are free again."""
-        is_retryable = isinstance(error, RetryableError)
+        is_retryable = isinstance(error, RetryableError | OSError)
         self.ledger.release(attempt.token, code, str(error), state=State.FAILED, is_retryable=is_retryable)
         self.count_failure()
 

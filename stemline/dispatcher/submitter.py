@@ -14,13 +14,16 @@ from stemline.dispatcher.state import Floor
 from stemline.errors import (
     BudgetReached,
     KeyRefused,
+    LedgerConflict,
     NoAnswer,
     ProviderGone,
     RetryableError,
     StopRun,
     TerminalError,
 )
+from stemline.manifest import Kind, kind_of
 from stemline.records import Attempt, Code, Job, Submission, Track
+from stemline.wire import Request
 
 PAGE_TRACKS = 200
 UPLOADS_AT_ONCE = 8
@@ -53,7 +56,7 @@ class Submitter:
     async def read_balance(self) -> int:
         """Ask for the balance, and check reservations against it from now on."""
         asked_at = datetime.now(UTC)
-        balance = await self._floor.client.run(self._floor.provider.read_balance(), Lane.LOOK)
+        balance = await self._floor.ask(self._floor.provider.read_balance())
         self._limits = replace(self._limits, balance=balance, balance_at=asked_at)
         return balance
 
@@ -62,13 +65,14 @@ class Submitter:
         floor, grace = self._floor, self._floor.provider.facts.grace_seconds
         floor.submitting += 1
         try:
+            # Counted from now, not from when it was sent: the answer may have been waited for longer than that.
+            deadline = time.monotonic() + grace
             while (job := await self._find(attempt)) is None:
-                waited = (datetime.now(UTC) - (attempt.sent_at or datetime.now(UTC))).total_seconds()
-                if waited >= grace:
+                if (left := deadline - time.monotonic()) <= 0:
                     # Listed by nobody after the grace time: it never arrived, so it may be submitted again.
                     floor.ledger.release(attempt.token)
                     return
-                await floor.change(min(grace / LOOKS_PER_GRACE, grace - waited))
+                await floor.rest(min(grace / LOOKS_PER_GRACE, left))
                 if floor.is_abandoned:
                     floor.ledger.mark_unknown(
                         attempt.token, "The submit got no answer and the run ended first."
@@ -91,7 +95,13 @@ class Submitter:
         """Reserve a track's credits and submit it in the background."""
         floor = self._floor
         token = f"sl{uuid.uuid4().hex[:20]}"
-        reserved = floor.ledger.reserve(floor.orders.run_id, track, token, track.credits or 1, self._limits)
+        try:
+            reserved = floor.ledger.reserve(
+                floor.orders.run_id, track, token, track.credits or 1, self._limits
+            )
+        except LedgerConflict:  # another run on the same ledger was faster
+            self._page = []
+            return
         if isinstance(reserved, Held):
             self._page = []
             await self._wait_for_budget(reserved)
@@ -102,11 +112,12 @@ class Submitter:
     async def _submit(self, attempt: Attempt) -> None:
         floor, provider = self._floor, self._floor.provider
 
-        def commit_intent() -> None:
-            floor.ledger.mark_sending(attempt.token, fence=floor.orders.fence)
+        def commit_intent(request: Request) -> None:
+            floor.ledger.mark_sending(attempt.token, fence=floor.orders.fence, request=request.json)
 
         try:
             async with self._uploads:
+                attempt = await self._sized(attempt)
                 submission = await floor.client.run(
                     provider.submit(attempt), Lane.SUBMIT, before_paid=commit_intent
                 )
@@ -128,8 +139,16 @@ class Submitter:
             floor.submitting -= 1
             floor.announce()
 
+    async def _sized(self, attempt: Attempt) -> Attempt:
+        """Give the attempt with its file's size, which a reservation for an upload has to name."""
+        track = attempt.track
+        if track.size_bytes is not None or kind_of(track.location) not in {Kind.FILE, Kind.STORE}:
+            return attempt
+        size = await self._floor.client.size_of(track.location)
+        return replace(attempt, track=replace(track, size_bytes=size))
+
     async def _find(self, attempt: Attempt) -> Job | None:
-        return await self._floor.client.run(self._floor.provider.find(attempt), Lane.LOOK)
+        return await self._floor.ask(self._floor.provider.find(attempt))
 
     def _adopt(self, attempt: Attempt, job: Job) -> None:
         submission = Submission(job.job_id, duration_seconds=job.duration_seconds)

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from stemline.client import Lane
 from stemline.dispatcher.state import Floor
-from stemline.errors import JobFailed, RetryableError, StopRun
+from stemline.errors import RetryableError, StopRun, TerminalError
 from stemline.records import Attempt, Code, Failure, Job, Phase, State
 
 FEW = 2
 """Up to so many jobs are read one by one: a list page would tell less for the same request."""
 MISSES = 3
-"""How often a list may lack a job before the job itself is asked for."""
+"""How often a list may lack a job before it is asked for by itself, and how often that may fail."""
 RELINKS = 5
 """How often a track's links are minted anew within one run."""
 
@@ -28,6 +28,7 @@ class Watcher:
         self._floor = floor
         self._misses: Counter[str] = Counter()
         self._relinks: Counter[str] = Counter()
+        self._unreadable: Counter[str] = Counter()
         self._looked_at = 0.0
 
     async def run(self, group: asyncio.TaskGroup, submitting: asyncio.Task[None]) -> None:
@@ -73,13 +74,13 @@ class Watcher:
     async def _look(self, group: asyncio.TaskGroup) -> None:
         floor = self._floor
         self._looked_at = time.monotonic()
-        if len(floor.in_flight) <= FEW:
-            for job_id, attempt in list(floor.in_flight.items()):
-                self.read(group, attempt, job_id)
+        if len(floor.in_flight) <= FEW or not floor.provider.can_list:
+            for job_id in [job_id for job_id, due in floor.due.items() if due <= self._looked_at]:
+                self.read(group, floor.in_flight[job_id], job_id)
             return
         wanted = dict(floor.in_flight)
         since = min(attempt.sent_at or datetime.now(UTC) for attempt in wanted.values())
-        jobs = await floor.client.run(floor.provider.sweep(wanted.keys(), since), Lane.LOOK)
+        jobs = await floor.ask(floor.provider.sweep(wanted.keys(), since))
         for job in jobs:
             self._misses.pop(job.job_id, None)
             if job.phase not in {Phase.QUEUED, Phase.RUNNING}:
@@ -95,11 +96,13 @@ class Watcher:
         floor = self._floor
         try:
             job = await floor.client.run(floor.provider.read_job(job_id), Lane.COLLECT)
-        except JobFailed as error:
+        except TerminalError as error:
             failure = Failure(attempt.token, State.FAILED, error.code, str(error))
             floor.fail_attempt(failure)
         except RetryableError:
-            floor.watch_longer(attempt, job_id)
+            self._unreadable[attempt.token] += 1
+            if self._unreadable[attempt.token] < MISSES:
+                floor.watch_longer(attempt, job_id)  # else it is left to the next run
         except StopRun as error:
             floor.stop(error, is_abandoned=True)
         else:

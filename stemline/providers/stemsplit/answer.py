@@ -60,8 +60,8 @@ def read_job(tree: Mapping[str, Any]) -> Job:
         phase=_PHASES.get(str(tree.get("status")), Phase.RUNNING),
         file_name=text(given.get("fileName")),
         duration_seconds=number(given.get("durationSeconds")),
-        created_at=_time(tree.get("createdAt")),
-        completed_at=_time(tree.get("completedAt")),
+        created_at=time(tree.get("createdAt")),
+        completed_at=time(tree.get("completedAt")),
         credits_charged=whole(tree.get("creditsCharged")),
         message=text(tree.get("errorMessage")),
         outputs=tuple(_read_outputs(part(tree, "outputs"))),
@@ -72,7 +72,7 @@ def read_job(tree: Mapping[str, Any]) -> Job:
 
 def _read_outputs(outputs: Mapping[str, Any]) -> list[Output]:
     return [
-        Output(stem, str(link["url"]), _time(link.get("expiresAt")))
+        Output(stem, str(link["url"]), time(link.get("expiresAt")))
         for stem, link in outputs.items()
         if isinstance(link, dict) and link.get("url")
     ]
@@ -102,11 +102,12 @@ def whole(value: object) -> int | None:
     return None if exact is None else math.ceil(exact)
 
 
-def _time(value: object) -> datetime | None:
+def time(value: object) -> datetime | None:
+    """Give an instant in UTC, None for anything else."""
     if not isinstance(value, str):
         return None
     try:
-        time = datetime.fromisoformat(value)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+        found = datetime.fromisoformat(value)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

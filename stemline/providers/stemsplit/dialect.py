@@ -12,11 +12,12 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from stemline.errors import LinkExpired, ProviderDown, StemlineError, TrackRefused
+from stemline.providers.stemsplit import webhook
 from stemline.providers.stemsplit.answer import parse, part, read_job, read_submission, whole
 from stemline.providers.stemsplit.refusal import classify
-from stemline.records import Attempt, Code, Job, Submission
+from stemline.records import Attempt, Code, Event, Job, Submission
 from stemline.settings import ProviderFacts
-from stemline.wire import Answer, Request, Steps
+from stemline.wire import Answer, Delivery, Registration, Request, Steps
 
 PAGE = 100
 """The most jobs one list page holds."""
@@ -43,6 +44,8 @@ def build(facts: ProviderFacts) -> StemSplit:
 
 class StemSplit:
     """The StemSplit dialect."""
+
+    can_list = True
 
     def __init__(self, facts: ProviderFacts) -> None:
         """Remember the vendor's facts."""
@@ -104,6 +107,18 @@ class StemSplit:
         if balance is None:
             raise ProviderDown("StemSplit answered GET /balance without a balanceSeconds.")
         return balance
+
+    def read_event(self, delivery: Delivery, secret: str) -> Event | None:
+        """Give what a webhook's delivery says; None when it is about no job."""
+        return webhook.read_event(delivery, secret)
+
+    def register_webhook(self, url: str, held: Collection[str]) -> Steps[Registration | None]:
+        """Have events sent to a URL: by the hook we hold the secret of, or by a new one."""
+        return (yield from webhook.register_webhook(url, held))
+
+    def unregister_webhook(self, url: str) -> Steps[list[str]]:
+        """Have no more events sent to a URL."""
+        return (yield from webhook.unregister_webhook(url))
 
     def classify(self, request: Request, answer: Answer) -> StemlineError | None:
         """Give what an answer stands for, None for success."""

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from stemline.errors import (
+    ConfigError,
     JobFailed,
     KeyRefused,
     LinkExpired,
@@ -47,6 +48,8 @@ def classify(request: Request, answer: Answer) -> StemlineError | None:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         # It was refused before it was looked at: safe to repeat, even when paid.
         return Throttled("StemSplit asked us to wait.")
+    if request.method == "DELETE" and answer.status == HTTPStatus.NOT_FOUND:
+        return None  # it is gone, which is what was wanted
     body = parse_or_none(answer)
     if answer.status // 100 == 2:
         return None if body is not None else _no_answer(request, answer)
@@ -81,6 +84,8 @@ def _classify_error(request: Request, status: int, error: Mapping[str, Any]) -> 
         )
     if code in _KEY_CODES or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return KeyRefused(f"StemSplit refused the API key: {message}", fix="Check provider.api_key.")
+    if request.url.startswith("/webhooks"):
+        return ConfigError(f"StemSplit refused the webhook: {message}", fix="Check webhooks.public_url.")
     if request.method == "POST":
         return TrackRefused(
             f"StemSplit refused the track: {message}", code=_TRACK_CODES.get(code, Code.REFUSED)

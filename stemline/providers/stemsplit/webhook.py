@@ -16,8 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from stemline.errors import EventRefused, ProviderDown, SignatureRefused
-from stemline.providers.stemsplit.answer import _time as time
-from stemline.providers.stemsplit.answer import parse, part, read_job, text
+from stemline.providers.stemsplit.answer import parse, part, read_job, text, time
 from stemline.records import Event
 from stemline.wire import Delivery, Registration, Request, Steps
 
