@@ -94,5 +94,7 @@ def _counted(container: _Container, stream: av.AudioStream) -> Fraction:
 
 
 def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(error)  # FFmpeg's errors are not all OSErrors, and all have one
+    text = getattr(error, "strerror", None) or str(
+        error
+    )  # FFmpeg's errors are not all OSErrors, and all have one
     return (text or type(error).__name__).splitlines()[0].rstrip(".")

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.routing import Route
 
-from stemline.service.backend import Backend, open_backend
-from stemline.service.options import Options
-from stemline.service.stemsplit import PREFIX, StemSplit
+from stemline.service import stemsplit
+from stemline.service.aistemsplitter import PREFIX as SPLITTER_PREFIX
+from stemline.service.aistemsplitter import AIStemSplitter
+from stemline.service.backend import Backend
+from stemline.service.fault_endpoint import fault_routes
+from stemline.service.job import Kind
+from stemline.service.mishap import Mishaps
+from stemline.service.stemsplit import StemSplit
 from stemline.service.transfer import transfer_routes
 
-DIALECTS = {"stemsplit": PREFIX}
+DIALECTS = {"stemsplit": stemsplit.PREFIX, "aistemsplitter": SPLITTER_PREFIX}
 """Where each vendor's API begins."""
 
 
-def create_app(options: Options, clock: Callable[[], float] = time.time) -> Starlette:
-    """Give the application; its folder is held from now until it shuts down.
-
-    Raises:
-        UsageError: another service holds the folder.
-    """
-    backend = open_backend(options, clock)
+def app_of(backend: Backend) -> Starlette:
+    """Give the application over a backend, which it holds until it shuts down."""
+    vendor, splitter = StemSplit(backend), AIStemSplitter(backend)
+    composers = {
+        Kind.STEM: vendor.compose,
+        Kind.YOUTUBE: vendor.compose,
+        Kind.SPLIT: splitter.compose,
+    }
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with backend.running():
+        async with backend.running(composers):
             yield
 
-    return Starlette(routes=_routes(backend), lifespan=lifespan)
-
-
-def _routes(backend: Backend) -> list[Route]:
-    return [*transfer_routes(backend.storage, backend.signer), *StemSplit(backend).routes()]
+    routes = [
+        *transfer_routes(backend.storage, backend.signer),
+        *vendor.routes(),
+        *splitter.routes(),
+        *fault_routes(backend),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.add_middleware(Mishaps, backend=backend)
+    return app

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemline.service.credits import Accounts
+from stemline.service.credits import Account, Accounts, Balance
 from stemline.service.database import Database
+from stemline.service.delivery import Compose, Messenger, Queue
+from stemline.service.fault import Faults
+from stemline.service.hook import Hooks
 from stemline.service.intake import Intake
-from stemline.service.jobs import Jobs, Status
+from stemline.service.job import Kind, Status
+from stemline.service.jobs import Jobs
 from stemline.service.options import ApiKey, Options
-from stemline.service.pool import Pool
+from stemline.service.pool import Plan, Pool
 from stemline.service.ratelimit import RateLimit
+from stemline.service.reach import Reach, is_public
 from stemline.service.signing import Signer
-from stemline.service.source import Fetcher, is_public
+from stemline.service.source import Fetcher
 from stemline.service.storage import Storage
+from stemline.service.video import VideoFile, Videos
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +48,41 @@ class Backend:
     limit: RateLimit
     pool: Pool
     intake: Intake
+    hooks: Hooks
+    messenger: Messenger
+    videos: Videos
+    faults: Faults
     clock: Callable[[], float]
-    link_seconds: int
+    options: Options
+
+    @property
+    def link_seconds(self) -> int:
+        """How long a download link works."""
+        return self.options.link_seconds
+
+    def balance(self, account: Account, request: str) -> Balance:
+        """Give what an account has left, or had a while ago when a fault says so."""
+        balance = self.accounts.balance(account)
+        fault = self.faults.strikes("balance_lags", request)
+        if fault is None:
+            return balance
+        unseen = self.jobs.reserved_since(account.id, self.clock() - fault.seconds)
+        return Balance(balance.seconds + unseen, balance.updated_at)
+
+    def skew(self) -> float:
+        """Give by how many seconds the clock is wrong that webhooks are stamped with."""
+        fault = self.faults.strikes("clock_skew", "POST webhook")
+        return fault.seconds if fault else 0.0
+
+    def webhook_secret(self, account_id: str) -> str:
+        """Give what signs an account's webhooks where a vendor has one secret for all of them."""
+        return "whsec_" + self.signer.sign("webhook", account_id)[:48]
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Separate jobs and throw away what has expired, until the end; then let go of the folder."""
-        tasks = [asyncio.create_task(self.pool.run()), asyncio.create_task(self._keep_tidy())]
+    async def running(self, composers: Mapping[Kind, Compose]) -> AsyncIterator[None]:
+        """Separate, tell, and throw away what has expired, until the end; then let go of the folder."""
+        work = (self.pool.run(), self.messenger.run(composers), self._keep_tidy())
+        tasks = [asyncio.create_task(each) for each in work]
         try:
             yield
         finally:
@@ -78,12 +112,25 @@ def open_backend(options: Options, clock: Callable[[], float]) -> Backend:
     Raises:
         UsageError: another service holds it.
     """
+    check_engine(options.engine)
     options.folder.mkdir(parents=True, exist_ok=True)
     database = Database(options.folder / "service.db")
     storage = Storage(options.folder / "files")
     jobs = Jobs(database, clock, options.retention_seconds)
     _remove_leftovers(jobs, storage)
-    pool = Pool(jobs, storage, options.workers, options.engine)
+    faults = Faults.from_file(options.faults)
+    hooks = Hooks(database, clock, options.webhook_failures)
+    messenger = Messenger(
+        queue=Queue(database),
+        hooks=hooks,
+        reach=Reach.of_webhooks(may_be_private=options.may_call_private),
+        clock=clock,
+        seconds=options.webhook_seconds,
+        faults=faults,
+    )
+    running = options.max_running or options.workers
+    plan = Plan(min(options.workers, running), running, options.engine, options.speed)
+    pool = Pool(jobs, storage, plan, clock, faults, messenger.wake)
     fetcher = Fetcher(storage, (lambda _: True) if options.allow_private_sources else is_public)
     return Backend(
         database=database,
@@ -93,9 +140,13 @@ def open_backend(options: Options, clock: Callable[[], float]) -> Backend:
         signer=Signer(_kept(options.folder / "link-secret").encode(), clock),
         limit=RateLimit(options.requests_per_minute, options.window, clock),
         pool=pool,
-        intake=Intake(jobs, pool, storage, fetcher, options.minimum_seconds),
+        intake=Intake(jobs, pool, storage, fetcher, options.minimum_seconds, faults),
+        hooks=hooks,
+        messenger=messenger,
+        videos=VideoFile.read(options.videos),
+        faults=faults,
         clock=clock,
-        link_seconds=options.link_seconds,
+        options=options,
     )
 
 
@@ -105,10 +156,23 @@ def _remove_leftovers(jobs: Jobs, storage: Storage) -> None:
     storage.remove_others("outputs", jobs.ids(Status.COMPLETED, Status.EXPIRED))
 
 
-def own_key(folder: Path) -> ApiKey:
-    """Give the key the service makes for itself; the same folder has the same key, and it never runs dry."""
+def check_engine(kind: str) -> None:
+    """Find out now, rather than at the first job, that an engine is not there.
+
+    Raises:
+        UsageError: its package or its weights are missing.
+    """
+    if kind == "demucs":
+        from stemline.service.engine import load_engine  # noqa: PLC0415 - a second that others need not wait
+
+        load_engine(kind)
+
+
+def own_keys(folder: Path) -> tuple[ApiKey, ...]:
+    """Give the keys the service makes for itself, one a vendor: a folder keeps its own, and they never run dry."""
     folder.mkdir(parents=True, exist_ok=True)
-    return ApiKey("sk_live_" + _kept(folder / "api-key"), OWN_CREDITS)
+    secret = _kept(folder / "api-key")
+    return tuple(ApiKey(prefix + secret, OWN_CREDITS) for prefix in ("sk_live_", "ast_live_"))
 
 
 def _kept(path: Path) -> str:

@@ -10,7 +10,7 @@ from threading import Lock
 
 from stemline.errors import UsageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # The exclusive lock, taken by the first write, lives as long as the connection: a second server on the same
 # folder would run the same jobs again.
 PREPARATION = """
@@ -49,11 +49,49 @@ CREATE TABLE IF NOT EXISTS jobs (
     error            TEXT,
     bpm              REAL,
     key              TEXT,
-    outputs          TEXT
+    outputs          TEXT,
+    kind             TEXT NOT NULL DEFAULT 'stem',
+    details          TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX IF NOT EXISTS jobs_of_account ON jobs (account, number);
 CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, number);
+CREATE TABLE IF NOT EXISTS repeats (
+    account     TEXT NOT NULL REFERENCES accounts (id),
+    key         TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    job         TEXT NOT NULL REFERENCES jobs (id),
+    PRIMARY KEY (account, key)
+);
+CREATE TABLE IF NOT EXISTS hooks (
+    id             TEXT PRIMARY KEY,
+    account        TEXT NOT NULL REFERENCES accounts (id),
+    url            TEXT NOT NULL,
+    events         TEXT NOT NULL,
+    secret         TEXT NOT NULL,
+    created_at     REAL NOT NULL,
+    is_active      INTEGER NOT NULL DEFAULT 1,
+    fail_count     INTEGER NOT NULL DEFAULT 0,
+    last_error     TEXT,
+    last_called_at REAL
+);
+CREATE TABLE IF NOT EXISTS deliveries (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    job     TEXT NOT NULL REFERENCES jobs (id),
+    hook    TEXT REFERENCES hooks (id) ON DELETE CASCADE,
+    event   TEXT NOT NULL,
+    made_at REAL NOT NULL,
+    due_at  REAL NOT NULL,
+    tries   INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (due_at);
 """
+MIGRATIONS = {
+    1: """
+ALTER TABLE jobs ADD COLUMN kind TEXT NOT NULL DEFAULT 'stem';
+ALTER TABLE jobs ADD COLUMN details TEXT NOT NULL DEFAULT '{}';
+""",
+}
+"""What brings a file from each earlier version to the next."""
 
 
 class Database:
@@ -81,10 +119,13 @@ class Database:
             fix = "Stop it, or choose another folder."
             raise UsageError(f"{path.parent} is in use by another service ({error}).", fix=fix) from error
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION):
+        if version not in (0, *MIGRATIONS, SCHEMA_VERSION):
             fix = "Use that version, or choose another folder."
             raise UsageError(f"{path} was written by another version of stemline.", fix=fix)
-        self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        steps = "".join(MIGRATIONS[step] for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION))
+        self._connection.executescript(
+            f"BEGIN; {steps} {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

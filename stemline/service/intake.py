@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import shutil
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from stemline.errors import TerminalError
 from stemline.probe import probe
 from stemline.service.credits import Account
-from stemline.service.jobs import Job, Jobs, Order, new_id
+from stemline.service.fault import Faults
+from stemline.service.job import Job, Kind, Order, Repeat, new_id
+from stemline.service.jobs import Jobs
 from stemline.service.pool import Pool
 from stemline.service.refusal import Reason, Refusal
 from stemline.service.source import Fetcher
@@ -21,19 +25,24 @@ from stemline.service.storage import Storage
 
 MAXIMUM_SECONDS = 3_600
 """Longer audio is refused (StemSplit: 60 minutes)."""
+PREFIXES = {Kind.STEM: "c", Kind.YOUTUBE: "c", Kind.SPLIT: "split_"}
 TEXT_BYTES = string.printable.encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks for, in words that every dialect shares; one of the two sources is set."""
+    """What a client asks for, in words that every dialect shares; one of the three sources is set."""
 
     stems: str
     quality: str
     format: str
     upload_key: str | None = None
     source_url: str | None = None
+    file: Path | None = None
     file_name: str | None = None
+    kind: Kind = Kind.STEM
+    details: dict[str, Any] = field(default_factory=dict)
+    repeat: Repeat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,44 +54,76 @@ class Intake:
     storage: Storage
     fetcher: Fetcher
     minimum_seconds: float
+    faults: Faults
 
     async def accept(self, account: Account, request: Request) -> Job:
-        """Give the job; it is on disk and its credits are reserved.
+        """Give the job; it is on disk and its credits are reserved. A repeat gives the job it made before.
 
         Raises:
             Refusal: nothing was kept and nothing charged.
         """
-        job_id = new_id()
+        if request.repeat is not None:
+            known = await asyncio.to_thread(self.jobs.repeated, account.id, request.repeat)
+            if known is not None:
+                return known
+        job_id = new_id(PREFIXES[request.kind])
         try:
             order = await self._order(job_id, account, request)
         except BaseException:
             self.storage.remove(f"sources/{job_id}")
             raise
         try:
-            job = await asyncio.to_thread(self.jobs.accept, order)
+            job = await asyncio.to_thread(self.jobs.accept, order, request.repeat)
         except Refusal:  # not when cancelled: the job may be on disk by then
             self.storage.remove(f"sources/{job_id}")
             raise
-        self.pool.wake()
+        if job.id == job_id:
+            self.pool.wake()
+        else:  # the same submit came twice at once
+            self.storage.remove(f"sources/{job_id}")
         return job
 
     async def _order(self, job_id: str, account: Account, request: Request) -> Order:
         if request.upload_key is not None:
             source = self._take_upload(job_id, account, request.upload_key)
+        elif request.file is not None:
+            source = await asyncio.to_thread(self._copy, job_id, request.file)
         else:
             source = await self._fetch(job_id, request.source_url or "")
-        path = self.storage.path(source)
         seconds = await asyncio.to_thread(self._measure, source)
-        name = request.file_name or _name_of(request)
-        wanted = (request.stems, request.quality, request.format)
-        return Order(job_id, account.id, name, seconds, path.stat().st_size, source, *wanted)
+        is_token_dropped = self.faults.strikes("token_dropped") is not None
+        raised = self.faults.strikes("price_change")
+        return Order(
+            id=job_id,
+            account=account.id,
+            file_name=(not is_token_dropped and request.file_name) or _name_of(request),
+            duration_seconds=seconds,
+            size_bytes=self.storage.path(source).stat().st_size,
+            source=source,
+            stems=request.stems,
+            quality=request.quality,
+            format=request.format,
+            credits_required=math.ceil(seconds * (raised.factor if raised else 1)),
+            kind=request.kind,
+            details=request.details,
+        )
 
     def _take_upload(self, job_id: str, account: Account, key: str) -> str:
         source = f"sources/{job_id}/{PurePosixPath(key).name}"
-        is_own = re.fullmatch(rf"uploads/{account.id}/[a-z0-9]+/input(\.[a-z0-9]+)?", key)
+        is_own = re.fullmatch(rf"uploads/{account.id}/[a-z0-9_]+/input(\.[a-z0-9]+)?", key)
         if not is_own or not self.storage.path(key).exists():
             raise Refusal(Reason.UNKNOWN_UPLOAD, "Nothing was uploaded under this upload key.")
         self.storage.link(key, source)
+        return source
+
+    def _copy(self, job_id: str, file: Path) -> str:
+        source = f"sources/{job_id}/input{suffix_of(file.name)}"
+        target = self.storage.path(source)
+        target.parent.mkdir(parents=True)
+        try:
+            shutil.copyfile(file, target)
+        except OSError as error:
+            raise Refusal(Reason.SOURCE_UNREACHABLE, "The source cannot be read.") from error
         return source
 
     async def _fetch(self, job_id: str, url: str) -> str:
@@ -127,6 +168,8 @@ def suffix_of(name: str) -> str:
 
 def _name_of(request: Request) -> str:
     """Give the name a source has of its own; an upload key has lost the original one."""
+    if request.file is not None:
+        return request.file.name
     path = request.upload_key or unquote(_path_of(request.source_url or ""))
     return PurePosixPath(path).name or "input"
 

@@ -1,110 +1,23 @@
 """The durable jobs: every change of a job and of its credits is one committed transaction.
 
-    PENDING -> PROCESSING -> COMPLETED -> EXPIRED
-                          -> FAILED
-
 A job that was running when the server died is pending again at the next start.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
-import string
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from enum import StrEnum
-from typing import Self
+from dataclasses import asdict, dataclass
 
 from stemline.service import credits as account_credits
+from stemline.service.announcement import announce
 from stemline.service.database import Database
+from stemline.service.job import Job, Kind, Order, Outcome, Page, Repeat, Status
 from stemline.service.refusal import Reason, Refusal
 
 MAX_CRASHES = 2
 """So often may a worker die over a job before the job is to blame."""
-_ALPHABET = string.ascii_lowercase + string.digits
-
-
-class Status(StrEnum):
-    """Where a job stands."""
-
-    PENDING = "PENDING"
-    PROCESSING = "PROCESSING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    EXPIRED = "EXPIRED"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """An accepted source and what is wanted from it, before it is a job."""
-
-    id: str
-    account: str
-    file_name: str
-    duration_seconds: int
-    size_bytes: int
-    source: str
-    """The name of the file in the storage."""
-    stems: str
-    quality: str
-    format: str
-
-    @property
-    def credits_required(self) -> int:
-        """One credit a second."""
-        return self.duration_seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a separation made: the files by stem, tempo and key."""
-
-    outputs: dict[str, str]
-    bpm: float | None
-    key: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One row of the jobs; times are Unix seconds."""
-
-    id: str
-    account: str
-    status: Status
-    created_at: float
-    started_at: float | None
-    completed_at: float | None
-    expires_at: float | None
-    file_name: str
-    duration_seconds: int
-    size_bytes: int
-    source: str
-    stems: str
-    quality: str
-    format: str
-    credits_required: int
-    credits_charged: int
-    crashes: int
-    error: str | None
-    bpm: float | None
-    key: str | None
-    outputs: dict[str, str]
-    """The name in the storage of each stem; empty until the job is done."""
-
-    @classmethod
-    def read(cls, row: sqlite3.Row) -> Self:
-        """Give the job of a row."""
-        values = {column.name: row[column.name] for column in fields(cls)}
-        values["status"] = Status(row["status"])
-        values["outputs"] = json.loads(row["outputs"] or "{}")
-        return cls(**values)
-
-
-def new_id() -> str:
-    """Give a job id of the vendor's look: `c` and 24 letters and digits."""
-    return "c" + "".join(secrets.choice(_ALPHABET) for _ in range(24))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +29,39 @@ class Jobs:
     _retention_seconds: float
     """How long outputs are kept."""
 
-    def accept(self, order: Order) -> Job:
+    def accept(self, order: Order, repeat: Repeat | None = None) -> Job:
         """Reserve the credits and keep the job; both are on disk when this returns.
 
+        An order whose `repeat` was accepted before gives the job of that time and takes nothing.
+
         Raises:
-            Refusal: INSUFFICIENT_CREDITS.
+            Refusal: INSUFFICIENT_CREDITS, REPEATED_OTHERWISE.
         """
         now = self._clock()
-        values = {
-            **asdict(order),
-            "credits_required": order.credits_required,
-            "created_at": now,
-            "status": Status.PENDING,
-        }
+        values = {**asdict(order), "created_at": now, "status": Status.PENDING}
+        values["details"] = json.dumps(order.details)
         marks = ", ".join(f":{name}" for name in values)
         with self._database.transaction() as connection:
+            if repeat is not None and (job := _repeated(connection, order.account, repeat)):
+                return job
             account_credits.reserve(connection, order.account, order.credits_required, now)
             query = f"INSERT INTO jobs ({', '.join(values)}) VALUES ({marks}) RETURNING *"
-            return Job.read(connection.execute(query, values).fetchone())
+            job = Job.read(connection.execute(query, values).fetchone())
+            if repeat is not None:
+                kept = (order.account, repeat.key, repeat.fingerprint, order.id)
+                connection.execute("INSERT INTO repeats VALUES (?, ?, ?, ?)", kept)
+        return job
 
-    def find(self, account: str, job_id: str) -> Job:
+    def repeated(self, account: str, repeat: Repeat) -> Job | None:
+        """Give the job that the same submit made before; None when this is the first.
+
+        Raises:
+            Refusal: REPEATED_OTHERWISE, when its key came with something else before.
+        """
+        with self._database.transaction() as connection:
+            return _repeated(connection, account, repeat)
+
+    def find(self, account: str, job_id: str, kind: Kind = Kind.STEM) -> Job:
         """Give one job of an account.
 
         Raises:
@@ -143,21 +69,23 @@ class Jobs:
         """
         with self._database.transaction() as connection:
             self._expire(connection)
-            query = "SELECT * FROM jobs WHERE account = ? AND id = ?"
-            row = connection.execute(query, (account, job_id)).fetchone()
+            query = "SELECT * FROM jobs WHERE account = ? AND id = ? AND kind = ?"
+            row = connection.execute(query, (account, job_id, kind)).fetchone()
         if row is None:
             raise Refusal(Reason.UNKNOWN_JOB, "Job not found.")
         return Job.read(row)
 
-    def page(self, account: str, limit: int, offset: int, status: Status | None) -> tuple[list[Job], int]:
-        """Give some jobs of an account, newest first, and how many there are in all."""
-        where = "account = ?" + (" AND status = ?" if status else "")
-        wanted = (account, status) if status else (account,)
+    def page(self, account: str, page: Page) -> tuple[list[Job], int]:
+        """Give some jobs of an account and how many there are in all."""
+        kinds = ", ".join(f"'{kind}'" for kind in page.kinds)
+        where = f"account = ? AND kind IN ({kinds})" + (" AND status = ?" if page.status else "")
+        wanted = (account, page.status) if page.status else (account,)
         with self._database.transaction() as connection:
             self._expire(connection)
             total = connection.execute(f"SELECT count(*) FROM jobs WHERE {where}", wanted).fetchone()[0]
-            query = f"SELECT * FROM jobs WHERE {where} ORDER BY number DESC LIMIT ? OFFSET ?"
-            rows = connection.execute(query, (*wanted, limit, offset)).fetchall()
+            order = "ASC" if page.is_oldest_first else "DESC"
+            query = f"SELECT * FROM jobs WHERE {where} ORDER BY number {order} LIMIT ? OFFSET ?"
+            rows = connection.execute(query, (*wanted, page.limit, page.offset)).fetchall()
         return [Job.read(row) for row in rows], total
 
     def claim(self) -> Job | None:
@@ -170,22 +98,25 @@ class Jobs:
             row = connection.execute(query, (self._clock(),)).fetchone()
         return Job.read(row) if row else None
 
-    def complete(self, job_id: str, outcome: Outcome) -> None:
-        """Close a running job and charge what was reserved for it."""
+    def complete(self, job_id: str, outcome: Outcome, *, is_kept: bool = True) -> None:
+        """Close a running job and charge what was reserved for it; what is not kept expires at once."""
         now = self._clock()
+        expires_at = now + self._retention_seconds if is_kept else now
         query = (
             "UPDATE jobs SET status = 'COMPLETED', completed_at = ?, expires_at = ?, outputs = ?, bpm = ?,"
-            " key = ?, credits_charged = credits_required WHERE id = ? AND status = 'PROCESSING'"
+            " key = ?, credits_charged = credits_required WHERE id = ? AND status = 'PROCESSING' RETURNING *"
         )
         outputs = json.dumps(outcome.outputs)
-        values = (now, now + self._retention_seconds, outputs, outcome.bpm, outcome.key, job_id)
+        values = (now, expires_at, outputs, outcome.bpm, outcome.key, job_id)
         with self._database.transaction() as connection:
-            connection.execute(query, values)
+            row = connection.execute(query, values).fetchone()
+            if row is not None:
+                announce(connection, row, now)
 
-    def fail(self, job_id: str, message: str) -> None:
-        """Close a running job as failed and give its credits back."""
+    def fail(self, job_id: str, message: str, *, is_charged: bool = False) -> None:
+        """Close a running job as failed and give its credits back, unless they are charged all the same."""
         with self._database.transaction() as connection:
-            self._fail(connection, job_id, message)
+            self._fail(connection, job_id, message, is_charged=is_charged)
 
     def put_back(self, job_id: str) -> bool:
         """Make a job pending again whose worker died, or fail it at the second time; True when pending."""
@@ -234,6 +165,16 @@ class Jobs:
             seconds: int = connection.execute(query).fetchone()[0]
         return seconds
 
+    def reserved_since(self, account: str, moment: float) -> int:
+        """Give the credits that an account's jobs have taken since a Unix second."""
+        query = (
+            "SELECT coalesce(sum(credits_required), 0) FROM jobs"
+            " WHERE account = ? AND created_at > ? AND (status != 'FAILED' OR credits_charged > 0)"
+        )
+        with self._database.transaction() as connection:
+            seconds: int = connection.execute(query, (account, moment)).fetchone()[0]
+        return seconds
+
     def pace(self) -> float | None:
         """Give the seconds of work per second of audio in the latest twenty jobs; None before the first."""
         latest = "SELECT * FROM jobs WHERE status = 'COMPLETED' ORDER BY number DESC LIMIT 20"
@@ -242,16 +183,34 @@ class Jobs:
             pace: float | None = connection.execute(query).fetchone()[0]
         return pace
 
-    def _fail(self, connection: sqlite3.Connection, job_id: str, message: str) -> None:
+    def _fail(
+        self, connection: sqlite3.Connection, job_id: str, message: str, *, is_charged: bool = False
+    ) -> None:
         now = self._clock()
         query = (
-            "UPDATE jobs SET status = 'FAILED', completed_at = ?, error = ?"
-            " WHERE id = ? AND status = 'PROCESSING' RETURNING account, credits_required"
+            "UPDATE jobs SET status = 'FAILED', completed_at = ?, error = ?, credits_charged = credits_required * ?"
+            " WHERE id = ? AND status = 'PROCESSING' RETURNING *"
         )
-        row = connection.execute(query, (now, message, job_id)).fetchone()
-        if row is not None:
+        row = connection.execute(query, (now, message, is_charged, job_id)).fetchone()
+        if row is None:
+            return
+        if not is_charged:
             account_credits.refund(connection, row["account"], row["credits_required"], now)
+        announce(connection, row, now)
 
     def _expire(self, connection: sqlite3.Connection) -> None:
         query = "UPDATE jobs SET status = 'EXPIRED' WHERE status = 'COMPLETED' AND expires_at <= ?"
         connection.execute(query, (self._clock(),))
+
+
+def _repeated(connection: sqlite3.Connection, account: str, repeat: Repeat) -> Job | None:
+    query = (
+        "SELECT fingerprint, jobs.* FROM repeats JOIN jobs ON jobs.id = repeats.job"
+        " WHERE repeats.account = ? AND repeats.key = ?"
+    )
+    row = connection.execute(query, (account, repeat.key)).fetchone()
+    if row is None:
+        return None
+    if row["fingerprint"] != repeat.fingerprint:
+        raise Refusal(Reason.REPEATED_OTHERWISE, "This Idempotency-Key was used with another body.")
+    return Job.read(row)

@@ -15,7 +15,17 @@ from stemline.errors import UsageError
 DEFAULT_CREDITS = 36_000
 """What a key starts with when nothing is said: ten hours of audio."""
 
-
+ENGINES = ("auto", "draft", "demucs", "copy")
+ABOVE_ZERO = (
+    "requests_per_minute",
+    "workers",
+    "max_running",
+    "speed",
+    "retention_seconds",
+    "link_seconds",
+    "webhook_seconds",
+    "webhook_failures",
+)
 DEFAULT_WORKERS = max(1, (os.cpu_count() or 2) - 1)
 """A core is left for the service itself and for whoever calls it."""
 
@@ -58,8 +68,12 @@ class Options:
     window: Literal["sliding", "fixed"] = "sliding"
     workers: int = DEFAULT_WORKERS
     """How many jobs are separated at once, each in a process of its own."""
+    max_running: int | None = None
+    """How many jobs may stand at PROCESSING at once; as many as there are workers when left out."""
+    speed: float | None = None
+    """A job takes at least its audio's length times this; as long as the work itself when left out."""
     engine: str = "auto"
-    """What separates: auto | draft | demucs."""
+    """What separates: auto | draft | demucs, or copy: no separation at all (see `stand_in`)."""
     retention_seconds: float = 14 * 86_400
     """How long outputs are kept after a job is done."""
     link_seconds: int = 3_600
@@ -68,6 +82,18 @@ class Options:
     """Shorter audio is refused."""
     allow_private_sources: bool = False
     """Whether a `sourceUrl` may lead to a loopback, private or link-local address."""
+    allow_private_webhooks: bool | None = None
+    """Whether a webhook may lead to such an address; when left out, as long as the service listens on loopback."""
+    webhook_seconds: float = 10.0
+    """How long a receiver may take to answer."""
+    webhook_failures: int = 20
+    """After so many calls in a row that failed a webhook is switched off."""
+    videos: Path | None = None
+    """A file that says which audio stands for which YouTube video (see `video`)."""
+    youtube_outputs_in_create: bool = True
+    """Whether the create reply of a YouTube job names its stems, which the vendor's own Python SDK cannot read."""
+    faults: Path | None = None
+    """A file of faults to begin with (see `fault`)."""
     exit_with_parent: bool = False
     """Whether the end of standard input stops the service."""
 
@@ -89,7 +115,16 @@ class Options:
         """Read what `to_json` wrote."""
         fields = json.loads(text)
         keys = tuple(ApiKey(**key) for key in fields.pop("keys"))
-        return cls(folder=Path(fields.pop("folder")), keys=keys, **fields)
+        for name in ("folder", "videos", "faults"):
+            fields[name] = Path(fields[name]) if fields[name] else None
+        return cls(keys=keys, **fields)
+
+    @property
+    def may_call_private(self) -> bool:
+        """Tell whether a webhook may lead into a private network."""
+        if self.allow_private_webhooks is None:
+            return _is_loopback(self.host)
+        return self.allow_private_webhooks
 
     def _problems(self) -> Iterator[tuple[str, str]]:
         if not _is_loopback(self.host) and not self.keys:
@@ -100,9 +135,15 @@ class Options:
             yield f"There is no port {self.port}.", "Choose one from 0 (any free one) to 65535."
         if self.window not in ("sliding", "fixed"):
             yield f"There is no rate window {self.window!r}.", "Choose sliding or fixed."
-        for name in ("requests_per_minute", "workers", "retention_seconds", "link_seconds"):
-            if getattr(self, name) <= 0:
-                yield f"{name} is {getattr(self, name)}.", "It must be above zero."
+        if self.engine not in ENGINES:
+            yield f"There is no engine {self.engine!r}.", f"Choose one of {', '.join(ENGINES)}."
+        for name in ABOVE_ZERO:
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                yield f"{name} is {value}.", "It must be above zero."
+        for path in (self.videos, self.faults):
+            if path is not None and not path.is_file():
+                yield f"There is no file {path}.", "Name one that exists."
 
 
 def _is_loopback(host: str) -> bool:

@@ -26,6 +26,8 @@ class Service:
     api_urls: dict[str, str]
     """The base URL of each vendor's dialect."""
     keys: tuple[str, ...]
+    webhook_secrets: dict[str, str]
+    """What signs the webhooks of each key's splits."""
     pid: int
     log: Path
 
@@ -77,7 +79,14 @@ def _wait_for(process: subprocess.Popen[bytes], options: Options, log: Path) -> 
         error = UsageError if process.wait() == UsageError.exit_code else StemlineError
         raise error(f"The local service did not start: {tail}", fix=f"Its whole log is {log}.")
     address = json.loads(line)
-    return Service(address["url"], address["api"], tuple(address["keys"]), process.pid, log)
+    return Service(
+        url=address["url"],
+        api_urls=address["api"],
+        keys=tuple(address["keys"]),
+        webhook_secrets=address["webhook_secrets"],
+        pid=process.pid,
+        log=log,
+    )
 
 
 def _exchange(process: subprocess.Popen[bytes], line: str) -> bytes:

@@ -36,22 +36,25 @@ class RateLimit:
     clock: Callable[[], float]
     _times: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
-    def take(self, key: str) -> Grant:
-        """Count one request of `key` if there is room for it."""
+    def take(self, key: str, *, share: float = 1.0) -> Grant:
+        """Count one request of `key` if there is room for it within a share of the limit."""
+        limit = max(1, math.floor(self.limit * share))
         now = self.clock()
         times = self._times[key]
         while times and self._counts_until(times[0]) <= now:
             times.popleft()
-        is_allowed = len(times) < self.limit
+        is_allowed = len(times) < limit
         if is_allowed:
             times.append(now)
         reset_at = self._counts_until(times[0])
+        wait_seconds = max(1, math.ceil(reset_at - now))
+        wait_seconds += now + wait_seconds < reset_at  # the difference was rounded
         return Grant(
             is_allowed=is_allowed,
-            limit=self.limit,
-            remaining=self.limit - len(times),
+            limit=limit,
+            remaining=max(0, limit - len(times)),
             reset_at=math.ceil(reset_at),
-            retry_after_seconds=max(1, math.ceil(reset_at - now)),
+            retry_after_seconds=min(wait_seconds, WINDOW_SECONDS),
         )
 
     def _counts_until(self, time: float) -> float:

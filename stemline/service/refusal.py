@@ -20,6 +20,16 @@ class Reason(StrEnum):
     AUDIO_TOO_SHORT = "audio_too_short"
     UNSUPPORTED_FORMAT = "unsupported_format"
     INSUFFICIENT_CREDITS = "insufficient_credits"
+    REPEATED_OTHERWISE = "repeated_otherwise"
+    UNKNOWN_VIDEO = "unknown_video"
+    UNKNOWN_HOOK = "unknown_hook"
+    HOOK_REFUSED = "hook_refused"
+    UNKNOWN_ENDPOINT = "unknown_endpoint"
+    MISSING_KEY = "missing_key"
+    UNKNOWN_KEY = "unknown_key"
+    REVOKED_KEY = "revoked_key"
+    RATE_LIMITED = "rate_limited"
+    BROKEN = "broken"
 
 
 class Refusal(StemlineError):

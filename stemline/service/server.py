@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,14 +10,18 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from threading import Thread, current_thread, main_thread
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stemline.errors import UsageError
-from stemline.service.app import DIALECTS, create_app
-from stemline.service.backend import own_key
+from stemline.service.app import DIALECTS, app_of
+from stemline.service.backend import open_backend, own_keys
+from stemline.service.credits import account_id
+from stemline.service.mishap import TRANSPORT
 from stemline.service.options import Options
 
 GRACE_SECONDS = 5
@@ -30,24 +35,27 @@ class Address:
     url: str
     api: dict[str, str]
     keys: tuple[str, ...]
+    webhook_secrets: dict[str, str]
+    """What signs the webhooks of each key's splits; AIStemSplitter shows it once, beside the key."""
 
     def to_json(self) -> str:
         """Give the line a parent process waits for."""
-        return json.dumps({"url": self.url, "api": self.api, "keys": self.keys})
+        return json.dumps(asdict(self))
 
 
 def serve(options: Options) -> None:
     """Run until SIGTERM or Ctrl-C (or the end of standard input, when so told); prints its address once.
 
     The address is one line of JSON on standard output, written when the service listens:
-    `{"url": "http://127.0.0.1:8123", "api": {"stemsplit": "http://127.0.0.1:8123/api/v1"}, "keys": ["…"]}`.
+    `{"url": "http://127.0.0.1:8123", "api": {"stemsplit": "http://127.0.0.1:8123/api/v1",
+    "aistemsplitter": "http://127.0.0.1:8123/v1"}, "keys": ["…"], "webhook_secrets": {"<key>": "whsec_…"}}`.
 
     Raises:
         UsageError: an option cannot work, the port is taken, or another service holds the folder.
     """
     options.check()
     if not options.keys:
-        options = replace(options, keys=(own_key(options.folder),))
+        options = replace(options, keys=own_keys(options.folder))
     server = Server(options, _announce)
     if options.exit_with_parent:
         Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
@@ -55,6 +63,20 @@ def serve(options: Options) -> None:
         # uvicorn raises the signal that stopped it once more at the end; a stop asked for is a success.
         signal.signal(signal.SIGTERM, server.handle_exit)
     server.run()
+
+
+class Connection(H11Protocol):
+    """HTTP over one connection, which the application is given too: a fault cuts it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
+        """Let the application know the connection."""
+        super().connection_made(transport)
+        app: ASGIApp = self.app
+
+        async def connected(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, TRANSPORT: transport}, receive, send)
+
+        self.app = connected
 
 
 class Server(uvicorn.Server):
@@ -75,13 +97,20 @@ class Server(uvicorn.Server):
         self._on_listening = on_listening
         self._options = options
         try:
-            app = create_app(options, clock)
+            self._backend = open_backend(options, clock)
         except BaseException:
             self._listener.close()
             raise
         super().__init__(
             uvicorn.Config(
-                app, lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS
+                app_of(self._backend),
+                http=Connection,
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                date_header=False,  # the application tells its own time
+                timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
 
@@ -99,7 +128,8 @@ class Server(uvicorn.Server):
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         url = f"http://{host}:{self._listener.getsockname()[1]}"
         api = {dialect: url + prefix for dialect, prefix in DIALECTS.items()}
-        return Address(url, api, tuple(key.key for key in self._options.keys))
+        keys = tuple(key.key for key in self._options.keys)
+        return Address(url, api, keys, {key: self._backend.webhook_secret(account_id(key)) for key in keys})
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -60,11 +60,20 @@ class Storage:
         """
         source, target = self.path(name), self.path(new_name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.hardlink_to(source)
+        try:
+            target.hardlink_to(source)
+        except FileNotFoundError:
+            raise
+        except OSError:  # a file system without hard links
+            shutil.copyfile(source, target)
 
     def remove(self, name: str) -> None:
         """Delete a folder of files; none is fine."""
         shutil.rmtree(self.path(name), ignore_errors=True)
+
+    def remove_file(self, name: str) -> None:
+        """Delete one file; none is fine."""
+        self.path(name).unlink(missing_ok=True)
 
     def remove_others(self, area: str, kept: set[str]) -> None:
         """Delete the folders of an area but those of these names."""

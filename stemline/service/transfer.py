@@ -16,6 +16,7 @@ from stemline.service.refusal import Refusal
 from stemline.service.signing import LinkRefused, Signer
 from stemline.service.storage import Storage, check_size
 
+MIME_TYPE = r"[\w.+-]+/[\w.+-]+"
 CONTENT_TYPES = {
     ".mp3": "audio/mpeg",
     ".wav": "audio/wav",

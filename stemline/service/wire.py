@@ -65,6 +65,30 @@ def read_choice(fields: Mapping[str, Any], name: str, choices: Mapping[str, Valu
     return choices[word]
 
 
+def read_whole(body: Mapping[str, Any], name: str, *, minimum: int) -> int:
+    """Give a field that must be a whole number.
+
+    Raises:
+        Refusal: BAD_REQUEST.
+    """
+    value = body.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise bad_request(f"{name} must be a whole number from {minimum}.")
+    return value
+
+
+def read_object(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Give a field that must be an object.
+
+    Raises:
+        Refusal: BAD_REQUEST.
+    """
+    value = body.get(name)
+    if not isinstance(value, dict):
+        raise bad_request(f"{name} must be an object.")
+    return value
+
+
 def read_number(request: Request, name: str, *, default: int, minimum: int) -> int:
     """Give a whole number of the query.
 

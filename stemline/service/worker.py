@@ -1,7 +1,7 @@
 """A worker process: reads orders as lines of JSON, separates, and answers with lines of JSON.
 
     in   {"source": "…/input.mp3", "folder": "…/outputs/c1", "stems": "four", "quality": "best",
-          "format": "flac", "engine": "auto"}
+          "format": "flac", "engine": "auto", "mix": "fullAudio"}
     out  {"progress": 0.25}
     out  {"stems": {"vocals": "vocals.flac"}, "bpm": 120.0, "key": "Gm"}   or   {"error": "…"}
 
@@ -19,10 +19,13 @@ import sys
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from stemline.errors import StemlineError
-from stemline.service.engine import Order, separate_file
+from stemline.service.stand_in import ENGINE, Copies, copy_file, write_mix
+
+if TYPE_CHECKING:
+    from stemline.service.engine import Separation
 
 logger = logging.getLogger(__name__)
 
@@ -57,19 +60,28 @@ def _say(answers: TextIO, message: dict[str, Any]) -> None:
 
 
 def _work(order: dict[str, str], answers: TextIO) -> dict[str, Any]:
-    folder = Path(order["folder"])
-    wanted = Order(order["stems"], order["quality"], order["format"], order["engine"])
+    source, folder = Path(order["source"]), Path(order["folder"])
     try:
-        made = separate_file(
-            Path(order["source"]), folder, wanted, lambda done: _say(answers, {"progress": done})
-        )
+        made = _separate(source, folder, order, answers)
+        paths = dict(made.stems)
+        if order["mix"]:
+            paths[order["mix"]] = write_mix(source, folder, order["mix"], order["format"])
     except StemlineError as error:
         return {"error": str(error)}
     except Exception:  # the job is to blame until proven otherwise; the worker serves the next one
         logger.exception("separating %s failed", order["source"])
         return {"error": "The audio could not be separated."}
-    stems = {stem: str(path.relative_to(folder)) for stem, path in made.stems.items()}
+    stems = {stem: str(path.relative_to(folder)) for stem, path in paths.items()}
     return {"stems": stems, "bpm": made.bpm, "key": made.key}
+
+
+def _separate(source: Path, folder: Path, order: dict[str, str], answers: TextIO) -> Copies | Separation:
+    if order["engine"] == ENGINE:
+        return copy_file(source, folder, order["stems"], order["format"])
+    from stemline.service.engine import Order, separate_file  # noqa: PLC0415 - a second that a copy need not wait
+
+    wanted = Order(order["stems"], order["quality"], order["format"], order["engine"])
+    return separate_file(source, folder, wanted, lambda done: _say(answers, {"progress": done}))
 
 
 if __name__ == "__main__":

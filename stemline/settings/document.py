@@ -18,6 +18,22 @@ from stemline.settings.section import Settings
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML without its trap: a key that is written twice is an error, where YAML forgets the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
+        """Give a mapping; raises ConstructorError for a key that is in it already."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                again = key.start_mark.line + 1
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key `{key.value}` stands there twice, again in line {again}"
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def load_settings(
     path: Path, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
 ) -> Settings:
@@ -56,7 +72,7 @@ def has_literal_key(path: Path) -> bool:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = _Loader(path.read_text(encoding="utf-8")).get_single_data()
     except FileNotFoundError as error:
         raise ConfigError(
             f"There is no configuration at {path}.", fix="Check the path, or start from configs/."

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from local_service import KEY, OTHER_KEY, Client, Clock, listening, tone
+from local_service import KEY, OTHER_KEY, Client, Clock, Receiver, SplitClient, listening, tone
 
 from stemline.service import ApiKey, Options
+from stemline.service.server import Address
 
 
 @pytest.fixture
@@ -37,6 +38,20 @@ def start(options: Options, clock: Clock) -> Iterator[Callable[..., Client]]:
         yield begin
 
 
+@pytest.fixture
+def start_splits(options: Options, clock: Clock) -> Iterator[Callable[..., SplitClient]]:
+    """Start a service that copies, on the test's clock, and give a client of the AIStemSplitter dialect."""
+    keys = (ApiKey("ast_live_vendor"), ApiKey("sk_live_vendor"), ApiKey("neutral"))
+    with ExitStack() as stack:
+
+        def begin(**changes: object) -> SplitClient:
+            changed = replace(options, keys=keys, engine="copy", **changes)
+            address = stack.enter_context(listening(changed, clock))
+            return stack.enter_context(SplitClient(address.url, keys[0].key))
+
+        yield begin
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Iterator[str]]]:
     """One service for all tests that need nothing special, and keys that nobody has used."""
@@ -53,6 +68,58 @@ def client(shared: tuple[str, Iterator[str]]) -> Iterator[Client]:
     url, keys = shared
     with Client(url, next(keys)) as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A service that copies instead of separating, and a key for both dialects that nobody has used."""
+
+    url: str
+    key: str
+    webhook_secret: str
+    jobs: Client
+    splits: SplitClient
+
+    def break_with(self, *faults: dict) -> None:
+        """Put faults in force."""
+        response = self.jobs.post(f"{self.url}/_faults", json={"faults": list(faults)})
+        assert response.status_code == 200, response.text
+
+
+@pytest.fixture(scope="session")
+def lab_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Address, Iterator[str]]]:
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "never.wav").write_bytes(tone(1.2))
+    (folder / "videos.yaml").write_text(
+        "dQw4w9WgXcQ: {audio: never.wav, title: Never, channel: Rick}\nlost_audio_: {audio: gone.wav}\n"
+    )
+    options = Options(
+        folder / "service",
+        keys=tuple(ApiKey(f"key_{number}", 1_000) for number in range(300)),
+        requests_per_minute=100_000,
+        workers=2,
+        engine="copy",
+        allow_private_sources=True,
+        videos=folder / "videos.yaml",
+    )
+    with listening(options) as address:
+        yield address, iter(address.keys)
+
+
+@pytest.fixture
+def lab(lab_service: tuple[Address, Iterator[str]]) -> Iterator[Lab]:
+    """The same service for every test that needs no real stems; its faults are lifted at the end."""
+    address, keys = lab_service
+    key = next(keys)
+    with Client(address.url, key) as jobs, SplitClient(address.url, key) as splits:
+        yield Lab(address.url, key, address.webhook_secrets[key], jobs, splits)
+        jobs.delete(f"{address.url}/_faults")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
+from typing import Self
 
 import httpx
 import numpy as np
@@ -82,6 +85,112 @@ class Client(httpx.Client):
 
     def balance(self) -> int:
         return self.get("balance").raise_for_status().json()["balanceSeconds"]
+
+
+class SplitClient(httpx.Client):
+    """A bare HTTP client of the AIStemSplitter dialect, with the steps that every test needs."""
+
+    def __init__(self, url: str, key: str) -> None:
+        super().__init__(
+            base_url=f"{url}/v1/", headers={"Authorization": f"Bearer {key}"}, timeout=30, verify=TLS
+        )
+
+    def reserved(self, length: int, filename: str = "song.wav") -> dict:
+        fields = {"filename": filename, "contentType": "audio/wav", "contentLength": length}
+        return data_of(self.post("audio/uploads", json=fields))
+
+    def uploaded(self, audio: bytes, filename: str = "song.wav") -> dict:
+        """Upload, and give the input of a split."""
+        reservation = self.reserved(len(audio), filename)
+        headers = {**reservation["uploadHeaders"], "Content-Type": "audio/wav"}
+        sent = data_of(storage.post(reservation["uploadUrl"], content=audio, headers=headers))
+        return {
+            "type": "uploaded_file",
+            "uploadId": reservation["uploadId"],
+            "fileUrl": sent["url"],
+            "storageKey": sent["key"],
+        }
+
+    def submit(self, source: dict, key: str | None = None, **fields: object) -> httpx.Response:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.post("audio/splits", json={"input": source, **fields}, headers=headers)
+
+    def split(self, split_id: str) -> dict:
+        return data_of(self.get(f"audio/splits/{split_id}"))
+
+    def wait(self, split_id: str) -> dict:
+        """Give the split once it has ended."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (split := self.split(split_id))["status"] not in {"succeeded", "failed"}:
+            assert time.monotonic() < deadline, split
+            time.sleep(0.05)
+        return split
+
+    def balance(self) -> int:
+        return data_of(self.get("credits"))["balance"]
+
+
+def data_of(response: httpx.Response) -> dict:
+    """Give what an envelope holds."""
+    envelope = response.json()
+    assert (response.status_code, envelope["success"]) == (200, True), response.text
+    assert set(envelope) == {"success", "data"}
+    return envelope["data"]
+
+
+@dataclass
+class Call:
+    """One request that a receiver was sent."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def payload(self) -> dict:
+        return json.loads(self.body)
+
+
+class Receiver:
+    """Somebody who is called: keeps every call, and answers as told, with 200 in the end."""
+
+    def __init__(self, *answers: int, port: int = 0) -> None:
+        self.calls: Queue[Call] = Queue()
+        self.answers = list(answers)
+        self.may_answer = Event()
+        self.may_answer.set()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.calls.put(Call(self.path, headers, body))
+                receiver.may_answer.wait(WAIT_SECONDS)
+                with suppress(OSError):  # whoever called has gone
+                    self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+                    self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.may_answer.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def call(self) -> Call:
+        """Give the next call."""
+        return self.calls.get(timeout=WAIT_SECONDS)
 
 
 @contextmanager

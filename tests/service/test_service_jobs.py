@@ -16,8 +16,10 @@ from stemline.errors import UsageError
 from stemline.service import ApiKey
 from stemline.service.credits import Accounts, account_id
 from stemline.service.database import Database
-from stemline.service.jobs import MAX_CRASHES, Job, Jobs, Order, Outcome, Status, new_id
-from stemline.service.pool import Pool
+from stemline.service.fault import Faults
+from stemline.service.job import Job, Order, Outcome, Page, Status, new_id
+from stemline.service.jobs import MAX_CRASHES, Jobs
+from stemline.service.pool import Plan, Pool
 from stemline.service.refusal import Reason, Refusal
 from stemline.service.storage import Storage
 
@@ -26,7 +28,9 @@ RETENTION = 1_000.0
 
 
 def order(seconds: int = 10, account: str = ACCOUNT) -> Order:
-    return Order(new_id(), account, "song.mp3", seconds, 99, "sources/x/input.mp3", "four", "best", "mp3")
+    return Order(
+        new_id(), account, "song.mp3", seconds, 99, "sources/x/input.mp3", "four", "best", "mp3", seconds
+    )
 
 
 class Store:
@@ -79,7 +83,7 @@ def test_a_job_past_the_balance_is_refused_and_leaves_no_trace(store: Store) -> 
     assert refusal.value.reason is Reason.INSUFFICIENT_CREDITS
     assert refusal.value.facts == {"required_seconds": 1}
     assert store.balance() == 0
-    assert store.jobs.page(ACCOUNT, 20, 0, None)[1] == 1
+    assert store.jobs.page(ACCOUNT, Page())[1] == 1
 
 
 def test_clients_that_submit_at_once_cannot_spend_the_same_credits(store: Store) -> None:
@@ -182,8 +186,8 @@ def test_a_page_is_newest_first_and_of_one_status(store: Store) -> None:
     ids = [store.jobs.accept(order(1)).id for _ in range(5)]
     store.jobs.fail(store.jobs.claim().id, "No sound.")
 
-    everything, total = store.jobs.page(ACCOUNT, 2, 1, None)
-    failed, failed_total = store.jobs.page(ACCOUNT, 20, 0, Status.FAILED)
+    everything, total = store.jobs.page(ACCOUNT, Page(2, 1))
+    failed, failed_total = store.jobs.page(ACCOUNT, Page(status=Status.FAILED))
 
     assert ([job.id for job in everything], total) == ([ids[3], ids[2]], 5)
     assert ([job.id for job in failed], failed_total) == ([ids[0]], 1)
@@ -210,7 +214,7 @@ def test_the_pace_is_learned(store: Store) -> None:
 
 
 def test_the_estimate_counts_all_that_waits_and_all_that_work(store: Store) -> None:
-    pool = Pool(store.jobs, Storage(store.folder / "files"), size=2, engine="auto")
+    pool = Pool(store.jobs, Storage(store.folder / "files"), Plan(2, 2, "auto"), store.clock, Faults(), bool)
     store.jobs.accept(order(60))
     running = store.jobs.claim()
     store.jobs.accept(order(20))
@@ -292,13 +296,13 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def no_credit_is_lost_or_made(self) -> None:
-        jobs, _ = self.store.jobs.page(ACCOUNT, 1_000, 0, None)
+        jobs, _ = self.store.jobs.page(ACCOUNT, Page(1_000))
         spent = sum(job.credits_required for job in jobs if job.status is not Status.FAILED)
         assert self.store.balance() == 100 - spent
 
     @invariant()
     def only_a_finished_job_is_charged(self) -> None:
-        jobs, _ = self.store.jobs.page(ACCOUNT, 1_000, 0, None)
+        jobs, _ = self.store.jobs.page(ACCOUNT, Page(1_000))
         finished = (Status.COMPLETED, Status.EXPIRED)
         assert all(job.credits_charged == job.credits_required * (job.status in finished) for job in jobs)
 

@@ -10,7 +10,16 @@ from stemline.service import ApiKey, Options
 
 
 def test_options_survive_the_way_to_another_process() -> None:
-    options = Options(Path("/state"), keys=(ApiKey("sk_live_x", 5),), window="fixed", exit_with_parent=True)
+    options = Options(
+        Path("/state"),
+        keys=(ApiKey("sk_live_x", 5),),
+        window="fixed",
+        speed=0.5,
+        max_running=7,
+        videos=Path("/videos.yaml"),
+        allow_private_webhooks=False,
+        exit_with_parent=True,
+    )
 
     assert Options.from_json(options.to_json()) == options
     assert "\n" not in options.to_json()
@@ -58,6 +67,12 @@ def test_a_loopback_address_needs_no_keys(host: str) -> None:
         {"link_seconds": 0},
         {"retention_seconds": -1.0},
         {"window": "rolling"},
+        {"engine": "magic"},
+        {"speed": 0.0},
+        {"max_running": 0},
+        {"webhook_seconds": 0.0},
+        {"videos": Path("/nowhere/videos.yaml")},
+        {"faults": Path("/nowhere/faults.yaml")},
         {"keys": (ApiKey("sk_live_x"), ApiKey("sk_live_x", 5))},
     ],
 )

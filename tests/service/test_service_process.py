@@ -17,7 +17,7 @@ from local_service import WAIT_SECONDS, Client, tone
 
 from stemline.errors import UsageError
 from stemline.service import ApiKey, Options
-from stemline.service.backend import own_key
+from stemline.service.backend import own_keys
 from stemline.service.database import Database
 from stemline.service.process import Service, running_service
 
@@ -102,7 +102,7 @@ def test_a_job_that_kills_its_worker_again_fails_and_is_refunded(service: Servic
 PARENT = """
 import sys
 from stemline.service import Options
-from stemline.service.backend import own_key
+from stemline.service.backend import own_keys
 from stemline.service.database import Database
 from stemline.service.process import running_service
 with running_service(Options.from_json(sys.argv[1])) as service:
@@ -127,14 +127,17 @@ def test_a_keyless_service_says_its_own_key_in_one_line_and_sigterm_is_a_clean_e
         process.stdin.write(Options(tmp_path, exit_with_parent=True).to_json().encode() + b"\n")
         process.stdin.flush()
         address = json.loads(process.stdout.readline())
-        with Client(address["url"], *address["keys"]) as client:
+        with Client(address["url"], address["keys"][0]) as client:
             assert client.balance() > 10**8
         process.terminate()
 
         assert process.wait(WAIT_SECONDS) == 0
         assert process.stdout.read() == b""
-    assert address["api"] == {"stemsplit": f"{address['url']}/api/v1"}
-    assert own_key(tmp_path).key == address["keys"][0]
+    assert address["api"] == {
+        "stemsplit": f"{address['url']}/api/v1",
+        "aistemsplitter": f"{address['url']}/v1",
+    }
+    assert [key.key for key in own_keys(tmp_path)] == address["keys"]
 
 
 def test_a_service_that_cannot_start_says_why(options: Options) -> None:

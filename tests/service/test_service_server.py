@@ -13,7 +13,7 @@ from local_service import Client, listening, storage
 
 from stemline.errors import UsageError
 from stemline.service import ApiKey, Options
-from stemline.service.backend import open_backend, own_key
+from stemline.service.backend import open_backend, own_keys
 from stemline.service.server import Server, serve
 
 
@@ -73,8 +73,8 @@ def test_an_open_address_without_keys_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_services_own_key_stays_the_same_and_private(tmp_path: Path) -> None:
-    key = own_key(tmp_path)
+    keys = own_keys(tmp_path)
 
-    assert own_key(tmp_path) == key
-    assert key.key.startswith("sk_live_")
+    assert own_keys(tmp_path) == keys
+    assert [key.key.split("_")[0] for key in keys] == ["sk", "ast"]
     assert (tmp_path / "api-key").stat().st_mode & 0o077 == 0

@@ -11,8 +11,9 @@ from threading import Thread
 
 import pytest
 
+from stemline.service.reach import IpAddress, is_public
 from stemline.service.refusal import Reason, Refusal
-from stemline.service.source import Fetcher, IpAddress, is_public
+from stemline.service.source import Fetcher
 from stemline.service.storage import MAX_FILE_BYTES, Storage
 
 
@@ -132,11 +133,11 @@ def test_a_private_or_strange_url_is_refused_unasked(storage: Storage, url: str)
 @pytest.mark.parametrize("addresses", [("8.8.8.8", "10.0.0.1"), ("10.0.0.1", "8.8.8.8"), ("::1", "2600::1")])
 def test_a_host_with_one_private_address_is_refused(storage: Storage, addresses: tuple[str, ...]) -> None:
     with pytest.raises(Refusal):
-        Fetcher(storage).check(map(ipaddress.ip_address, addresses))
+        Fetcher(storage).reach.check(map(ipaddress.ip_address, addresses))
 
 
 def test_a_host_with_public_addresses_is_let_through(storage: Storage) -> None:
-    Fetcher(storage).check(map(ipaddress.ip_address, ("8.8.8.8", "2600::1")))
+    Fetcher(storage).reach.check(map(ipaddress.ip_address, ("8.8.8.8", "2600::1")))
 
 
 @pytest.mark.parametrize("host", ["nobody.invalid", "[not-an-address", "a" * 300, "..", "%00"])
