@@ -239,6 +239,7 @@ def _run(
         )
     if screen.is_json:
         _print_json(result.summary)
+        screen.show_reason(result)
     else:
         screen.show_result(result)
     return result

@@ -102,6 +102,10 @@ class Screen:
         self.out.print(f"time      {_duration(summary['seconds'])}")
         self.out.print(f"dataset   {summary['dataset']}", markup=False)
         self.out.print(f"report    {summary['report']}", markup=False)
+        self.show_reason(result)
+
+    def show_reason(self, result: Result) -> None:
+        """Say why a run stopped early, if it did."""
         if result.reason:
             self.notes.print("[bold yellow]Stopped early:[/] ", end="")
             self.notes.print(result.reason, markup=False)

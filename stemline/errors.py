@@ -14,6 +14,9 @@ StemlineError
 │   ├── TrackRefused      the provider (or our own check) will not take this track
 │   ├── JobFailed         the provider took the track and could not separate it
 │   └── AudioRejected     the audio does not decode or does not verify
+├── DeliveryRefused       something was posted to the webhook receiver that is not the provider's word
+│   ├── SignatureRefused  no signature, a wrong one, or one that is too old
+│   └── EventRefused      it is signed, and says nothing usable
 ├── LedgerConflict        a step the ledger's rules forbid: a second live attempt, a second charge, a wrong state
 └── StopRun               nothing further can work; what is done is kept
     ├── KeyRefused        wrong, expired or revoked API key; exit 5
@@ -109,6 +112,18 @@ class JobFailed(TerminalError):
 
 class AudioRejected(TerminalError):
     """Audio that does not decode, or does not verify."""
+
+
+class DeliveryRefused(StemlineError):
+    """Something was posted to the webhook receiver that is not taken as the provider's word."""
+
+
+class SignatureRefused(DeliveryRefused):
+    """A delivery without a signature, with a wrong one, or with one that is too old."""
+
+
+class EventRefused(DeliveryRefused):
+    """A delivery that is rightly signed and says nothing usable."""
 
 
 class LedgerConflict(StemlineError):

@@ -25,7 +25,7 @@ from stemline.manifest import Source, columns
 from stemline.plan import check_recipe, survey
 from stemline.providers import load_provider
 from stemline.publisher import Publisher
-from stemline.records import Attempt, CollectedTrack, Failure, ReadyTrack, State
+from stemline.records import Attempt, Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.report import write_report
 from stemline.service import DEFAULT_WORKERS, Options
 from stemline.service.process import running_service
@@ -126,6 +126,8 @@ class Run:
             self.ledger.plan(self.run_id, batch.tracks, max_attempts=self.settings.failures.max_attempts)
             self.ledger.reject(self.run_id, batch.rejects)
             selected += len(batch.tracks) + len(batch.rejects)
+            if self.is_interrupted:
+                break
         write_rejects(self.store, self.run_id, self.ledger.rejected_rows(self.run_id))
         return selected
 
@@ -166,8 +168,11 @@ class Run:
 
     def finish(self) -> Result:
         """Give the run's result, and write its summary and report into the dataset."""
-        counts = self.ledger.counts(self.run_id)
         reason = self.dispatch.reason if self.dispatch else None
+        if reason is not None or self.is_interrupted:
+            sentence = reason.message if reason is not None else "The run was interrupted."
+            self.ledger.hold(self.run_id, Code.RUN_STOPPED, sentence)
+        counts = self.ledger.counts(self.run_id)
         exit_code = self._exit_code(counts, reason)
         summary = {
             "run_id": self.run_id,

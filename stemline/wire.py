@@ -1,14 +1,17 @@
 """What travels between a provider's code and the one sender: requests, answers and the steps that alternate them.
 
 A provider does no I/O. It yields a Request, is given the Answer (or the error the sender made of it), and in the
-end returns what it read: the same idea as an httpx auth flow.
+end returns what it read: the same idea as an httpx auth flow. What it reads with stands at the end: null, unknown
+fields and wrong types are survived, never an error.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from stemline.errors import StemlineError
@@ -16,6 +19,9 @@ from stemline.records import Attempt, Event, Job, Submission
 from stemline.settings import ProviderFacts
 
 T = TypeVar("T")
+
+_LARGEST = 1e15
+"""No figure of a vendor's is larger; infinities and what overflows are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +115,47 @@ class Provider(Protocol):
 
     def classify(self, request: Request, answer: Answer) -> StemlineError | None:
         """Give the error an answer stands for, None for success."""
+
+
+def parse_object(body: bytes) -> dict[str, Any] | None:
+    """Give the JSON object a body holds, None when it holds none."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def part(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Give an object inside another, an empty one for null and for anything else."""
+    found = tree.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def text(value: object) -> str | None:
+    """Give a text, None for an empty one and for anything else."""
+    return value if isinstance(value, str) and value else None
+
+
+def number(value: object) -> float | None:
+    """Give a finite number, None for anything else."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if abs(value) < _LARGEST else None
+
+
+def whole(value: object) -> int | None:
+    """Give a whole number, rounded up: credits are."""
+    exact = number(value)
+    return None if exact is None else math.ceil(exact)
+
+
+def instant(value: object) -> datetime | None:
+    """Give an instant in UTC, None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

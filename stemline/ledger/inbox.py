@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, select
 
 from stemline.ledger.reading import Readings
 from stemline.ledger.row import dump_job, job_from_row
@@ -62,12 +62,6 @@ class Inbox(Readings):
     def events_of(self, provider: str, job_ids: Collection[str]) -> list[Received]:
         """Give what has arrived about these jobs (at most 10,000), in the order of arrival."""
         return self._received(_of(provider, inbox.c.job_id.in_(list(job_ids))).order_by(inbox.c.number))
-
-    def inbox_end(self, provider: str) -> int:
-        """Give the number of the last event that has arrived, 0 while there is none."""
-        query = select(func.coalesce(func.max(inbox.c.number), 0)).where(inbox.c.provider == provider)
-        with self.read() as connection:
-            return int(connection.execute(query).scalar_one())
 
     def _received(self, query: Select[tuple[Any, ...]]) -> list[Received]:
         with self.read() as connection:

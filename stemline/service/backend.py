@@ -120,17 +120,8 @@ def open_backend(options: Options, clock: Callable[[], float]) -> Backend:
     _remove_leftovers(jobs, storage)
     faults = Faults.from_file(options.faults)
     hooks = Hooks(database, clock, options.webhook_failures)
-    messenger = Messenger(
-        queue=Queue(database),
-        hooks=hooks,
-        reach=Reach.of_webhooks(may_be_private=options.may_call_private),
-        clock=clock,
-        seconds=options.webhook_seconds,
-        faults=faults,
-    )
-    running = options.max_running or options.workers
-    plan = Plan(min(options.workers, running), running, options.engine, options.speed)
-    pool = Pool(jobs, storage, plan, clock, faults, messenger.wake)
+    messenger = _messenger(options, hooks, Queue(database), clock, faults)
+    pool = Pool(jobs, storage, _plan(options), clock, faults, messenger.wake)
     fetcher = Fetcher(storage, (lambda _: True) if options.allow_private_sources else is_public)
     return Backend(
         database=database,
@@ -148,6 +139,18 @@ def open_backend(options: Options, clock: Callable[[], float]) -> Backend:
         clock=clock,
         options=options,
     )
+
+
+def _messenger(
+    options: Options, hooks: Hooks, queue: Queue, clock: Callable[[], float], faults: Faults
+) -> Messenger:
+    reach = Reach.of_webhooks(may_be_private=options.may_call_private)
+    return Messenger(queue, hooks, reach, clock, options.webhook_seconds, faults)
+
+
+def _plan(options: Options) -> Plan:
+    running = options.max_running or options.workers
+    return Plan(min(options.workers, running), running, options.engine, options.speed)
 
 
 def _remove_leftovers(jobs: Jobs, storage: Storage) -> None:

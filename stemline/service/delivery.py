@@ -26,6 +26,7 @@ RETRY_SECONDS = (2, 10, 60, 300, 1_800)
 """How long after each failed call the next one is made; after the last it is given up."""
 LOOK_SECONDS = 0.2
 """How often the queue is looked at while something in it waits."""
+IDLE_SECONDS = 60.0
 MOST_AT_ONCE = 32
 
 logger = logging.getLogger(__name__)
@@ -139,14 +140,23 @@ class Messenger:
         async with new_client() as client, asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
-                most = MOST_AT_ONCE - len(self._busy)
-                for delivery in await asyncio.to_thread(self.queue.due, self.clock(), set(self._busy), most):
-                    self._busy.add(delivery.number)
-                    group.create_task(self._deliver(client, delivery, composers[delivery.job.kind]))
-                is_empty = await asyncio.to_thread(self.queue.is_empty)
+                wait = LOOK_SECONDS
+                try:
+                    for delivery in await asyncio.to_thread(self._due):
+                        self._busy.add(delivery.number)
+                        group.create_task(self._deliver(client, delivery, composers[delivery.job.kind]))
+                    if await asyncio.to_thread(self.queue.is_empty):
+                        wait = IDLE_SECONDS
+                except (
+                    Exception
+                ):  # the next look may succeed; the service goes on without webhooks until then
+                    logger.exception("the queue of webhooks cannot be read")
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(None if is_empty else LOOK_SECONDS):
+                    async with asyncio.timeout(wait):
                         await self._wake.wait()
+
+    def _due(self) -> list[Delivery]:
+        return self.queue.due(self.clock(), set(self._busy), MOST_AT_ONCE - len(self._busy))
 
     async def told(self, job_id: str, seconds: float) -> None:
         """Wait until a job has ended and everybody knows, but not longer than `seconds`."""

@@ -49,7 +49,7 @@ async def _set(backend: Backend, request: Request) -> Response:
             return _error(413, "That is too long.")
     try:
         backend.faults.set(read_faults(json.loads(content)))
-    except (ValueError, UsageError) as error:
+    except (ValueError, RecursionError, UsageError) as error:
         return _error(400, str(error))
     return JSONResponse({"faults": backend.faults.as_tree()})
 

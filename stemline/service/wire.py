@@ -30,7 +30,10 @@ async def read_body(request: Request) -> dict[str, Any]:
             raise bad_request(f"The body is larger than {MAX_BODY_BYTES} bytes.")
     try:
         body = json.loads(received)
-    except ValueError as error:
+        json.dumps(
+            body, ensure_ascii=False, allow_nan=False
+        ).encode()  # what cannot be said again: NaN, half a pair
+    except (ValueError, RecursionError) as error:
         raise bad_request("The body must be JSON.") from error
     if not isinstance(body, dict):
         raise bad_request("The body must be a JSON object.")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from itertools import count
 
 import httpx
 import pytest
-from bench import Bench, Provider, make_songs
-from command import Launcher, launching
+from command_line import Launcher, launching
+from workbench import POOR, RICH, Bench, Provider, make_songs
 
 from stemline.service import ApiKey, Options
 from stemline.service.process import Service, running_service
 
-RICH = 10_000
-POOR = 7
-"""Enough for two of the tiny songs."""
 KEYS = 120
 
 
@@ -68,3 +66,11 @@ def poor_bench(bench) -> Bench:
     """A workplace whose key has 7 credits."""
     bench.provider.key, bench.provider.opened_with = f"sk_poor_{next(_numbers)}", POOR
     return bench
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]

@@ -111,6 +111,8 @@ def test_embedded_audio_lies_in_the_stems_table(bench):
     bench.prepare(2, dataset={"audio": "embedded", "partition_by": []})
     assert bench.run().code == 0
     stems = bench.stems()
-    assert all(len(cell["bytes"]) == size for cell, size in zip(stems["audio"], stems["size_bytes"], strict=True))
+    assert all(
+        len(cell["bytes"]) == size for cell, size in zip(stems["audio"], stems["size_bytes"], strict=True)
+    )
     assert not (bench.dataset / "audio").exists()
     assert not list((bench.dataset / "_stemline").rglob("*.wav"))

@@ -7,14 +7,24 @@ id and, at the end, its return code to the status pipe. The command itself ends 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import socket
 import sys
+from importlib import import_module
 
-import flows.process_catalogue  # noqa: F401 - imported once, here
-from stemline.cli import main
+IMPORTED = (
+    "flows.process_catalogue",
+    "pandas",
+    "pyarrow.compute",
+    "scipy.signal",
+    "sqlalchemy.dialects.sqlite",
+    "stemline.demo",
+    "stemline.doctor",
+)
+"""What commands import besides the command line itself."""
 
 
 def wait_for_request(channel: socket.socket) -> None:
@@ -53,7 +63,12 @@ def keep(request: dict, descriptors: list[int]) -> None:
     sys.argv = ["stemline", *request["argv"]]
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # a process pool's children import this file too
+    from stemline.cli import main
+
+    for name in IMPORTED:
+        import_module(name)
+    gc.freeze()  # else every command would copy all of it at its end
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     wait_for_request(socket.socket(fileno=int(sys.argv[1])))
     sys.exit(main())

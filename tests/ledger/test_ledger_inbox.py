@@ -51,14 +51,6 @@ def test_events_are_taken_in_the_order_of_arrival_behind_the_last_one_seen(ledge
     assert ledger.take_events("stemsplit", rest[-1].number) == []
 
 
-def test_the_end_of_the_inbox_is_where_a_new_reader_begins(ledger) -> None:
-    assert ledger.inbox_end("stemsplit") == 0
-    ledger.receive_event("stemsplit", event("old"))
-    end = ledger.inbox_end("stemsplit")
-    ledger.receive_event("stemsplit", event("new"))
-    assert [received.event.job_id for received in ledger.take_events("stemsplit", end)] == ["new"]
-
-
 def test_an_event_that_came_before_its_job_was_known_is_found_by_the_job(case) -> None:
     case.ledger.receive_event("stemsplit", event("j1"))
     case.processing(1)

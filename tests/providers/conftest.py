@@ -11,3 +11,8 @@ from stemline.settings import load_facts
 @pytest.fixture(scope="session")
 def provider():
     return load_provider(load_facts("stemsplit"))
+
+
+@pytest.fixture(scope="session")
+def splitter():
+    return load_provider(load_facts("aistemsplitter"))

@@ -6,16 +6,19 @@ import pytest
 
 from stemline.errors import ConfigError
 from stemline.providers import load_provider
+from stemline.providers.aistemsplitter import AIStemSplitter
 from stemline.providers.stemsplit import StemSplit
 from stemline.settings import load_facts
 
 
-@pytest.mark.parametrize("kind", ["stemsplit", "local"])
-def test_a_provider_speaks_the_dialect_of_its_facts(kind):
+@pytest.mark.parametrize(
+    ("kind", "dialect"), [("stemsplit", StemSplit), ("local", StemSplit), ("aistemsplitter", AIStemSplitter)]
+)
+def test_a_provider_speaks_the_dialect_of_its_facts(kind, dialect):
     facts = load_facts(kind)
     provider = load_provider(facts)
 
-    assert isinstance(provider, StemSplit)
+    assert isinstance(provider, dialect)
     assert provider.facts is facts
 
 

@@ -36,7 +36,19 @@ def test_an_unknown_endpoint_is_not_found_in_the_vendors_shape(client: Client) -
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"\xff", b'{"filename": "%s"}' % (b"x" * 70_000)]
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b'{"filename": "%s"}' % (b"x" * 70_000),
+        b'{"filename": "\\ud800"}',
+        b'{"filename": "a.wav", "metadata": {"a": NaN}}',
+        b'{"filename": "a.wav", "metadata": {"a": 1e999}}',
+        b'{"filename": "a.wav", "a": %s}' % (b"[" * 60_000),
+    ],
 )
 def test_a_body_that_is_no_small_json_object_is_refused(client: Client, content: bytes) -> None:
     for endpoint in ("upload", "jobs"):

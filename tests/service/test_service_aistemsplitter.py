@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from io import BytesIO
@@ -18,6 +23,7 @@ from conftest import Lab
 from local_service import SplitClient, data_of, listening, storage, tone
 
 from stemline.service import ApiKey, Options
+from stemline.service.process import running_service
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 SPLIT = {
@@ -109,20 +115,27 @@ def test_a_split_that_fails_says_so_and_costs_nothing(lab: Lab) -> None:
 
 def test_a_direct_url_is_fetched_and_named(lab: Lab, tmp_path: Path, short: bytes) -> None:
     (tmp_path / "my song.wav").write_bytes(short)
-    site = HTTPServer(("127.0.0.1", 0), lambda *args: Quiet(*args, directory=str(tmp_path)))
-    Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01}).start()
-    try:
-        url = f"http://127.0.0.1:{site.server_port}/my%20song.wav"
+    with serving(tmp_path) as site:
+        url = f"{site}/my%20song.wav"
         created = data_of(lab.splits.submit({"type": "direct_url", "url": url}, outputFormat="wav"))
         missing = lab.splits.submit({"type": "direct_url", "url": url.replace("song", "sang")})
-    finally:
-        site.shutdown()
-        site.server_close()
 
     split = lab.splits.wait(created["id"])
     assert (split["filename"], split["status"], split["stemModel"]) == ("my song.wav", "succeeded", "4s")
     assert all(".wav?" in url for url in split["stems"].values())
     assert refused(missing) == (422, "VALIDATION_ERROR")
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a folder over HTTP."""
+    site = HTTPServer(("127.0.0.1", 0), lambda *args: Quiet(*args, directory=str(folder)))
+    Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    try:
+        yield f"http://127.0.0.1:{site.server_port}"
+    finally:
+        site.shutdown()
+        site.server_close()
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -235,6 +248,12 @@ def test_audio_that_cannot_be_taken_is_a_validation_error(lab: Lab, audio: bytes
     assert refused(lab.splits.submit(lab.splits.uploaded(audio))) == (422, "VALIDATION_ERROR")
 
 
+def test_the_parts_of_two_uploads_do_not_go_together(lab: Lab, short: bytes) -> None:
+    first, second = lab.splits.uploaded(short), lab.splits.uploaded(short)
+
+    assert refused(lab.splits.submit({**first, "uploadId": second["uploadId"]})) == (422, "VALIDATION_ERROR")
+
+
 def test_another_accounts_upload_and_split_are_unknown(lab: Lab, lab_service: tuple, short: bytes) -> None:
     address, keys = lab_service
     source = lab.splits.uploaded(short)
@@ -279,6 +298,34 @@ def test_the_same_submit_many_times_at_once_is_charged_once(lab: Lab, short: byt
 
     assert len(ids) == 1
     assert lab.splits.balance() == 998
+
+
+def test_a_repeat_needs_its_source_no_more(lab: Lab, tmp_path: Path, short: bytes) -> None:
+    (tmp_path / "song.wav").write_bytes(short)
+    with serving(tmp_path) as url:
+        source = {"type": "direct_url", "url": f"{url}/song.wav"}
+        first = data_of(lab.splits.submit(source, "mine"))
+
+    assert data_of(lab.splits.submit(source, "mine")) == first
+    assert refused(lab.splits.submit(source, "another")) == (422, "VALIDATION_ERROR")
+
+
+def test_a_service_killed_after_it_accepted_gives_the_same_split_again(tmp_path: Path, short: bytes) -> None:
+    faults = tmp_path / "faults.yaml"
+    faults.write_text("- {fault: timeout_after_accept, endpoint: POST /v1/audio/splits}")
+    options = Options(tmp_path / "state", keys=(ApiKey("neutral", 100),), engine="copy", workers=1)
+    with running_service(replace(options, faults=faults)) as service:
+        with SplitClient(service.url, "neutral") as splits:
+            source = splits.uploaded(short)
+            splits.timeout = 2.0
+            with pytest.raises(httpx.ReadTimeout):
+                splits.submit(source, "mine")
+            assert splits.balance() == 98
+        os.kill(service.pid, signal.SIGKILL)
+    with running_service(options) as service, SplitClient(service.url, "neutral") as splits:
+        split_id = data_of(splits.submit(source, "mine"))["id"]
+        assert splits.wait(split_id)["status"] == "succeeded"
+        assert splits.balance() == 98
 
 
 def test_a_refused_submit_does_not_use_its_key_up(lab: Lab, short: bytes) -> None:

@@ -17,7 +17,7 @@ from stemline.service import ApiKey
 from stemline.service.credits import Accounts, account_id
 from stemline.service.database import Database
 from stemline.service.fault import Faults
-from stemline.service.job import Job, Order, Outcome, Page, Status, new_id
+from stemline.service.job import Job, Order, Outcome, Page, Repeat, Status, new_id
 from stemline.service.jobs import MAX_CRASHES, Jobs
 from stemline.service.pool import Plan, Pool
 from stemline.service.refusal import Reason, Refusal
@@ -256,6 +256,21 @@ class Life(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.store = Store(Path(self.folder.name))
         self.running: list[str] = []
+        self.repeats: dict[str, tuple[str, int]] = {}
+
+    @rule(key=st.sampled_from("abc"), seconds=st.integers(1, 3))
+    def accept_once(self, key: str, seconds: int) -> None:
+        """The same key and body give one job for ever; the same key and another body give none."""
+        known = self.repeats.get(key)
+        try:
+            job = self.store.jobs.accept(order(seconds), Repeat(key, str(seconds)))
+        except Refusal as refusal:
+            reason = refusal.reason
+        else:
+            assert (job.id, seconds) == self.repeats.setdefault(key, (job.id, seconds))
+            return
+        is_other = known is not None and known[1] != seconds
+        assert reason is (Reason.REPEATED_OTHERWISE if is_other else Reason.INSUFFICIENT_CREDITS)
 
     @rule(seconds=st.integers(1, 40))
     def accept(self, seconds: int) -> None:

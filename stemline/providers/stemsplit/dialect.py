@@ -13,11 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 from stemline.errors import LinkExpired, ProviderDown, StemlineError, TrackRefused
 from stemline.providers.stemsplit import webhook
-from stemline.providers.stemsplit.answer import parse, part, read_job, read_submission, whole
+from stemline.providers.stemsplit.answer import parse, read_job, read_submission
 from stemline.providers.stemsplit.refusal import classify
 from stemline.records import Attempt, Code, Event, Job, Submission
 from stemline.settings import ProviderFacts
-from stemline.wire import Answer, Delivery, Registration, Request, Steps
+from stemline.wire import Answer, Delivery, Registration, Request, Steps, part, whole
 
 PAGE = 100
 """The most jobs one list page holds."""

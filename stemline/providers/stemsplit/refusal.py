@@ -19,9 +19,9 @@ from stemline.errors import (
     TrackRefused,
     TransferFailed,
 )
-from stemline.providers.stemsplit.answer import parse_or_none, part
+from stemline.providers.stemsplit.answer import parse_or_none
 from stemline.records import Code
-from stemline.wire import Answer, Request
+from stemline.wire import Answer, Request, part
 
 _KEY_CODES = {
     "MISSING_API_KEY",

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
 from stemline.errors import EventRefused, ProviderDown, SignatureRefused
-from stemline.providers.stemsplit.answer import parse, part, read_job, text, time
+from stemline.providers.stemsplit.answer import parse, read_job
 from stemline.records import Event
-from stemline.wire import Delivery, Registration, Request, Steps
+from stemline.wire import Delivery, Registration, Request, Steps, instant, parse_object, part, text
 
 _STATUS = {"job.completed": "COMPLETED", "job.failed": "FAILED"}
 EVENTS = tuple(_STATUS)
@@ -34,7 +33,9 @@ def read_event(delivery: Delivery, secret: str) -> Event | None:
     Raises SignatureRefused, or EventRefused for a body without a job or from another time.
     """
     _check_signature(delivery, secret)
-    tree = _read_body(delivery.body)
+    tree = parse_object(delivery.body)
+    if tree is None:
+        raise EventRefused("The delivery's body is not a JSON object.")
     name = text(tree.get("event"))
     if name is None:
         raise EventRefused("The delivery names no event.")
@@ -46,7 +47,7 @@ def read_event(delivery: Delivery, secret: str) -> Event | None:
         raise EventRefused(f"The event {name!r} names no job.")
     # A job's page calls its id `id`; what a hook tells of it is otherwise the same, a video's job included.
     job = read_job({**data, "id": job_id, "status": data.get("status") or _STATUS.get(name)})
-    occurred_at = time(tree.get("timestamp")) or job.completed_at or delivery.received_at
+    occurred_at = instant(tree.get("timestamp")) or job.completed_at or delivery.received_at
     if not -OLDEST < occurred_at - delivery.received_at < EARLIEST:
         raise EventRefused(f"The event about job {job_id} is dated {occurred_at:%Y-%m-%d %H:%M:%S} UTC.")
     return Event(job_id, job.phase, occurred_at, hashlib.sha256(delivery.body).hexdigest(), job)
@@ -94,13 +95,3 @@ def _check_signature(delivery: Delivery, secret: str) -> None:
     expected = "sha256=" + hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
     if not secret or not hmac.compare_digest(given.lower().encode(), expected.encode()):
         raise SignatureRefused("The delivery is not signed with the webhook's secret.")
-
-
-def _read_body(body: bytes) -> dict[str, Any]:
-    try:
-        tree = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise EventRefused("The delivery's body is not JSON.") from error
-    if not isinstance(tree, dict):
-        raise EventRefused("The delivery's body is not a JSON object.")
-    return tree

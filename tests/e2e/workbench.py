@@ -9,14 +9,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pandas as pd
 import yaml
-from command import Finished, Launcher, Running
+from command_line import Finished, Launcher, Running
 
 from stemline.audio import encode
 
@@ -24,6 +24,10 @@ KINDS = ("wav", "flac", "mp3")
 SAMPLE_RATE = 22_050
 RECIPE = {"stems": "both", "quality": "fast", "format": "wav"}
 STEM_NAMES = ("vocals", "instrumental")
+RICH = 10_000
+"""The credits of most keys."""
+POOR = 7
+"""Enough for two of the tiny songs."""
 
 
 def make_songs(folder: Path, count: int) -> list[Path]:
@@ -79,7 +83,8 @@ class Bench:
     launcher: Launcher
     provider: Provider
     songs: list[Path]
-    sections: dict = field(default_factory=dict)
+    dataset_folder: Path | None = None
+    """Where the dataset is, when not below the workplace."""
 
     @property
     def config(self) -> Path:
@@ -91,7 +96,7 @@ class Bench:
 
     @property
     def dataset(self) -> Path:
-        return self.folder / "dataset"
+        return self.dataset_folder or self.folder / "dataset"
 
     def write_manifest(self, rows: Iterable[dict], name: str = "catalogue.csv") -> Path:
         rows = list(rows)

@@ -1,0 +1,129 @@
+"""The flow under a real Prefect server, and without one."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from command_line import clean_environment
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 90
+STEMLINE = Path(sys.executable).with_name("stemline")
+"""The installed command itself."""
+DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory):
+    """The API URL of a Prefect server with a home of its own."""
+    home = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (home / "log.txt").open("wb") as log, prefect_running(home, command, log) as process:
+        url = f"http://127.0.0.1:{port}/api"
+        wait_until_healthy(url, process, home / "log.txt")
+        yield url
+
+
+@contextmanager
+def prefect_running(home, command, log):
+    environment = {**clean_environment(home), "PREFECT_SERVER_UI_ENABLED": "false"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prefect", *command], env=environment, cwd=home, stdout=log, stderr=log
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(15)
+
+
+def wait_until_healthy(url, process, log):
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/health", timeout=2).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail(f"The Prefect server did not start: {log.read_text()[-2000:]}")
+
+
+def ask(url, path, **body):
+    return httpx.post(f"{url}/{path}", json=body, timeout=20).raise_for_status().json()
+
+
+def test_without_a_server_none_is_started_and_nothing_is_written_to_prefects_home(bench):
+    bench.prepare(2)
+    home = bench.folder / "prefect-home"
+    done = bench.run(PREFECT_HOME=str(home))
+    assert done.code == 0, done.err
+    assert not [path for path in home.rglob("*") if path.suffix.startswith(".db")]
+    bench.assert_published_once(2)
+
+
+@pytest.mark.xdist_group("prefect")
+def test_a_server_sees_the_flow_and_its_tasks_completed(bench, prefect_api):
+    bench.prepare(2)
+    command = [STEMLINE, "run", bench.config, "--json"]
+    environment = {
+        **clean_environment(bench.folder),
+        "PREFECT_API_URL": prefect_api,
+        "STEM_KEY": bench.provider.key,
+    }
+    done = subprocess.run(
+        command, env=environment, cwd=bench.folder, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("{"), done.stdout
+    assert done.stdout.endswith("}\n")
+    bench.assert_published_once(2)
+    flow_run = ask(prefect_api, "flow_runs/filter")[0]
+    assert flow_run["state_type"] == "COMPLETED"
+    tasks = ask(prefect_api, "task_runs/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
+    names = {task["name"].rsplit("-", 1)[0] for task in tasks}
+    assert names == {"plan_catalogue", "collect_batch", "publish_batch", "report_run"}
+    assert {task["state_type"] for task in tasks} == {"COMPLETED"}
+    assert bench.provider.key not in str(flow_run) + str(tasks)
+
+
+@pytest.mark.xdist_group("prefect")
+def test_every_deployment_of_prefect_yaml_can_be_made(tmp_path, prefect_api):
+    environment = {**clean_environment(tmp_path), "PREFECT_API_URL": prefect_api}
+    pools = sorted({deployment["work_pool"]["name"] for deployment in DEPLOYMENTS})
+    for pool in pools:
+        ask(prefect_api, "work_pools/", name=pool, type="process")
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = ask(prefect_api, "deployments/filter")
+    assert sorted(each["name"] for each in made) == sorted(each["name"] for each in DEPLOYMENTS)
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])
+def test_entrypoint_flow_and_file_share_the_deployments_name(deployment):
+    name = deployment["name"]
+    assert deployment["entrypoint"] == f"flows.{name}.{name}"
+    assert (ROOT / "flows" / f"{name}.py").exists()
+    assert (ROOT / deployment["parameters"]["config"]).exists()
