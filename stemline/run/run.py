@@ -1,83 +1,33 @@
-"""One run: everything it holds open, its steps as verbs, and the result it ends with."""
+"""One run: everything it holds open, and its steps as verbs."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import socket
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from stemline.budget import Limits
 from stemline.client import Access
 from stemline.collector import Relink, Target
 from stemline.collector.batch import Collected
-from stemline.dataset import Layout, claim_layout, write_rejects, write_run_summary
+from stemline.dataset import Layout, write_rejects, write_run_summary
 from stemline.dispatcher import Dispatch, Orders, Outbox, dispatching
-from stemline.errors import ConfigError, LeaseHeld, StopRun
-from stemline.ledger import Ledger, open_ledger
-from stemline.manifest import Source, columns
-from stemline.plan import check_recipe, survey
+from stemline.errors import StemlineError
+from stemline.ledger import Ledger
+from stemline.plan import survey
 from stemline.providers import load_provider
 from stemline.publisher import Publisher
 from stemline.records import Attempt, Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.report import write_report
-from stemline.service import DEFAULT_WORKERS, Options
-from stemline.service.process import running_service
-from stemline.settings import ProviderFacts, Settings, load_facts
-from stemline.storage import Store, open_store
+from stemline.run.access import fingerprint
+from stemline.run.selection import Result, Selection, source_of
+from stemline.settings import ProviderFacts, Settings
+from stemline.storage import Store
 
-LEASE_SECONDS = 60.0
-EMBEDDED_RETENTION_SECONDS = 86_400.0
 DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
 """A track in one of these states needs no second look at its audio."""
-BROKEN = frozenset({State.REJECTED, State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED})
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which rows of the manifest a run is about, besides what the configuration says."""
-
-    where: str | None = None
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run ends with: the contract's final JSON object, and the exit code."""
-
-    exit_code: int
-    summary: dict[str, Any]
-    reason: str = ""
-    """Why it stopped early, as a sentence with the fix; empty when it did not."""
-
-
-class Observer(Protocol):
-    """Somebody who watches a run, such as the terminal."""
-
-    def opened(self, run: Run) -> None:
-        """Take note that a run begins."""
-
-    def closed(self, run: Run) -> None:
-        """Take note that it has ended."""
-
-
-_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
-
-
-@contextmanager
-def observed_by(observer: Observer) -> Iterator[None]:
-    """Have an observer told of the runs begun inside the `with` block."""
-    token = _observer.set(observer)
-    try:
-        yield
-    finally:
-        _observer.reset(token)
 
 
 @dataclass
@@ -169,6 +119,20 @@ class Run:
     def finish(self) -> Result:
         """Give the run's result, and write its summary and report into the dataset."""
         reason = self.dispatch.reason if self.dispatch else None
+        exit_code, summary = self._close(reason)
+        write_run_summary(self.store, self.run_id, summary)
+        write_report(self.ledger, self.store, self.run_id)
+        return Result(exit_code, summary, str(reason) if reason else "")
+
+    def abort(self, error: StemlineError) -> None:
+        """End a run that an error cut off: the ledger says so, and the report too where it can be written."""
+        # Whatever cut the run off, such as a full disk, may keep this from being written as well.
+        with suppress(StemlineError):
+            self._close(error)
+            write_report(self.ledger, self.store, self.run_id)
+
+    def _close(self, reason: StemlineError | None) -> tuple[int, dict[str, Any]]:
+        """Hold what was not begun, and book the run as finished; give its exit code and summary."""
         if reason is not None or self.is_interrupted:
             sentence = reason.message if reason is not None else "The run was interrupted."
             self.ledger.hold(self.run_id, Code.RUN_STOPPED, sentence)
@@ -186,9 +150,7 @@ class Run:
         }
         budget = self.settings.budget.model_dump(include={"run", "day", "month"}, exclude_none=True)
         self.ledger.finish_run(self.run_id, exit_code, {**summary, "budget": budget})
-        write_run_summary(self.store, self.run_id, summary)
-        write_report(self.ledger, self.store, self.run_id)
-        return Result(exit_code, summary, str(reason) if reason else "")
+        return exit_code, summary
 
     def _find_done(self, track_ids: Sequence[str]) -> Collection[str]:
         found = self.ledger.track_status(self.run_id, track_ids)
@@ -211,7 +173,7 @@ class Run:
             selected=selected,
         )
 
-    def _exit_code(self, counts: dict[State, int], reason: StopRun | None) -> int:
+    def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:
         if reason is not None:
             return reason.exit_code
         if self.is_interrupted:
@@ -238,119 +200,3 @@ class Run:
             "rejected": traffic.rejected,
             "per_track": round(traffic.sent / done, 3) if done else None,
         }
-
-
-def fingerprint(api_key: str) -> str:
-    """Give a name for an API key that does not give it away."""
-    return hashlib.sha256(api_key.encode()).hexdigest()[:12]
-
-
-def source_of(settings: Settings, selection: Selection) -> Source:
-    """Give the part of the catalogue that is selected."""
-    catalogue = settings.catalogue
-    return Source(
-        catalogue.manifest,
-        where=selection.where or catalogue.where,
-        limit=selection.limit,
-        storage_options=catalogue.storage_options,
-    )
-
-
-@contextmanager
-def open_run(settings: Settings, selection: Selection = Selection()) -> Iterator[Run]:
-    """Open everything a run needs and check it before anything is spent: recipe, manifest, dataset, key, lease.
-
-    Raises ConfigError, ManifestError, StorageError or LeaseHeld, each naming what is wrong and the fix.
-    """
-    if settings.execution.runner != "threads":
-        raise ConfigError(
-            f"execution.runner {settings.execution.runner!r} is not available yet.", fix="Use threads."
-        )
-    facts = load_facts(settings.provider.kind)
-    check_recipe(settings.recipe.as_recipe(), facts)
-    carried = columns(source_of(settings, selection))
-    layout = Layout(settings.dataset.partition_by, carried, settings.dataset.audio)
-    store = open_store(settings.dataset.url, settings.dataset.storage_options)
-    store.check_writable()
-    claim_layout(store, layout)
-    with ExitStack() as stack:
-        ledger = stack.enter_context(open_ledger(settings.ledger_url))
-        access = stack.enter_context(open_access(settings, facts))
-        key_id = fingerprint(access.api_key)
-        fence = stack.enter_context(_lease(ledger, key_id))
-        run_id = ledger.start_run(
-            settings.name, settings.provider.kind, settings.recipe.as_recipe(), _digest(settings), key_id
-        )
-        run = Run(settings, selection, facts, access, ledger, store, layout, run_id, fence)
-        observer = _observer.get()
-        if observer is not None:
-            observer.opened(run)
-            stack.callback(observer.closed, run)
-        yield run
-
-
-@contextmanager
-def open_access(settings: Settings, facts: ProviderFacts) -> Iterator[Access]:
-    """Give where the provider is and the key for it, starting the local service where no URL is configured."""
-    provider, options = settings.provider, settings.catalogue.storage_options
-    key = provider.api_key.get_secret_value() if provider.api_key else None
-    base_url = provider.base_url or facts.base_url
-    if base_url is None:
-        with running_service(_service_options(settings)) as service:
-            yield Access(service.api_url, service.key, options)
-        return
-    if not key:
-        raise ConfigError(
-            f"provider.api_key is missing, and {facts.kind} needs one.",
-            fix=f"Set it to ${{{facts.key_variable or 'STEMLINE_API_KEY'}}} and export that variable.",
-        )
-    yield Access(base_url, key, options)
-
-
-def _service_options(settings: Settings) -> Options:
-    return Options(
-        folder=Path(".stemline") / f"service-{settings.name}",
-        requests_per_minute=settings.provider.requests_per_minute or load_facts("local").requests_per_minute,
-        workers=settings.provider.workers or DEFAULT_WORKERS,
-        engine=settings.provider.engine,
-        retention_seconds=EMBEDDED_RETENTION_SECONDS,
-        # It serves this run alone, whose owner chose the locations.
-        allow_private_sources=True,
-    )
-
-
-@contextmanager
-def _lease(ledger: Ledger, key_id: str) -> Iterator[int]:
-    """Hold the API key; take it over at once from a process of this machine that is dead."""
-    holder = f"{socket.gethostname()}:{os.getpid()}"
-    try:
-        fence = ledger.acquire_lease(key_id, holder, LEASE_SECONDS)
-    except LeaseHeld:
-        lease = ledger.lease(key_id)
-        if lease is None or not _is_dead(lease.holder):
-            raise
-        ledger.release_lease(key_id, lease.fence)
-        fence = ledger.acquire_lease(key_id, holder, LEASE_SECONDS)
-    try:
-        yield fence
-    finally:
-        ledger.release_lease(key_id, fence)
-
-
-def _is_dead(holder: str) -> bool:
-    host, _, pid = holder.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def _digest(settings: Settings) -> str:
-    return hashlib.sha256(settings.model_dump_json(exclude={"provider": {"api_key"}}).encode()).hexdigest()[
-        :16
-    ]

@@ -1,0 +1,51 @@
+"""Where the provider is, and the key for it; the local service is started where no address is configured."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stemline.client import Access
+from stemline.errors import ConfigError
+from stemline.service import DEFAULT_WORKERS, Options
+from stemline.service.process import running_service
+from stemline.settings import ProviderFacts, Settings, load_facts
+
+EMBEDDED_RETENTION_SECONDS = 86_400.0
+
+
+def fingerprint(api_key: str) -> str:
+    """Give a name for an API key that does not give it away."""
+    return hashlib.sha256(api_key.encode()).hexdigest()[:12]
+
+
+@contextmanager
+def open_access(settings: Settings, facts: ProviderFacts) -> Iterator[Access]:
+    """Give where the provider is and the key for it, starting the local service where no URL is configured."""
+    provider, options = settings.provider, settings.catalogue.storage_options
+    key = provider.api_key.get_secret_value() if provider.api_key else None
+    base_url = provider.base_url or facts.base_url
+    if base_url is None:
+        with running_service(_service_options(settings)) as service:
+            yield Access(service.api_url, service.key, options)
+        return
+    if not key:
+        raise ConfigError(
+            f"provider.api_key is missing, and {facts.kind} needs one.",
+            fix=f"Set it to ${{{facts.key_variable or 'STEMLINE_API_KEY'}}} and export that variable.",
+        )
+    yield Access(base_url, key, options)
+
+
+def _service_options(settings: Settings) -> Options:
+    return Options(
+        folder=Path(".stemline") / f"service-{settings.name}",
+        requests_per_minute=settings.provider.requests_per_minute or load_facts("local").requests_per_minute,
+        workers=settings.provider.workers or DEFAULT_WORKERS,
+        engine=settings.provider.engine,
+        retention_seconds=EMBEDDED_RETENTION_SECONDS,
+        # It serves this run alone, whose owner chose the locations.
+        allow_private_sources=True,
+    )

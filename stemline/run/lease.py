@@ -1,0 +1,44 @@
+"""An API key held for the length of a run."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stemline.errors import LeaseHeld
+from stemline.ledger import Ledger
+
+LEASE_SECONDS = 60.0
+
+
+@contextmanager
+def holding_key(ledger: Ledger, key_id: str) -> Iterator[int]:
+    """Hold the API key; take it over at once from a process of this machine that is dead."""
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    try:
+        fence = ledger.acquire_lease(key_id, holder, LEASE_SECONDS)
+    except LeaseHeld:
+        lease = ledger.lease(key_id)
+        if lease is None or not _is_dead(lease.holder):
+            raise
+        ledger.release_lease(key_id, lease.fence)
+        fence = ledger.acquire_lease(key_id, holder, LEASE_SECONDS)
+    try:
+        yield fence
+    finally:
+        ledger.release_lease(key_id, fence)
+
+
+def _is_dead(holder: str) -> bool:
+    host, _, pid = holder.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

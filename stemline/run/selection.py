@@ -1,0 +1,38 @@
+"""What a run is asked for, and what it ends with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from stemline.manifest import Source
+from stemline.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows of the manifest a run is about, besides what the configuration says."""
+
+    where: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run ends with: the contract's final JSON object, and the exit code."""
+
+    exit_code: int
+    summary: dict[str, Any]
+    reason: str = ""
+    """Why it stopped early, as a sentence with the fix; empty when it did not."""
+
+
+def source_of(settings: Settings, selection: Selection) -> Source:
+    """Give the part of the catalogue that is selected."""
+    catalogue = settings.catalogue
+    return Source(
+        catalogue.manifest,
+        where=selection.where or catalogue.where,
+        limit=selection.limit,
+        storage_options=catalogue.storage_options,
+    )
