@@ -189,6 +189,29 @@ def serve(
     serve_service(options)
 
 
+@app.command()
+def listen(
+    config: Config,
+    overrides: Set = None,
+    unregister: Annotated[
+        bool, typer.Option("--unregister", help="Remove the webhook when this ends.")
+    ] = False,
+) -> None:
+    """Receive the provider's webhooks into the ledger, for runs in other processes, until stopped."""
+    from stemline.run import open_access
+    from stemline.webhooks import listen as listen_for_events
+
+    screen = Screen(is_json=False)
+    settings = _load(screen, config, overrides)
+    with open_access(settings, load_facts(settings.provider.kind)) as access:
+        listen_for_events(
+            settings,
+            access,
+            unregister=unregister,
+            on_listening=lambda url: screen.note(f"Listening at {url}; Ctrl-C ends it."),
+        )
+
+
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,

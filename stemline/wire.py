@@ -83,8 +83,11 @@ class Provider(Protocol):
     can_list: bool
     """Whether one request shows many jobs."""
 
-    def submit(self, attempt: Attempt) -> Steps[Submission]:
-        """Have a track processed; exactly one of its requests is paid."""
+    def submit(self, attempt: Attempt, hook_url: str | None = None) -> Steps[Submission]:
+        """Have a track processed; exactly one of its requests is paid.
+
+        `hook_url` is for a provider that is told with each track where to call when it is done.
+        """
 
     def sweep(self, job_ids: Collection[str], since: datetime) -> Steps[list[Job]]:
         """Give what a list shows of these jobs, all of them made after `since`."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from stemline.client import Access, Client
+from stemline.dispatcher.ear import Ear
 from stemline.dispatcher.outbox import Outbox
 from stemline.dispatcher.state import Floor, Orders, Speed
 from stemline.dispatcher.submitter import Submitter
@@ -66,6 +67,10 @@ class Dispatch:
 
         self._call(settle)
 
+    def hear(self, _: object = None) -> None:
+        """Say that the ledger's inbox has something new."""
+        self._call(lambda: self._floor.announce() if self._floor else None)
+
     def interrupt(self) -> None:
         """Submit nothing more and collect only what is ready."""
         self._call(lambda: self._floor.stop(None, is_abandoned=True) if self._floor else None)
@@ -96,14 +101,17 @@ class Dispatch:
         try:
             async with floor.client, asyncio.TaskGroup() as group:
                 self._again = lambda attempt: self._relink(group, watcher, attempt)
-                renewing = group.create_task(_keep_lease(floor))
+                background = [group.create_task(_keep_lease(floor))]
+                if floor.orders.is_heard:
+                    background.append(group.create_task(Ear(floor, watcher).run(group)))
                 if _take_up(floor, submitter, watcher, group):
                     floor.balance_before = await submitter.read_balance()
                     submitting = group.create_task(submitter.run(group))
                     submitting.add_done_callback(lambda _: floor.announce())  # the watcher waits for its end
                     await watcher.run(group, submitting)
                     await _close_books(floor, submitter)
-                renewing.cancel()
+                for task in background:
+                    task.cancel()
         except* StopRun as stopped:
             floor.reason = floor.reason or _first(stopped)
 

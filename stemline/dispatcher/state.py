@@ -20,6 +20,9 @@ T = TypeVar("T")
 OVERDUE_SHARE = 0.2
 """How much longer a late job is left alone, as a share of the time it was waited for."""
 
+HEARD_SWEEP_SECONDS = 60.0
+"""How long a job that a webhook should have told of is left alone past its time, and the pause between looks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Orders:
@@ -39,7 +42,14 @@ class Orders:
     tolerate: float | None
     selected: int
     """How many tracks the run is about."""
+    hook_url: str | None = None
+    """Where the provider calls us when a job has ended: looks are a safety net then."""
     patience: Patience = field(default_factory=Patience)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether webhooks tell of jobs that have ended."""
+        return self.hook_url is not None
 
 
 class Speed:
@@ -104,12 +114,19 @@ class Floor:
         """Whether nothing is under way at all."""
         return not (self.submitting or self.reading or self.uncollected or self.in_flight)
 
+    @property
+    def sweep_seconds(self) -> float:
+        """How long to wait between two looks."""
+        seconds = self.provider.facts.sweep_seconds
+        return max(seconds, HEARD_SWEEP_SECONDS) if self.orders.is_heard else seconds
+
     def watch_job(self, attempt: Attempt, job_id: str) -> None:
         """Wait for a job: its first look is when it should be done."""
         self.in_flight[job_id] = attempt
         now = time.monotonic()
         self.since.setdefault(job_id, now)
-        self.due[job_id] = now + self.speed.expect(attempt.track.duration_seconds or 60.0)
+        slack = self.sweep_seconds if self.orders.is_heard else 0.0
+        self.due[job_id] = now + self.speed.expect(attempt.track.duration_seconds or 60.0) + slack
         self.announce()
 
     def watch_longer(self, attempt: Attempt, job_id: str) -> None:
@@ -117,7 +134,7 @@ class Floor:
         self.in_flight[job_id] = attempt
         now = time.monotonic()
         waited = now - self.since.setdefault(job_id, now)
-        self.due[job_id] = now + max(self.provider.facts.sweep_seconds, OVERDUE_SHARE * waited)
+        self.due[job_id] = now + max(self.sweep_seconds, OVERDUE_SHARE * waited)
         self.announce()
 
     def forget_job(self, job_id: str) -> None:

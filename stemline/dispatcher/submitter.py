@@ -119,7 +119,7 @@ class Submitter:
             async with self._uploads:
                 attempt = await self._sized(attempt)
                 submission = await floor.client.run(
-                    provider.submit(attempt), Lane.SUBMIT, before_paid=commit_intent
+                    provider.submit(attempt, floor.orders.hook_url), Lane.SUBMIT, before_paid=commit_intent
                 )
         except NoAnswer:
             await self.settle(floor.ledger.attempt(attempt.token))

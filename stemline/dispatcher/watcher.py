@@ -69,7 +69,7 @@ class Watcher:
 
     def _next_look(self) -> float:
         """Give when the first job should be done, but no sooner after the last look than is worth a request."""
-        return max(min(self._floor.due.values()), self._looked_at + self._floor.provider.facts.sweep_seconds)
+        return max(min(self._floor.due.values()), self._looked_at + self._floor.sweep_seconds)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         floor = self._floor

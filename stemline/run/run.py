@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +19,13 @@ from stemline.ledger import Ledger
 from stemline.plan import survey
 from stemline.providers import load_provider
 from stemline.publisher import Publisher
-from stemline.records import Attempt, Code, CollectedTrack, Failure, ReadyTrack, State
+from stemline.records import Attempt, Code, CollectedTrack, Event, Failure, ReadyTrack, State
 from stemline.report import write_report
 from stemline.run.access import fingerprint
 from stemline.run.selection import Result, Selection, source_of
 from stemline.settings import ProviderFacts, Settings
 from stemline.storage import Store
+from stemline.webhooks import listening
 
 DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
 """A track in one of these states needs no second look at its audio."""
@@ -87,11 +88,29 @@ class Run:
         execution = self.settings.execution
         outbox = Outbox(execution.batch_tracks, execution.batch_seconds)
         provider = load_provider(self.facts)
-        with dispatching(self.ledger, provider, self.access, self._orders(selected), outbox) as dispatch:
-            self.dispatch = dispatch
+        with ExitStack() as stack:
+            hook_url = stack.enter_context(self._listening())
+            orders = self._orders(selected, hook_url)
+            self.dispatch = stack.enter_context(
+                dispatching(self.ledger, provider, self.access, orders, outbox)
+            )
             if self.is_interrupted:
-                dispatch.interrupt()
-            yield dispatch.batches()
+                self.dispatch.interrupt()
+            yield self.dispatch.batches()
+
+    @contextmanager
+    def _listening(self) -> Iterator[str | None]:
+        """Have the provider call us, where the configuration says how; give the URL it calls."""
+        if self.settings.webhooks is None:
+            yield None
+            return
+
+        def wake(event: Event) -> None:
+            if self.dispatch is not None:
+                self.dispatch.hear(event)
+
+        with listening(self.settings, self.access, self.ledger, wake) as hearing:
+            yield hearing.url
 
     def settle(self, ready: Sequence[ReadyTrack], outcomes: Sequence[Collected]) -> None:
         """Book what collecting a batch came to, and publish what is good."""
@@ -156,7 +175,7 @@ class Run:
         found = self.ledger.track_status(self.run_id, track_ids)
         return {track_id for track_id, status in found.items() if status.state in DONE}
 
-    def _orders(self, selected: int) -> Orders:
+    def _orders(self, selected: int, hook_url: str | None) -> Orders:
         settings, budget = self.settings, self.settings.budget
         return Orders(
             run_id=self.run_id,
@@ -171,6 +190,7 @@ class Run:
             max_attempts=settings.failures.max_attempts,
             tolerate=settings.failures.tolerate,
             selected=selected,
+            hook_url=hook_url,
         )
 
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:

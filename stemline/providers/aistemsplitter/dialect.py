@@ -50,7 +50,7 @@ class AIStemSplitter:
         """Remember the vendor's facts."""
         self.facts = facts
 
-    def submit(self, attempt: Attempt) -> Steps[Submission]:
+    def submit(self, attempt: Attempt, hook_url: str | None = None) -> Steps[Submission]:
         """Hand a web track over by URL, upload any other, and create the split."""
         digest, location = None, attempt.track.location
         if location.lower().startswith(("http://", "https://")):
@@ -62,6 +62,7 @@ class AIStemSplitter:
             "input": source,
             "stemModel": "6s" if attempt.recipe.stems == "six" else "4s",
             "outputFormat": attempt.recipe.format,
+            **({"webhookUrl": hook_url} if hook_url else {}),
         }
         return read_submission(data_of((yield _create(attempt, body, is_paid=True))), digest)
 

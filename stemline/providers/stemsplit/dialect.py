@@ -51,7 +51,7 @@ class StemSplit:
         """Remember the vendor's facts."""
         self.facts = facts
 
-    def submit(self, attempt: Attempt) -> Steps[Submission]:
+    def submit(self, attempt: Attempt, _hook_url: str | None = None) -> Steps[Submission]:
         """Hand a web track over by URL, upload any other, and create the job."""
         digest = None
         location = attempt.track.location
