@@ -138,6 +138,7 @@ def test_a_keyless_service_says_its_own_key_in_one_line_and_sigterm_is_a_clean_e
         "aistemsplitter": f"{address['url']}/v1",
     }
     assert [key.key for key in own_keys(tmp_path)] == address["keys"]
+    assert list(address["webhook_secrets"]) == address["keys"]
 
 
 def test_a_service_that_cannot_start_says_why(options: Options) -> None:

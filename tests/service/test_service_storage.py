@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -91,3 +92,18 @@ def test_only_old_files_and_emptied_folders_go(storage: Storage) -> None:
     assert not storage.path("uploads/a/input.mp3").exists()
     assert storage.path("uploads/b/input.mp3").exists()
     assert storage.path("sources/c1/input.mp3").exists()
+
+
+def test_a_file_is_copied_where_it_cannot_be_linked(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        if Path(elsewhere).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("there is only one file system")
+        (tmp_path / "sources").rmdir()
+        (tmp_path / "sources").symlink_to(elsewhere)
+        storage.path("uploads/a.wav").write_bytes(b"sound")
+        storage.link("uploads/a.wav", "sources/c1/a.wav")
+
+        assert storage.path("sources/c1/a.wav").read_bytes() == b"sound"
+        with pytest.raises(FileNotFoundError):
+            storage.link("uploads/none.wav", "sources/c1/none.wav")
