@@ -17,7 +17,7 @@ from stemline.console import RunDisplay, Screen, confirm, spinner
 from stemline.errors import StemlineError, UsageError
 from stemline.plan import preview
 from stemline.run import Result, Selection, observed_by, source_of
-from stemline.service import DEFAULT_WORKERS, ApiKey, Options
+from stemline.service import DEFAULT_CREDITS, DEFAULT_WORKERS, ApiKey, Options
 from stemline.settings import Settings, has_literal_key, load_facts, load_settings
 from stemline.status import Status, read_status
 
@@ -83,6 +83,7 @@ def plan(
                 "new": found.new,
                 "done": found.done,
                 "under_way": found.under_way,
+                "failed": found.failed,
                 "rejected": found.rejected,
                 "held": found.held,
             },
@@ -164,29 +165,50 @@ def serve(
     key: Annotated[
         list[str] | None, typer.Option(metavar="KEY[=CREDITS]", help="An API key (repeatable).")
     ] = None,
+    balance: Annotated[int, typer.Option(min=0, help="Credits of a key that names none.")] = DEFAULT_CREDITS,
     requests_per_minute: Annotated[int, typer.Option(min=1)] = 60,
-    workers: Annotated[
-        int, typer.Option(min=1, help="How many tracks are separated at once.")
-    ] = DEFAULT_WORKERS,
-    engine: Annotated[str, typer.Option(help="auto | draft | demucs")] = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that separate.")] = DEFAULT_WORKERS,
+    max_running: Annotated[int | None, typer.Option(min=1, help="Jobs under way at once.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0, help="Seconds a job takes per second of audio, at least.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto | draft | demucs | copy (for tests)")] = "auto",
+    videos: Annotated[
+        Path | None, typer.Option(help="YAML: which audio stands for which YouTube video.")
+    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="YAML: faults to commit, for tests.")] = None,
     allow_private_sources: Annotated[
         bool, typer.Option(help="Let sourceUrl lead to private addresses.")
     ] = False,
+    allow_private_webhooks: Annotated[
+        bool | None, typer.Option(help="Let webhooks go to private addresses (default: on loopback).")
+    ] = None,
+    youtube_outputs_in_create: Annotated[
+        bool, typer.Option(help="Name the stems in a YouTube job's create reply, as the reference does.")
+    ] = True,
 ) -> None:
-    """Run the local separation service."""
+    """Run the local separation service, in both vendors' dialects."""
     from stemline.service.server import serve as serve_service
 
-    options = Options(
-        folder=folder,
-        host=host,
-        port=port,
-        keys=tuple(ApiKey.parse(text) for text in key or []),
-        requests_per_minute=requests_per_minute,
-        workers=workers,
-        engine=engine,
-        allow_private_sources=allow_private_sources,
+    texts = [text if "=" in text else f"{text}={balance}" for text in key or []]
+    serve_service(
+        Options(
+            folder=folder,
+            host=host,
+            port=port,
+            keys=tuple(ApiKey.parse(text) for text in texts),
+            requests_per_minute=requests_per_minute,
+            workers=workers,
+            max_running=max_running,
+            speed=speed,
+            engine=engine,
+            videos=videos,
+            faults=faults,
+            allow_private_sources=allow_private_sources,
+            allow_private_webhooks=allow_private_webhooks,
+            youtube_outputs_in_create=youtube_outputs_in_create,
+        )
     )
-    serve_service(options)
 
 
 @app.command()

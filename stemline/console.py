@@ -76,7 +76,11 @@ class Screen:
         """Show the plan as a table."""
         table = Table(title="Plan", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
         rows = [("to do", plan.new), ("done already", plan.done), ("under way", plan.under_way)]
-        rows += [("rejected", plan.rejected), ("held by the budget", plan.held)]
+        rows += [
+            ("failed for good", plan.failed),
+            ("rejected", plan.rejected),
+            ("held by the budget", plan.held),
+        ]
         for name, count in rows:
             table.add_row(name, f"{count:,}")
         table.add_row("credits", _interval(f"{plan.work.credits_low:,}", f"{plan.work.credits_high:,}"))

@@ -195,6 +195,9 @@ class Job:
     outputs: tuple[Output, ...] = ()
     bpm: float | None = None
     key: str | None = None
+    title: str | None = None
+    artist: str | None = None
+    """Title and channel of a video, for a manifest that names none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from stemline.collector.keep import keep_rejected, store_stems
 from stemline.collector.mixture import add_up
 from stemline.collector.music import heard_music, told_music
 from stemline.collector.spool import (
+    EXTRAS,
     Spooled,
     compare_with_source,
     derive_stems,
@@ -135,7 +136,7 @@ class _Collector:
         music, source = told_music(ready), local_source(ready)
         if source is not None or not music.is_complete:
             with self.hearing:
-                mixed = add_up(spooled.values())
+                mixed = add_up(path for stem, path in spooled.items() if stem not in EXTRAS)
                 music = heard_music(music, mixed)
                 measured = compare_with_source(measured, source, mixed)
         stems = store_stems(self.store, ready.attempt, measured, embedded=self.target.audio == "embedded")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from stemline.collector.download import Downloader
@@ -14,6 +15,9 @@ from stemline.verify import Expectation, Measured, check_together, verify_stem
 
 Spooled = dict[str, Path]
 """Stem name: downloaded file."""
+
+EXTRAS = frozenset({"mix"})
+"""What is kept beside the stems that were asked for, where a provider gives it: a video's whole audio."""
 
 MeasuredFiles = list[tuple[str, Path, Measured]]
 """Stem name, downloaded file and its measures."""
@@ -34,13 +38,17 @@ def fetch_stems(downloader: Downloader, ready: ReadyTrack, folder: Path) -> Spoo
         folder.mkdir(exist_ok=True)
     links = {output.stem: output.url for output in ready.job.outputs}
     recipe = ready.attempt.recipe
-    wanted = [
-        part for stem in recipe.stem_names for part in ((stem,) if stem in links else parts_of(stem, links))
-    ]
+    wanted = [*(EXTRAS & links.keys()), *_wanted(ready, links)]
     spooled = {stem: folder / f"{stem}.{recipe.format}" for stem in wanted}
     for stem, path in spooled.items():
         downloader.fetch(links[stem], path)
     return spooled
+
+
+def _wanted(ready: ReadyTrack, links: Collection[str]) -> list[str]:
+    """Give the links to fetch for the stems that were asked for."""
+    stems = ready.attempt.recipe.stem_names
+    return [part for stem in stems for part in ((stem,) if stem in links else parts_of(stem, links))]
 
 
 def derive_stems(ready: ReadyTrack, spooled: Spooled) -> Spooled:
@@ -50,7 +58,8 @@ def derive_stems(ready: ReadyTrack, spooled: Spooled) -> Spooled:
         AudioRejected: a part cannot be decoded.
         StorageError: the local disk is full.
     """
-    recipe, stems = ready.attempt.recipe, {}
+    recipe = ready.attempt.recipe
+    stems = {extra: spooled[extra] for extra in EXTRAS & spooled.keys()}
     for stem in recipe.stem_names:
         parts = parts_of(stem, spooled)
         if stem in spooled:

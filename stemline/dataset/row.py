@@ -51,7 +51,7 @@ def table_rows(row: PublishedRow, run_id: str, layout: Layout) -> TableRows:
 def _track_row(row: PublishedRow, run_id: str, layout: Layout) -> dict[str, Any]:
     attempt, collected = row.attempt, row.collected
     collected_at = collected.collected_at.astimezone(UTC)
-    given = _given(attempt.track.columns)
+    given = _given({"title": row.job.title, "artist": row.job.artist} | _filled(attempt.track.columns))
     columns = {
         column: attempt.track.columns.get(name)
         for name, column in carried_columns(layout.carried, layout.partition_by).items()
@@ -78,6 +78,10 @@ def _track_row(row: PublishedRow, run_id: str, layout: Layout) -> dict[str, Any]
         "collected_at": collected_at,
         "collected_on": collected_at.date(),
     }
+
+
+def _filled(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in columns.items() if value is not None}
 
 
 def _duration_seconds(row: PublishedRow) -> float | None:

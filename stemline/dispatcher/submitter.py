@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from dataclasses import replace
@@ -79,6 +80,8 @@ class Submitter:
                     )
                     return
             self._adopt(attempt, job)
+        except TerminalError as error:
+            floor.ledger.mark_unknown(attempt.token, str(error))
         except StopRun as error:
             floor.ledger.mark_unknown(attempt.token, f"The submit got no answer, and then: {error.message}")
             floor.stop(error, is_abandoned=True)
@@ -97,7 +100,7 @@ class Submitter:
         token = f"sl{uuid.uuid4().hex[:20]}"
         try:
             reserved = floor.ledger.reserve(
-                floor.orders.run_id, track, token, track.credits or 1, self._limits
+                floor.orders.run_id, track, token, self._amount(track), self._limits
             )
         except LedgerConflict:  # another run on the same ledger was faster
             self._page = []
@@ -108,6 +111,11 @@ class Submitter:
             return
         floor.submitting += 1
         group.create_task(self._submit(reserved))
+
+    def _amount(self, track: Track) -> int:
+        """Give the credits to reserve: of a video, whose length the provider alone knows, the most it may be."""
+        most = math.ceil(self._floor.provider.facts.max_duration_seconds)
+        return max(1, most if track.credits is None else track.credits)
 
     async def _submit(self, attempt: Attempt) -> None:
         floor, provider = self._floor, self._floor.provider
@@ -148,7 +156,11 @@ class Submitter:
         return replace(attempt, track=replace(track, size_bytes=size))
 
     async def _find(self, attempt: Attempt) -> Job | None:
-        return await self._floor.ask(self._floor.provider.find(attempt))
+        """Ask what a submit came to; raises TerminalError when it cannot be told, about this track alone."""
+        try:
+            return await self._floor.client.run(self._floor.provider.find(attempt), Lane.LOOK)
+        except RetryableError as error:
+            raise ProviderGone(error.message, fix="Run again later: what is paid for is not lost.") from error
 
     def _adopt(self, attempt: Attempt, job: Job) -> None:
         submission = Submission(job.job_id, duration_seconds=job.duration_seconds)

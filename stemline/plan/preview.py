@@ -51,9 +51,9 @@ def preview(settings: Settings, source: Source, facts: ProviderFacts) -> Preview
     """
     recipe = settings.recipe.as_recipe()
     check_recipe(recipe, facts)
-    plan, waiting = Preview(), _Waiting()
+    plan, waiting = Preview(), _Waiting(facts.max_duration_seconds)
     with _known_states(settings) as known:
-        for batch in survey(source, facts, lambda track_ids: _settled(known(track_ids))):
+        for batch in survey(source, facts, lambda track_ids: _settled(known(track_ids)), recipe):
             plan.rejected += len(batch.rejects)
             plan.rejects += batch.rejects[: SHOWN_REJECTS - len(plan.rejects)]
             _sort(batch.tracks, known, plan, waiting)
@@ -102,12 +102,13 @@ def _settled(states: dict[str, State]) -> Collection[str]:
 class _Waiting:
     """Tracks still to do, as figures alone: a million of them must fit."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
         self.priority, self.seconds, self.is_upload = array("q"), array("d"), array("b")
 
     def add(self, track: Track) -> None:
         self.priority.append(track.priority)
-        self.seconds.append(track.duration_seconds or 0.0)
+        self.seconds.append(self._longest if track.duration_seconds is None else track.duration_seconds)
         self.is_upload.append(kind_of(track.location) in {Kind.FILE, Kind.STORE})
 
     def in_order(self) -> list[int]:

@@ -37,22 +37,35 @@ def check_recipe(recipe: Recipe, facts: ProviderFacts) -> None:
 
 
 def survey(
-    source: Source, facts: ProviderFacts, find_done: Callable[[Sequence[str]], Collection[str]]
+    source: Source,
+    facts: ProviderFacts,
+    find_done: Callable[[Sequence[str]], Collection[str]],
+    recipe: Recipe | None = None,
 ) -> Iterator[Survey]:
     """Give the selected rows of a manifest, batch by batch, probed where the manifest gives no duration.
 
-    `find_done` names those of some track ids whose audio need not be looked at again.
+    `find_done` names those of some track ids whose audio need not be looked at again. YouTube URLs are taken where
+    the provider makes `recipe` of them; how long they are, it alone knows.
     """
+    rules = _Rules(facts, takes_videos=recipe is not None and recipe.stems == facts.video_stems)
     for batch in scan(source):
         done = find_done([track.track_id for track in batch.tracks])
-        looked_at = list(_look_at(batch.tracks, done, source, facts))
+        looked_at = list(_look_at(batch.tracks, done, source, rules))
         tracks = tuple(each for each in looked_at if isinstance(each, Track))
         rejects = tuple(each for each in looked_at if isinstance(each, Reject))
         yield Survey(tracks, (*batch.rejects, *rejects))
 
 
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What a track is held against."""
+
+    facts: ProviderFacts
+    takes_videos: bool
+
+
 def _look_at(
-    tracks: Sequence[Track], done: Collection[str], source: Source, facts: ProviderFacts
+    tracks: Sequence[Track], done: Collection[str], source: Source, rules: _Rules
 ) -> Iterator[Track | Reject]:
     needed = [track for track in tracks if track.track_id not in done and _needs_probe(track)]
     locations = [track.location for track in needed]
@@ -62,27 +75,38 @@ def _look_at(
         if track.track_id in done:
             yield track
         elif _needs_probe(track):
-            yield _judge(track, next(looks)[1], facts)
+            yield _judge(track, next(looks)[1], rules)
         else:
-            yield _check(track, facts)
+            yield _check(track, rules)
 
 
 def _needs_probe(track: Track) -> bool:
     return track.duration_seconds is None and kind_of(track.location) is not Kind.YOUTUBE
 
 
-def _judge(track: Track, look: AudioFacts | AudioRejected, facts: ProviderFacts) -> Track | Reject:
+def _judge(track: Track, look: AudioFacts | AudioRejected, rules: _Rules) -> Track | Reject:
     if isinstance(look, AudioRejected):
         return _reject(track, look.code, str(look))
-    return _check(replace(track, duration_seconds=look.duration_seconds, size_bytes=look.size_bytes), facts)
+    return _check(replace(track, duration_seconds=look.duration_seconds, size_bytes=look.size_bytes), rules)
 
 
-def _check(track: Track, facts: ProviderFacts) -> Track | Reject:
-    if kind_of(track.location) is Kind.YOUTUBE:
-        return _reject(
-            track, Code.BAD_LOCATION, f"{facts.kind} takes no YouTube URLs here; give the audio itself."
+def _check(track: Track, rules: _Rules) -> Track | Reject:
+    facts, kind = rules.facts, kind_of(track.location)
+    if kind is Kind.YOUTUBE and not rules.takes_videos:
+        return _reject(track, Code.BAD_LOCATION, _no_videos(facts))
+    if track.duration_seconds is not None and (reject := _check_length(track, track.duration_seconds, facts)):
+        return reject
+    is_uploaded = kind in {Kind.FILE, Kind.STORE}
+    if is_uploaded and facts.max_size_bytes and (track.size_bytes or 0) > facts.max_size_bytes:
+        sentence = (
+            f"The file has {track.size_bytes} bytes; {facts.kind} takes at most {facts.max_size_bytes}."
         )
-    seconds, most = track.duration_seconds or 0.0, facts.max_duration_seconds
+        return _reject(track, Code.TOO_LARGE, f"{sentence} Compress it, or give a URL.")
+    return track
+
+
+def _check_length(track: Track, seconds: float, facts: ProviderFacts) -> Reject | None:
+    most = facts.max_duration_seconds
     if seconds < facts.min_duration_seconds:
         sentence = f"The track is {seconds:.1f} s long; {facts.kind} takes at least {facts.min_duration_seconds:g} s."
         return _reject(track, Code.TOO_SHORT, sentence)
@@ -91,13 +115,13 @@ def _check(track: Track, facts: ProviderFacts) -> Track | Reject:
             f"The track is {seconds / 60:.1f} min long; {facts.kind} takes at most {most / 60:g} min. Cut it."
         )
         return _reject(track, Code.TOO_LONG, sentence)
-    is_uploaded = kind_of(track.location) in {Kind.FILE, Kind.STORE}
-    if is_uploaded and facts.max_size_bytes and (track.size_bytes or 0) > facts.max_size_bytes:
-        sentence = (
-            f"The file has {track.size_bytes} bytes; {facts.kind} takes at most {facts.max_size_bytes}."
-        )
-        return _reject(track, Code.TOO_LARGE, f"{sentence} Compress it, or give a URL.")
-    return track
+    return None
+
+
+def _no_videos(facts: ProviderFacts) -> str:
+    if facts.video_stems is None:
+        return f"{facts.kind} takes no YouTube URLs; give the audio itself."
+    return f"{facts.kind} makes only recipe.stems {facts.video_stems!r} of a YouTube URL: ask for that."
 
 
 def _reject(track: Track, code: Code, sentence: str) -> Reject:

@@ -73,7 +73,8 @@ class Run:
     def plan(self) -> int:
         """Survey the catalogue and put it into the ledger; give how many tracks the run is about."""
         selected = 0
-        for batch in survey(source_of(self.settings, self.selection), self.facts, self._find_done):
+        source, recipe = source_of(self.settings, self.selection), self.settings.recipe.as_recipe()
+        for batch in survey(source, self.facts, self._find_done, recipe):
             self.ledger.plan(self.run_id, batch.tracks, max_attempts=self.settings.failures.max_attempts)
             self.ledger.reject(self.run_id, batch.rejects)
             selected += len(batch.tracks) + len(batch.rejects)

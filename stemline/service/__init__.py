@@ -4,6 +4,6 @@
 `stemline.service.process.running_service` beside it. This module stays light: every worker imports it.
 """
 
-from stemline.service.options import DEFAULT_WORKERS, ApiKey, Options
+from stemline.service.options import DEFAULT_CREDITS, DEFAULT_WORKERS, ApiKey, Options
 
-__all__ = ["DEFAULT_WORKERS", "ApiKey", "Options"]
+__all__ = ["DEFAULT_CREDITS", "DEFAULT_WORKERS", "ApiKey", "Options"]

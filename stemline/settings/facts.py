@@ -23,6 +23,8 @@ class ProviderFacts(Section):
     min_duration_seconds: float
     max_duration_seconds: float
     max_size_bytes: int | None
+    video_stems: str | None = None
+    """The one recipe the provider makes of a YouTube URL; None: it takes none."""
     key_variable: str | None
     """The environment variable that people keep the key in."""
     sweep_seconds: float

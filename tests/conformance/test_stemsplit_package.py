@@ -20,10 +20,9 @@ import pydantic
 import pytest
 import soundfile
 import stemsplit_python as sdk
-from conftest import CREDITS, VIDEO
 from stemsplit_python import webhooks
+from vendor_stage import CREDITS, FAST, VIDEO
 
-FAST = {"poll_interval": 0.05, "timeout": 30}
 ALL_STEMS = {
     "VOCALS": {"vocals"},
     "INSTRUMENTAL": {"instrumental"},
@@ -31,26 +30,6 @@ ALL_STEMS = {
     "FOUR_STEMS": {"vocals", "drums", "bass", "other"},
     "SIX_STEMS": {"vocals", "drums", "bass", "other", "piano", "guitar"},
 }
-
-
-@pytest.fixture
-def connect(service, fresh_key):
-    """Connect the package to the service, each time with another key unless one is named."""
-    clients = []
-
-    def begin(**facts) -> sdk.StemSplit:
-        wanted = {"api_key": fresh_key("sk"), "base_url": service.api_url, "max_retries": 0, **facts}
-        clients.append(sdk.StemSplit(**wanted))
-        return clients[-1]
-
-    yield begin
-    for each in clients:
-        each.close()
-
-
-@pytest.fixture
-def client(connect) -> sdk.StemSplit:
-    return connect()
 
 
 def read_stems(files) -> dict[str, int]:
@@ -279,119 +258,6 @@ class TestYouTube:
         with pytest.raises(sdk.APIStatusError) as refused:
             connect(base_url=lenient_service.api_url).youtube_jobs.create(url="https://youtu.be/aaaaaaaaaaa")
         assert 400 <= refused.value.status_code < 500
-
-
-class TestErrors:
-    """Every class of the package's that the vendor has a reason to raise."""
-
-    def test_a_wrong_key(self, connect):
-        with pytest.raises(sdk.AuthenticationError) as refused:
-            connect(api_key="sk_live_nobody").account.balance()
-        assert refused.value.code == "INVALID_API_KEY"
-
-    def test_a_revoked_key(self, client, break_with):
-        break_with({"fault": "key_revoked"})
-        with pytest.raises(sdk.PermissionDeniedError) as refused:
-            client.account.balance()
-        assert refused.value.code == "API_KEY_REVOKED"
-
-    def test_an_empty_account(self, connect, song):
-        with pytest.raises(sdk.InsufficientCreditsError) as refused:
-            connect(api_key="sk_live_poor").jobs.create(audio=song)
-        assert (refused.value.code, refused.value.required_seconds) == ("INSUFFICIENT_CREDITS", 2)
-        assert refused.value.purchase_url.startswith("http")
-
-    def test_a_song_that_is_too_short(self, client):
-        silence = BytesIO()
-        soundfile.write(silence, [0.0] * 800, 8_000, format="WAV")
-        with pytest.raises(sdk.BadRequestError) as refused:
-            client.jobs.create(audio=silence.getvalue(), file_name="short.wav")
-        assert refused.value.code == "AUDIO_TOO_SHORT"
-
-    def test_what_is_no_song(self, client):
-        with pytest.raises(sdk.BadRequestError) as refused:
-            client.jobs.create(audio=b"once upon a time", file_name="tale.mp3")
-        assert refused.value.code == "UNSUPPORTED_FORMAT"
-
-    def test_six_stems_in_a_hurry(self, client, song):
-        with pytest.raises(sdk.BadRequestError):
-            client.jobs.create(audio=song, output_type="SIX_STEMS", quality="FAST")
-
-    def test_a_job_nobody_knows(self, client):
-        with pytest.raises(sdk.NotFoundError) as refused:
-            client.jobs.get("nothing")
-        assert refused.value.code == "JOB_NOT_FOUND"
-
-    def test_another_accounts_job(self, client, connect, song):
-        job = client.jobs.create(audio=song)
-        with pytest.raises(sdk.NotFoundError):
-            connect().jobs.get(job.id)
-
-    def test_a_limit_that_was_passed(self, client, break_with):
-        break_with({"fault": "too_many_requests", "seconds": 7})
-        with pytest.raises(sdk.RateLimitError) as refused:
-            client.account.balance()
-        assert (refused.value.code, refused.value.retry_after) == ("RATE_LIMIT_EXCEEDED", 7)
-        assert refused.value.limit == 100_000
-
-    def test_a_service_that_fails(self, client, break_with):
-        break_with({"fault": "server_error"})
-        with pytest.raises(sdk.InternalServerError):
-            client.account.balance()
-
-    def test_a_proxys_page(self, client, break_with):
-        break_with({"fault": "html_403"})
-        with pytest.raises(sdk.PermissionDeniedError) as refused:
-            client.account.balance()
-        assert refused.value.code is None
-
-    def test_an_answer_that_does_not_come(self, connect, song, break_with):
-        client = connect(timeout=1)
-        key = client.uploads.upload_bytes(filename="late.wav", data=song.read_bytes()).upload_key
-        break_with({"fault": "timeout_after_accept", "seconds": 1.5})
-        with pytest.raises(sdk.APITimeoutError):
-            client.jobs.create(upload_key=key)
-        assert len(client.jobs.list()) == 1
-
-    def test_a_connection_that_breaks(self, client, break_with):
-        break_with({"fault": "connection_cut"})
-        with pytest.raises(sdk.APIError, match="Connection error"):
-            client.account.balance()
-
-    def test_a_job_that_fails(self, client, song, break_with):
-        break_with({"fault": "failed_after_charging"})
-        job = client.jobs.create(audio=song)
-        with pytest.raises(sdk.JobFailedError) as failed:
-            job.wait(**FAST)
-        assert failed.value.job_id == job.id
-        assert failed.value.error_message
-
-    def test_outputs_that_are_gone(self, client, song, break_with):
-        break_with({"fault": "expired_before_download"})
-        with pytest.raises(sdk.JobExpiredError):
-            client.jobs.create(audio=song).wait(**FAST)
-
-    def test_a_job_that_never_ends(self, client, song, break_with):
-        break_with({"fault": "job_stuck"})
-        with pytest.raises(TimeoutError):
-            client.jobs.create(audio=song).wait(poll_interval=0.05, timeout=0.3)
-
-    def test_a_download_that_is_not_there(self, client, song, tmp_path):
-        job = client.jobs.create(audio=song, output_type="VOCALS")
-        with pytest.raises(RuntimeError, match="no outputs yet"):
-            job.download_all(tmp_path)
-
-
-def test_the_packages_own_retries_get_through(connect, song, break_with):
-    client = connect(max_retries=1)
-    break_with(
-        {"fault": "server_error", "nth": 1},
-        {"fault": "too_many_requests", "endpoint": "POST /api/v1/jobs", "nth": 1, "seconds": 1},
-    )
-    job = client.jobs.create(audio=song)
-
-    assert job.wait(**FAST).status == "COMPLETED"
-    assert len(client.jobs.list()) == 1
 
 
 def test_stems_add_up_to_the_song_that_was_sent(client, song, tmp_path):

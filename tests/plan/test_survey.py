@@ -58,8 +58,8 @@ def test_measured_and_given_lengths_stay_with_their_tracks(catalogue):
     [
         ("https://x.example/a.mp3", 4.9, Code.TOO_SHORT, "4.9 s long; stemsplit takes at least 5 s"),
         ("https://x.example/a.mp3", 3601, Code.TOO_LONG, "60.0 min long; stemsplit takes at most 60 min"),
-        ("https://youtu.be/dQw4w9WgXcQ", "", Code.BAD_LOCATION, "takes no YouTube URLs here"),
-        ("https://youtu.be/dQw4w9WgXcQ", 213, Code.BAD_LOCATION, "takes no YouTube URLs here"),
+        ("https://youtu.be/dQw4w9WgXcQ", "", Code.BAD_LOCATION, "of a YouTube URL"),
+        ("https://youtu.be/dQw4w9WgXcQ", 213, Code.BAD_LOCATION, "of a YouTube URL"),
     ],
 )
 def test_what_the_provider_will_not_take_is_rejected(catalogue, location, seconds, code, sentence):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from local_service import KEY, OTHER_KEY, Client, Clock, Receiver, SplitClient, listening, tone
+from local_service import KEY, OTHER_KEY, Client, Clock, Lab, Receiver, SplitClient, listening, tone
 
 from stemline.service import ApiKey, Options
 from stemline.service.server import Address
@@ -68,22 +68,6 @@ def client(shared: tuple[str, Iterator[str]]) -> Iterator[Client]:
     url, keys = shared
     with Client(url, next(keys)) as client:
         yield client
-
-
-@dataclass(frozen=True)
-class Lab:
-    """A service that copies instead of separating, and a key for both dialects that nobody has used."""
-
-    url: str
-    key: str
-    webhook_secret: str
-    jobs: Client
-    splits: SplitClient
-
-    def break_with(self, *faults: dict) -> None:
-        """Put faults in force."""
-        response = self.jobs.post(f"{self.url}/_faults", json={"faults": list(faults)})
-        assert response.status_code == 200, response.text
 
 
 @pytest.fixture(scope="session")

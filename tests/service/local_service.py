@@ -223,3 +223,19 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
     error = response.json()["error"]
     assert error["message"]
     return response.status_code, error["code"]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A service that copies instead of separating, and a key for both dialects that nobody has used."""
+
+    url: str
+    key: str
+    webhook_secret: str
+    jobs: Client
+    splits: SplitClient
+
+    def break_with(self, *faults: dict) -> None:
+        """Put faults in force."""
+        response = self.jobs.post(f"{self.url}/_faults", json={"faults": list(faults)})
+        assert response.status_code == 200, response.text

@@ -19,8 +19,7 @@ from threading import Thread
 import httpx
 import pytest
 import soundfile
-from conftest import Lab
-from local_service import SplitClient, data_of, listening, storage, tone
+from local_service import Lab, SplitClient, data_of, listening, storage, tone
 
 from stemline.service import ApiKey, Options
 from stemline.service.process import running_service

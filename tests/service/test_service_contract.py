@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from conftest import Lab
 from jsonschema import Draft202012Validator
+from local_service import Lab
 from starlette.routing import Route
 
 from stemline.service.stemsplit import PREFIX, StemSplit

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import Lab
-from local_service import TLS, WAIT_SECONDS, Client, Receiver, data_of, error_of, storage
+from local_service import TLS, WAIT_SECONDS, Client, Lab, Receiver, data_of, error_of, storage
 
 from stemline.errors import UsageError
 from stemline.service.fault import MENU, Faults, read_faults

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Lab
 from local_service import (
     WAIT_SECONDS,
     Call,
     Client,
     Clock,
+    Lab,
     Receiver,
     SplitClient,
     data_of,

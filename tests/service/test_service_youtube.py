@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from conftest import Lab
-from local_service import WAIT_SECONDS, Client, error_of, listening, storage, tone
+from local_service import WAIT_SECONDS, Client, Lab, error_of, listening, storage, tone
 
 from stemline.errors import UsageError
 from stemline.service import ApiKey, Options

@@ -9,15 +9,16 @@ import re
 from collections.abc import Callable, Collection, Generator
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from stemline.errors import LinkExpired, ProviderDown, StemlineError, TrackRefused
-from stemline.providers.stemsplit import webhook
+from stemline.providers.stemsplit import video, webhook
 from stemline.providers.stemsplit.answer import parse, read_job, read_submission
 from stemline.providers.stemsplit.refusal import classify
 from stemline.records import Attempt, Code, Event, Job, Submission
 from stemline.settings import ProviderFacts
-from stemline.wire import Answer, Delivery, Registration, Request, Steps, part, whole
+from stemline.wire import Answer, Delivery, Registration, Request, Steps, instant, part, whole
 
 PAGE = 100
 """The most jobs one list page holds."""
@@ -42,6 +43,10 @@ def build(facts: ProviderFacts) -> StemSplit:
     return StemSplit(facts)
 
 
+_Read = Callable[[dict[str, Any]], Job]
+_LISTS: tuple[tuple[str, _Read], ...] = (("/jobs", read_job), ("/youtube-jobs", video.read_video_job))
+
+
 class StemSplit:
     """The StemSplit dialect."""
 
@@ -55,6 +60,8 @@ class StemSplit:
         """Hand a web track over by URL, upload any other, and create the job."""
         digest = None
         location = attempt.track.location
+        if video.is_video(location):
+            return video.read_video_submission(parse((yield video.create(attempt))))
         if _is_web(location):
             source = {"sourceUrl": location}
         else:
@@ -76,29 +83,51 @@ class StemSplit:
         return read_submission(parse(answer), digest)
 
     def sweep(self, job_ids: Collection[str], since: datetime) -> Steps[list[Job]]:
-        """Page through the list until every job was seen or the rest is older than all of them."""
+        """Page through the lists until every job was seen or the rest is older than all of them."""
         seen: dict[str, Job] = {}
+        for path, read in _LISTS:
+            wanted = {
+                job_id for job_id in job_ids if job_id.startswith(video.PREFIX) == (read is not read_job)
+            }
 
-        def is_enough(jobs: list[Job]) -> bool:
-            seen.update({job.job_id: job for job in jobs if job.job_id in job_ids})
-            return len(seen) == len(job_ids)
+            def is_enough(items: list[dict[str, Any]], read: _Read = read, wanted: set[str] = wanted) -> bool:
+                jobs = {job.job_id: job for job in map(read, items)}
+                seen.update({job_id: job for job_id, job in jobs.items() if job_id in wanted})
+                return wanted <= seen.keys()
 
-        yield from _walk_list(is_enough, since)
+            if wanted:
+                yield from _walk_list(path, is_enough, since)
         return list(seen.values())
 
     def find(self, attempt: Attempt) -> Steps[Job | None]:
-        """Look for the attempt's token in the list, back to when the paid request left."""
-        found: list[Job] = []
+        """Look for the job of an unanswered submit, back to when it was sent: by token, or by video where none travels.
 
-        def is_enough(jobs: list[Job]) -> bool:
-            found.extend(job for job in jobs if attempt.token in (job.file_name or ""))
+        Raises JobFailed when several jobs of one video cannot be told apart.
+        """
+        found: dict[str, Job] = {}
+        if video.is_video(attempt.track.location):
+
+            def is_over(items: list[dict[str, Any]]) -> bool:
+                jobs = [(item, video.read_video_job(item)) for item in items]
+                found.update({job.job_id: job for item, job in jobs if video.is_of(attempt, item, job)})
+                return False
+
+            yield from _walk_list("/youtube-jobs", is_over, attempt.sent_at)
+            return video.the_one(list(found.values()))
+
+        def is_enough(items: list[dict[str, Any]]) -> bool:
+            jobs = map(read_job, items)
+            found.update({job.job_id: job for job in jobs if attempt.token in (job.file_name or "")})
             return bool(found)
 
-        yield from _walk_list(is_enough, attempt.sent_at)
-        return found[0] if found else None
+        yield from _walk_list("/jobs", is_enough, attempt.sent_at)
+        return next(iter(found.values()), None)
 
     def read_job(self, job_id: str) -> Steps[Job]:
         """Read one job; each read mints fresh links."""
+        if job_id.startswith(video.PREFIX):
+            path = f"/youtube-jobs/{job_id.removeprefix(video.PREFIX)}"
+            return video.read_video_job(parse((yield Request("GET", path))))
         return read_job(parse((yield Request("GET", f"/jobs/{job_id}"))))
 
     def read_balance(self) -> Steps[int]:
@@ -165,9 +194,9 @@ def _is_web(location: str) -> bool:
 
 
 def _walk_list(
-    is_enough: Callable[[list[Job]], bool], since: datetime | None
+    path: str, is_enough: Callable[[list[dict[str, Any]]], bool], since: datetime | None
 ) -> Generator[Request, Answer, None]:
-    """Show page after page of the job list to `is_enough`, until it is, or the list ends or gets older than `since`.
+    """Show page after page of a job list to `is_enough`, until it is, or the list ends or gets older than `since`.
 
     Pages overlap by one job, so that a job that leaves the list meanwhile cannot pull another past us. The order is
     documented nowhere: age ends the walk only where a page is seen to run from new to old. A server that keeps
@@ -175,17 +204,17 @@ def _walk_list(
     """
     offset, shown, repeats = 0, set[str](), 0
     while repeats < REPEATED_PAGES:
-        page = parse((yield Request("GET", "/jobs", params={"limit": PAGE, "offset": offset})))
-        items = page.get("jobs")
-        jobs = [read_job(item) for item in items if _has_id(item)] if isinstance(items, list) else []
-        if is_enough(jobs) or not jobs or not part(page, "pagination").get("hasMore"):
+        page = parse((yield Request("GET", path, params={"limit": PAGE, "offset": offset})))
+        listed = page.get("jobs")
+        items = [item for item in listed if _has_id(item)] if isinstance(listed, list) else []
+        if is_enough(items) or not items or not part(page, "pagination").get("hasMore"):
             return
-        times = [job.created_at for job in jobs if job.created_at]
+        times = [time for item in items if (time := instant(item.get("createdAt")))]
         if since and times and times[0] > times[-1] and max(times) < since - CLOCK_SKEW:
             return
-        repeats = repeats + 1 if shown.issuperset(job.job_id for job in jobs) else 0
-        shown.update(job.job_id for job in jobs)
-        offset += max(1, len(jobs) - 1)
+        repeats = repeats + 1 if shown.issuperset(str(item["id"]) for item in items) else 0
+        shown.update(str(item["id"]) for item in items)
+        offset += max(1, len(items) - 1)
 
 
 def _has_id(item: object) -> bool:

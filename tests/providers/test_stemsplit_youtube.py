@@ -1,0 +1,126 @@
+"""YouTube tracks with StemSplit: endpoints of their own, and no token to find a job by."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from stemline.errors import JobFailed
+from stemline.providers import load_provider
+from stemline.records import Attempt, Code, Phase, Recipe, Track
+from stemline.settings import load_facts
+from stemline.wire import Answer
+
+URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
+SENT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+CREATED = {
+    "id": "clx1",
+    "status": "PENDING",
+    "videoId": "dQw4w9WgXcQ",
+    "videoTitle": "A Song",
+    "videoDuration": 213,
+    "videoThumbnail": "https://i.example/1.jpg",
+    "channelName": "A Channel",
+    "creditsRequired": 213,
+    "outputs": ["vocals", "instrumental"],
+    "createdAt": "2026-03-01T12:00:01Z",
+}
+
+
+@pytest.fixture
+def provider():
+    return load_provider(load_facts("stemsplit"))
+
+
+def attempt(location=URL, sent_at=SENT):
+    track = Track("t1", location, 1)
+    return Attempt(
+        "sl0123456789abcdef0123", track, Recipe("both", "best", "mp3"), "stemsplit", 1, 3600, None, sent_at
+    )
+
+
+def answer(tree):
+    return Answer(200, {}, json.dumps(tree).encode())
+
+
+def drive(steps, *trees):
+    """Carry steps out against canned answers; give the requests and what they return."""
+    requests, left = [next(steps)], list(trees)
+    while True:
+        try:
+            requests.append(steps.send(answer(left.pop(0))))
+        except StopIteration as stop:
+            assert not left
+            return requests, stop.value
+
+
+def page(*jobs, has_more=False):
+    return {
+        "jobs": list(jobs),
+        "pagination": {"total": len(jobs), "limit": 100, "offset": 0, "hasMore": has_more},
+    }
+
+
+def test_a_video_is_handed_over_by_its_url_alone(provider):
+    (request,), submission = drive(provider.submit(attempt()), CREATED)
+    assert (request.method, request.url, request.json) == ("POST", "/youtube-jobs", {"youtubeUrl": URL})
+    assert request.is_paid
+    assert submission.job_id == "youtube:clx1"
+    assert (submission.credits_required, submission.duration_seconds) == (213, 213.0)
+
+
+def test_a_finished_video_gives_its_whole_audio_as_a_stem_named_mix(provider):
+    links = {name: {"url": f"https://s/{name}.mp3"} for name in ("fullAudio", "vocals", "instrumental")}
+    detail = CREATED | {"status": "COMPLETED", "outputs": links, "audioMetadata": {"bpm": 113.0, "key": "Am"}}
+    (request,), job = drive(provider.read_job("youtube:clx1"), detail)
+    assert request.url == "/youtube-jobs/clx1"
+    assert (job.job_id, job.phase) == ("youtube:clx1", Phase.DONE)
+    assert {output.stem for output in job.outputs} == {"mix", "vocals", "instrumental"}
+    assert (job.bpm, job.key, job.title, job.artist) == (113.0, "Am", "A Song", "A Channel")
+
+
+def test_both_kinds_are_looked_for_in_their_own_lists(provider):
+    requests, jobs = drive(
+        provider.sweep(["plain", "youtube:clx1"], SENT),
+        page({"id": "plain", "status": "PROCESSING"}),
+        page(CREATED),
+    )
+    assert [request.url for request in requests] == ["/jobs", "/youtube-jobs"]
+    assert {job.job_id for job in jobs} == {"plain", "youtube:clx1"}
+
+
+def test_an_unanswered_submit_is_found_by_its_video_and_time(provider):
+    older = CREATED | {"id": "old", "createdAt": "2026-03-01T11:00:00Z"}
+    stranger = CREATED | {"id": "other", "videoId": "zzzzzzzzzzz"}
+    _, job = drive(provider.find(attempt()), page(CREATED, stranger, older))
+    assert job.job_id == "youtube:clx1"
+
+
+def test_a_video_that_is_not_listed_is_not_found(provider):
+    _, job = drive(provider.find(attempt()), page(CREATED | {"videoId": "zzzzzzzzzzz"}))
+    assert job is None
+
+
+def test_two_jobs_of_one_video_are_never_guessed_between(provider):
+    twin = CREATED | {"id": "clx2", "createdAt": "2026-03-01T12:00:02Z"}
+    steps = provider.find(attempt(sent_at=SENT - timedelta(seconds=1)))
+    next(steps)
+    with pytest.raises(JobFailed) as refused:
+        steps.send(answer(page(CREATED, twin)))
+    assert refused.value.code is Code.SUBMIT_UNANSWERED
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://www.youtube.com/watch?v=dQw4w9WgXcQ&t=1",
+        "https://youtu.be/dQw4w9WgXcQ",
+        "https://m.youtube.com/watch?v=dQw4w9WgXcQ",
+        "https://www.youtube.com/embed/dQw4w9WgXcQ",
+    ],
+)
+def test_every_form_of_a_url_leads_to_the_same_video(provider, location):
+    _, job = drive(provider.find(attempt(location)), page(CREATED))
+    assert job.job_id == "youtube:clx1"
