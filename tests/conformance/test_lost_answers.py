@@ -1,0 +1,73 @@
+"""AIStemSplitter has no list: an unanswered submit is settled by repeating it under its own key."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+import yaml
+from vendor_stage import CREDITS, make_songs
+
+from flows import start
+
+SUBMIT = "POST /v1/audio/splits"
+
+
+@pytest.fixture
+def run(tmp_path, service, fresh_key):
+    """Process tracks through the AIStemSplitter dialect; give the run's result and what the account has lost."""
+
+    def go(paths):
+        key = fresh_key("ast")
+        manifest = tmp_path / "catalogue.csv"
+        with manifest.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["track_id", "uri", "duration_seconds"])
+            rows.writerows([path.stem, path, 6] for path in paths)
+        tree = {
+            "name": "lost",
+            "catalogue": {"manifest": str(manifest)},
+            "provider": {
+                "kind": "aistemsplitter",
+                "base_url": service.api_urls["aistemsplitter"],
+                "api_key": key,
+                "requests_per_minute": 6_000,
+            },
+            "recipe": {"stems": "four", "quality": "best", "format": "mp3"},
+            "dataset": {"url": str(tmp_path / "dataset")},
+            "ledger": {"url": f"sqlite:///{tmp_path}/ledger.db"},
+        }
+        config = tmp_path / "lost.yaml"
+        config.write_text(yaml.safe_dump(tree))
+        result = start("process_catalogue", config=str(config))
+        return result, CREDITS - result.summary["credits"]["balance"]
+
+    return go
+
+
+@pytest.fixture
+def songs(tmp_path):
+    (tmp_path / "music").mkdir()
+    return make_songs(tmp_path / "music", 3, 5)
+
+
+def test_answers_that_were_lost_after_the_charge_cost_nothing_twice(run, songs, break_with):
+    break_with(
+        {"fault": "server_error_after_accept", "endpoint": SUBMIT, "nth": [1, 2]},
+        {"fault": "connection_cut", "endpoint": SUBMIT, "nth": 4},
+    )
+    result, lost = run(songs)
+    assert result.exit_code == 0
+    assert result.summary["tracks"] == {"published": 3}
+    assert result.summary["credits"]["charged"] == lost
+
+
+def test_a_submit_that_is_refused_when_repeated_is_unknown_and_stops_nobody_else(run, songs, break_with):
+    bad = songs[0].with_name("bad.mp3")
+    bad.write_bytes(b"tale" * 100)
+    break_with({"fault": "connection_cut", "endpoint": SUBMIT, "nth": 1})
+    result, lost = run([bad, *songs])
+    assert result.exit_code == 3
+    assert result.summary["tracks"] == {"published": 3, "unknown": 1}
+    assert result.summary["codes"]["submit_unanswered"] == 1
+    assert result.summary["credits"]["charged"] == lost
