@@ -29,7 +29,7 @@ REASONS = ("not used", "not yet", "not offered", "not documented")
 
 
 @cache
-def tests_of(path: str) -> set[str]:
+def find_tests(path: str) -> set[str]:
     """Give the tests of a file, those of a class as `Class::test`; a parametrised one counts once."""
     file = TESTS / path
     if not file.exists():
@@ -70,16 +70,15 @@ def test_the_page_has_a_table() -> None:
     assert len(NAMED) > 100
 
 
-@pytest.mark.parametrize(("path", "name"), NAMED, ids=[f"{path}::{name}" for path, name in NAMED])
-def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
-    assert name in tests_of(path), f"docs/providers.md names tests/{path}::{name}, and there is no such test"
+def test_every_test_that_the_page_names_exists() -> None:
+    assert [f"{path}::{name}" for path, name in NAMED if name not in find_tests(path)] == []
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[f"{number} {row[0]}" for number, row in enumerate(ROWS)])
-def test_every_cell_names_a_test_or_says_why_not(row: tuple[str, ...]) -> None:
-    _, client, service = row
-    for cell in (client, service):
-        assert ".py::test_" in cell or ".py::Test" in cell or any(reason in cell for reason in REASONS), cell
+def test_every_cell_names_a_test_or_says_why_not() -> None:
+    proofs = (".py::test_", ".py::Test", *REASONS)
+
+    assert {len(row) for row in ROWS} == {3}
+    assert [row for row in ROWS for cell in row[1:] if not any(proof in cell for proof in proofs)] == []
 
 
 def test_every_endpoint_and_code_of_the_local_service_is_in_the_table() -> None:
@@ -113,7 +112,8 @@ def test_every_field_code_and_header_of_the_reference_pages_is_in_the_table(refe
         pytest.skip("the vendors' reference pages do not lie beside this repository")
     text = reference.read_text()
     words = set(re.findall(r'"(\w+)":', text)) | set(re.findall(r"^([A-Z_]{5,}) \|", text, re.MULTILINE))
-    words |= set(re.findall(r"\b(?:X-[A-Z]\w+-\w+|Retry-After|Idempotency-Key|\w+-Signature)\b", text))
+    # The page's tables have lost their columns: what follows a header's name follows it at once.
+    words |= set(re.findall(r"(?:X-[A-Za-z]+|Retry|Idempotency|AIStemSplitter)-[A-Z][a-z]+", text))
 
     assert len(words) > 10
     assert sorted(word for word in words if not is_on_page(word)) == []

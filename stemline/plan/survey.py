@@ -34,6 +34,10 @@ def check_recipe(recipe: Recipe, facts: ProviderFacts) -> None:
                 f"{facts.kind} does not make recipe.{name} {asked!r}.",
                 fix=f"It offers: {', '.join(offered)}.",
             )
+    if recipe.stems in facts.best_only and recipe.quality != "best":
+        raise ConfigError(
+            f"{facts.kind} makes recipe.stems {recipe.stems!r} in quality 'best' alone.", fix="Ask for that."
+        )
 
 
 def survey(

@@ -23,6 +23,8 @@ class ProviderFacts(Section):
     min_duration_seconds: float
     max_duration_seconds: float
     max_size_bytes: int | None
+    best_only: tuple[str, ...] = ()
+    """Stems that come in quality `best` alone."""
     video_stems: str | None = None
     """The one recipe the provider makes of a YouTube URL; None: it takes none."""
     key_variable: str | None

@@ -1,9 +1,10 @@
-"""AIStemSplitter has no list: an unanswered submit is settled by repeating it under its own key."""
+"""AIStemSplitter in whole runs: no list to settle an unanswered submit by, and no stems but four or six."""
 
 from __future__ import annotations
 
 import csv
 
+import pandas as pd
 import pytest
 import yaml
 from vendor_stage import CREDITS, make_songs
@@ -17,7 +18,7 @@ SUBMIT = "POST /v1/audio/splits"
 def run(tmp_path, service, fresh_key):
     """Process tracks through the AIStemSplitter dialect; give the run's result and what the account has lost."""
 
-    def go(paths):
+    def go(paths, stems="four"):
         key = fresh_key("ast")
         manifest = tmp_path / "catalogue.csv"
         with manifest.open("w", newline="") as file:
@@ -33,7 +34,7 @@ def run(tmp_path, service, fresh_key):
                 "api_key": key,
                 "requests_per_minute": 6_000,
             },
-            "recipe": {"stems": "four", "quality": "best", "format": "mp3"},
+            "recipe": {"stems": stems, "quality": "best", "format": "mp3"},
             "dataset": {"url": str(tmp_path / "dataset")},
             "ledger": {"url": f"sqlite:///{tmp_path}/ledger.db"},
         }
@@ -71,3 +72,14 @@ def test_a_submit_that_is_refused_when_repeated_is_unknown_and_stops_nobody_else
     assert result.summary["tracks"] == {"published": 3, "unknown": 1}
     assert result.summary["codes"]["submit_unanswered"] == 1
     assert result.summary["credits"]["charged"] == lost
+
+
+def test_stems_the_vendor_does_not_sell_are_mixed_down_and_said_to_be_derived(run, songs, tmp_path):
+    result, lost = run(songs[:1], stems="both")
+    assert result.exit_code == 0
+    assert result.summary["credits"]["charged"] == lost
+    table = pd.read_parquet(tmp_path / "dataset" / "stems")
+    assert dict(zip(table["stem"], table["verification"], strict=True)) == {
+        "instrumental": "derived",
+        "vocals": "ok",
+    }

@@ -21,7 +21,7 @@ def test_plan_foretells_the_run_and_writes_nothing(bench):
     before = sorted(bench.folder.iterdir())
     plan = bench.stemline("plan", bench.config, "--json")
     assert plan.code == 0, plan.err
-    assert plan.tree["tracks"] == {"new": 4, "done": 0, "under_way": 0, "rejected": 1, "held": 0}
+    assert plan.tree["tracks"] == {"new": 4, "done": 0, "under_way": 0, "failed": 0, "rejected": 1, "held": 0}
     assert plan.tree["bottleneck"]
     assert [reject["code"] for reject in plan.tree["rejects"]] == ["missing_file"]
     printed = {path.name for path in bench.folder.iterdir()} - {path.name for path in before}
@@ -29,7 +29,7 @@ def test_plan_foretells_the_run_and_writes_nothing(bench):
     run = bench.run()
     assert plan.tree["credits"]["low"] <= run.tree["credits"]["charged"] <= plan.tree["credits"]["high"]
     after = bench.stemline("plan", bench.config, "--json").tree["tracks"]
-    assert after == {"new": 0, "done": 4, "under_way": 0, "rejected": 1, "held": 0}
+    assert after == {"new": 0, "done": 4, "under_way": 0, "failed": 0, "rejected": 1, "held": 0}
 
 
 def test_plan_foretells_what_a_budget_holds(bench):

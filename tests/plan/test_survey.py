@@ -9,6 +9,7 @@ import pytest
 from stemline.errors import ConfigError
 from stemline.plan import check_recipe, survey
 from stemline.records import Code, Recipe
+from stemline.settings import load_facts
 
 
 def look(catalogue, done=(), facts=None):
@@ -126,4 +127,10 @@ def test_a_recipe_the_provider_lacks_is_refused_with_what_it_offers(catalogue, r
 
 
 def test_a_recipe_the_provider_makes_is_no_error(catalogue):
-    check_recipe(Recipe("six", "fast", "wav"), catalogue.facts)
+    check_recipe(Recipe("four", "fast", "wav"), catalogue.facts)
+
+
+def test_six_stems_are_refused_in_a_quality_the_vendor_does_not_make_them_in():
+    with pytest.raises(ConfigError, match="in quality 'best' alone"):
+        check_recipe(Recipe("six", "fast", "flac"), load_facts("stemsplit"))
+    check_recipe(Recipe("six", "best", "flac"), load_facts("stemsplit"))

@@ -259,3 +259,10 @@ def test_an_id_cannot_leave_its_place_in_the_address(splitter):
 def test_nothing_is_asked_for_webhooks(splitter):
     assert drive(splitter.register_webhook("https://hooks.example.com", {"held"}), []) == (None, [])
     assert drive(splitter.unregister_webhook("https://hooks.example.com"), []) == ([], [])
+
+
+def test_a_run_that_listens_says_where(splitter):
+    url = "https://hooks.example.com/hooks/aistemsplitter"
+    _, (request,) = drive(splitter.submit(attempt(WEB), url), [data(MADE)])
+
+    assert request.json["webhookUrl"] == url

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +13,7 @@ from stemline.errors import JobFailed
 from stemline.providers import load_provider
 from stemline.records import Attempt, Code, Phase, Recipe, Track
 from stemline.settings import load_facts
-from stemline.wire import Answer
+from stemline.wire import Answer, Delivery
 
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 SENT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -124,3 +126,12 @@ def test_two_jobs_of_one_video_are_never_guessed_between(provider):
 def test_every_form_of_a_url_leads_to_the_same_video(provider, location):
     _, job = drive(provider.find(attempt(location)), page(CREATED))
     assert job.job_id == "youtube:clx1"
+
+
+def test_a_videos_event_is_about_the_job_the_ledger_knows(provider):
+    data = {"jobId": "clx1", "type": "youtube", "status": "COMPLETED", "videoTitle": "A Song"}
+    body = json.dumps({"event": "job.completed", "timestamp": "2026-03-01T12:03:00Z", "data": data}).encode()
+    signature = hmac.new(b"whsec_1", body, hashlib.sha256).hexdigest()
+    delivery = Delivery({"x-webhook-signature": f"sha256={signature}"}, body, SENT + timedelta(minutes=3))
+    event = provider.read_event(delivery, "whsec_1")
+    assert (event.job_id, event.phase) == ("youtube:clx1", Phase.DONE)

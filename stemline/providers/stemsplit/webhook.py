@@ -16,6 +16,7 @@ from typing import Any
 
 from stemline.errors import EventRefused, ProviderDown, SignatureRefused
 from stemline.providers.stemsplit.answer import parse, read_job
+from stemline.providers.stemsplit.video import read_video_job
 from stemline.records import Event
 from stemline.wire import Delivery, Registration, Request, Steps, instant, parse_object, part, text
 
@@ -45,12 +46,13 @@ def read_event(delivery: Delivery, secret: str) -> Event | None:
     job_id = data.get("jobId")
     if not isinstance(job_id, str) or not re.fullmatch(r"[!-~]{1,200}", job_id):
         raise EventRefused(f"The event {name!r} names no job.")
-    # A job's page calls its id `id`; what a hook tells of it is otherwise the same, a video's job included.
-    job = read_job({**data, "id": job_id, "status": data.get("status") or _STATUS.get(name)})
+    # A job's page calls its id `id`; what a hook tells of it is otherwise the same.
+    read = read_video_job if data.get("type") == "youtube" else read_job
+    job = read({**data, "id": job_id, "status": data.get("status") or _STATUS.get(name)})
     occurred_at = instant(tree.get("timestamp")) or job.completed_at or delivery.received_at
     if not -OLDEST < occurred_at - delivery.received_at < EARLIEST:
         raise EventRefused(f"The event about job {job_id} is dated {occurred_at:%Y-%m-%d %H:%M:%S} UTC.")
-    return Event(job_id, job.phase, occurred_at, hashlib.sha256(delivery.body).hexdigest(), job)
+    return Event(job.job_id, job.phase, occurred_at, hashlib.sha256(delivery.body).hexdigest(), job)
 
 
 def register_webhook(url: str, held: Collection[str]) -> Steps[Registration | None]:
