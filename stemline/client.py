@@ -27,6 +27,7 @@ from stemline.errors import (
     Throttled,
     TransferFailed,
 )
+from stemline.link import presigned_link
 from stemline.pacing import Pacer, read_quota, read_retry_after
 from stemline.wire import Answer, Provider, Request, Steps
 
@@ -160,6 +161,11 @@ class Client:
     async def size_of(self, location: str) -> int:
         """Give the size of one of the catalogue's files in bytes; raises OSError when it cannot be told."""
         return await _Body(location, self._access.storage_options).size()
+
+    async def link_to(self, location: str, *, is_forced: bool) -> str | None:
+        """Give a presigned link to one of the catalogue's objects, None when there is none that would help."""
+        options = self._access.storage_options
+        return await asyncio.to_thread(presigned_link, location, options, is_forced=is_forced)
 
     async def _carry_out(
         self, request: Request, lane: Lane, before_paid: Callable[[Request], None] | None

@@ -42,6 +42,8 @@ class Orders:
     tolerate: float | None
     selected: int
     """How many tracks the run is about."""
+    send: str = "auto"
+    """How objects of a store are handed over: auto | url | upload."""
     hook_url: str | None = None
     """Where the provider calls us when a job has ended: looks are a safety net then."""
     patience: Patience = field(default_factory=Patience)

@@ -125,9 +125,9 @@ class Submitter:
 
         try:
             async with self._uploads:
-                attempt = await self._sized(attempt)
+                prepared = await self._prepared(attempt)
                 submission = await floor.client.run(
-                    provider.submit(attempt, floor.orders.hook_url), Lane.SUBMIT, before_paid=commit_intent
+                    provider.submit(prepared, floor.orders.hook_url), Lane.SUBMIT, before_paid=commit_intent
                 )
         except NoAnswer:
             await self.settle(floor.ledger.attempt(attempt.token))
@@ -147,12 +147,17 @@ class Submitter:
             floor.submitting -= 1
             floor.announce()
 
-    async def _sized(self, attempt: Attempt) -> Attempt:
-        """Give the attempt with its file's size, which a reservation for an upload has to name."""
-        track = attempt.track
-        if track.size_bytes is not None or kind_of(track.location) not in {Kind.FILE, Kind.STORE}:
+    async def _prepared(self, attempt: Attempt) -> Attempt:
+        """Give the attempt as the provider is to see it: by link where that may be, else with its file's size."""
+        track, client, send = attempt.track, self._floor.client, self._floor.orders.send
+        kind = kind_of(track.location)
+        if kind is Kind.STORE and send != "upload":
+            link = await client.link_to(track.location, is_forced=send == "url")
+            if link is not None:
+                return replace(attempt, track=replace(track, location=link))
+        if track.size_bytes is not None or kind not in {Kind.FILE, Kind.STORE}:
             return attempt
-        size = await self._floor.client.size_of(track.location)
+        size = await client.size_of(track.location)
         return replace(attempt, track=replace(track, size_bytes=size))
 
     async def _find(self, attempt: Attempt) -> Job | None:

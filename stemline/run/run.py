@@ -191,6 +191,7 @@ class Run:
             max_attempts=settings.failures.max_attempts,
             tolerate=settings.failures.tolerate,
             selected=selected,
+            send=settings.catalogue.send,
             hook_url=hook_url,
         )
 

@@ -24,6 +24,8 @@ class CatalogueSettings(Section):
     manifest: str
     where: str | None = None
     storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    send: Literal["auto", "url", "upload"] = "auto"
+    """How objects of a store are handed to a provider: by presigned link where it can be reached, or uploaded."""
 
 
 class ProviderSettings(Section):
