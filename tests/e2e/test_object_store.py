@@ -44,7 +44,8 @@ def test_a_dataset_on_s3_reads_with_pandas_and_a_second_run_adds_nothing(on_s3, 
 
 
 @pytest.mark.xdist_group("s3")
-def test_a_catalogue_on_s3_is_uploaded_from_there(on_s3, s3_client, bucket):
+@pytest.mark.parametrize(("send", "requests_a_track"), [("auto", 3), ("url", 2)])
+def test_a_catalogue_on_s3_is_handed_over_from_there(on_s3, s3_client, bucket, send, requests_a_track):
     bench, url, server = on_s3
     rows = []
     for row, song in zip(bench.good_rows(3), bench.songs, strict=False):
@@ -56,6 +57,7 @@ def test_a_catalogue_on_s3_is_uploaded_from_there(on_s3, s3_client, bucket):
         catalogue={
             "manifest": f"s3://{bucket}/music/catalogue.csv",
             "storage_options": server.storage_options,
+            "send": send,
         },
         dataset={"url": url, "storage_options": server.storage_options},
     )
@@ -63,6 +65,11 @@ def test_a_catalogue_on_s3_is_uploaded_from_there(on_s3, s3_client, bucket):
     assert done.code == 0, done.err
     assert done.tree["tracks"] == {"published": 3}
     assert bench.provider.charged == bench.charges() > 0
+    # An upload, which loopback needs unless told otherwise, takes a ticket; a link takes none.
+    tickets = bench.query("SELECT count(*) FROM attempts WHERE source_sha256 IS NOT NULL")[0][0]
+    assert tickets == 3 * (requests_a_track - 2)
+    tracks = pd.read_parquet(f"{url}/tracks", storage_options=server.storage_options)
+    assert sorted(tracks["source_uri"]) == sorted(row["uri"] for row in rows)
 
 
 @pytest.mark.xdist_group("s3")
