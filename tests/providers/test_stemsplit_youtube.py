@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from stemline.errors import JobFailed
+from stemline.errors import JobFailed, TrackRefused
 from stemline.providers import load_provider
 from stemline.records import Attempt, Code, Phase, Recipe, Track
 from stemline.settings import load_facts
@@ -135,3 +135,21 @@ def test_a_videos_event_is_about_the_job_the_ledger_knows(provider):
     delivery = Delivery({"x-webhook-signature": f"sha256={signature}"}, body, SENT + timedelta(minutes=3))
     event = provider.read_event(delivery, "whsec_1")
     assert (event.job_id, event.phase) == ("youtube:clx1", Phase.DONE)
+
+
+def test_a_url_of_no_video_is_refused_as_a_track_and_found_nowhere(provider):
+    body = json.dumps({"error": {"code": "VIDEO_NOT_FOUND", "message": "No such video"}}).encode()
+    steps = provider.submit(attempt("https://www.youtube.com/watch?v=short"))
+    request = next(steps)
+    assert isinstance(provider.classify(request, Answer(404, {}, body)), TrackRefused)
+    _, job = drive(provider.find(attempt("https://www.youtube.com/watch?v=short")), page(CREATED))
+    assert job is None
+
+
+def test_one_id_in_both_lists_is_two_jobs(provider):
+    plain = {"id": "clx1", "status": "PROCESSING"}
+    _, jobs = drive(provider.sweep(["clx1", "youtube:clx1"], SENT), page(plain), page(CREATED))
+    assert {(job.job_id, job.phase) for job in jobs} == {
+        ("clx1", Phase.RUNNING),
+        ("youtube:clx1", Phase.QUEUED),
+    }
