@@ -9,7 +9,7 @@ from stemline.errors import AudioRejected, ConfigError
 from stemline.manifest import Kind, Source, kind_of, scan
 from stemline.probe import AudioFacts, probe_many
 from stemline.records import Code, Recipe, Reject, Track
-from stemline.settings import ProviderFacts
+from stemline.settings import ProviderFacts, known_kinds, load_facts
 
 PROBES_AT_ONCE = 8
 
@@ -24,20 +24,24 @@ class Survey:
 
 def check_recipe(recipe: Recipe, facts: ProviderFacts) -> None:
     """Refuse a recipe the provider cannot make, before anything is spent; raises ConfigError."""
-    for name, asked, offered in (
-        ("stems", recipe.stems, facts.stems),
-        ("quality", recipe.quality, facts.qualities),
-        ("format", recipe.format, facts.formats),
-    ):
+    for name, asked in (("stems", recipe.stems), ("quality", recipe.quality), ("format", recipe.format)):
+        offered = _offered(facts, name)
         if asked not in offered:
+            others = [kind for kind in known_kinds() if asked in _offered(load_facts(kind), name)]
+            who = f" {' and '.join(others)} would make it." if others else ""
             raise ConfigError(
                 f"{facts.kind} does not make recipe.{name} {asked!r}.",
-                fix=f"It offers: {', '.join(offered)}.",
+                fix=f"It offers: {', '.join(offered)}.{who}",
             )
     if recipe.stems in facts.best_only and recipe.quality != "best":
         raise ConfigError(
             f"{facts.kind} makes recipe.stems {recipe.stems!r} in quality 'best' alone.", fix="Ask for that."
         )
+
+
+def _offered(facts: ProviderFacts, name: str) -> tuple[str, ...]:
+    """Give what a provider offers of one part of a recipe."""
+    return {"stems": facts.stems, "quality": facts.qualities, "format": facts.formats}[name]
 
 
 def survey(

@@ -41,15 +41,19 @@ class ProviderFacts(Section):
     """How many jobs the provider works on at once; None: not known, taken as plenty."""
 
 
+def known_kinds() -> list[str]:
+    """Give the providers there are facts about."""
+    folder = importlib.resources.files("configs") / "providers"
+    names = [entry.name for entry in folder.iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+
+
 def load_facts(kind: str) -> ProviderFacts:
     """Give the facts of a provider; raises ConfigError naming the known ones."""
-    folder = importlib.resources.files("configs") / "providers"
-    known = sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
+    known = known_kinds()
     if kind not in known:
         raise ConfigError(
             f"provider.kind is {kind!r}, which is not known.", fix=f"Use one of: {', '.join(known)}."
         )
-    facts = yaml.safe_load((folder / f"{kind}.yaml").read_text(encoding="utf-8"))
-    return ProviderFacts.model_validate(facts)
+    file = importlib.resources.files("configs") / "providers" / f"{kind}.yaml"
+    return ProviderFacts.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))

@@ -134,3 +134,11 @@ def test_six_stems_are_refused_in_a_quality_the_vendor_does_not_make_them_in():
     with pytest.raises(ConfigError, match="in quality 'best' alone"):
         check_recipe(Recipe("six", "fast", "flac"), load_facts("stemsplit"))
     check_recipe(Recipe("six", "best", "flac"), load_facts("stemsplit"))
+
+
+def test_what_a_provider_lacks_names_who_has_it():
+    with pytest.raises(ConfigError) as refused:
+        check_recipe(Recipe("four", "best", "flac"), load_facts("aistemsplitter"))
+    assert str(refused.value) == (
+        "aistemsplitter does not make recipe.format 'flac'. It offers: mp3. local and stemsplit would make it."
+    )
