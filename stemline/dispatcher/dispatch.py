@@ -15,11 +15,10 @@ from stemline.dispatcher.submitter import Submitter
 from stemline.dispatcher.watcher import Watcher
 from stemline.errors import StopRun
 from stemline.ledger import Ledger
+from stemline.ledger.lease import LEASE_SECONDS
 from stemline.pacing import Pacer
 from stemline.records import Attempt, ReadyTrack
 from stemline.wire import Provider
-
-LEASE_SECONDS = 60.0
 
 
 class Dispatch:

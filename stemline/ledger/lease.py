@@ -13,6 +13,9 @@ from stemline.ledger.batch import Batches
 from stemline.ledger.schema import leases
 from stemline.ledger.transition import Change, write_event
 
+LEASE_SECONDS = 60.0
+"""How long a lease lasts that its holder does not renew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 from stemline.errors import LeaseHeld
 from stemline.ledger import Ledger
-
-LEASE_SECONDS = 60.0
+from stemline.ledger.lease import LEASE_SECONDS
 
 
 @contextmanager
