@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -88,8 +87,8 @@ def read_status(settings: Settings, *, with_report: bool = False) -> Status:
 
     Raises UsageError when nothing has run yet.
     """
-    path = settings.ledger_url.removeprefix("sqlite:///")
-    if path != settings.ledger_url and not Path(path).exists():
+    file = settings.ledger_file
+    if file is not None and not file.exists():
         raise _nothing_yet(settings)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     with open_ledger(settings.ledger_url) as ledger:

@@ -83,11 +83,13 @@ class Watcher:
         jobs = await floor.ask(floor.provider.sweep(wanted.keys(), since))
         for job in jobs:
             self._misses.pop(job.job_id, None)
+            if job.job_id not in floor.in_flight:
+                continue  # a webhook told of it while the list was on its way
             if job.phase not in {Phase.QUEUED, Phase.RUNNING}:
                 self.read(group, wanted[job.job_id], job.job_id)
-            elif floor.due.get(job.job_id, self._looked_at) <= self._looked_at:
+            elif floor.due[job.job_id] <= self._looked_at:
                 floor.watch_longer(wanted[job.job_id], job.job_id)
-        for job_id in wanted.keys() - {job.job_id for job in jobs}:
+        for job_id in (wanted.keys() & floor.in_flight.keys()) - {job.job_id for job in jobs}:
             self._misses[job_id] += 1
             if self._misses[job_id] >= MISSES:
                 self.read(group, wanted[job_id], job_id)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from stemline.ledger import Ledger, open_ledger
 from stemline.manifest import Kind, Source, kind_of
@@ -19,7 +17,6 @@ from stemline.settings import ProviderFacts, Settings
 
 SHOWN_REJECTS = 20
 _LOST = frozenset({State.QUARANTINED, State.EXPIRED})
-_SQLITE_FILE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)")
 _BUSY = frozenset({State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED, State.UNKNOWN})
 
 
@@ -87,8 +84,8 @@ class _Known:
 @contextmanager
 def _known_states(settings: Settings) -> Iterator[_Known]:
     """Open the ledger, unless it is a file that does not exist: looking must not create it."""
-    file = _SQLITE_FILE.match(settings.ledger_url)
-    if file and not Path(file["path"]).exists():
+    file = settings.ledger_file
+    if file is not None and not file.exists():
         yield _Known(settings, None)
         return
     with open_ledger(settings.ledger_url) as ledger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -157,6 +158,9 @@ class ExecutionSettings(Section):
     batch_seconds: float = Field(default=20.0, gt=0)
 
 
+_SQLITE_FILE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)")
+
+
 class Settings(Section):
     """One whole configuration, with every default filled in."""
 
@@ -184,3 +188,9 @@ class Settings(Section):
     def ledger_url(self) -> str:
         """Where the ledger is, default included."""
         return self.ledger.url or f"sqlite:///.stemline/{self.name}.db"
+
+    @property
+    def ledger_file(self) -> Path | None:
+        """The file a SQLite ledger is kept in; None for a server."""
+        found = _SQLITE_FILE.match(self.ledger_url)
+        return Path(found["path"]) if found else None
