@@ -18,6 +18,7 @@ import fsspec
 import httpx
 
 from stemline import __version__
+from stemline.clock import loop_time
 from stemline.errors import (
     NoAnswer,
     ProviderDown,
@@ -89,12 +90,12 @@ class Turnstile:
 
     async def _keep(self) -> None:
         while self._waiting:
-            if (pause := self.pacer.wait(time.monotonic())) > 0:
+            if (pause := self.pacer.wait(loop_time())) > 0:
                 await asyncio.sleep(pause)
                 continue  # a Retry-After may have arrived meanwhile
             _, _, turn = heapq.heappop(self._waiting)
             if not turn.done():
-                now = time.monotonic()
+                now = loop_time()
                 self.pacer.sent(now)
                 turn.set_result(now)
 
@@ -113,9 +114,14 @@ class Client:
     """Runs a provider's steps over HTTP for one API key. An async context manager."""
 
     def __init__(
-        self, provider: Provider, access: Access, pacer: Pacer, patience: Patience | None = None
+        self,
+        provider: Provider,
+        access: Access,
+        pacer: Pacer,
+        patience: Patience | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Open nothing yet."""
+        """Open nothing yet; `transport` carries the requests in place of the network."""
         self.provider = provider
         self.traffic = Traffic()
         self._access = access
@@ -125,6 +131,7 @@ class Client:
             timeout=_TIMEOUT,
             headers={"User-Agent": f"stemline/{__version__}"},
             limits=httpx.Limits(max_connections=64),
+            transport=transport,
         )
 
     async def __aenter__(self) -> Self:
@@ -198,7 +205,7 @@ class Client:
 
     def _learn(self, answer: Answer, sent_at: float, *, is_throttled: bool) -> None:
         """Have the pacer know what an answer says about the quota."""
-        pacer, now, unix_now = self._turnstile.pacer, time.monotonic(), time.time()
+        pacer, now, unix_now = self._turnstile.pacer, loop_time(), time.time()
         if is_throttled:
             self.traffic.rejected += 1
             pacer.throttled(read_retry_after(answer.headers, unix_now), sent_at, now)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from stemline.budget import Limits
 from stemline.client import Client, Lane, Patience
+from stemline.clock import loop_time
 from stemline.dispatcher.outbox import Outbox
 from stemline.errors import ProviderGone, RetryableError, StopRun, TerminalError, TooManyFailures
 from stemline.ledger import Ledger
@@ -125,7 +125,7 @@ class Floor:
     def watch_job(self, attempt: Attempt, job_id: str) -> None:
         """Wait for a job: its first look is when it should be done."""
         self.in_flight[job_id] = attempt
-        now = time.monotonic()
+        now = loop_time()
         self.since.setdefault(job_id, now)
         slack = self.sweep_seconds if self.orders.is_heard else 0.0
         self.due[job_id] = now + self.speed.expect(attempt.track.duration_seconds or 60.0) + slack
@@ -134,7 +134,7 @@ class Floor:
     def watch_longer(self, attempt: Attempt, job_id: str) -> None:
         """Wait on for a job that was not done when it should have been: the later it is, the longer."""
         self.in_flight[job_id] = attempt
-        now = time.monotonic()
+        now = loop_time()
         waited = now - self.since.setdefault(job_id, now)
         self.due[job_id] = now + max(self.sweep_seconds, OVERDUE_SHARE * waited)
         self.announce()
@@ -175,8 +175,8 @@ class Floor:
 
     async def rest(self, seconds: float) -> None:
         """Let time pass, whatever changes meanwhile; less when the run ends first."""
-        end = time.monotonic() + seconds
-        while not self.is_abandoned and (left := end - time.monotonic()) > 0:
+        end = loop_time() + seconds
+        while not self.is_abandoned and (left := end - loop_time()) > 0:
             await self.change(left)
 
     def stop(self, reason: StopRun | None, *, is_abandoned: bool = False) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from stemline.budget import Held
 from stemline.client import Lane
+from stemline.clock import loop_time
 from stemline.dispatcher.state import Floor
 from stemline.errors import (
     BudgetReached,
@@ -56,7 +55,7 @@ class Submitter:
 
     async def read_balance(self) -> int:
         """Ask for the balance, and check reservations against it from now on."""
-        asked_at = datetime.now(UTC)
+        asked_at = self._floor.ledger.clock()
         balance = await self._floor.ask(self._floor.provider.read_balance())
         self._limits = replace(self._limits, balance=balance, balance_at=asked_at)
         return balance
@@ -67,9 +66,9 @@ class Submitter:
         floor.submitting += 1
         try:
             # Counted from now, not from when it was sent: the answer may have been waited for longer than that.
-            deadline = time.monotonic() + grace
+            deadline = loop_time() + grace
             while (job := await self._find(attempt)) is None:
-                if (left := deadline - time.monotonic()) <= 0:
+                if (left := deadline - loop_time()) <= 0:
                     # Listed by nobody after the grace time: it never arrived, so it may be submitted again.
                     floor.ledger.release(attempt.token)
                     return
@@ -181,8 +180,8 @@ class Submitter:
         if held.code is Code.BUDGET_FLOOR and await self._balance_moved():
             return
         if floor.orders.on_limit == "wait" and held.resumes_at is not None:
-            deadline = time.monotonic() + (held.resumes_at - datetime.now(UTC)).total_seconds()
-            while not floor.is_stopping and (left := deadline - time.monotonic()) > 0:
+            deadline = loop_time() + (held.resumes_at - floor.ledger.clock()).total_seconds()
+            while not floor.is_stopping and (left := deadline - loop_time()) > 0:
                 await floor.change(left)
             return
         floor.ledger.hold(floor.orders.run_id, held.code, held.sentence)

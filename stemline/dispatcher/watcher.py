@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from datetime import UTC, datetime
 
 from stemline.client import Lane
+from stemline.clock import loop_time
 from stemline.dispatcher.state import Floor
 from stemline.errors import RetryableError, StopRun, TerminalError
 from stemline.records import Attempt, Code, Failure, Job, Phase, State
@@ -38,7 +37,7 @@ class Watcher:
             if not floor.in_flight or floor.is_abandoned:
                 await floor.change()
                 continue
-            pause = self._next_look() - time.monotonic()
+            pause = self._next_look() - loop_time()
             if pause > 0:
                 await floor.change(pause)
                 continue
@@ -73,13 +72,13 @@ class Watcher:
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
         floor = self._floor
-        self._looked_at = time.monotonic()
+        self._looked_at = loop_time()
         if len(floor.in_flight) <= FEW or not floor.provider.can_list:
             for job_id in [job_id for job_id, due in floor.due.items() if due <= self._looked_at]:
                 self.read(group, floor.in_flight[job_id], job_id)
             return
         wanted = dict(floor.in_flight)
-        since = min(attempt.sent_at or datetime.now(UTC) for attempt in wanted.values())
+        since = min(attempt.sent_at or floor.ledger.clock() for attempt in wanted.values())
         jobs = await floor.ask(floor.provider.sweep(wanted.keys(), since))
         for job in jobs:
             self._misses.pop(job.job_id, None)
