@@ -8,6 +8,7 @@ from prefect import flow
 
 from stemline.run import Result, Selection, open_run
 from stemline.settings import load_settings
+from stemline.settlement import read_codes
 from tasks.collect_batch import collect_batch
 from tasks.plan_catalogue import plan_catalogue
 from tasks.publish_batch import publish_batch
@@ -16,11 +17,19 @@ from tasks.report_run import report_run
 
 @flow(name="process_catalogue", flow_run_name="{config}", validate_parameters=False)
 def process_catalogue(
-    config: str, overrides: list[str] | None = None, where: str | None = None, limit: int | None = None
+    config: str,
+    overrides: list[str] | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    redrive: list[str] | None = None,
 ) -> Result:
-    """Plan the catalogue, submit its tracks, and publish what comes back, batch by batch."""
+    """Plan the catalogue, submit its tracks, and publish what comes back, batch by batch.
+
+    With `redrive` it is about tracks that failed before: those of these codes, or all of them for an empty list.
+    """
     settings = load_settings(Path(config), overrides or [])
-    with open_run(settings, Selection(where, limit)) as run:
+    codes = None if redrive is None else read_codes(redrive)
+    with open_run(settings, Selection(where, limit, codes)) as run:
         selected = plan_catalogue(run)
         with run.dispatching(selected) as batches:
             for ready in batches:

@@ -12,6 +12,7 @@ from functools import partial
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -24,7 +25,9 @@ from rich.table import Table
 
 from stemline.errors import StemlineError
 from stemline.plan import Preview
-from stemline.records import State
+from stemline.records import Code, State
+from stemline.report.card import length
+from stemline.report.meaning import CODES, COLOURS, STATES, drift_sentence
 from stemline.run import Result, Run
 
 REFRESH_SECONDS = 0.5
@@ -40,15 +43,6 @@ ENDED = (
     State.UNKNOWN,
     State.HELD,
 )
-COLOURS = {
-    State.PUBLISHED: "green",
-    State.REJECTED: "yellow",
-    State.HELD: "yellow",
-    State.FAILED: "red",
-    State.UNKNOWN: "red",
-    State.QUARANTINED: "red",
-    State.EXPIRED: "red",
-}
 
 
 class Screen:
@@ -75,24 +69,21 @@ class Screen:
     def show_plan(self, plan: Preview) -> None:
         """Show the plan as a table."""
         table = Table(title="Plan", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
-        rows = [("to do", plan.new), ("done already", plan.done), ("under way", plan.under_way)]
-        rows += [
-            ("failed for good", plan.failed),
-            ("rejected", plan.rejected),
-            ("held by the budget", plan.held),
-        ]
-        for name, count in rows:
+        found = plan.forecast
+        for name, count in _plan_counts(plan).items():
             table.add_row(name, f"{count:,}")
         table.add_row("credits", _interval(f"{plan.work.credits_low:,}", f"{plan.work.credits_high:,}"))
-        times = _interval(_duration(plan.forecast.seconds_low), _duration(plan.forecast.seconds_high))
-        table.add_row("time", f"{times}  (set by: {plan.forecast.bottleneck})")
+        table.add_row("requests", _interval(f"{found.requests_low:,}", f"{found.requests_high:,}"))
+        times = _interval(length(found.seconds_low), length(found.seconds_high))
+        table.add_row("time", f"{times}, set by: {found.bottleneck}")
         self.out.print(table)
         for reject in plan.rejects:
-            self.out.print(f"  row {reject.row}: {reject.code}: {reject.sentence}", markup=False)
+            sentence = reject.sentence.removeprefix(f"Row {reject.row}: ")
+            self.out.print(f"  row {reject.row}: {reject.code}: {sentence}", markup=False)
         if plan.rejected > len(plan.rejects):
             self.out.print(f"  … and {plan.rejected - len(plan.rejects):,} more", markup=False)
-        if plan.forecast.advice:
-            self.out.print(plan.forecast.advice, markup=False)
+        if found.advice:
+            self.out.print(f"\n{found.advice}", markup=False)
 
     def show_result(self, result: Result) -> None:
         """Show what a run came to."""
@@ -102,6 +93,8 @@ class Screen:
         balance = "" if credit["balance"] is None else f", {credit['balance']:,} left with the provider"
         per_track = "" if requests["per_track"] is None else f" ({requests['per_track']:.2f} a track)"
         self.out.print(f"credits   {credit['charged']:,} charged{balance}")
+        if credit["drift"]:
+            self.out.print(f"          [yellow]{escape(drift_sentence(credit['drift']))}[/]")
         self.out.print(f"requests  {requests['sent']:,} sent, {requests['rejected']:,} refused{per_track}")
         self.out.print(f"time      {_duration(summary['seconds'])}")
         self.out.print(f"dataset   {summary['dataset']}", markup=False)
@@ -206,13 +199,28 @@ def confirm(question: str) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
+def _plan_counts(plan: Preview) -> dict[str, int]:
+    """Give how many rows stand where, the needless zeros left out."""
+    seldom = {
+        "under way": plan.under_way,
+        "failed for good": plan.failed,
+        "rejected": plan.rejected,
+        "held by the budget": plan.held,
+    }
+    return {"to do": plan.new, "done already": plan.done} | {name: n for name, n in seldom.items() if n}
+
+
 def _states_table(states: dict[str, int], codes: dict[str, int]) -> Table:
+    """Give how many tracks stand where and, of each code, what it means and what to do."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for state, count in states.items():
-        table.add_row(f"[{COLOURS.get(State(state), 'cyan')}]{state}[/]", f"{count:,}")
+    for state in STATES:
+        if state in states:
+            table.add_row(f"[{COLOURS.get(state, 'cyan')}]{state}[/]", f"{states[state]:,}")
     for code, count in codes.items():
-        if code != "ok":
-            table.add_row(f"  {code}", f"{count:,}")
+        if code != Code.OK:
+            meaning = CODES[Code(code)]
+            next_step = meaning.next_step.format(code=code)
+            table.add_row(f"  {code}", f"{count:,}", f"{meaning.sentence} {next_step}")
     return table
 
 

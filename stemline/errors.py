@@ -3,7 +3,8 @@
 StemlineError
 ├── UsageError            the person's input is wrong; exit 2
 │   ├── ConfigError       a key, value or environment variable of the configuration
-│   └── ManifestError     the manifest as a whole (a bad row is a reject, never an error)
+│   ├── ManifestError     the manifest as a whole (a bad row is a reject, never an error)
+│   └── PlanOutdated      a saved plan that no longer fits the catalogue or the configuration
 ├── RetryableError        the same thing may work later
 │   ├── Throttled         the provider asked us to wait
 │   ├── ProviderDown      5xx, connection refused, HTML from a proxy
@@ -64,6 +65,10 @@ class ConfigError(UsageError):
 
 class ManifestError(UsageError):
     """The manifest as a whole cannot be used."""
+
+
+class PlanOutdated(UsageError):
+    """A saved plan no longer fits the catalogue or the configuration."""
 
 
 class RetryableError(StemlineError):

@@ -79,6 +79,10 @@ class Pacer:
         burst = max(1, share // 12) if is_alone else 1
         self._next = max(self._next, now - (burst - 1) * even) + even
 
+    def begin_evenly(self, now: float) -> None:
+        """Have no burst saved up: what waited for a dead vendor is to reach it one by one."""
+        self._next = max(self._next, now)
+
     def heard(self, quota: Quota, sent_at: float, now: float) -> None:
         """Believe the headers of the answer to the request that left at `sent_at`.
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from stemline.budget import Spending
 from stemline.errors import UsageError
 from stemline.ledger import Ledger, Run, TrackStatus, open_ledger
-from stemline.records import State
+from stemline.records import Code, State
 from stemline.report import write_report
+from stemline.report.meaning import CODES, COLOURS, STATES, drift_sentence
+from stemline.run import is_held
 from stemline.settings import Settings
 from stemline.storage import open_store
 
@@ -34,6 +39,14 @@ class Status:
     failures: list[TrackStatus]
     """The first of those that failed."""
     report: str
+    is_under_way: bool
+    """Whether the run has not ended and may still be alive."""
+
+    @property
+    def drift(self) -> int | None:
+        """Credits the vendor took in this run beyond what the ledger charged; None: not known."""
+        found = self.run.totals.get("credits", {}).get("drift")
+        return found if isinstance(found, int) else None
 
     def as_tree(self) -> dict[str, Any]:
         """Give the contract's JSON object."""
@@ -41,6 +54,7 @@ class Status:
             "run_id": self.run.run_id,
             "finished_at": self.run.finished_at,
             "exit_code": self.run.exit_code,
+            "is_under_way": self.is_under_way,
             "tracks": {str(state): count for state, count in self.counts.items()},
             "codes": self.codes,
             "credits": {
@@ -48,6 +62,7 @@ class Status:
                 "day": asdict(self.spending.day),
                 "month": asdict(self.spending.month),
             },
+            "drift": self.drift,
             "in_flight": self.in_flight,
             "unknown": self.unknown,
             "paid_not_collected": self.paid_not_collected,
@@ -57,29 +72,57 @@ class Status:
 
     def show(self, console: Console) -> None:
         """Show it to a person."""
-        ended = (
-            f"ended with exit code {self.run.exit_code}" if self.run.finished_at else "under way, or cut off"
+        console.print(self.page())
+
+    def page(self) -> Group:
+        """Give what a person sees."""
+        return Group(
+            f"[bold]{self.run.run_id}[/]: {self._standing()}",
+            _table(*self._states()),
+            "\n[bold]Credits[/]",
+            _table(*self._credits()),
+            *([] if self.drift is None else [drift_sentence(self.drift)]),
+            *self._lists(),
         )
-        console.print(f"run {self.run.run_id}: {ended}", markup=False)
-        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-        for state, count in self.counts.items():
-            table.add_row(str(state), f"{count:,}")
-        console.print(table)
+
+    def line(self) -> str:
+        """Give the gist in one line."""
+        states = ", ".join(f"{count:,} {state}" for state, count in self.counts.items())
+        spent = self.spending.run
+        return f"{states or 'reading the manifest'}; {spent.charged:,} credits charged, {spent.reserved:,} reserved"
+
+    def _standing(self) -> str:
+        if self.run.finished_at is not None:
+            return f"ended with exit code {self.run.exit_code}"
+        if self.is_under_way:
+            return f"[cyan]under way[/] since {self.run.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        return "[yellow]cut off[/]; `stemline run` goes on from there"
+
+    def _states(self) -> Iterator[tuple[str, ...]]:
+        for state, count in sorted(self.counts.items(), key=lambda each: list(STATES).index(each[0])):
+            yield f"[{COLOURS.get(state, 'cyan')}]{state}[/]", f"{count:,}", STATES[state]
         for code, count in self.codes.items():
-            if code != "ok":
-                console.print(f"  {code}: {count:,}")
-        for name, spent in (
-            ("run", self.spending.run),
-            ("day", self.spending.day),
-            ("month", self.spending.month),
-        ):
-            console.print(f"credits, {name}: {spent.charged:,} charged, {spent.reserved:,} reserved")
-        console.print(f"in flight: {self.in_flight:,}")
-        for name, ids in (("unknown", self.unknown), ("paid, not collected", self.paid_not_collected)):
-            if ids:
-                console.print(f"{name}: {', '.join(ids[:SHOWN_TRACKS])}", markup=False)
-        for failure in self.failures:
-            console.print(f"  {failure.track_id}: {failure.code}: {failure.sentence}", markup=False)
+            if code != Code.OK:
+                yield f"  {code}", f"{count:,}", CODES[Code(code)].sentence
+
+    def _credits(self) -> Iterator[tuple[str, ...]]:
+        spending = self.spending
+        windows = (("this run", spending.run), ("today", spending.day), ("this month", spending.month))
+        for name, spent in windows:
+            yield name, f"{spent.charged:,} charged", f"{spent.reserved:,} reserved"
+
+    def _lists(self) -> Iterator[RenderableType]:
+        yield f"\n[bold]In flight[/]  {self.in_flight:,}"
+        if self.unknown:
+            yield f"[bold]Unknown[/]    {_some(self.unknown)}"
+            yield "           `stemline resolve CONFIG TRACK` shows what is known, and settles it."
+        if self.paid_not_collected:
+            yield f"[bold]Paid, not collected[/]  {_some(self.paid_not_collected)}"
+        if self.failures:
+            yield "\n[bold]Not in the dataset[/]"
+            yield _table(
+                *((escape(each.track_id), each.code, escape(each.sentence)) for each in self.failures)
+            )
 
 
 def read_status(settings: Settings, *, with_report: bool = False) -> Status:
@@ -112,8 +155,23 @@ def _read(ledger: Ledger, run: Run, report: str) -> Status:
         paid_not_collected=[ready.attempt.track.track_id for ready in ledger.ready_uncollected(run.provider)],
         failures=[failure for failure, _ in zip(failures, range(SHOWN_TRACKS), strict=False)],
         report=report,
+        is_under_way=run.finished_at is None and run.key_id is not None and is_held(ledger, run.key_id),
     )
 
 
 def _nothing_yet(settings: Settings) -> UsageError:
     return UsageError(f"Nothing has run under the name {settings.name} yet.", fix="Run `stemline run` first.")
+
+
+def _table(*rows: tuple[str, ...]) -> Padding:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
+    for row in rows:
+        table.add_row(*row)
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _some(track_ids: Sequence[str]) -> str:
+    more = len(track_ids) - SHOWN_TRACKS
+    return escape(", ".join(track_ids[:SHOWN_TRACKS])) + (f" and {more:,} more" if more > 0 else "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -73,6 +73,16 @@ class Registration:
     """What it signs with, told once; None: the hook was there before."""
 
 
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Our other attempts, as they stand when this is asked: while a list is read, more are sent and answered."""
+
+    have: Callable[[str], bool]
+    """Whether a job is known to be of one of them."""
+    unanswered: Callable[[], Collection[Attempt]]
+    """Those that were sent and have no job yet."""
+
+
 Steps: TypeAlias = Generator[Request, Answer, T]
 
 
@@ -95,8 +105,14 @@ class Provider(Protocol):
     def read_job(self, job_id: str) -> Steps[Job]:
         """Give everything about one job, fresh download links included."""
 
-    def find(self, attempt: Attempt) -> Steps[Job | None]:
-        """Give the job an unanswered submit may have made, None when there is none so far."""
+    def find(self, attempt: Attempt, others: Others) -> Steps[Job | None]:
+        """Give the job an unanswered submit has made, None when there is none so far.
+
+        Raises TerminalError when there may be one that cannot be told from what others have made.
+        """
+
+    def candidates(self, attempt: Attempt) -> Steps[list[Job]]:
+        """Give the listed jobs that an unanswered submit may have made, for a person to judge; none without a list."""
 
     def read_balance(self) -> Steps[int]:
         """Give the credits left with the provider."""

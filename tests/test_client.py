@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fsspec
 import pytest
+from support.loopback import HANG_UP, serving
 
 from stemline import __version__
 from stemline.client import Access, Client, Lane, Patience
@@ -20,7 +16,6 @@ from stemline.errors import (
     LeaseHeld,
     LinkExpired,
     NoAnswer,
-    ProviderDown,
     ProviderGone,
     TrackRefused,
     TransferFailed,
@@ -32,84 +27,6 @@ from stemline.settings import load_facts
 
 KEY = "sk_live_loopback"
 CREATED = (201, {}, b'{"id": "j1", "creditsRequired": 10}')
-HANG_UP = "hang up"
-
-
-@dataclass
-class Seen:
-    """A request as it came in."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class Vendor:
-    """A server: what it answers to each `METHOD /path`, in turn (the last answer again and again), and what came."""
-
-    url: str
-    answers: dict[str, list] = field(default_factory=dict)
-    seen: list[Seen] = field(default_factory=list)
-    on_request: Callable[[Seen], None] = lambda _: None
-
-    def paths(self) -> list[str]:
-        return [f"{each.method} {each.path.partition('?')[0]}" for each in self.seen]
-
-    def ticket(self, path: str = "/storage/1", content_type: str = "audio/x-odd") -> tuple:
-        text = (
-            f'{{"uploadUrl": "{self.url}{path}", "uploadKey": "key{path}", "contentType": "{content_type}"}}'
-        )
-        return (200, {}, text.encode())
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def _serve(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        vendor = self.server.vendor
-        seen = Seen(self.command, self.path, headers, body)
-        vendor.seen.append(seen)
-        vendor.on_request(seen)
-        answers = vendor.answers[f"{self.command} {self.path.partition('?')[0]}"]
-        told = answers.pop(0) if len(answers) > 1 else answers[0]
-        if told == HANG_UP:
-            self.close_connection = True
-            return
-        status, extra, content = told
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **extra}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def do_GET(self):
-        self._serve()
-
-    def do_POST(self):
-        self._serve()
-
-    def do_PUT(self):
-        self._serve()
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def serving() -> Iterator[Vendor]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.vendor = Vendor(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server.vendor
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
 
 
 @pytest.fixture
@@ -233,7 +150,7 @@ def test_a_read_is_repeated_until_it_succeeds(vendor, use, told):
 def test_a_read_is_given_up_after_its_tries(vendor, use):
     vendor.answers["GET /balance"] = [(503, {}, b"")]
 
-    with pytest.raises(ProviderDown, match="status 503"):
+    with pytest.raises(ProviderGone, match=r"status 503 .* Check provider\.base_url"):
         use(read_balance)
     assert len(vendor.seen) == 3
 
@@ -246,7 +163,7 @@ def test_a_key_that_is_refused_is_not_tried_again(vendor, use):
     assert len(vendor.seen) == 1
 
 
-@pytest.mark.parametrize(("steps", "kind"), [(read_balance, ProviderDown), (WEB, NoAnswer)])
+@pytest.mark.parametrize(("steps", "kind"), [(read_balance, ProviderGone), (WEB, NoAnswer)])
 def test_a_redirect_is_not_followed_with_the_key(vendor, use, steps, kind):
     with serving() as elsewhere:
         told = (302, {"Location": f"{elsewhere.url}/balance"}, b"")
@@ -392,26 +309,26 @@ def test_a_file_that_cannot_be_read_is_an_os_error(vendor, use, tmp_path, place)
     assert vendor.paths() == ["POST /upload"]
 
 
-def test_what_is_paid_goes_before_looks_and_looks_before_submits(vendor, provider):
+def test_looks_go_first_and_submits_take_turns_with_what_is_paid(vendor, provider):
     vendor.answers.update({"GET /balance": [(200, {}, b'{"balanceSeconds": 1}')], "POST /jobs": [CREATED]})
-    vendor.answers["GET /jobs/j1"] = [(200, {}, b'{"id": "j1"}')]
+    vendor.answers |= {f"GET /jobs/j{number}": [(200, {}, b'{"id": "j1"}')] for number in range(3)}
 
     async def go():
-        pacer = Pacer(300)
+        pacer = Pacer(600)
         access = Access(vendor.url, KEY, {})
         async with Client(provider, access, pacer) as client, asyncio.TaskGroup() as group:
-            pacer.sent(asyncio.get_running_loop().time())  # all three must wait
+            pacer.sent(asyncio.get_running_loop().time())  # all of them must wait
             for steps, lane in (
-                (WEB(provider), Lane.SUBMIT),
+                *((WEB(provider), Lane.SUBMIT) for _ in range(3)),
+                *((provider.read_job(f"j{number}"), Lane.COLLECT) for number in range(3)),
                 (read_balance(provider), Lane.LOOK),
-                (provider.read_job("j1"), Lane.COLLECT),
             ):
                 group.create_task(client.run(steps, lane))
 
     order = []
     vendor.on_request = lambda seen: order.append(seen.path)
     asyncio.run(go())
-    assert order == ["/jobs/j1", "/balance", "/jobs"]
+    assert order == ["/balance", "/jobs/j0", "/jobs", "/jobs/j1", "/jobs", "/jobs/j2", "/jobs"]
 
 
 def test_a_caller_that_gave_up_waiting_holds_up_nobody(vendor, provider):

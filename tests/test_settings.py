@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -360,3 +361,20 @@ def test_the_environment_is_the_processes_own_by_default(tmp_path):
 
     settings = load_settings(tmp_path / "a.yaml")
     assert settings.provider.api_key.get_secret_value() == os.environ[variable]
+
+
+def test_several_keys_take_the_place_of_one(load):
+    keys = load(MINIMAL, "provider.api_key=null", "provider.keys=[sk_1, sk_2]").provider.api_keys
+    assert [key.get_secret_value() for key in keys] == ["sk_1", "sk_2"]
+    assert load(MINIMAL, "provider.api_key=null").provider.api_keys == ()
+    assert [key.get_secret_value() for key in load(MINIMAL, "provider.api_key=sk_3").provider.api_keys] == [
+        "sk_3"
+    ]
+
+
+def test_keys_that_contradict_each_other_are_refused_and_not_shown(refusal):
+    twice = refusal(MINIMAL, "provider.api_key=null", "provider.keys=[sk_1, sk_1]")
+    assert "the same key stands there twice" in twice
+    both = refusal(MINIMAL, "provider.keys=[sk_1]", "provider.api_key=sk_2")
+    assert "give either api_key or keys" in both
+    assert not {"sk_1", "sk_2"} & set(re.findall(r"sk_\d", twice + both))

@@ -1,7 +1,8 @@
-"""The dispatcher: one asyncio loop that turns planned tracks into ready ones, at the pace of one API key."""
+"""Dispatchers: one asyncio loop for each API key turns planned tracks into ready ones, at the pace of that key."""
 
+from stemline.dispatcher.books import Books
 from stemline.dispatcher.dispatch import Dispatch, dispatching
 from stemline.dispatcher.outbox import Outbox
-from stemline.dispatcher.state import Orders
+from stemline.dispatcher.state import HeldKey, Orders
 
-__all__ = ["Dispatch", "Orders", "Outbox", "dispatching"]
+__all__ = ["Books", "Dispatch", "HeldKey", "Orders", "Outbox", "dispatching"]

@@ -9,16 +9,42 @@ from collections.abc import Iterator
 from stemline.records import ReadyTrack
 
 
-class Outbox:
-    """Ready tracks, handed over when there are many, when the first has waited long, or when no more will come."""
+class Chute:
+    """One dispatcher's way into the outbox."""
 
-    def __init__(self, batch_tracks: int, batch_seconds: float) -> None:
-        """Set what many and long mean."""
+    def __init__(self, outbox: Outbox) -> None:
+        """Lead to an outbox."""
+        self._outbox = outbox
+        self.is_idle = False
+        self.is_closed = False
+
+    def put(self, ready: ReadyTrack) -> None:
+        """Add a track."""
+        self._outbox.put(ready)
+
+    def hurry(self, *, is_hurried: bool) -> None:
+        """Say whether waiting for more tracks from here is of no use at present."""
+        self.is_idle = is_hurried
+        self._outbox.look_again()
+
+    def close(self) -> None:
+        """Say that no track will follow from here."""
+        self.is_closed = True
+        self._outbox.look_again()
+
+
+class Outbox:
+    """Ready tracks, handed over when there are many, when the first has waited long, or when no more will come.
+
+    Dispatchers fill it through a chute each: only when no chute brings anything is there nothing to wait for.
+    """
+
+    def __init__(self, batch_tracks: int, batch_seconds: float, chutes: int = 1) -> None:
+        """Set what many and long mean, and how many chutes lead here."""
+        self.chutes = [Chute(self) for _ in range(chutes)]
         self._batch_tracks, self._batch_seconds = batch_tracks, batch_seconds
         self._waiting: list[ReadyTrack] = []
         self._since = 0.0
-        self._is_hurried = False
-        self._is_closed = False
         self._changed = threading.Condition()
 
     def put(self, ready: ReadyTrack) -> None:
@@ -29,16 +55,14 @@ class Outbox:
             self._waiting.append(ready)
             self._changed.notify_all()
 
-    def hurry(self, *, is_hurried: bool) -> None:
-        """Say whether waiting for more tracks is of no use at present."""
-        with self._changed:
-            self._is_hurried = is_hurried
-            self._changed.notify_all()
-
     def close(self) -> None:
-        """Say that no track will follow."""
+        """Say that no track will follow from anywhere."""
+        for chute in self.chutes:
+            chute.close()
+
+    def look_again(self) -> None:
+        """Take note that a chute has changed."""
         with self._changed:
-            self._is_closed = True
             self._changed.notify_all()
 
     def batches(self) -> Iterator[list[ReadyTrack]]:
@@ -49,7 +73,7 @@ class Outbox:
     def _next(self) -> list[ReadyTrack]:
         with self._changed:
             while not self._is_due():
-                if self._is_closed and not self._waiting:
+                if self._is_closed() and not self._waiting:
                     return []
                 self._changed.wait(self._patience())
             batch = self._waiting[: self._batch_tracks]
@@ -61,7 +85,11 @@ class Outbox:
         if not self._waiting:
             return False
         is_full = len(self._waiting) >= self._batch_tracks
-        return is_full or self._is_hurried or self._is_closed or self._patience() == 0
+        is_idle = all(chute.is_idle or chute.is_closed for chute in self.chutes)
+        return is_full or is_idle or self._patience() == 0
+
+    def _is_closed(self) -> bool:
+        return all(chute.is_closed for chute in self.chutes)
 
     def _patience(self) -> float | None:
         """Give how long the first track still waits for company; None when there is none."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from stemline.budget import Limits
-from stemline.client import Client, Lane, Patience
+from stemline.budget import Held, Limits
+from stemline.client import Access, Client, Lane, Patience
 from stemline.clock import loop_time
-from stemline.dispatcher.outbox import Outbox
+from stemline.dispatcher.line import Line
+from stemline.dispatcher.outbox import Chute
 from stemline.errors import ProviderGone, RetryableError, StopRun, TerminalError, TooManyFailures
 from stemline.ledger import Ledger
 from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, Recipe, State
@@ -19,6 +21,9 @@ T = TypeVar("T")
 
 OVERDUE_SHARE = 0.2
 """How much longer a late job is left alone, as a share of the time it was waited for."""
+
+FEEDING_FACTOR = 3
+"""How much longer the pause between two looks is while looks and submits compete for one quota."""
 
 HEARD_SWEEP_SECONDS = 60.0
 """How long a job that a webhook should have told of is left alone past its time, and the pause between looks."""
@@ -32,9 +37,8 @@ class Orders:
     kind: str
     """The provider, by the name the ledger knows it under."""
     recipe: Recipe
-    key_id: str
-    fence: int
-    limits: Limits
+    read_limits: Callable[[], Limits]
+    """The budget as it stands: a person may change it while the run goes on."""
     on_limit: str
     max_in_flight: int
     requests_per_minute: int
@@ -52,6 +56,16 @@ class Orders:
     def is_heard(self) -> bool:
         """Whether webhooks tell of jobs that have ended."""
         return self.hook_url is not None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """An API key whose lease this run holds."""
+
+    access: Access
+    key_id: str
+    """Its fingerprint: the key itself goes nowhere."""
+    fence: int
 
 
 class Speed:
@@ -78,10 +92,12 @@ class Floor:
     """The dispatcher's shop floor: lives in one event loop, touched by its tasks alone."""
 
     orders: Orders
+    key: HeldKey
     ledger: Ledger
     client: Client
     provider: Provider
-    outbox: Outbox
+    line: Line
+    outbox: Chute
     speed: Speed
     in_flight: dict[str, Attempt] = field(default_factory=dict)
     """Attempts by job id, as long as the provider works on them."""
@@ -90,19 +106,24 @@ class Floor:
     since: dict[str, float] = field(default_factory=dict)
     """Since when they are waited for."""
     submitting: int = 0
+    is_feeding: bool = True
+    """Whether there is more to submit: then every look costs a submit."""
     reading: int = 0
     """Jobs that are done and whose links are being read."""
     uncollected: dict[str, str] = field(default_factory=dict)
     """Tokens handed to the collector and not settled, with their job ids."""
+    strays: set[str] = field(default_factory=set)
+    """Tokens of attempts that another API key made: their jobs may be out of reach."""
     finished: int = 0
     """Jobs that were found done, each counted once."""
-    failed: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     is_stopping: bool = False
     """No further submits; what is in flight is still collected."""
     is_abandoned: bool = False
     """Not even that: what is in flight is left to the next run."""
     reason: StopRun | None = None
+    held: Held | None = None
+    """The limit that stopped it."""
     balance_before: int | None = None
     balance_after: int | None = None
 
@@ -119,7 +140,7 @@ class Floor:
     @property
     def sweep_seconds(self) -> float:
         """How long to wait between two looks."""
-        seconds = self.provider.facts.sweep_seconds
+        seconds = self.provider.facts.sweep_seconds * (FEEDING_FACTOR if self.is_feeding else 1)
         return max(seconds, HEARD_SWEEP_SECONDS) if self.orders.is_heard else seconds
 
     def watch_job(self, attempt: Attempt, job_id: str) -> None:
@@ -199,11 +220,10 @@ class Floor:
 
     def count_failure(self) -> None:
         """Count one more failure against `failures.tolerate`."""
-        self.failed += 1
-        share = self.orders.tolerate
-        if share is not None and self.failed > share * self.orders.selected:
+        failed, share = self.line.count_failure(), self.orders.tolerate
+        if share is not None and failed > share * self.orders.selected:
             sentence = (
-                f"{self.failed} of {self.orders.selected} tracks failed, more than failures.tolerate allows."
+                f"{failed} of {self.orders.selected} tracks failed, more than failures.tolerate allows."
             )
             self.stop(TooManyFailures(sentence, fix="See `stemline status`, mend the cause and run again."))
         self.announce()

@@ -6,13 +6,15 @@ import asyncio
 import math
 import uuid
 from dataclasses import replace
+from datetime import datetime
 
-from stemline.budget import Held
+from stemline.budget import Held, Limits
 from stemline.client import Lane
 from stemline.clock import loop_time
 from stemline.dispatcher.state import Floor
 from stemline.errors import (
     BudgetReached,
+    JobFailed,
     KeyRefused,
     LedgerConflict,
     NoAnswer,
@@ -23,11 +25,12 @@ from stemline.errors import (
 )
 from stemline.manifest import Kind, kind_of
 from stemline.records import Attempt, Code, Job, Submission, Track
-from stemline.wire import Request
+from stemline.wire import Others, Request
 
-PAGE_TRACKS = 200
 UPLOADS_AT_ONCE = 8
 LOOKS_PER_GRACE = 4
+LIMITS_SECONDS = 5.0
+"""How often a run that waits for its budget looks whether the limits were changed."""
 
 
 class Submitter:
@@ -36,8 +39,8 @@ class Submitter:
     def __init__(self, floor: Floor) -> None:
         """Work on a shop floor."""
         self._floor = floor
-        self._limits = floor.orders.limits
-        self._page: list[Track] = []
+        self._balance: int | None = None
+        self._balance_at: datetime | None = None
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     async def run(self, group: asyncio.TaskGroup) -> None:
@@ -46,19 +49,22 @@ class Submitter:
         while not floor.is_stopping:
             if floor.busy >= floor.orders.max_in_flight:
                 await floor.change()
-            elif (track := self._next_track()) is not None:
+                continue
+            track = floor.line.next_track()
+            floor.is_feeding = track is not None
+            if track is not None:
                 await self._start(track, group)
             elif not floor.is_quiet:
                 await floor.change()
-            elif not floor.ledger.retry_failed(floor.orders.run_id, max_attempts=floor.orders.max_attempts):
+            elif not floor.line.retry_failed(floor.orders.max_attempts):
                 break
+        floor.is_feeding = False
 
     async def read_balance(self) -> int:
         """Ask for the balance, and check reservations against it from now on."""
-        asked_at = self._floor.ledger.clock()
-        balance = await self._floor.ask(self._floor.provider.read_balance())
-        self._limits = replace(self._limits, balance=balance, balance_at=asked_at)
-        return balance
+        self._balance_at = self._floor.ledger.clock()
+        self._balance = await self._floor.ask(self._floor.provider.read_balance())
+        return self._balance
 
     async def settle(self, attempt: Attempt) -> None:
         """Find out what became of a submit that got no answer: adopt its job, or free it after the grace time."""
@@ -88,10 +94,9 @@ class Submitter:
             floor.submitting -= 1
             floor.announce()
 
-    def _next_track(self) -> Track | None:
-        if not self._page:
-            self._page = self._floor.ledger.next_planned(self._floor.orders.run_id, PAGE_TRACKS)
-        return self._page.pop(0) if self._page else None
+    def _limits(self) -> Limits:
+        """Give the limits as they are now, with the balance last read."""
+        return replace(self._floor.orders.read_limits(), balance=self._balance, balance_at=self._balance_at)
 
     async def _start(self, track: Track, group: asyncio.TaskGroup) -> None:
         """Reserve a track's credits and submit it in the background."""
@@ -99,13 +104,18 @@ class Submitter:
         token = f"sl{uuid.uuid4().hex[:20]}"
         try:
             reserved = floor.ledger.reserve(
-                floor.orders.run_id, track, token, self._amount(track), self._limits
+                floor.orders.run_id,
+                track,
+                token,
+                self._amount(track),
+                self._limits(),
+                key_id=floor.key.key_id,
             )
-        except LedgerConflict:  # another run on the same ledger was faster
-            self._page = []
+        except LedgerConflict:  # another dispatcher on the same ledger was faster
+            floor.line.read_again()
             return
         if isinstance(reserved, Held):
-            self._page = []
+            floor.line.read_again()
             await self._wait_for_budget(reserved)
             return
         floor.submitting += 1
@@ -120,7 +130,7 @@ class Submitter:
         floor, provider = self._floor, self._floor.provider
 
         def commit_intent(request: Request) -> None:
-            floor.ledger.mark_sending(attempt.token, fence=floor.orders.fence, request=request.json)
+            floor.ledger.mark_sending(attempt.token, fence=floor.key.fence, request=request.json)
 
         try:
             async with self._uploads:
@@ -140,11 +150,19 @@ class Submitter:
             floor.ledger.release(attempt.token)
             floor.stop(error, is_abandoned=isinstance(error, KeyRefused | ProviderGone))
         else:
-            floor.ledger.record_submission(attempt.token, submission)
-            floor.watch_job(attempt, submission.job_id)
+            self._follow(attempt, submission)
         finally:
             floor.submitting -= 1
             floor.announce()
+
+    def _follow(self, attempt: Attempt, submission: Submission) -> None:
+        """Book the job a submit was answered with, and wait for it."""
+        try:
+            self._floor.ledger.record_submission(attempt.token, submission)
+        except LedgerConflict as error:  # another attempt was taken for this job's
+            self._floor.ledger.mark_unknown(attempt.token, error.message)
+        else:
+            self._floor.watch_job(attempt, submission.job_id)
 
     async def _prepared(self, attempt: Attempt) -> Attempt:
         """Give the attempt as the provider is to see it: by link where that may be, else with its file's size."""
@@ -161,14 +179,28 @@ class Submitter:
 
     async def _find(self, attempt: Attempt) -> Job | None:
         """Ask what a submit came to; raises TerminalError when it cannot be told, about this track alone."""
+        floor = self._floor
         try:
-            return await self._floor.client.run(self._floor.provider.find(attempt), Lane.LOOK)
+            return await floor.client.run(floor.provider.find(attempt, self._others(attempt)), Lane.LOOK)
         except RetryableError as error:
             raise ProviderGone(error.message, fix="Run again later: what is paid for is not lost.") from error
 
+    def _others(self, attempt: Attempt) -> Others:
+        """Give what the ledger knows of all other attempts, whichever key they are made with."""
+        ledger, kind = self._floor.ledger, self._floor.orders.kind
+
+        def unanswered() -> list[Attempt]:
+            sent = [*ledger.ambiguous(kind), *ledger.unknown(kind)]
+            return [other for other in sent if other.token != attempt.token]
+
+        return Others(lambda job_id: ledger.find_by_job(kind, job_id) is not None, unanswered)
+
     def _adopt(self, attempt: Attempt, job: Job) -> None:
         submission = Submission(job.job_id, duration_seconds=job.duration_seconds)
-        self._floor.ledger.record_submission(attempt.token, submission)
+        try:
+            self._floor.ledger.record_submission(attempt.token, submission)
+        except LedgerConflict as error:  # another attempt has this job
+            raise JobFailed(error.message, code=Code.SUBMIT_UNANSWERED) from error
         self._floor.watch_job(attempt, job.job_id)
 
     async def _wait_for_budget(self, held: Held) -> None:
@@ -180,15 +212,21 @@ class Submitter:
         if held.code is Code.BUDGET_FLOOR and await self._balance_moved():
             return
         if floor.orders.on_limit == "wait" and held.resumes_at is not None:
-            deadline = loop_time() + (held.resumes_at - floor.ledger.clock()).total_seconds()
-            while not floor.is_stopping and (left := deadline - loop_time()) > 0:
-                await floor.change(left)
+            await self._wait_for_window(held.resumes_at)
             return
-        floor.ledger.hold(floor.orders.run_id, held.code, held.sentence)
+        floor.held = held
         floor.stop(BudgetReached(held.sentence, fix="Raise the limit under `budget`, then run again."))
+
+    async def _wait_for_window(self, opens_at: datetime) -> None:
+        """Wait until the next day or month begins, or a person changes the limits."""
+        floor, known = self._floor, self._floor.orders.read_limits()
+        while not floor.is_stopping and floor.orders.read_limits() == known:
+            left = (opens_at - floor.ledger.clock()).total_seconds()
+            if left <= 0:
+                return
+            await floor.change(min(left, LIMITS_SECONDS))
 
     async def _balance_moved(self) -> bool:
         """Read the balance again; give whether it is another one than the floor was last checked against."""
-        known = self._limits.balance
-        await self.read_balance()
-        return self._limits.balance != known
+        known = self._balance
+        return await self.read_balance() != known

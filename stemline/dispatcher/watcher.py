@@ -98,8 +98,8 @@ class Watcher:
         try:
             job = await floor.client.run(floor.provider.read_job(job_id), Lane.COLLECT)
         except TerminalError as error:
-            failure = Failure(attempt.token, State.FAILED, error.code, str(error))
-            floor.fail_attempt(failure)
+            if attempt.token not in floor.strays:  # else it is another account's, and none of our business
+                floor.fail_attempt(Failure(attempt.token, State.FAILED, error.code, str(error)))
         except RetryableError:
             self._unreadable[attempt.token] += 1
             if self._unreadable[attempt.token] < MISSES:

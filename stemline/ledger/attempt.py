@@ -34,9 +34,19 @@ from stemline.records import Attempt, Code, State, Submission, Track
 class Attempts(Tracks):
     """The verbs from the intent to the provider's answer."""
 
-    def reserve(self, run_id: str, track: Track, token: str, amount: int, limits: Limits) -> Attempt | Held:
+    def reserve(  # noqa: PLR0913 - what an intent consists of
+        self,
+        run_id: str,
+        track: Track,
+        token: str,
+        amount: int,
+        limits: Limits,
+        *,
+        key_id: str | None = None,
+    ) -> Attempt | Held:
         """Write the intent to pay for a planned track: its attempt, its credits, all limits checked.
 
+        `key_id` is the API key it will be submitted with; None: the run's first.
         Gives Held, and changes nothing, when a limit would be passed. The check, the sums and the booking are
         one transaction of the ledger's only writer, so no other thread or process can slip in between.
         Raises LedgerConflict when the track is not planned or another attempt of it is live.
@@ -49,7 +59,7 @@ class Attempts(Tracks):
                 return held
             key = {"track_id": track.track_id, "recipe": run["recipe"], "provider": run["provider"]}
             _require_planned(connection, key)
-            cells = {**key, "run_id": run_id, "token": token, "key_id": run["key_id"]}
+            cells = {**key, "run_id": run_id, "token": token, "key_id": key_id or run["key_id"]}
             connection.execute(attempts.insert(), [_intent(connection, now, cells, amount)])
             credit.reserve(connection, now, cells, amount)
             _submitting(connection, now, key, track)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import ColumnElement, select
 
 from stemline.ledger.lease import Leases
 from stemline.ledger.row import attempt_from_row, attempts_with_tracks, job_from_row
-from stemline.ledger.schema import attempts
+from stemline.ledger.schema import attempts, leases
 from stemline.records import Attempt, ReadyTrack, State
 
 
@@ -42,6 +44,23 @@ class Recovery(Leases):
                 for row in connection.execute(query).mappings()
             ]
 
+    def strays(self, provider: str, key_ids: Collection[str]) -> list[Attempt]:
+        """Give attempts under way that were made with another API key than these, which no run holds: a key replaced.
+
+        They are in flight, ready, or sent without an answer.
+        """
+        now = self.clock()
+        held = select(leases.c.key_id).where(leases.c.expires_at > now)
+        query = (
+            attempts_with_tracks()
+            .where(attempts.c.provider == provider, attempts.c.sent_at.is_not(None))
+            .where(attempts.c.state.in_([State.SUBMITTING, State.PROCESSING, State.READY]))
+            .where(attempts.c.key_id.not_in(list(key_ids)), attempts.c.key_id.not_in(held))
+            .order_by(attempts.c.reserved_at, attempts.c.token)
+        )
+        with self.read() as connection:
+            return [attempt_from_row(row) for row in connection.execute(query).mappings()]
+
     def find_by_job(self, provider: str, job_id: str) -> Attempt | None:
         """Give the attempt a job belongs to."""
         query = attempts_with_tracks().where(attempts.c.provider == provider, attempts.c.job_id == job_id)
@@ -58,6 +77,13 @@ class Recovery(Leases):
         )
         with self.read() as connection:
             return [attempt_from_row(row) for row in connection.execute(query).mappings()]
+
+    def key_of(self, token: str) -> str | None:
+        """Give the fingerprint of the API key an attempt was made with; None where none was noted."""
+        with self.read() as connection:
+            return connection.execute(
+                select(attempts.c.key_id).where(attempts.c.token == token)
+            ).scalar_one_or_none()
 
     def attempt_state(self, token: str) -> str | None:
         """Give an attempt's state (a State's word or `released`); None for an unknown token."""

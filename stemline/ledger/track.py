@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from stemline.errors import LedgerConflict
 from stemline.ledger.plan import Plans, of_provider
@@ -12,9 +13,27 @@ from stemline.ledger.row import TrackStatus, status_from_row, track_from_row
 from stemline.ledger.run import find_run
 from stemline.ledger.schema import tracks
 from stemline.ledger.transition import Move, move_tracks
-from stemline.records import Code, State, Track
+from stemline.records import Code, Recipe, State, Track
 
 REDRIVEN = (State.FAILED, State.QUARANTINED, State.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Redrivable:
+    """Tracks of one state and code that could be put back in line."""
+
+    state: State
+    code: Code
+    tracks: int
+    credits: int
+    """What those of known length would cost."""
+    unmeasured: int
+    """How many have no known length."""
+
+    @property
+    def is_paid_again(self) -> bool:
+        """Whether they were, or may have been, charged before."""
+        return self.state is not State.FAILED or self.code is Code.SUBMIT_UNANSWERED
 
 
 class Tracks(Plans):
@@ -66,19 +85,38 @@ class Tracks(Plans):
         )
         return self._move(chosen, Move("retry_failed", State.PLANNED))
 
-    def redrive(self, run_id: str, codes: Collection[Code] | None = None) -> int:
+    def redrive(self, run_id: str, codes: Collection[Code] | None = None, *, limit: int | None = None) -> int:
         """Select whatever failed, of this recipe and provider, for this run and put it back in line.
 
-        A person asked for it, so attempts left do not matter. `codes` narrows it down. A quarantined or an
-        expired track was paid for and will be paid for again: it only goes when its code is named.
+        A person asked for it, so attempts left do not matter. `codes` narrows it down, `limit` to the first in
+        the order of the queue. A track that is quarantined, expired, or given up without knowing whether it was
+        charged will be paid for again: it only goes when its code is named.
         """
         run = self.run(run_id)
-        states = (State.FAILED,) if codes is None else REDRIVEN
-        key = {"recipe": run.recipe.name, "provider": run.provider}
-        chosen = and_(of_provider(key), tracks.c.state.in_(states))
-        if codes is not None:
-            chosen = and_(chosen, tracks.c.code.in_(list(codes)))
+        chosen = _redriven(run.provider, run.recipe, codes, limit)
         return self._move(chosen, Move("redrive", State.PLANNED, run_id=run_id))
+
+    def redrivable(
+        self,
+        provider: str,
+        recipe: Recipe,
+        codes: Collection[Code] | None = None,
+        *,
+        limit: int | None = None,
+    ) -> list[Redrivable]:
+        """Give what `redrive` would put back in line, by state and code."""
+        credits_known = func.coalesce(func.sum(tracks.c.credits), 0)
+        query = (
+            select(tracks.c.state, tracks.c.code, func.count(), credits_known, func.count(tracks.c.credits))
+            .where(_redriven(provider, recipe, codes, limit))
+            .group_by(tracks.c.state, tracks.c.code)
+            .order_by(tracks.c.state, tracks.c.code)
+        )
+        with self.read() as connection:
+            return [
+                Redrivable(State(state), Code(code), count, int(cost), count - measured)
+                for state, code, count, cost, measured in connection.execute(query)
+            ]
 
     def track_status(self, run_id: str, track_ids: Collection[str]) -> dict[str, TrackStatus]:
         """Give the standing of each of these tracks (at most 10,000) that the ledger knows."""
@@ -98,6 +136,26 @@ class Tracks(Plans):
         if not self._move(chosen, move):
             message = f"Track {track_id} is not planned in run {run_id}: {move.verb} cannot follow."
             raise LedgerConflict(message)
+
+
+def _redriven(
+    provider: str, recipe: Recipe, codes: Collection[Code] | None, limit: int | None
+) -> ColumnElement[bool]:
+    chosen = of_provider({"recipe": recipe.name, "provider": provider})
+    if codes is None:
+        chosen = and_(chosen, tracks.c.state == State.FAILED, tracks.c.code != Code.SUBMIT_UNANSWERED)
+    else:
+        chosen = and_(chosen, tracks.c.state.in_(REDRIVEN), tracks.c.code.in_(list(codes)))
+    if limit is None:
+        return chosen
+    first = (
+        select(tracks.c.track_id)
+        .where(chosen)
+        .order_by(tracks.c.priority.desc(), tracks.c.position, tracks.c.track_id)
+        .limit(limit)
+        .correlate(None)
+    )
+    return and_(chosen, tracks.c.track_id.in_(first))
 
 
 def _behind(after: Track) -> ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """A run: opened, its steps as verbs, and the result it ends with."""
 
-from stemline.run.access import fingerprint, open_access
+from stemline.run.access import fingerprint, open_access, open_accesses
+from stemline.run.lease import holding_key, is_held
 from stemline.run.observer import Observer, observed_by
 from stemline.run.opening import open_run
 from stemline.run.run import Run
@@ -12,8 +13,11 @@ __all__ = [
     "Run",
     "Selection",
     "fingerprint",
+    "holding_key",
+    "is_held",
     "observed_by",
     "open_access",
+    "open_accesses",
     "open_run",
     "source_of",
 ]

@@ -23,20 +23,27 @@ def fingerprint(api_key: str) -> str:
 
 @contextmanager
 def open_access(settings: Settings, facts: ProviderFacts) -> Iterator[Access]:
-    """Give where the provider is and the key for it, starting the local service where no URL is configured."""
+    """Give where the provider is and the first key for it, starting the local service where no URL is configured."""
+    with open_accesses(settings, facts) as accesses:
+        yield accesses[0]
+
+
+@contextmanager
+def open_accesses(settings: Settings, facts: ProviderFacts) -> Iterator[tuple[Access, ...]]:
+    """Give where the provider is with each of its keys, starting the local service where no URL is configured."""
     provider, options = settings.provider, settings.catalogue.storage_options
-    key = provider.api_key.get_secret_value() if provider.api_key else None
+    keys = [key.get_secret_value() for key in provider.api_keys]
     base_url = provider.base_url or facts.base_url
     if base_url is None:
         with running_service(_service_options(settings)) as service:
-            yield Access(service.api_url, service.key, options)
+            yield (Access(service.api_url, service.key, options),)
         return
-    if not key:
+    if not all(keys) or not keys:
         raise ConfigError(
             f"provider.api_key is missing, and {facts.kind} needs one.",
             fix=f"Set it to ${{{facts.key_variable or 'STEMLINE_API_KEY'}}} and export that variable.",
         )
-    yield Access(base_url, key, options)
+    yield tuple(Access(base_url, key, options) for key in keys)
 
 
 def _service_options(settings: Settings) -> Options:

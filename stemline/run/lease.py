@@ -30,6 +30,12 @@ def holding_key(ledger: Ledger, key_id: str) -> Iterator[int]:
         ledger.release_lease(key_id, fence)
 
 
+def is_held(ledger: Ledger, key_id: str) -> bool:
+    """Tell whether somebody who may be alive holds the API key."""
+    lease = ledger.lease(key_id)
+    return lease is not None and lease.expires_at > ledger.clock() and not _is_dead(lease.holder)
+
+
 def _is_dead(holder: str) -> bool:
     host, _, pid = holder.rpartition(":")
     if host != socket.gethostname() or not pid.isdigit():

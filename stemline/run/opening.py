@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from stemline.dataset import Layout, claim_layout
+from stemline.dispatcher import HeldKey
 from stemline.errors import ConfigError, StemlineError
 from stemline.ledger import open_ledger
 from stemline.manifest import columns
 from stemline.plan import check_recipe
-from stemline.run.access import fingerprint, open_access
+from stemline.run.access import fingerprint, open_accesses
 from stemline.run.lease import holding_key
 from stemline.run.observer import present_observer
 from stemline.run.run import Run
@@ -40,13 +41,19 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
     claim_layout(store, layout)
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(settings.ledger_url))
-        access = stack.enter_context(open_access(settings, facts))
-        key_id = fingerprint(access.api_key)
-        fence = stack.enter_context(holding_key(ledger, key_id))
+        keys = [
+            HeldKey(access, key_id, stack.enter_context(holding_key(ledger, key_id)))
+            for access in stack.enter_context(open_accesses(settings, facts))
+            for key_id in [fingerprint(access.api_key)]
+        ]
         run_id = ledger.start_run(
-            settings.name, settings.provider.kind, settings.recipe.as_recipe(), _digest(settings), key_id
+            settings.name,
+            settings.provider.kind,
+            settings.recipe.as_recipe(),
+            _digest(settings),
+            keys[0].key_id,
         )
-        run = Run(settings, selection, facts, access, ledger, store, layout, run_id, fence)
+        run = Run(settings, selection, facts, keys, ledger, store, layout, run_id)
         observer = present_observer()
         if observer is not None:
             observer.opened(run)
@@ -59,6 +66,6 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
 
 
 def _digest(settings: Settings) -> str:
-    return hashlib.sha256(settings.model_dump_json(exclude={"provider": {"api_key"}}).encode()).hexdigest()[
-        :16
-    ]
+    return hashlib.sha256(
+        settings.model_dump_json(exclude={"provider": {"api_key", "keys"}}).encode()
+    ).hexdigest()[:16]

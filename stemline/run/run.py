@@ -8,12 +8,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from stemline.budget import Limits
-from stemline.client import Access
 from stemline.collector import Relink, Target
 from stemline.collector.batch import Collected
 from stemline.dataset import Layout, write_rejects, write_run_summary
-from stemline.dispatcher import Dispatch, Orders, Outbox, dispatching
+from stemline.dispatcher import Books, Dispatch, HeldKey, Orders, Outbox, dispatching
 from stemline.errors import StemlineError
 from stemline.ledger import Ledger
 from stemline.plan import survey
@@ -21,7 +19,7 @@ from stemline.providers import load_provider
 from stemline.publisher import Publisher
 from stemline.records import Attempt, Code, CollectedTrack, Event, Failure, ReadyTrack, State
 from stemline.report import write_report
-from stemline.run.access import fingerprint
+from stemline.run.limits import LiveBudget
 from stemline.run.selection import Result, Selection, source_of
 from stemline.settings import ProviderFacts, Settings
 from stemline.storage import Store
@@ -38,20 +36,14 @@ class Run:
     settings: Settings
     selection: Selection
     facts: ProviderFacts
-    access: Access
+    keys: Sequence[HeldKey]
     ledger: Ledger
     store: Store
     layout: Layout
     run_id: str
-    fence: int
     started: float = field(default_factory=time.monotonic)
     dispatch: Dispatch | None = None
     is_interrupted: bool = False
-
-    @property
-    def key_id(self) -> str:
-        """The API key's fingerprint: the key itself goes nowhere."""
-        return fingerprint(self.access.api_key)
 
     @property
     def target(self) -> Target:
@@ -72,6 +64,9 @@ class Run:
 
     def plan(self) -> int:
         """Survey the catalogue and put it into the ledger; give how many tracks the run is about."""
+        if self.selection.redrive is not None:
+            codes = self.selection.redrive or None
+            return self.ledger.redrive(self.run_id, codes, limit=self.selection.limit)
         selected = 0
         source, recipe = source_of(self.settings, self.selection), self.settings.recipe.as_recipe()
         for batch in survey(source, self.facts, self._find_done, recipe):
@@ -87,14 +82,12 @@ class Run:
     def dispatching(self, selected: int) -> Iterator[Iterator[list[ReadyTrack]]]:
         """Submit planned tracks for the length of the block; give batches of ready ones."""
         execution = self.settings.execution
-        outbox = Outbox(execution.batch_tracks, execution.batch_seconds)
+        outbox = Outbox(execution.batch_tracks, execution.batch_seconds, chutes=len(self.keys))
         provider = load_provider(self.facts)
         with ExitStack() as stack:
             hook_url = stack.enter_context(self._listening())
             orders = self._orders(selected, hook_url)
-            self.dispatch = stack.enter_context(
-                dispatching(self.ledger, provider, self.access, orders, outbox)
-            )
+            self.dispatch = stack.enter_context(dispatching(self.ledger, provider, self.keys, orders, outbox))
             if self.is_interrupted:
                 self.dispatch.interrupt()
             yield self.dispatch.batches()
@@ -110,7 +103,8 @@ class Run:
             if self.dispatch is not None:
                 self.dispatch.hear(event)
 
-        with listening(self.settings, self.access, self.ledger, wake) as hearing:
+        accesses = [key.access for key in self.keys]
+        with listening(self.settings, accesses, self.ledger, wake) as hearing:
             yield hearing.url
 
     def settle(self, ready: Sequence[ReadyTrack], outcomes: Sequence[Collected]) -> None:
@@ -177,15 +171,13 @@ class Run:
         return {track_id for track_id, status in found.items() if status.state in DONE}
 
     def _orders(self, selected: int, hook_url: str | None) -> Orders:
-        settings, budget = self.settings, self.settings.budget
+        settings = self.settings
         return Orders(
             run_id=self.run_id,
             kind=settings.provider.kind,
             recipe=settings.recipe.as_recipe(),
-            key_id=self.key_id,
-            fence=self.fence,
-            limits=Limits(budget.run, budget.day, budget.month, budget.floor),
-            on_limit=budget.on_limit,
+            read_limits=LiveBudget(settings),
+            on_limit=settings.budget.on_limit,
             max_in_flight=settings.provider.max_in_flight,
             requests_per_minute=settings.provider.requests_per_minute or self.facts.requests_per_minute,
             max_attempts=settings.failures.max_attempts,
@@ -196,29 +188,33 @@ class Run:
         )
 
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:
+        if self.is_interrupted and reason is None:
+            return 130
+        # One of several keys may have stopped early, and the others have done its work.
+        if sum(counts.values()) == counts.get(State.PUBLISHED, 0) and len(self.keys) > 1:
+            return 0
         if reason is not None:
             return reason.exit_code
-        if self.is_interrupted:
-            return 130
         if counts.get(State.HELD):
             return 4
         return 0 if sum(counts.values()) == counts.get(State.PUBLISHED, 0) else 3
 
     def _credits(self) -> dict[str, int | None]:
         spent = self.ledger.credits(self.run_id).run
-        floor = self.dispatch.floor if self.dispatch else None
-        balance = None
-        if floor is not None:
-            balance = floor.balance_before if floor.balance_after is None else floor.balance_after
-        return {"reserved": spent.reserved, "charged": spent.charged, "balance": balance}
+        books = self.dispatch.books if self.dispatch else Books()
+        return {
+            "reserved": spent.reserved,
+            "charged": spent.charged,
+            "balance": books.balance,
+            "drift": books.drift,
+        }
 
     def _requests(self) -> dict[str, float | int | None]:
-        floor = self.dispatch.floor if self.dispatch else None
-        if floor is None:
-            return {"sent": 0, "rejected": 0, "per_track": None}
-        traffic, done = floor.client.traffic, floor.finished
+        floors = self.dispatch.floors if self.dispatch else []
+        sent = sum(floor.client.traffic.sent for floor in floors)
+        done = sum(floor.finished for floor in floors)
         return {
-            "sent": traffic.sent,
-            "rejected": traffic.rejected,
-            "per_track": round(traffic.sent / done, 3) if done else None,
+            "sent": sent,
+            "rejected": sum(floor.client.traffic.rejected for floor in floors),
+            "per_track": round(sent / done, 3) if done else None,
         }

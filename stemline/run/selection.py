@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemline.manifest import Source
+from stemline.records import Code
 from stemline.settings import Settings
 
 
@@ -15,6 +16,8 @@ class Selection:
 
     where: str | None = None
     limit: int | None = None
+    redrive: tuple[Code, ...] | None = None
+    """Instead of the manifest's rows, tracks that came to a bad end: those of these codes, all that failed for ()."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +38,5 @@ def source_of(settings: Settings, selection: Selection) -> Source:
         where=selection.where or catalogue.where,
         limit=selection.limit,
         storage_options=catalogue.storage_options,
+        order_by=catalogue.order_by,
     )

@@ -42,7 +42,7 @@ def load_settings(
     Raises ConfigError for a missing or malformed file, an unknown key (naming the nearest known one),
     a bad value or a missing environment variable.
     """
-    return build_settings(_read_yaml(path), path, overrides, environ)
+    return build_settings(_read_yaml(path), path, overrides, environ).read_from(path, overrides)
 
 
 def build_settings(
@@ -149,6 +149,8 @@ def _sentence(tree: dict[str, Any], location: tuple[int | str, ...], kind: str, 
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
         return f"`{name}` must be a section with keys of its own"
     reason = message.removeprefix("Value error, ")
+    if isinstance(_lookup(tree, location), dict):  # a whole section may hold a key: it is not shown
+        return f"`{name}`: {reason}"
     return f"`{name}` is {_lookup(tree, location)!r}: {reason[0].lower()}{reason[1:]}"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from stemline.records import Recipe
 
@@ -24,6 +25,8 @@ class CatalogueSettings(Section):
 
     manifest: str
     where: str | None = None
+    order_by: str | None = None
+    """SQL over the manifest's columns: who goes first, and so who fits a budget, in place of `priority`."""
     storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
     send: Literal["auto", "url", "upload"] = "auto"
     """How objects of a store are handed to a provider: by presigned link where it can be reached, or uploaded."""
@@ -35,12 +38,32 @@ class ProviderSettings(Section):
     kind: str
     base_url: str | None = None
     api_key: SecretStr | None = None
+    keys: tuple[SecretStr, ...] = ()
+    """Several API keys in place of one: each has its own pace, all share the budget."""
     requests_per_minute: int | None = Field(default=None, gt=0)
     max_in_flight: int = Field(default=100, gt=0)
     engine: Literal["auto", "draft", "demucs"] = "auto"
     """For `local` started on loopback: which engine separates."""
     workers: int | None = Field(default=None, gt=0)
     """For `local` started on loopback: how many tracks are separated at once."""
+
+    @property
+    def api_keys(self) -> tuple[SecretStr, ...]:
+        """Give every API key there is."""
+        return self.keys or (() if self.api_key is None else (self.api_key,))
+
+    @field_validator("keys")
+    @classmethod
+    def _different(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if len({key.get_secret_value() for key in value}) < len(value):
+            raise ValueError("the same key stands there twice")
+        return value
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> Self:
+        if self.keys and self.api_key is not None:
+            raise ValueError("give either api_key or keys")
+        return self
 
     @field_validator("base_url")
     @classmethod
@@ -164,6 +187,8 @@ _SQLITE_FILE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)")
 class Settings(Section):
     """One whole configuration, with every default filled in."""
 
+    _origin: tuple[Path, tuple[str, ...]] | None = PrivateAttr(default=None)
+
     name: str
     catalogue: CatalogueSettings
     provider: ProviderSettings
@@ -183,6 +208,16 @@ class Settings(Section):
                 "use letters, digits, '.', '_' and '-' (at most 64), starting with a letter or digit"
             )
         return value
+
+    @property
+    def origin(self) -> tuple[Path, tuple[str, ...]] | None:
+        """The file it was read from and the overrides applied; None where it was built otherwise."""
+        return self._origin
+
+    def read_from(self, path: Path, overrides: Sequence[str]) -> Self:
+        """Remember the origin, and give the settings."""
+        self._origin = (path, tuple(overrides))
+        return self
 
     @property
     def ledger_url(self) -> str:

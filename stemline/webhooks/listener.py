@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import current_thread, main_thread
-from typing import TypeVar
 
 import httpx
 
-from stemline.client import Access, Client, Lane, Patience
-from stemline.errors import ConfigError, ProviderGone, RetryableError, StemlineError
+from stemline.client import Access
+from stemline.errors import ConfigError
 from stemline.ledger import Ledger, open_ledger
-from stemline.pacing import Pacer
 from stemline.providers import load_provider
 from stemline.records import Event
 from stemline.settings import Settings, WebhookSettings, load_facts
 from stemline.webhooks.receiver import Post, create_app, health
-from stemline.webhooks.secret import SecretFile
+from stemline.webhooks.registration import Hooks
 from stemline.webhooks.server import ReceiverServer, serve_receiver
-from stemline.wire import Steps
 
-T = TypeVar("T")
 HEALTH_SECONDS = 3.0
-BRIEFLY = Patience(tries=2)
-"""For what may be left undone at the end."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +35,9 @@ class Hearing:
 
 @contextmanager
 def listening(
-    settings: Settings, access: Access, ledger: Ledger, on_event: Callable[[Event], object]
+    settings: Settings, accesses: Sequence[Access], ledger: Ledger, on_event: Callable[[Event], object]
 ) -> Iterator[Hearing]:
-    """Receive events for the length of a `with` block; our hook is removed at its end.
+    """Receive the events of every key's account for the length of a `with` block; our hooks are removed at its end.
 
     A receiver that already writes to this ledger (`stemline listen`) is left to its work.
     Raises ConfigError for a `webhooks` section that cannot work, and what the provider refuses a hook with.
@@ -58,7 +48,7 @@ def listening(
         yield Hearing(url, is_shared=True)
         return
     with (
-        _registered(settings, access, is_kept=False) as post,
+        _registered(settings, accesses, is_kept=False) as post,
         serve_receiver(create_app(ledger, post, on_event), webhooks.listen),
     ):
         yield Hearing(url, is_shared=False)
@@ -66,12 +56,12 @@ def listening(
 
 def listen(
     settings: Settings,
-    access: Access,
+    accesses: Sequence[Access],
     *,
     unregister: bool = False,
     on_listening: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Receive events into the ledger until Ctrl-C or SIGTERM; with `unregister`, our hook is removed at the end.
+    """Receive events into the ledger until Ctrl-C or SIGTERM; with `unregister`, our hooks are removed at the end.
 
     `on_listening` is told the URL that the provider calls. Raises what `listening` raises.
     """
@@ -84,7 +74,7 @@ def listen(
         )
     with (
         open_ledger(settings.ledger_url) as ledger,
-        _registered(settings, access, is_kept=not unregister) as post,
+        _registered(settings, accesses, is_kept=not unregister) as post,
     ):
         server = ReceiverServer(create_app(ledger, post, lambda _: None), webhooks.listen)
         on_listening(webhooks.hook_url(facts.kind))
@@ -93,50 +83,22 @@ def listen(
 
 
 @contextmanager
-def _registered(settings: Settings, access: Access, *, is_kept: bool) -> Iterator[Post]:
+def _registered(settings: Settings, accesses: Sequence[Access], *, is_kept: bool) -> Iterator[Post]:
     """Have the provider call us for the length of the block, or, `is_kept`, from now on."""
     webhooks, facts = _webhooks(settings), load_facts(settings.provider.kind)
-    url, provider, file = (
-        webhooks.hook_url(facts.kind),
-        load_provider(facts),
-        SecretFile.beside_ledger(settings),
-    )
+    provider = load_provider(facts)
     if webhooks.secret is not None:
         # Whoever names the secret has registered the hook, or the vendor has one secret for the account.
-        yield Post(facts.kind, provider, webhooks.secret.get_secret_value(), webhooks.public_url)
+        yield Post(facts.kind, provider, (webhooks.secret.get_secret_value(),), webhooks.public_url)
         return
-    held = file.read()
-    hook = _ask(settings, access, provider.register_webhook(url, held))
-    if hook is None:
-        raise ConfigError(
-            f"webhooks.secret is missing, and {facts.kind} signs with a secret of your account.",
-            fix="Copy it from the vendor's developer settings into a variable and write webhooks.secret: ${VARIABLE}.",
-        )
-    if hook.secret is not None:
-        file.keep(hook.hook_id, hook.secret)
+    hooks = Hooks(settings, webhooks.hook_url(facts.kind))
     try:
-        yield Post(facts.kind, provider, hook.secret or held[hook.hook_id], webhooks.public_url)
+        hooks.register(accesses)
+        with hooks.looked_after():
+            yield Post(facts.kind, provider, hooks.secrets, webhooks.public_url)
     finally:
         if not is_kept:
-            try:
-                file.forget(*_ask(settings, access, provider.unregister_webhook(url), BRIEFLY))
-            except StemlineError as error:
-                logger.warning("The webhook %s could not be removed: %s", url, error)
-
-
-def _ask(settings: Settings, access: Access, steps: Steps[T], patience: Patience | None = None) -> T:
-    """Carry steps out, on an event loop of their own."""
-    facts = load_facts(settings.provider.kind)
-    pacer = Pacer(settings.provider.requests_per_minute or facts.requests_per_minute)
-
-    async def ask() -> T:
-        async with Client(load_provider(facts), access, pacer, patience) as client:
-            return await client.run(steps, Lane.LOOK)
-
-    try:
-        return asyncio.run(ask())
-    except RetryableError as error:
-        raise ProviderGone(error.message, fix="Run again later, or without the webhooks section.") from error
+            hooks.remove()
 
 
 def _webhooks(settings: Settings) -> WebhookSettings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -41,7 +41,8 @@ class Post:
     kind: str
     """The provider, by the name the ledger knows it under."""
     provider: Provider
-    secret: str = field(repr=False)
+    secrets: Collection[str] = field(repr=False)
+    """One of them signs a delivery; read anew for each."""
     public_url: str = ""
     """Its path may or may not have been removed by the proxy in front: both are served."""
     body_seconds: float = BODY_SECONDS
@@ -85,7 +86,7 @@ def health(ledger: Ledger, kind: str) -> dict[str, str]:
 def _take(ledger: Ledger, post: Post, delivery: Delivery, on_event: Callable[[Event], object]) -> Response:
     """Believe, store, answer, and only then tell."""
     try:
-        event = post.provider.read_event(delivery, post.secret)
+        event = _read(post, delivery)
     except SignatureRefused as error:
         logger.info("A delivery for %s was refused: %s", post.kind, error)
         return _refuse(HTTPStatus.UNAUTHORIZED)
@@ -105,6 +106,17 @@ def _take(ledger: Ledger, post: Post, delivery: Delivery, on_event: Callable[[Ev
         except Exception:  # it is stored: whoever failed to hear of it finds it in the inbox
             logger.exception("Nobody could be told of the event about job %s.", event.job_id)
     return JSONResponse({"received": True})
+
+
+def _read(post: Post, delivery: Delivery) -> Event | None:
+    """Give what a delivery says, whoever of ours it is signed for; raises as the provider's `read_event` does."""
+    refusal = SignatureRefused("There is no secret to know a delivery by.")
+    for secret in tuple(post.secrets):
+        try:
+            return post.provider.read_event(delivery, secret)
+        except SignatureRefused as error:
+            refusal = error
+    raise refusal
 
 
 async def _read_body(request: Request) -> bytes | None:

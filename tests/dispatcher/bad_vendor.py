@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,8 +27,16 @@ class Vendor:
     unlisted: bool = False
     """Whether the list lacks every job."""
     revoked: bool = False
+    revoked_key: str = ""
+    """The one key that is refused."""
+    paid_with: Counter = field(default_factory=Counter)
+    """How many jobs were made with each key."""
     broken: dict[str, int] = field(default_factory=dict)
     """How many more requests to a path are answered with status 500."""
+    name_of: Callable[[dict], str | None] = lambda order: order["fileName"]
+    """What the job of an order is called in lists."""
+    on_get: Callable[[str], object] = lambda _: None
+    """Told the path of each look before it is answered."""
     jobs: dict[str, dict] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,7 +50,7 @@ class Vendor:
             "status": ending.pop(0) if ending else "COMPLETED",
             "createdAt": _text(datetime.now(UTC)),
             "completedAt": _text(datetime.now(UTC)),
-            "input": {"fileName": order["fileName"], "durationSeconds": 10},
+            "input": {"fileName": self.name_of(order), "durationSeconds": 10},
             "creditsRequired": 10,
             "creditsCharged": 10,
             "errorMessage": "the engine gave up" if ending is not None else None,
@@ -79,7 +88,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         vendor, path = self.vendor, self.path.split("?")[0].removeprefix("/v1/")
         vendor.requests.append(f"GET {path}")
-        if vendor.revoked:
+        vendor.on_get(path)
+        if vendor.revoked or self.key() == vendor.revoked_key:
             self.answer(401, {"error": {"code": "API_KEY_REVOKED", "message": "revoked"}})
         elif vendor.broken.get(path, 0) > 0:
             vendor.broken[path] -= 1
@@ -89,8 +99,10 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "jobs":
             jobs = [] if vendor.unlisted else list(reversed(vendor.jobs.values()))
             self.answer(200, {"jobs": jobs, "pagination": {"hasMore": False}})
+        elif (job := vendor.jobs.get(path.removeprefix("jobs/"))) is None:
+            self.answer(404, {"error": {"code": "JOB_NOT_FOUND", "message": "There is no such job."}})
         else:
-            self.answer(200, vendor.shown(vendor.jobs[path.removeprefix("jobs/")]))
+            self.answer(200, vendor.shown(job))
 
     def do_POST(self) -> None:
         order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -98,6 +110,7 @@ class Handler(BaseHTTPRequestHandler):
             self.vendor.requests.append("POST jobs")
             behaviour = self.vendor.submits.pop(0) if self.vendor.submits else "ok"
             job = self.vendor.make_job(order) if behaviour in {"ok", "cut"} else None
+            self.vendor.paid_with[self.key()] += job is not None
         if behaviour in {"cut", "lose"}:
             self.close_connection = True
             with suppress(OSError):
@@ -111,6 +124,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(402, {"error": error})
         else:
             self.answer(201, job)
+
+    def key(self) -> str:
+        return self.headers["Authorization"].removeprefix("Bearer ")
 
     def answer(self, status: int, tree: dict) -> None:
         body = json.dumps(tree).encode()

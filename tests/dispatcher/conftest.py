@@ -12,7 +12,7 @@ from bad_vendor import Vendor, open_for_business
 
 from stemline.budget import Limits
 from stemline.client import Access, Patience
-from stemline.dispatcher import Orders, Outbox, dispatching
+from stemline.dispatcher import HeldKey, Orders, Outbox, dispatching
 from stemline.ledger import Ledger, open_ledger
 from stemline.providers import load_provider
 from stemline.records import CollectedTrack, Recipe, StemFile, Track
@@ -49,14 +49,11 @@ class Yard:
         return run_id
 
     def orders(self, run_id: str, **changes) -> Orders:
-        fence = self.ledger.acquire_lease(KEY_ID, "tests", 60)
         orders = {
             "run_id": run_id,
             "kind": "local",
             "recipe": RECIPE,
-            "key_id": KEY_ID,
-            "fence": fence,
-            "limits": Limits(),
+            "read_limits": Limits,
             "on_limit": "stop",
             "max_in_flight": 10,
             "requests_per_minute": 60_000,
@@ -67,11 +64,15 @@ class Yard:
         }
         return Orders(**{**orders, **changes})
 
+    def hold(self, key_id: str) -> HeldKey:
+        fence = self.ledger.acquire_lease(key_id, "tests", 60)
+        return HeldKey(Access(self.vendor.url, f"sk_{key_id}", {}), key_id, fence)
+
     @contextmanager
-    def dispatching(self, run_id: str, **changes):
-        access = Access(self.vendor.url, "sk_test", {})
-        orders, outbox = self.orders(run_id, **changes), Outbox(10, 0.05)
-        with dispatching(self.ledger, load_provider(FACTS), access, orders, outbox) as dispatch:
+    def dispatching(self, run_id: str, *, key_ids=(KEY_ID,), **changes):
+        keys = [self.hold(key_id) for key_id in key_ids]
+        orders, outbox = self.orders(run_id, **changes), Outbox(10, 0.05, chutes=len(keys))
+        with dispatching(self.ledger, load_provider(FACTS), keys, orders, outbox) as dispatch:
             self.dispatch = dispatch
             guard = threading.Timer(END_SECONDS, outbox.close)
             guard.start()

@@ -13,7 +13,7 @@ def test_every_planned_track_is_submitted_once_and_collected(yard, vendor):
     assert yard.work(yard.plan("a", "b", "c")) == {"collected": 3}
     assert sorted(vendor.tracks()) == ["a", "b", "c"]
     assert yard.dispatch.reason is None
-    assert yard.dispatch.floor.finished == 3
+    assert yard.dispatch.finished == 3
 
 
 def test_a_submit_without_an_answer_is_found_in_the_list_and_not_repeated(yard, vendor):
@@ -145,7 +145,7 @@ def test_links_that_stay_stale_leave_the_track_ready_for_the_next_run(yard, vend
 
 def test_the_run_limit_is_never_passed_and_holds_the_rest(yard, vendor):
     run_id = yard.plan("a", "b", "c", "d")
-    counts = yard.work(run_id, limits=Limits(run=25))
+    counts = yard.work(run_id, read_limits=lambda: Limits(run=25))
     assert counts == {"collected": 2, "held": 2}
     assert isinstance(yard.dispatch.reason, BudgetReached)
     assert 1_000 - vendor.credits == 20
@@ -153,7 +153,7 @@ def test_the_run_limit_is_never_passed_and_holds_the_rest(yard, vendor):
 
 def test_a_floor_waits_for_credits_to_settle_before_it_holds(yard, vendor):
     vendor.credits = 45
-    counts = yard.work(yard.plan("a", "b", "c", "d", "e"), limits=Limits(floor=10))
+    counts = yard.work(yard.plan("a", "b", "c", "d", "e"), read_limits=lambda: Limits(floor=10))
     assert counts == {"collected": 3, "held": 2}
     assert vendor.credits == 15
 

@@ -51,7 +51,7 @@ def test_a_batch_that_waited_long_enough_goes_alone():
 
 def test_waiting_ends_when_no_more_can_come(patient):
     patient.put(ready("a"))
-    timer = threading.Timer(0.05, patient.hurry, kwargs={"is_hurried": True})
+    timer = threading.Timer(0.05, patient.chutes[0].hurry, kwargs={"is_hurried": True})
     timer.start()
     assert names(next(patient.batches())) == ["a"]
     timer.join()

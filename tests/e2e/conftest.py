@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import httpx
 import pytest
-from command_line import Launcher, launching
-from workbench import POOR, RICH, Bench, Provider, make_songs
+from support.command_line import Launcher, launching
+from support.workbench import POOR, RICH, Bench, Provider, make_songs
 
 from stemline.service import ApiKey, Options
 from stemline.service.process import Service, running_service
@@ -62,10 +62,28 @@ def bench(tmp_path, service, launcher, songs, http) -> Bench:
 
 
 @pytest.fixture
+def second(bench) -> Provider:
+    """Another rich account with the same provider."""
+    return Provider(bench.provider.url, f"sk_rich_{next(_numbers)}", bench.provider.http, RICH)
+
+
+@pytest.fixture
 def poor_bench(bench) -> Bench:
     """A workplace whose key has 7 credits."""
     bench.provider.key, bench.provider.opened_with = f"sk_poor_{next(_numbers)}", POOR
     return bench
+
+
+@pytest.fixture
+def break_with(service, bench) -> Iterator[Callable[..., None]]:
+    """Put faults in force until the end of the test."""
+    where, account = f"{service.url}/_faults", {"Authorization": f"Bearer {bench.provider.key}"}
+
+    def set_faults(*faults: dict) -> None:
+        bench.provider.http.post(where, headers=account, json={"faults": faults}).raise_for_status()
+
+    yield set_faults
+    bench.provider.http.delete(where, headers=account).raise_for_status()
 
 
 @pytest.fixture

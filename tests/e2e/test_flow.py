@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from command_line import clean_environment
+from support.command_line import clean_environment
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from workbench import Bench
+from support.workbench import Bench
 
 TRACKS = 5
 

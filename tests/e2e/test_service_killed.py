@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from command_line import WAIT_SECONDS, clean_environment
-from workbench import RICH, Provider
+from support.command_line import WAIT_SECONDS, clean_environment
+from support.workbench import RICH, Provider
 
 KEY = "sk_own"
 TRACKS = 5

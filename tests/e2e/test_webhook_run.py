@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench import Provider
+from support.workbench import Provider
 
 
 def test_stemsplit_calls_and_few_requests_are_needed(bench, free_port):

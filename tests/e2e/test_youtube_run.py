@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from workbench import RICH, Provider
+from support.workbench import RICH, Provider
 
 from stemline.service import ApiKey, Options
 from stemline.service.process import running_service

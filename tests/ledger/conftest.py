@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
+from support.postgresql import find_server_binaries, new_schema, running_postgresql
 
 from stemline.budget import Limits
 from stemline.ledger import Ledger, open_ledger
@@ -120,50 +115,19 @@ class Case:
         return spent.reserved, spent.charged
 
 
-def _find_server_binaries() -> Path | None:
-    homes = [Path(found).parent for found in [shutil.which("pg_ctl")] if found]
-    homes += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((home for home in homes if (home / "initdb").exists()), None)
-
-
-def _as_server_user(command: list[str], home: Path) -> None:
-    """Run a server command; PostgreSQL refuses root, so root hands over to the `postgres` user."""
-    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
-    log = home / "command.log"
-    with log.open("ab") as output:
-        done = subprocess.run(
-            command, cwd=home, stdout=output, stderr=output, check=False, timeout=60, **user
-        )
-    assert done.returncode == 0, log.read_text()
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The socket folder of a PostgreSQL server that lives as long as the session."""
-    binaries = _find_server_binaries()
+    binaries = find_server_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server binaries (initdb, pg_ctl) on this machine")
-    # A socket's path may be 107 bytes long at most: pytest's own folders can be longer.
-    home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    if os.getuid() == 0:
-        shutil.chown(home, "postgres", "postgres")
-    data = str(home / "data")
-    _as_server_user([str(binaries / "initdb"), "-D", data, "-U", "stemline", "-A", "trust", "-N"], home)
-    options = f"-c fsync=off -c listen_addresses='' -c unix_socket_directories='{home}' -c max_connections=60"
-    control = [str(binaries / "pg_ctl"), "-D", data, "-w"]
-    _as_server_user([*control, "-l", str(home / "server.log"), "-o", options, "start"], home)
-    yield str(home)
-    _as_server_user([*control, "-m", "immediate", "stop"], home)
-    shutil.rmtree(home)
+    with running_postgresql(binaries) as server:
+        yield server
 
 
 @pytest.fixture
 def postgresql_url(postgresql: str) -> str:
-    """A fresh, empty schema: a hundred times quicker to make than a database, and as good."""
-    name = f"ledger_{secrets.token_hex(4)}"
-    with psycopg.connect(host=postgresql, user="stemline", dbname="postgres", autocommit=True) as server:
-        server.execute(f"CREATE SCHEMA {name}")
-    return f"postgresql+psycopg://stemline@/postgres?host={postgresql}&options=-csearch_path%3D{name}"
+    return new_schema(postgresql)
 
 
 @pytest.fixture

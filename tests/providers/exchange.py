@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 
 from stemline.errors import StemlineError
 from stemline.records import Attempt, Recipe, Track
-from stemline.wire import Answer, Request, Steps
+from stemline.wire import Answer, Others, Request, Steps
 
 T = TypeVar("T")
 TOKEN = "sl0123456789abcdef0123"
+ALONE = Others(lambda _: False, list)
+"""No other attempt of ours has or awaits a job."""
 
 
 def answer(tree: object, status: int = 200, **facts: Any) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from exchange import TOKEN, answer, attempt, drive
+from exchange import ALONE, TOKEN, answer, attempt, drive
 
 from stemline.errors import LinkExpired, NoAnswer, ProviderDown, TrackRefused, TransferFailed
 from stemline.records import Code, Job, Phase, Submission
@@ -216,7 +216,7 @@ def test_a_split_without_an_id_counts_as_no_answer(splitter, made):
 @pytest.mark.parametrize("location", [WEB, "/music/song.mp3"])
 def test_an_unanswered_submit_is_repeated_under_its_own_key_and_body(splitter, location):
     _, sent = drive(splitter.submit(attempt(location)), [data(MADE)] if location == WEB else uploaded())
-    job, again = drive(splitter.find(attempt(location, request=sent[-1].json)), [data(MADE)])
+    job, again = drive(splitter.find(attempt(location, request=sent[-1].json), ALONE), [data(MADE)])
 
     (repeated,) = again
     assert (repeated.method, repeated.url) == (sent[-1].method, sent[-1].url)
@@ -226,11 +226,13 @@ def test_an_unanswered_submit_is_repeated_under_its_own_key_and_body(splitter, l
 
 
 def test_a_submit_whose_body_is_not_known_is_not_repeated(splitter):
-    assert drive(splitter.find(attempt(WEB)), []) == (None, [])
+    assert drive(splitter.find(attempt(WEB), ALONE), []) == (None, [])
 
 
 def test_a_repeat_that_is_answered_without_an_id_finds_nothing(splitter):
-    assert drive(splitter.find(attempt(WEB, request={"a": 1})), [data({"status": "queued"})])[0] is None
+    assert (
+        drive(splitter.find(attempt(WEB, request={"a": 1}), ALONE), [data({"status": "queued"})])[0] is None
+    )
 
 
 def test_a_repeat_that_is_refused_settles_nothing(splitter):
@@ -238,7 +240,7 @@ def test_a_repeat_that_is_refused_settles_nothing(splitter):
     refused = TrackRefused("another body", code=Code.REFUSED)
 
     with pytest.raises(TrackRefused):
-        drive(splitter.find(attempt(WEB, request={"a": 1})), [refused])
+        drive(splitter.find(attempt(WEB, request={"a": 1}), ALONE), [refused])
 
 
 def test_reads_are_plain_requests(splitter):

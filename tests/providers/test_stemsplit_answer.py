@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from exchange import TOKEN, answer, attempt, drive, serve
+from exchange import ALONE, TOKEN, answer, attempt, drive, serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -250,7 +250,7 @@ def test_an_unanswered_submit_is_found_by_its_token(provider):
     for number, item in enumerate(listing.items):
         if number != 3:
             item["input"] = None
-    job, _ = serve(provider.find(mine), listing)
+    job, _ = serve(provider.find(mine, ALONE), listing)
 
     assert job.job_id == "j3"
 
@@ -260,12 +260,12 @@ def test_a_submit_that_never_arrived_is_not_found(provider, sent_at):
     listing = Listing(150)
     listing.items = [{**item, "input": {"fileName": "other.mp3"}} for item in listing.items]
 
-    assert serve(provider.find(attempt(sent_at=sent_at)), listing)[0] is None
+    assert serve(provider.find(attempt(sent_at=sent_at), ALONE), listing)[0] is None
 
 
 def test_a_submit_sent_after_the_newest_job_needs_one_page(provider):
     listing = Listing(500)
     listing.items = [{**item, "input": {}} for item in listing.items]
-    serve(provider.find(attempt(sent_at=AT + timedelta(days=1))), listing)
+    serve(provider.find(attempt(sent_at=AT + timedelta(days=1)), ALONE), listing)
 
     assert listing.asked == 1

@@ -8,12 +8,13 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from exchange import ALONE
 
 from stemline.errors import JobFailed, TrackRefused
 from stemline.providers import load_provider
 from stemline.records import Attempt, Code, Phase, Recipe, Track
 from stemline.settings import load_facts
-from stemline.wire import Answer, Delivery
+from stemline.wire import Answer, Delivery, Others
 
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 SENT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -96,22 +97,42 @@ def test_both_kinds_are_looked_for_in_their_own_lists(provider):
 def test_an_unanswered_submit_is_found_by_its_video_and_time(provider):
     older = CREATED | {"id": "old", "createdAt": "2026-03-01T11:00:00Z"}
     stranger = CREATED | {"id": "other", "videoId": "zzzzzzzzzzz"}
-    _, job = drive(provider.find(attempt()), page(CREATED, stranger, older))
+    _, job = drive(provider.find(attempt(), ALONE), page(CREATED, stranger, older))
     assert job.job_id == "youtube:clx1"
 
 
 def test_a_video_that_is_not_listed_is_not_found(provider):
-    _, job = drive(provider.find(attempt()), page(CREATED | {"videoId": "zzzzzzzzzzz"}))
+    _, job = drive(provider.find(attempt(), ALONE), page(CREATED | {"videoId": "zzzzzzzzzzz"}))
     assert job is None
 
 
 def test_two_jobs_of_one_video_are_never_guessed_between(provider):
     twin = CREATED | {"id": "clx2", "createdAt": "2026-03-01T12:00:02Z"}
-    steps = provider.find(attempt(sent_at=SENT - timedelta(seconds=1)))
+    steps = provider.find(attempt(sent_at=SENT - timedelta(seconds=1)), ALONE)
     next(steps)
     with pytest.raises(JobFailed) as refused:
         steps.send(answer(page(CREATED, twin)))
     assert refused.value.code is Code.SUBMIT_UNANSWERED
+
+
+def test_one_job_that_two_unanswered_submits_of_a_video_may_have_made_is_neithers(provider):
+    twin = Others(lambda _: False, lambda: [attempt("https://youtu.be/dQw4w9WgXcQ")])
+    steps = provider.find(attempt(), twin)
+    next(steps)
+    with pytest.raises(JobFailed, match="StemSplit lists youtube:clx1, and nothing tells"):
+        steps.send(answer(page(CREATED)))
+
+
+def test_a_videos_job_that_is_known_to_be_anothers_is_passed_over(provider):
+    twin = CREATED | {"id": "clx2", "createdAt": "2026-03-01T12:00:02Z"}
+    _, job = drive(provider.find(attempt(), Others("youtube:clx1".__eq__, list)), page(CREATED, twin))
+    assert job.job_id == "youtube:clx2"
+
+
+def test_a_vendors_clock_that_is_behind_hides_no_job(provider):
+    slow = CREATED | {"createdAt": "2026-03-01T11:56:00Z"}
+    _, job = drive(provider.find(attempt(), ALONE), page(slow))
+    assert job.job_id == "youtube:clx1"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +145,7 @@ def test_two_jobs_of_one_video_are_never_guessed_between(provider):
     ],
 )
 def test_every_form_of_a_url_leads_to_the_same_video(provider, location):
-    _, job = drive(provider.find(attempt(location)), page(CREATED))
+    _, job = drive(provider.find(attempt(location), ALONE), page(CREATED))
     assert job.job_id == "youtube:clx1"
 
 
@@ -142,7 +163,7 @@ def test_a_url_of_no_video_is_refused_as_a_track_and_found_nowhere(provider):
     steps = provider.submit(attempt("https://www.youtube.com/watch?v=short"))
     request = next(steps)
     assert isinstance(provider.classify(request, Answer(404, {}, body)), TrackRefused)
-    _, job = drive(provider.find(attempt("https://www.youtube.com/watch?v=short")), page(CREATED))
+    _, job = drive(provider.find(attempt("https://www.youtube.com/watch?v=short"), ALONE), page(CREATED))
     assert job is None
 
 

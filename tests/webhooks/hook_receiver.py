@@ -56,7 +56,7 @@ class Stand:
     def receiving(self, ledger: Ledger, kind: str, on_event=None, **changes: Any) -> Iterator[Receiver]:
         """Be a receiver for the length of a block."""
         receiver = Receiver(self.url, ledger, kind)
-        post = Post(kind, load_provider(load_facts(kind)), SECRET, **changes)
+        post = Post(kind, load_provider(load_facts(kind)), (SECRET,), **changes)
         self.app = create_app(ledger, post, on_event or receiver.told.append)
         yield receiver
 

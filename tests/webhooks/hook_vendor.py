@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+WAIT_SECONDS = 30
+
 
 class HookVendor:
-    """StemSplit's three webhook endpoints, and every request they were sent."""
+    """StemSplit's three webhook endpoints, and every request they were sent: one account, whichever key is used."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.hooks: dict[str, dict[str, Any]] = {}
         self.secrets: dict[str, str] = {}
         self.requests: list[tuple[str, str]] = []
         self.refusal: tuple[int, dict[str, Any]] | None = None
         self.url = ""
-        self.turn = threading.Lock()
+        self.turn = threading.Condition()
 
     def add(self, url: str, **changes: Any) -> str:
-        hook_id = f"whk_{len(self.secrets) + 1}"
+        hook_id = f"whk_{self.name}{len(self.secrets) + 1}"
         self.secrets[hook_id] = f"whsec_of_{hook_id}"
         self.hooks[hook_id] = {
             "id": hook_id,
@@ -50,11 +53,16 @@ class HookVendor:
     def asked(self, method: str) -> int:
         return [made for made, _ in self.requests].count(method)
 
+    def wait_for(self, is_so: Callable[[], bool]) -> None:
+        """Wait until the requests that came make something so."""
+        with self.turn:
+            assert self.turn.wait_for(is_so, WAIT_SECONDS)
+
 
 @contextmanager
-def serving_hooks() -> Iterator[HookVendor]:
+def serving_hooks(name: str = "") -> Iterator[HookVendor]:
     """Run the endpoints on a free port."""
-    vendor = HookVendor()
+    vendor = HookVendor(name)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -63,6 +71,7 @@ def serving_hooks() -> Iterator[HookVendor]:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
             with vendor.turn:
                 status, tree = vendor.answer(self.command, self.path, body)
+                vendor.turn.notify_all()
             answer = json.dumps(tree).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))

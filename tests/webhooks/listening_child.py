@@ -18,4 +18,4 @@ def _tell(url: str) -> None:
 if __name__ == "__main__":
     settings = load_settings(Path(sys.argv[1]))
     access = Access(settings.provider.base_url or "", "sk_live_test", {})
-    listen(settings, access, unregister="unregister" in sys.argv, on_listening=_tell)
+    listen(settings, [access], unregister="unregister" in sys.argv, on_listening=_tell)

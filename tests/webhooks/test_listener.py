@@ -37,7 +37,7 @@ def settings(configure, vendor, free_port):
 def beside_a_run(settings, vendor, ledger):
     """Listen as a run does; gives what was told."""
     told = []
-    with listening(settings, access_to(vendor), ledger, told.append) as hearing:
+    with listening(settings, [access_to(vendor)], ledger, told.append) as hearing:
         yield hearing, told
 
 
@@ -247,7 +247,7 @@ def test_listening_alone_stores_until_it_is_stopped_and_keeps_its_hook_unless_to
 def test_a_local_service_of_a_run_cannot_be_listened_to(configure) -> None:
     settings = configure("local", None, public_url=PUBLIC)
     with pytest.raises(ConfigError, match=r"without provider\.base_url it lives as long as a run"):
-        listen(settings, Access("http://127.0.0.1:9", "key", {}))
+        listen(settings, [Access("http://127.0.0.1:9", "key", {})])
 
 
 def test_without_a_webhooks_section_there_is_nothing_to_listen_for(settings, vendor, ledger) -> None:

@@ -17,13 +17,18 @@ from stemline.service.process import running_service
 from stemline.webhooks import listening
 
 KEY = "webhooks"
+OTHER_KEY = "others"
+"""Of another account."""
 WAIT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     options = Options(
-        folder=tmp_path_factory.mktemp("service"), keys=(ApiKey(KEY),), workers=1, engine="copy"
+        folder=tmp_path_factory.mktemp("service"),
+        keys=(ApiKey(KEY), ApiKey(OTHER_KEY)),
+        workers=1,
+        engine="copy",
     )
     with running_service(options) as started:
         yield started
@@ -37,18 +42,18 @@ def song() -> bytes:
     return file.getvalue()
 
 
-def ask(service, kind: str, path: str, **body) -> dict:
-    headers = {"Authorization": f"Bearer {KEY}"}
+def ask(service, kind: str, path: str, key: str = KEY, **body) -> dict:
+    headers = {"Authorization": f"Bearer {key}"}
     answer = WEB.post(service.api_urls[kind] + path, json=body, headers=headers)
     assert answer.is_success, answer.text
     return answer.json()
 
 
-def start_job(service, song: bytes) -> str:
+def start_job(service, song: bytes, key: str = KEY) -> str:
     """Have StemSplit's dialect separate a song; gives the job's id."""
-    ticket = ask(service, "stemsplit", "/upload", filename="song.wav")
+    ticket = ask(service, "stemsplit", "/upload", key, filename="song.wav")
     WEB.put(ticket["uploadUrl"], content=song, headers={"Content-Type": ticket["contentType"]})
-    return ask(service, "stemsplit", "/jobs", uploadKey=ticket["uploadKey"], fileName="token.wav")["id"]
+    return ask(service, "stemsplit", "/jobs", key, uploadKey=ticket["uploadKey"], fileName="token.wav")["id"]
 
 
 def start_split(service, song: bytes, webhook_url: str) -> str:
@@ -74,7 +79,7 @@ def test_a_job_of_stemsplits_dialect_is_heard_of(service, song, configure, ledge
     url = service.api_urls["stemsplit"]
     settings = configure("stemsplit", url, public_url=f"http://{listen}", listen=listen)
     told: Queue = Queue()
-    with listening(settings, Access(url, KEY, {}), ledger, told.put):
+    with listening(settings, [Access(url, KEY, {})], ledger, told.put):
         job_id = start_job(service, song)
         event = told.get(timeout=WAIT_SECONDS)
     assert (event.job_id, event.phase, event.job.file_name) == (job_id, Phase.DONE, "token.wav")
@@ -83,13 +88,26 @@ def test_a_job_of_stemsplits_dialect_is_heard_of(service, song, configure, ledge
     assert WEB.get(f"{url}/webhooks", headers=headers).json() == {"webhooks": []}
 
 
+def test_jobs_of_two_accounts_are_heard_of_by_one_receiver(
+    service, song, configure, ledger, free_port
+) -> None:
+    listen = f"127.0.0.1:{free_port}"
+    url = service.api_urls["stemsplit"]
+    settings = configure("stemsplit", url, public_url=f"http://{listen}", listen=listen)
+    told: Queue = Queue()
+    keys = (KEY, OTHER_KEY)
+    with listening(settings, [Access(url, key, {}) for key in keys], ledger, told.put):
+        jobs = {start_job(service, song, key) for key in keys}
+        assert {told.get(timeout=WAIT_SECONDS).job_id for _ in keys} == jobs
+
+
 def test_a_split_of_aistemsplitters_dialect_is_heard_of(service, song, configure, ledger, free_port) -> None:
     listen = f"127.0.0.1:{free_port}"
     url = service.api_urls["aistemsplitter"]
     secret = service.webhook_secrets[KEY]
     settings = configure("aistemsplitter", url, public_url=f"http://{listen}", listen=listen, secret=secret)
     told: Queue = Queue()
-    with listening(settings, Access(url, KEY, {}), ledger, told.put) as hearing:
+    with listening(settings, [Access(url, KEY, {})], ledger, told.put) as hearing:
         split_id = start_split(service, song, hearing.url)
         event = told.get(timeout=WAIT_SECONDS)
     assert (event.job_id, event.phase) == (split_id, Phase.DONE)

@@ -20,7 +20,7 @@ from stemline.providers.aistemsplitter.answer import data_of, read_split, read_s
 from stemline.providers.aistemsplitter.refusal import classify
 from stemline.records import Attempt, Event, Job, Submission
 from stemline.settings import ProviderFacts
-from stemline.wire import Answer, Delivery, Registration, Request, Steps, part, text, whole
+from stemline.wire import Answer, Delivery, Others, Registration, Request, Steps, part, text, whole
 
 _CONTENT_TYPES = {
     ".mp3": "audio/mpeg",
@@ -73,13 +73,18 @@ class AIStemSplitter:
             jobs.append((yield from self.read_job(job_id)))  # noqa: PERF401 - a comprehension cannot yield
         return jobs
 
-    def find(self, attempt: Attempt) -> Steps[Job | None]:
+    def find(self, attempt: Attempt, _others: Others) -> Steps[Job | None]:
         """Repeat the submit under its own key and body: it gives the split that exists, or makes the first one."""
         if attempt.request is None:
             return None
         # Not marked as paid: under this key the vendor charges once, however often it is asked.
         split = data_of((yield _create(attempt, attempt.request, is_paid=False)))
         return read_split(split) if split.get("id") else None
+
+    def candidates(self, _attempt: Attempt) -> Steps[list[Job]]:
+        """Nothing to look through: the vendor has no list."""
+        yield from ()
+        return []
 
     def read_job(self, job_id: str) -> Steps[Job]:
         """Read one split, with its links once it has succeeded."""

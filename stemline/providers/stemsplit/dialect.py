@@ -5,20 +5,20 @@ The attempt's token travels in `fileName`, the only value of ours that create, l
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Generator
-from datetime import datetime, timedelta
-from pathlib import PurePosixPath
+from datetime import datetime
+from itertools import count
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from stemline.errors import LinkExpired, ProviderDown, StemlineError, TrackRefused
 from stemline.providers.stemsplit import video, webhook
 from stemline.providers.stemsplit.answer import parse, read_job, read_submission
+from stemline.providers.stemsplit.match import CLOCK_SKEW, Listed, Weigh, the_one, weigh_job
+from stemline.providers.stemsplit.name import file_name, is_web
 from stemline.providers.stemsplit.refusal import classify
 from stemline.records import Attempt, Code, Event, Job, Submission
 from stemline.settings import ProviderFacts
-from stemline.wire import Answer, Delivery, Registration, Request, Steps, instant, part, whole
+from stemline.wire import Answer, Delivery, Others, Registration, Request, Steps, instant, part, whole
 
 PAGE = 100
 """The most jobs one list page holds."""
@@ -26,8 +26,8 @@ PAGE = 100
 REPEATED_PAGES = 3
 """After so many pages without a new job the list has nothing more to show."""
 
-CLOCK_SKEW = timedelta(minutes=5)
-"""How far the vendor's clock may be from ours."""
+PAGES_FOR_A_PERSON = 10
+"""The most pages that are read to show somebody what an unanswered submit may have made."""
 
 _OUTPUT_TYPES = {
     "vocals": "VOCALS",
@@ -44,7 +44,9 @@ def build(facts: ProviderFacts) -> StemSplit:
 
 
 _Read = Callable[[dict[str, Any]], Job]
-_LISTS: tuple[tuple[str, _Read], ...] = (("/jobs", read_job), ("/youtube-jobs", video.read_video_job))
+_AUDIO: tuple[str, _Read, Weigh] = ("/jobs", read_job, weigh_job)
+_VIDEO: tuple[str, _Read, Weigh] = ("/youtube-jobs", video.read_video_job, video.weigh_video)
+"""Where each kind of job is listed, and what understands it."""
 
 
 class StemSplit:
@@ -62,7 +64,7 @@ class StemSplit:
         location = attempt.track.location
         if video.is_video(location):
             return video.read_video_submission(parse((yield video.create(attempt))))
-        if _is_web(location):
+        if is_web(location):
             source = {"sourceUrl": location}
         else:
             upload_key, digest = yield from self._upload(attempt)
@@ -85,7 +87,7 @@ class StemSplit:
     def sweep(self, job_ids: Collection[str], since: datetime) -> Steps[list[Job]]:
         """Page through the lists until every job was seen or the rest is older than all of them."""
         seen: dict[str, Job] = {}
-        for path, read in _LISTS:
+        for path, read, _ in (_AUDIO, _VIDEO):
             wanted = {
                 job_id for job_id in job_ids if job_id.startswith(video.PREFIX) == (read is not read_job)
             }
@@ -99,29 +101,39 @@ class StemSplit:
                 yield from _walk_list(path, is_enough, since)
         return list(seen.values())
 
-    def find(self, attempt: Attempt) -> Steps[Job | None]:
-        """Look for the job of an unanswered submit, back to when it was sent: by token, or by video where none travels.
+    def find(self, attempt: Attempt, others: Others) -> Steps[Job | None]:
+        """Look for the job of an unanswered submit, back to when it was sent: by its token, else by what fits.
 
-        Raises JobFailed when several jobs of one video cannot be told apart.
+        Raises JobFailed when a job fits that may be another's as well.
         """
-        found: dict[str, Job] = {}
-        if video.is_video(attempt.track.location):
-
-            def is_over(items: list[dict[str, Any]]) -> bool:
-                jobs = [(item, video.read_video_job(item)) for item in items]
-                found.update({job.job_id: job for item, job in jobs if video.is_of(attempt, item, job)})
-                return False
-
-            yield from _walk_list("/youtube-jobs", is_over, attempt.sent_at)
-            return video.the_one(list(found.values()))
+        path, read, weigh = _VIDEO if video.is_video(attempt.track.location) else _AUDIO
+        listed: dict[str, Listed] = {}
+        named: list[Job] = []
 
         def is_enough(items: list[dict[str, Any]]) -> bool:
-            jobs = map(read_job, items)
-            found.update({job.job_id: job for job in jobs if attempt.token in (job.file_name or "")})
-            return bool(found)
+            jobs = [(item, read(item)) for item in items]
+            listed.update({job.job_id: (item, job) for item, job in jobs})
+            named.extend(job for _, job in jobs if attempt.token in (job.file_name or ""))
+            return bool(named)
 
-        yield from _walk_list("/jobs", is_enough, attempt.sent_at)
-        return next(iter(found.values()), None)
+        yield from _walk_list(path, is_enough, attempt.sent_at)
+        return named[0] if named else the_one(attempt, listed.values(), weigh, others)
+
+    def candidates(self, attempt: Attempt) -> Steps[list[Job]]:
+        """Look through the list's first pages for whatever the submit may have made."""
+        path, read, weigh = _VIDEO if video.is_video(attempt.track.location) else _AUDIO
+        found: dict[str, Job] = {}
+        pages = count(1)
+
+        def is_enough(items: list[dict[str, Any]]) -> bool:
+            for item in items:
+                job = read(item)
+                if attempt.token in (job.file_name or "") or weigh(attempt, (item, job)) is not None:
+                    found[job.job_id] = job
+            return next(pages) == PAGES_FOR_A_PERSON
+
+        yield from _walk_list(path, is_enough, attempt.sent_at)
+        return list(found.values())
 
     def read_job(self, job_id: str) -> Steps[Job]:
         """Read one job; each read mints fresh links."""
@@ -177,20 +189,6 @@ class StemSplit:
             "PUT", str(ticket["uploadUrl"]), headers=headers, body=attempt.track.location, is_transfer=True
         )
         return str(ticket["uploadKey"]), answer.sent_sha256
-
-
-def file_name(attempt: Attempt) -> str:
-    """Give the name a job is stored under: ASCII, at most 100 characters, the token before the extension."""
-    location = attempt.track.location
-    # A `?` or a `#` means something in a web address only; elsewhere it is part of a name.
-    path = PurePosixPath(unquote(urlsplit(location).path) if _is_web(location) else location)
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.")[:48]
-    suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", path.suffix) else ""
-    return f"{stem or 'track'}.{attempt.token}{suffix}"
-
-
-def _is_web(location: str) -> bool:
-    return location.lower().startswith(("http://", "https://"))
 
 
 def _walk_list(

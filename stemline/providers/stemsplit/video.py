@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from stemline.errors import JobFailed
 from stemline.providers.stemsplit.answer import read_job, read_submission
-from stemline.records import Attempt, Code, Job, Submission
+from stemline.providers.stemsplit.match import Listed, is_in_time
+from stemline.records import Attempt, Job, Submission
 from stemline.wire import Request, number, text
 
 PREFIX = "youtube:"
@@ -23,8 +22,6 @@ MIX = "mix"
 
 _HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com")
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
-_STAMP_SECONDS = timedelta(seconds=2)
-"""The vendor's stamps have whole seconds."""
 
 
 def is_video(location: str) -> bool:
@@ -67,19 +64,8 @@ def read_video_job(tree: Mapping[str, Any]) -> Job:
     )
 
 
-def is_of(attempt: Attempt, item: Mapping[str, Any], job: Job) -> bool:
-    """Tell whether a listed job may have come of an attempt: the same video, made since it was sent."""
-    if item.get("videoId") != video_id(attempt.track.location):
-        return False
-    return not (attempt.sent_at and job.created_at) or job.created_at >= attempt.sent_at - _STAMP_SECONDS
-
-
-def the_one(found: list[Job]) -> Job | None:
-    """Give the only candidate; raises JobFailed when there are several and no telling which is ours."""
-    if len(found) > 1:
-        raise JobFailed(
-            f"StemSplit lists {len(found)} jobs of this video, and nothing tells which one this submit made.",
-            code=Code.SUBMIT_UNANSWERED,
-            fix="Compare them on the vendor's site.",
-        )
-    return found[0] if found else None
+def weigh_video(attempt: Attempt, listed: Listed) -> bool | None:
+    """Weigh a job by its video, which says enough, and by when it was made."""
+    item, job = listed
+    is_same = item.get("videoId") == video_id(attempt.track.location)
+    return True if is_same and is_in_time(attempt, job) else None

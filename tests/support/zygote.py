@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from importlib import import_module
+from pathlib import Path
 
 IMPORTED = (
     "flows.process_catalogue",
@@ -63,12 +64,22 @@ def keep(request: dict, descriptors: list[int]) -> None:
     sys.argv = ["stemline", *request["argv"]]
 
 
+def arm() -> None:
+    """Prepare this command to be killed at a named moment; see tests/faults/kill_points.py."""
+    if "STEM_KILL_AT" in os.environ:
+        sys.path.append(str(Path(__file__).resolve().parents[1] / "faults"))
+        import_module("kill_points").arm(os.environ["STEM_KILL_AT"])
+
+
 if __name__ == "__main__":  # a process pool's children import this file too
     from stemline.cli import main
 
     for name in IMPORTED:
         import_module(name)
+    if "STEM_HURRY" in os.environ:
+        import_module("hurry").hurry()
     gc.freeze()  # else every command would copy all of it at its end
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     wait_for_request(socket.socket(fileno=int(sys.argv[1])))
+    arm()
     sys.exit(main())

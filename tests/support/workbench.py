@@ -16,7 +16,8 @@ import httpx
 import numpy as np
 import pandas as pd
 import yaml
-from command_line import Finished, Launcher, Running
+from support.command_line import Finished, Launcher, Running
+from support.postgresql import ask_postgresql
 
 from stemline.audio import encode
 
@@ -85,6 +86,8 @@ class Bench:
     songs: list[Path]
     dataset_folder: Path | None = None
     """Where the dataset is, when not below the workplace."""
+    database: str | None = None
+    """The ledger's URL, when it is no SQLite file in the workplace."""
 
     @property
     def config(self) -> Path:
@@ -126,7 +129,7 @@ class Bench:
             },
             "recipe": dict(RECIPE),
             "dataset": {"url": str(self.dataset)},
-            "ledger": {"url": f"sqlite:///{self.ledger}"},
+            "ledger": {"url": self.database or f"sqlite:///{self.ledger}"},
             "execution": {"batch_seconds": 0.3, "workers": 2},
         }
         for name, section in sections.items():
@@ -153,6 +156,8 @@ class Bench:
 
     def query(self, sql: str, *values: object) -> list[tuple]:
         """Ask the ledger, reading only; nothing while there is none yet."""
+        if self.database is not None:
+            return ask_postgresql(self.database, sql, values)
         try:
             with closing(sqlite3.connect(f"file:{self.ledger}?mode=ro", uri=True, timeout=5)) as connection:
                 return connection.execute(sql, values).fetchall()
@@ -181,11 +186,11 @@ class Bench:
 
     def charges(self) -> int:
         found = self.query("SELECT coalesce(sum(amount), 0) FROM credit_entries WHERE kind = 'charge'")
-        return found[0][0]
+        return int(found[0][0])
 
     def open_reservations(self) -> int:
         query = "SELECT coalesce(sum(amount), 0) FROM credit_entries WHERE kind <> 'charge'"
-        return self.query(query)[0][0]
+        return int(self.query(query)[0][0])
 
     def jobs_by_track(self) -> Counter[str]:
         """How many jobs the service made of each track."""

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.hurry import VARIABLE, write_facts
+
 WAIT_SECONDS = 90
 POLL_SECONDS = 0.002
 
@@ -43,6 +45,10 @@ class Running:
 
     def is_over(self) -> bool:
         return bool(select.select([self._status], [], [], 0)[0])
+
+    def is_over_within(self, seconds: float) -> bool:
+        """Wait for the end, but no longer than this, and give whether it came."""
+        return bool(select.select([self._status], [], [], seconds)[0])
 
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -125,10 +131,13 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def launching(home: Path) -> Iterator[Launcher]:
-    """Keep a zygote for the length of a `with` block."""
+def launching(home: Path, *, is_hurried: bool = False) -> Iterator[Launcher]:
+    """Keep a zygote for the length of a `with` block; see hurry.py for what a hurried one does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environment = clean_environment(home)
+    if is_hurried:
+        path = [str(write_facts(home / "facts")), environment.get("PYTHONPATH", "")]
+        environment |= {VARIABLE: "yes", "PYTHONPATH": os.pathsep.join(filter(None, path))}
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("zygote.py")), str(theirs.fileno())],
         pass_fds=[theirs.fileno()],

@@ -1,0 +1,51 @@
+"""The command's frame: its subcommands, its version, and how its errors are told."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from stemline import __version__
+from stemline.cli.edge import print_json
+from stemline.cli.inspection import doctor, report, status
+from stemline.cli.processing import demo, plan, run
+from stemline.cli.recovery import redrive, resolve
+from stemline.cli.serving import listen, serve
+from stemline.console import Screen
+from stemline.errors import StemlineError
+
+app = typer.Typer(
+    name="stemline",
+    help="Turn a music catalogue into a stems dataset.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for command in (demo, plan, run, redrive, resolve, status, report, doctor, serve, listen):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Turn a music catalogue into a stems dataset."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command; every error of ours is one sentence, a fix and its exit code."""
+    try:
+        app()
+    except StemlineError as error:
+        if "--json" in sys.argv:
+            print_json({"error": {"kind": type(error).__name__, "message": error.message, "fix": error.fix}})
+        Screen(is_json=False).show_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,89 @@
+"""The commands that answer others until they are stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stemline.cli.edge import read_config
+from stemline.cli.option import Config, Set
+from stemline.console import Screen
+from stemline.service import DEFAULT_CREDITS, DEFAULT_WORKERS, ApiKey, Options
+from stemline.settings import load_facts
+
+
+def serve(
+    folder: Annotated[Path, typer.Option(help="Where jobs and files are kept.")] = Path(".stemline/service"),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 8780,
+    key: Annotated[
+        list[str] | None, typer.Option(metavar="KEY[=CREDITS]", help="An API key (repeatable).")
+    ] = None,
+    balance: Annotated[int, typer.Option(min=0, help="Credits of a key that names none.")] = DEFAULT_CREDITS,
+    requests_per_minute: Annotated[int, typer.Option(min=1)] = 60,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that separate.")] = DEFAULT_WORKERS,
+    max_running: Annotated[int | None, typer.Option(min=1, help="Jobs under way at once.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0, help="Seconds a job takes per second of audio, at least.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto | draft | demucs | copy (for tests)")] = "auto",
+    videos: Annotated[
+        Path | None, typer.Option(help="YAML: which audio stands for which YouTube video.")
+    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="YAML: faults to commit, for tests.")] = None,
+    allow_private_sources: Annotated[
+        bool, typer.Option(help="Let sourceUrl lead to private addresses.")
+    ] = False,
+    allow_private_webhooks: Annotated[
+        bool | None, typer.Option(help="Let webhooks go to private addresses (default: on loopback).")
+    ] = None,
+    youtube_outputs_in_create: Annotated[
+        bool, typer.Option(help="Name the stems in a YouTube job's create reply, as the reference does.")
+    ] = True,
+) -> None:
+    """Run the local separation service, in both vendors' dialects."""
+    from stemline.service.server import serve as serve_service
+
+    texts = [text if "=" in text else f"{text}={balance}" for text in key or []]
+    serve_service(
+        Options(
+            folder=folder,
+            host=host,
+            port=port,
+            keys=tuple(ApiKey.parse(text) for text in texts),
+            requests_per_minute=requests_per_minute,
+            workers=workers,
+            max_running=max_running,
+            speed=speed,
+            engine=engine,
+            videos=videos,
+            faults=faults,
+            allow_private_sources=allow_private_sources,
+            allow_private_webhooks=allow_private_webhooks,
+            youtube_outputs_in_create=youtube_outputs_in_create,
+        )
+    )
+
+
+def listen(
+    config: Config,
+    overrides: Set = None,
+    unregister: Annotated[
+        bool, typer.Option("--unregister", help="Remove the webhook when this ends.")
+    ] = False,
+) -> None:
+    """Receive the provider's webhooks into the ledger, for runs in other processes, until stopped."""
+    from stemline.run import open_accesses
+    from stemline.webhooks import listen as listen_for_events
+
+    screen = Screen(is_json=False)
+    settings = read_config(screen, config, overrides)
+    with open_accesses(settings, load_facts(settings.provider.kind)) as accesses:
+        listen_for_events(
+            settings,
+            accesses,
+            unregister=unregister,
+            on_listening=lambda url: screen.note(f"Listening at {url}; Ctrl-C ends it."),
+        )

@@ -1,0 +1,127 @@
+"""Our hooks with the provider, one an account: registered, looked after, and removed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event as Flag
+from threading import Thread
+from typing import TypeVar
+
+from stemline.client import Access, Client, Lane, Patience
+from stemline.errors import ConfigError, KeyRefused, ProviderGone, RetryableError, StemlineError
+from stemline.pacing import Pacer
+from stemline.providers import load_provider
+from stemline.settings import Settings, load_facts
+from stemline.webhooks.secret import SecretFile
+from stemline.wire import Steps
+
+T = TypeVar("T")
+CHECK_SECONDS = 600.0
+"""How often the provider is asked whether our hooks are still in force: what fails too often is switched off."""
+BRIEFLY = Patience(tries=2)
+"""For what may be left undone."""
+
+logger = logging.getLogger(__name__)
+
+
+class Hooks:
+    """The hooks by which the accounts of some API keys call one URL; two keys of one account share its hook."""
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        """Ask for nothing yet."""
+        self.url = url
+        self._settings = settings
+        self._facts = load_facts(settings.provider.kind)
+        self._provider = load_provider(self._facts)
+        self._file = SecretFile.beside_ledger(settings)
+        self._owners: dict[str, Access] = {}
+        self._secrets: dict[str, str] = {}
+
+    @property
+    def secrets(self) -> Collection[str]:
+        """What the hooks in force sign with: a view that follows them."""
+        return self._secrets.values()
+
+    def register(self, accesses: Sequence[Access]) -> None:
+        """Have every account call us; raises what one of them refuses it with, a bad key only where all are."""
+        refusal = None
+        for access in accesses:
+            try:
+                self._owners.setdefault(self._register(access), access)
+            except KeyRefused as error:
+                refusal = error
+                logger.warning("One API key can register no webhook: %s", error)
+        if refusal is not None and not self._owners:
+            raise refusal
+
+    def check(self) -> None:
+        """Register again what is no longer in force; as long as all is, this takes one request an account."""
+        for hook_id, access in list(self._owners.items()):
+            found = self._register(access, BRIEFLY)
+            if found != hook_id:
+                logger.warning(
+                    "The webhook %s was switched off or removed: it is registered again.", self.url
+                )
+                self._owners[found] = self._owners.pop(hook_id)
+                self._secrets.pop(hook_id, None)
+                self._file.forget(hook_id)
+
+    def remove(self) -> None:
+        """Have nobody call us any longer; what cannot be removed is told and left."""
+        for access in self._owners.values():
+            try:
+                self._file.forget(*self._ask(access, self._provider.unregister_webhook(self.url), BRIEFLY))
+            except StemlineError as error:
+                logger.warning("The webhook %s could not be removed: %s", self.url, error)
+
+    @contextmanager
+    def looked_after(self) -> Iterator[None]:
+        """Check now and then for the length of a `with` block."""
+        is_over = Flag()
+
+        def look() -> None:
+            while not is_over.wait(CHECK_SECONDS):
+                try:
+                    self.check()
+                except StemlineError as error:
+                    logger.warning("The webhook %s could not be checked: %s", self.url, error.message)
+
+        thread = Thread(target=look, name="hooks", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()  # or a late check could register what is removed next
+
+    def _register(self, access: Access, patience: Patience | None = None) -> str:
+        held = self._file.read()
+        hook = self._ask(access, self._provider.register_webhook(self.url, held), patience)
+        if hook is None:
+            raise ConfigError(
+                f"webhooks.secret is missing, and {self._facts.kind} signs with a secret of your account.",
+                fix="Copy it from the vendor's developer settings into a variable "
+                "and write webhooks.secret: ${VARIABLE}.",
+            )
+        if hook.secret is not None:
+            self._file.keep(hook.hook_id, hook.secret)
+        self._secrets[hook.hook_id] = hook.secret or held[hook.hook_id]
+        return hook.hook_id
+
+    def _ask(self, access: Access, steps: Steps[T], patience: Patience | None = None) -> T:
+        """Carry steps out, on an event loop of their own."""
+        pacer = Pacer(self._settings.provider.requests_per_minute or self._facts.requests_per_minute)
+
+        async def ask() -> T:
+            async with Client(self._provider, access, pacer, patience) as client:
+                return await client.run(steps, Lane.LOOK)
+
+        try:
+            return asyncio.run(ask())
+        except RetryableError as error:
+            raise ProviderGone(
+                error.message, fix="Run again later, or without the webhooks section."
+            ) from error

@@ -1,0 +1,52 @@
+"""An API key that was replaced: what it left behind is collected with the new one where that can be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from stemline.budget import Limits
+from stemline.records import State
+
+
+@pytest.fixture
+def left(yard, vendor):
+    """A track in flight that a run with the old key left."""
+    vendor.endings = {"a": ["PROCESSING"]}
+    with yard.dispatching(yard.plan("a"), key_ids=("old",)) as dispatch:
+        while not vendor.jobs:
+            pass
+        dispatch.interrupt()
+        list(dispatch.batches())
+    yard.ledger.release_lease("old", yard.ledger.lease("old").fence)
+    (job,) = vendor.jobs.values()
+    job["status"] = "COMPLETED"
+    return job
+
+
+@pytest.mark.usefixtures("left")
+def test_a_job_of_the_same_account_is_collected(yard, vendor):
+    assert yard.work(yard.plan("a"), key_ids=("new", "newer")) == {"collected": 1}
+    assert len(vendor.jobs) == 1
+
+
+@pytest.mark.usefixtures("left")
+def test_a_job_of_another_account_is_left_alone(yard, vendor):
+    vendor.jobs.clear()
+    assert yard.work(yard.plan("a"), key_ids=("new",)) == {"processing": 1}
+    assert vendor.jobs == {}
+
+
+@pytest.mark.usefixtures("left")
+def test_a_job_whose_key_another_run_holds_is_left_alone(yard):
+    yard.ledger.acquire_lease("old", "another run", 60)
+    assert yard.work(yard.plan("a"), key_ids=("new",)) == {"processing": 1}
+
+
+def test_a_submit_without_an_answer_is_unknown(yard, vendor):
+    run_id = yard.plan("a")
+    (track,) = yard.ledger.next_planned(run_id, 1)
+    attempt = yard.ledger.reserve(run_id, track, "sl" + "0" * 20, 10, Limits(), key_id="old")
+    yard.ledger.mark_sending(attempt.token)
+    assert yard.work(run_id, key_ids=("new",)) == {"unknown": 1}
+    assert yard.ledger.attempt_state(attempt.token) == State.UNKNOWN
+    assert vendor.jobs == {}

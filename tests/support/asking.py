@@ -1,0 +1,81 @@
+"""Callers of the one sender: what they ask a loopback vendor, and how they make it die and come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+
+from support.loopback import Vendor
+
+from stemline.client import Access, Client, Lane, Patience
+from stemline.pacing import Pacer
+from stemline.providers import load_provider
+from stemline.records import Attempt, Recipe, Track
+from stemline.settings import load_facts
+
+BALANCE = (200, {}, b'{"balanceSeconds": 77}')
+JOB = (200, {}, b'{"id": "j1"}')
+CREATED = (201, {}, b'{"id": "j1", "creditsRequired": 10}')
+ANSWERS = {"GET /balance": [BALANCE], "GET /jobs/j1": [JOB], "POST /jobs": [CREATED]}
+"""Of a vendor that is well."""
+BROKEN = (500, {}, b'{"error": {"message": "down"}}')
+QUICK = Patience(3, 0.01, 0.02, first_probe_seconds=0.02, longest_probe_seconds=0.1)
+END_SECONDS = 30
+"""Whoever is not done by then hangs."""
+
+
+class Key:
+    """A client, and what is asked with it."""
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.provider = client, client.provider
+        self._numbers = count()
+
+    async def balance(self) -> int:
+        return await self.client.run(self.provider.read_balance(), Lane.LOOK)
+
+    async def read(self, job_id: str = "j1") -> str:
+        return (await self.client.run(self.provider.read_job(job_id), Lane.COLLECT)).job_id
+
+    async def submit(self) -> str:
+        track = Track("t1", "https://example.com/a.mp3", 1, duration_seconds=10.0)
+        token = f"sl{next(self._numbers)}"
+        attempt = Attempt(token, track, Recipe("four", "best", "flac"), "stemsplit", 1, 10)
+        return (await self.client.run(self.provider.submit(attempt), Lane.SUBMIT)).job_id
+
+    async def have_it_open(self) -> asyncio.Task[int]:
+        """Ask until the circuit opens; give the question that is still to be answered."""
+        asked = asyncio.create_task(self.balance())
+        await until(lambda: self.client.circuit.is_open)
+        return asked
+
+
+@asynccontextmanager
+async def asking(
+    vendor: Vendor, patience: Patience = QUICK, *, per_minute: int = 60_000, is_known: bool = True
+) -> AsyncIterator[Key]:
+    """Open a client; unless told otherwise, of a vendor that has answered it once."""
+    provider, access = load_provider(load_facts("stemsplit")), Access(vendor.url, "sk_live_loopback", {})
+    async with Client(provider, access, Pacer(per_minute), patience) as client, asyncio.timeout(END_SECONDS):
+        key = Key(client)
+        if is_known:
+            await key.balance()
+            vendor.seen.clear()
+        yield key
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    while not is_so():  # noqa: ASYNC110 - the circuit tells the log alone
+        await asyncio.sleep(0.005)
+
+
+def end_after(vendor: Vendor, requests: int) -> None:
+    """Have the trouble end with the so-many-th request that met it."""
+
+    def count_down(_seen: object) -> None:
+        if len(vendor.seen) >= requests:
+            vendor.trouble = None
+
+    vendor.on_request = count_down

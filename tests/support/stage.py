@@ -1,0 +1,123 @@
+"""A workplace at a vendor that misbehaves: tiny songs no two of which have the same size, and accounts of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from support.command_line import Finished, Launcher, Running
+from support.vendor import CREDITS, Vendor
+from support.workbench import Bench, Provider
+
+from stemline.audio import encode
+
+SONGS = 6
+SAMPLE_RATE = 8_000
+RECIPES = {
+    "stemsplit": {"stems": "both", "quality": "fast", "format": "wav"},
+    "aistemsplitter": {"stems": "four", "quality": "best", "format": "mp3"},
+}
+KINDS = {"stemsplit": "local", "aistemsplitter": "aistemsplitter"}
+STEMS = {"both": ("instrumental", "vocals"), "four": ("bass", "drums", "other", "vocals")}
+
+
+def make_tiny_songs(folder: Path) -> list[Path]:
+    """Make songs of 1 to 3 credits; their sizes tell them apart wherever they turn up."""
+    folder.mkdir()
+    songs = []
+    for number in range(SONGS):
+        time = np.arange(round((1.1 + 0.31 * number) * SAMPLE_RATE)) / SAMPLE_RATE
+        tone = 0.3 * np.sin(2 * np.pi * 110 * 2 ** (number / 6) * time)
+        songs.append(folder / f"song-{number}.wav")
+        encode(songs[-1], tone[:, None], SAMPLE_RATE, "wav")
+    return songs
+
+
+@dataclass
+class Account(Provider):
+    """An account as the vendor's owner sees it, in either dialect."""
+
+    dialect: str = "stemsplit"
+
+    @property
+    def balance(self) -> int:
+        if self.dialect == "stemsplit":
+            return super().balance
+        return self.get("credits")["data"]["balance"]
+
+    def details(self) -> list[dict]:
+        """Give every job with all that is known of it; the second dialect lists none."""
+        if self.dialect != "stemsplit":
+            return []
+        return [self.get(f"jobs/{job['id']}") for job in self.jobs()]
+
+
+@dataclass
+class Stage:
+    """Where one test or one schedule takes place."""
+
+    bench: Bench
+    vendor: Vendor
+    count: int
+    """How many tracks the catalogue has."""
+    accounts: list[Account] = field(default_factory=list)
+
+    @property
+    def recipe(self) -> dict[str, str]:
+        return RECIPES[self.accounts[0].dialect]
+
+    @property
+    def stem_names(self) -> tuple[str, ...]:
+        return STEMS[self.recipe["stems"]]
+
+    @property
+    def charged(self) -> int:
+        """What all accounts have lost."""
+        return sum(account.charged for account in self.accounts)
+
+    def track_ids(self) -> set[str]:
+        return {row["track_id"] for row in self.bench.good_rows(self.count)}
+
+    def start(self, account: int = 0, **env: str) -> Running:
+        """Start a run with the key of one of the accounts."""
+        return self.bench.start(
+            "run", self.bench.config, "--json", **{"STEM_KEY": self.accounts[account].key, **env}
+        )
+
+    def run(self, account: int = 0, **env: str) -> Finished:
+        return self.start(account, **env).wait()
+
+
+def open_stage(
+    bench: Bench,
+    vendor: Vendor,
+    count: int,
+    *,
+    dialect: str = "stemsplit",
+    accounts: int = 1,
+    **sections: dict,
+) -> Stage:
+    """Give a workplace with accounts that nobody has used, its catalogue and its configuration written."""
+    url = vendor.url(dialect)
+    taken = [Account(url, vendor.take_key(dialect), vendor.http, CREDITS, dialect) for _ in range(accounts)]
+    bench.provider = taken[0]
+    provider = {"kind": KINDS[dialect], "requests_per_minute": 60_000, **sections.pop("provider", {})}
+    execution = {"batch_seconds": 0.05, **sections.pop("execution", {})}
+    bench.prepare(count, recipe=RECIPES[dialect], provider=provider, execution=execution, **sections)
+    return Stage(bench, vendor, count, taken)
+
+
+def new_bench(
+    folder: Path, launcher: Launcher, vendor: Vendor, songs: list[Path], database: str | None
+) -> Bench:
+    """Give a workplace without an account yet."""
+    nobody = Account(vendor.url(), "", vendor.http, CREDITS)
+    return Bench(folder, launcher, nobody, songs, database=database)
+
+
+def sizes(stage: Stage) -> Iterator[tuple[int, str]]:
+    """Give each song's size with its track id."""
+    for row in stage.bench.good_rows(stage.count):
+        yield Path(row["uri"]).stat().st_size, row["track_id"]
