@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 import httpx
@@ -19,7 +20,7 @@ from stemline.manifest import columns
 from stemline.pacing import Pacer
 from stemline.plan import check_recipe
 from stemline.providers import load_provider
-from stemline.run import Selection, open_access, source_of
+from stemline.run import Selection, open_accesses, source_of
 from stemline.settings import ProviderFacts, Settings, load_facts
 from stemline.storage import open_store
 
@@ -49,9 +50,9 @@ def _examine(settings: Settings) -> Iterator[Verdict]:
     yield _judge("dataset", lambda: _check_dataset(settings))
     yield _judge("prefect", _check_prefect)
     try:
-        with open_access(settings, facts) as access:
-            yield _judge("key", lambda: _check_key(access, facts))
-            yield _judge("clock", lambda: _check_clock(access))
+        with open_accesses(settings, facts) as accesses:
+            yield from _check_keys(accesses, facts)
+            yield _judge("clock", lambda: _check_clock(accesses[0]))
     except StemlineError as error:
         yield Verdict("provider", is_good=False, sentence=str(error), exit_code=error.exit_code)
 
@@ -94,6 +95,13 @@ def _check_prefect() -> str:
         )
     except PackageNotFoundError as error:
         raise StemlineError("Prefect is not installed.", fix="Install stemline with pip.") from error
+
+
+def _check_keys(accesses: Sequence[Access], facts: ProviderFacts) -> Iterator[Verdict]:
+    """Give a verdict for each key, by its place in the configuration where there are several."""
+    for place, access in enumerate(accesses, 1):
+        name = "key" if len(accesses) == 1 else f"key {place}"
+        yield _judge(name, partial(_check_key, access, facts))
 
 
 def _check_key(access: Access, facts: ProviderFacts) -> str:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from stemline import __version__
 from stemline.cli import app
+from stemline.errors import UsageError
 
 STEMLINE = Path(sys.executable).with_name("stemline")
 COMMANDS = sorted(typer.main.get_command(app).commands)
@@ -67,3 +68,34 @@ def test_json_is_told_apart_from_text(tmp_path):
     )
     assert done.returncode == 2
     assert json.loads(done.stdout)["error"]["kind"] == "ConfigError"
+
+
+def test_what_one_command_alone_needs_is_not_imported_for_all():
+    """Every command, `--help` among them, would wait for it."""
+    alone = {"stemline.demo", "stemline.doctor", "stemline.service.server", "prefect", "pandas"}
+    program = "import sys, stemline.cli; print(*sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert alone.isdisjoint(shown.stdout.split())
+
+
+def test_a_track_is_settled_in_one_way(tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "{catalogue: {manifest: c.csv}, provider: {kind: local}, dataset: {url: dataset}}", encoding="utf-8"
+    )
+    with pytest.raises(UsageError, match="one way"):
+        CliRunner().invoke(
+            app, ["resolve", str(config), "t1", "--resubmit", "--abandon"], catch_exceptions=False
+        )
+
+
+@pytest.mark.parametrize("argv", [["status", "--watch"], ["redrive"], ["resolve", "t1"]])
+def test_before_the_first_run_there_is_nothing(tmp_path, argv):
+    config = tmp_path / "c.yaml"
+    tree = f"ledger: {{url: 'sqlite:///{tmp_path}/l.db'}}, dataset: {{url: dataset}}"
+    config.write_text(f"{{catalogue: {{manifest: c.csv}}, provider: {{kind: local}}, {tree}}}")
+    with pytest.raises(UsageError, match="Nothing has run"):
+        CliRunner().invoke(app, [argv[0], str(config), *argv[1:]], catch_exceptions=False)
+    assert not (tmp_path / "l.db").exists()

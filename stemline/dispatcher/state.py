@@ -204,6 +204,8 @@ class Floor:
         """Submit nothing more; with `is_abandoned` wait for nothing more either."""
         self.is_stopping = True
         self.is_abandoned = self.is_abandoned or is_abandoned
+        if is_abandoned:
+            self.client.lose_hope()
         self.reason = self.reason or reason
         self.announce()
 

@@ -71,9 +71,10 @@ class Submitter:
         floor, grace = self._floor, self._floor.provider.facts.grace_seconds
         floor.submitting += 1
         try:
-            # Counted from now, not from when it was sent: the answer may have been waited for longer than that.
+            job = await self._find(attempt)
+            # Counted from the first answer, not from when it was sent: the vendor may have been away for longer.
             deadline = loop_time() + grace
-            while (job := await self._find(attempt)) is None:
+            while job is None:
                 if (left := deadline - loop_time()) <= 0:
                     # Listed by nobody after the grace time: it never arrived, so it may be submitted again.
                     floor.ledger.release(attempt.token)
@@ -84,6 +85,7 @@ class Submitter:
                         attempt.token, "The submit got no answer and the run ended first."
                     )
                     return
+                job = await self._find(attempt)
             self._adopt(attempt, job)
         except TerminalError as error:
             floor.ledger.mark_unknown(attempt.token, str(error))
@@ -183,7 +185,8 @@ class Submitter:
         try:
             return await floor.client.run(floor.provider.find(attempt, self._others(attempt)), Lane.LOOK)
         except RetryableError as error:
-            raise ProviderGone(error.message, fix="Run again later: what is paid for is not lost.") from error
+            # The provider answers others: it is this question that fails.
+            raise JobFailed(error.message, code=Code.SUBMIT_UNANSWERED) from error
 
     def _others(self, attempt: Attempt) -> Others:
         """Give what the ledger knows of all other attempts, whichever key they are made with."""

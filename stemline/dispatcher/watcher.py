@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 
 from stemline.client import Lane
 from stemline.clock import loop_time
@@ -74,12 +75,26 @@ class Watcher:
         floor = self._floor
         self._looked_at = loop_time()
         if len(floor.in_flight) <= FEW or not floor.provider.can_list:
-            for job_id in [job_id for job_id, due in floor.due.items() if due <= self._looked_at]:
-                self.read(group, floor.in_flight[job_id], job_id)
+            self._read_due(group)
             return
         wanted = dict(floor.in_flight)
         since = min(attempt.sent_at or floor.ledger.clock() for attempt in wanted.values())
-        jobs = await floor.ask(floor.provider.sweep(wanted.keys(), since))
+        try:
+            jobs = await floor.client.run(floor.provider.sweep(wanted.keys(), since), Lane.LOOK)
+        except (RetryableError, TerminalError):  # the provider answers others: its list alone is broken
+            self._read_due(group)
+        else:
+            self._sort(group, wanted, jobs)
+
+    def _read_due(self, group: asyncio.TaskGroup) -> None:
+        """Read the jobs that should be done, one by one."""
+        floor = self._floor
+        for job_id in [job_id for job_id, due in floor.due.items() if due <= self._looked_at]:
+            self.read(group, floor.in_flight[job_id], job_id)
+
+    def _sort(self, group: asyncio.TaskGroup, wanted: dict[str, Attempt], jobs: Sequence[Job]) -> None:
+        """Read the jobs a list shows as ended, and those it lacks again and again; wait on for the others."""
+        floor = self._floor
         for job in jobs:
             self._misses.pop(job.job_id, None)
             if job.job_id not in floor.in_flight:

@@ -136,6 +136,7 @@ async def _read_last_balance(floor: Floor, submitter: Submitter) -> None:
     """Read the balance once more: it tells what was really charged."""
     if floor.is_abandoned:
         return
+    floor.client.lose_hope()
     try:
         floor.balance_after = await submitter.read_balance()
     except StopRun:

@@ -10,13 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stemline.errors import StemlineError, UsageError
-from stemline.ledger import Ledger, open_ledger
+from stemline.ledger import Ledger
 from stemline.ledger.lease import LEASE_SECONDS
 from stemline.records import Attempt, Code, Failure, Job, Phase, Recipe, State, Submission
 from stemline.run import holding_key
 from stemline.settings import Settings
 from stemline.settlement.dossier import Dossier, carries_token
 from stemline.settlement.inquiry import Inquiry
+from stemline.settlement.opening import open_existing_ledger
 
 LENGTH_TOLERANCE_SECONDS = 1.0
 """How far a job's length may be from its track's, which manifests round to whole seconds."""
@@ -173,12 +174,8 @@ def open_case(settings: Settings, track_id: str) -> Iterator[Case]:
 
     Raises UsageError for one that is not, naming its state, and for one that the ledger does not know.
     """
-    if settings.ledger_file is not None and not settings.ledger_file.exists():
-        raise UsageError(
-            f"Nothing has run under the name {settings.name} yet.", fix="Run `stemline run` first."
-        )
     kind, recipe = settings.provider.kind, settings.recipe.as_recipe()
-    with open_ledger(settings.ledger_url) as ledger:
+    with open_existing_ledger(settings) as ledger:
         if track_id not in ledger.states_of(kind, recipe, [track_id]):
             raise _no_track(ledger, settings, track_id)
         _require_unknown(ledger, kind, recipe, track_id)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stemline.errors import UsageError
-from stemline.ledger import Redrivable, open_ledger
+from stemline.ledger import Redrivable
 from stemline.records import Code
 from stemline.run import Selection
 from stemline.settings import Settings, load_facts
+from stemline.settlement.opening import open_existing_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,8 @@ def read_codes(texts: Sequence[str]) -> tuple[Code, ...]:
 
 def foresee_redrive(settings: Settings, selection: Selection) -> Redrive:
     """Give what a redrive would be about; reads the ledger alone. Raises UsageError when nothing has run yet."""
-    if settings.ledger_file is not None and not settings.ledger_file.exists():
-        raise UsageError(
-            f"Nothing has run under the name {settings.name} yet.", fix="Run `stemline run` first."
-        )
     kind, recipe, codes = settings.provider.kind, settings.recipe.as_recipe(), selection.redrive or None
-    with open_ledger(settings.ledger_url) as ledger:
+    with open_existing_ledger(settings) as ledger:
         chosen = ledger.redrivable(kind, recipe, codes, limit=selection.limit)
         every = ledger.redrivable(kind, recipe, list(Code))
     named = codes or ()

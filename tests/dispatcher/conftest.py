@@ -60,7 +60,7 @@ class Yard:
             "max_attempts": 3,
             "tolerate": None,
             "selected": 3,
-            "patience": Patience(3, 0.01, 0.02),
+            "patience": Patience(3, 0.01, 0.02, first_probe_seconds=0.02, longest_probe_seconds=0.1),
         }
         return Orders(**{**orders, **changes})
 

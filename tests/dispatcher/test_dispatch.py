@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from stemline.budget import Limits
 from stemline.errors import BudgetReached, KeyRefused, OutOfCredits, ProviderGone, TooManyFailures
 from stemline.records import Code, State, Submission
+
+OUTAGE_SECONDS = 1.2
+"""Twice the grace time of these tests."""
 
 
 def test_every_planned_track_is_submitted_once_and_collected(yard, vendor):
@@ -109,18 +114,21 @@ def test_a_broken_provider_stops_the_run_before_anything_is_reserved(yard, vendo
     assert isinstance(yard.dispatch.reason, ProviderGone)
 
 
-def test_a_broken_list_stops_the_run_and_the_next_one_pays_nothing_twice(yard, vendor):
+def test_a_broken_list_is_done_without(yard, vendor):
     vendor.broken = {"jobs": 99}
-    vendor.endings = {name: ["PROCESSING"] for name in "abcd"}
-    counts = yard.work(yard.plan("a", "b", "c", "d"))
-    assert isinstance(yard.dispatch.reason, ProviderGone)
-    assert sum(counts.values()) == 4
-    vendor.broken = {}
-    for job in vendor.jobs.values():
-        job["status"] = "COMPLETED"
-    vendor.endings = {}
     assert yard.work(yard.plan("a", "b", "c", "d")) == {"collected": 4}
+    assert yard.dispatch.reason is None
     assert sorted(vendor.tracks()) == ["a", "b", "c", "d"]
+
+
+def test_an_unanswered_submit_that_the_list_cannot_settle_is_unknown_and_stops_nobody(yard, vendor):
+    vendor.broken = {"jobs": 99}
+    vendor.submits = ["cut"]
+    assert yard.work(yard.plan("a", "b", "c", "d")) == {"collected": 3, "unknown": 1}
+    assert yard.dispatch.reason is None
+    vendor.broken = {}
+    assert yard.work(yard.plan("a", "b", "c", "d")) == {"collected": 4}
+    assert len(vendor.jobs) == 4
 
 
 def test_a_job_that_cannot_be_read_is_left_to_the_next_run(yard, vendor):
@@ -209,3 +217,23 @@ class TestAnEarlierRun:
         vendor.make_job({"fileName": f"a.{left.token}.mp3"})
         assert yard.work(yard.plan("a")) == {"collected": 1}
         assert len(vendor.jobs) == 1
+
+
+def test_the_grace_time_begins_when_a_dead_vendor_answers_again(yard, vendor):
+    """The outage outlasts the grace time, and the first list after it does not show the job yet."""
+    died_at, lists = [], []
+
+    def live_or_die(path: str) -> None:
+        if path == "balance" and not vendor.jobs:
+            return
+        died_at.append(time.monotonic())
+        is_dead = died_at[-1] - died_at[0] < OUTAGE_SECONDS
+        vendor.broken = {"jobs": 9, "balance": 9} if is_dead else {}
+        if path == "jobs" and not is_dead:
+            lists.append(path)
+            vendor.unlisted = len(lists) == 1
+
+    vendor.on_get = live_or_die
+    vendor.submits = ["cut"]
+    assert yard.work(yard.plan("a")) == {"collected": 1}
+    assert vendor.tracks() == ["a"]

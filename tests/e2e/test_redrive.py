@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
-import sys
-from contextlib import suppress
-from pathlib import Path
-
 import pytest
-from support.command_line import clean_environment
-
-STEMLINE = Path(sys.executable).with_name("stemline")
-"""The installed command itself."""
+from support.terminal import on_a_terminal
 
 
 def redrive(bench, *argv, **env):
@@ -98,20 +88,3 @@ def test_a_person_is_asked_before_it_is_paid_again(bench, break_with):
     assert "paid again" in shown
     assert "Spend up to 6 credits with stemsplit?" in shown
     assert (bench.provider.charged, set(states(bench).values())) == (paid, {"expired"})
-
-
-def on_a_terminal(bench, typed, *argv):
-    """Run the command on a terminal of its own, and give its exit code and what it shows once this was typed."""
-    ours, theirs = pty.openpty()
-    environment = {**clean_environment(bench.folder), "STEM_KEY": bench.provider.key, "TERM": "dumb"}
-    process = subprocess.Popen(
-        [STEMLINE, *argv], cwd=bench.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
-    )
-    os.close(theirs)
-    os.write(ours, typed)
-    shown = b""
-    with suppress(OSError):  # the terminal ends with whoever held it
-        while block := os.read(ours, 1 << 12):
-            shown += block
-    os.close(ours)
-    return process.wait(60), " ".join(shown.decode().split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.terminal import on_a_terminal
 
 
 @pytest.fixture
@@ -61,3 +62,17 @@ def test_a_file_that_is_no_plan_is_refused(bench, plan):
     assert_refused(bench, plan, "plan.json")
     plan.unlink()
     assert_refused(bench, plan, "plan.json")
+
+
+def test_a_person_is_asked_about_the_plan_without_a_second_look(bench):
+    bench.write_manifest([{**row, "duration_seconds": 6} for row in bench.good_rows(2)])
+    bench.write_config(provider={"kind": "stemsplit"})
+    assert bench.stemline("plan", bench.config, "--out", "plan.json").code == 0
+    code, shown = on_a_terminal(bench, b"n\n", "run", bench.config, "--plan", "plan.json")
+    assert code == 130
+    assert "Spend up to 12 credits with stemsplit?" in shown
+    assert "done already" not in shown
+    code, shown = on_a_terminal(bench, b"n\n", "run", bench.config)
+    assert code == 130
+    assert "done already" in shown
+    assert bench.provider.charged == 0

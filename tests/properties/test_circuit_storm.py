@@ -1,0 +1,230 @@
+"""The circuit against a simulated vendor that dies and comes back: few probes meanwhile, and no storm after."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import selectors
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from itertools import count
+
+import httpx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stemline.client import Access, Client, Lane, Patience
+from stemline.clock import loop_time
+from stemline.errors import NoAnswer, StemlineError
+from stemline.pacing import Pacer
+from stemline.providers import load_provider
+from stemline.records import Attempt, Recipe, Track
+from stemline.settings import load_facts
+
+PROVIDER = load_provider(load_facts("stemsplit"))
+PATIENCE = Patience()
+LATENCY_SECONDS = 0.9
+UNIX = 1_800_000_000
+ANSWERS = {"/balance": b'{"balanceSeconds": 77}', "/jobs": b'{"id": "j1", "creditsRequired": 10}'}
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock jumps to the next timer when nothing is ready."""
+
+    def __init__(self):
+        self.now = 0.0
+        super().__init__(SimulatedSelector(self))
+
+    def time(self):
+        return self.now
+
+
+class SimulatedSelector(selectors.DefaultSelector):
+    def __init__(self, loop):
+        super().__init__()
+        self.loop = loop
+
+    def select(self, timeout=None):
+        assert timeout is not None, "everybody waits and no timer runs"
+        self.loop.now += max(0.0, timeout)
+        return super().select(0)
+
+
+@dataclass(frozen=True)
+class Outage:
+    begin: float
+    seconds: float
+    trouble: str
+    """`refused` connections, `html` of a proxy, `500`, or a connection that breaks `off`."""
+
+
+@dataclass
+class World(httpx.AsyncBaseTransport):
+    """A network with a vendor behind it that is dead at times, and what was sent."""
+
+    outages: list[Outage]
+    per_minute: int
+    seed: int
+    sent: list[float] = field(default_factory=list)
+    paid: list[bytes] = field(default_factory=list)
+    """The bodies of the paid requests that left over a connection."""
+
+    def __post_init__(self):
+        self._chance = random.Random(self.seed)  # noqa: S311 - a simulation
+
+    async def handle_async_request(self, request):
+        self.sent.append(loop_time())
+        await asyncio.sleep(self._chance.uniform(0, LATENCY_SECONDS / 2))
+        now = loop_time()
+        trouble = [each.trouble for each in self.outages if each.begin <= now < each.begin + each.seconds]
+        if trouble != ["refused"] and request.method == "POST":
+            self.paid.append(request.content)
+        await asyncio.sleep(self._chance.uniform(0, LATENCY_SECONDS / 2))
+        return self._answer(request, *trouble)
+
+    def _answer(self, request, trouble=None):
+        if trouble == "refused":
+            raise httpx.ConnectError("refused", request=request)
+        if trouble == "off":
+            raise httpx.ReadError("broke off", request=request)
+        if trouble is not None:
+            return httpx.Response(502, content=b"<html>" if trouble == "html" else b'{"error": {}}')
+        content = ANSWERS.get(request.url.path, b'{"id": "j1"}')
+        return httpx.Response(200, headers=self._quota(), content=content)
+
+    def _quota(self) -> dict[str, str]:
+        """Give what lets the pacer know that it is alone on the key, and may send in bursts."""
+        begin = loop_time() // 60 * 60
+        return {
+            "x-ratelimit-limit": str(self.per_minute),
+            "x-ratelimit-remaining": str(max(0, self.per_minute - self.between(begin, math.inf))),
+            "x-ratelimit-reset": str(UNIX + begin + 60),
+            "date": formatdate(UNIX + loop_time(), usegmt=True),
+        }
+
+    def between(self, begin: float, end: float) -> int:
+        return bisect_left(self.sent, end) - bisect_left(self.sent, begin)
+
+
+@dataclass
+class Crowd:
+    """Callers that ask one thing after the other: some read, some pay."""
+
+    readers: int
+    payers: int
+    seconds: float
+    results: list = field(default_factory=list)
+    errors: list[StemlineError] = field(default_factory=list)
+    _tokens: count = field(default_factory=count)
+
+    async def press(self, client: Client) -> None:
+        await client.run(PROVIDER.read_balance(), Lane.LOOK)
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.readers):
+                group.create_task(self._keep_asking(client, self._read, Lane(number % 3)))
+            for _ in range(self.payers):
+                group.create_task(self._keep_asking(client, self._pay, Lane.SUBMIT))
+
+    async def _keep_asking(self, client, steps, lane):
+        while loop_time() < self.seconds:
+            try:
+                self.results.append(await client.run(steps(), lane))
+            except StemlineError as error:
+                self.errors.append(error)
+
+    def _read(self):
+        return PROVIDER.read_job("j1")
+
+    def _pay(self):
+        track = Track("t1", "https://example.com/a.mp3", 1, duration_seconds=10.0)
+        token = f"sl{next(self._tokens)}"
+        return PROVIDER.submit(Attempt(token, track, Recipe("four", "best", "flac"), "stemsplit", 1, 10))
+
+
+def play(world: World, crowd: Crowd) -> Client:
+    """Let the crowd at the vendor; give the client they used."""
+
+    async def go() -> Client:
+        access = Access("http://vendor.test", "sk_live_simulated", {})
+        async with Client(PROVIDER, access, Pacer(world.per_minute), PATIENCE, world) as client:
+            await crowd.press(client)
+            return client
+
+    random.seed(world.seed)  # else every example draws the same pauses
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        return runner.run(go())
+
+
+def most_probes(seconds: float) -> float:
+    """Give how many probes an outage may take: pauses double from a second or two to half a minute or a whole one."""
+    return math.log2(seconds + 2) + seconds / (PATIENCE.longest_probe_seconds / 2) + 1
+
+
+def most_before(per_minute: int) -> float:
+    """Give how many requests leave before three failures came back: a burst, and the flow of a moment."""
+    return per_minute / 12 + 2 * LATENCY_SECONDS * per_minute / 60 + 3
+
+
+outages = st.builds(
+    Outage,
+    begin=st.floats(5, 60),
+    seconds=st.floats(0.1, 800),
+    trouble=st.sampled_from(["refused", "html", "500", "off"]),
+)
+rates = st.sampled_from([6, 60, 600])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    outage=outages,
+    readers=st.integers(1, 60),
+    payers=st.integers(0, 20),
+    per_minute=rates,
+    seed=st.integers(0, 9_999),
+)
+def test_an_outage_costs_a_few_probes_and_nobody(outage, readers, payers, per_minute, seed):
+    world = World([outage], per_minute, seed)
+    crowd = Crowd(readers, payers, outage.begin + outage.seconds + 130)
+    client = play(world, crowd)
+    end = outage.begin + outage.seconds
+
+    sent = world.between(outage.begin, end)
+    assert sent <= most_before(per_minute) + most_probes(outage.seconds)
+    # By then three requests have failed, however slowly they follow each other.
+    opened = outage.begin + 3 * 60 / per_minute + 8
+    assert world.between(opened, end) <= most_probes(outage.seconds)
+    # Only what was under way when the vendor died may have been carried out or not.
+    assert all(isinstance(error, NoAnswer) for error in crowd.errors)
+    assert len(crowd.errors) <= most_before(per_minute)
+    assert len(set(world.paid)) == len(world.paid)
+    assert not client.circuit.is_open
+    # Within a minute of its return it was asked again, and then it is worked with as before.
+    assert world.between(end, end + PATIENCE.longest_probe_seconds + LATENCY_SECONDS) >= 1
+    assert world.between(end + 65, end + 125) >= min(math.floor(0.9 * per_minute), readers * 10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    breaks=st.lists(st.tuples(st.floats(0.1, 60), st.floats(0.1, 120)), min_size=1, max_size=8),
+    trouble=st.sampled_from(["refused", "html", "500", "off"]),
+    readers=st.integers(1, 60),
+    per_minute=rates,
+    seed=st.integers(0, 9_999),
+)
+def test_no_second_ever_sees_more_than_the_pacers_burst(breaks, trouble, readers, per_minute, seed):
+    now, outages = 5.0, []
+    for alive, dead in breaks:
+        outages.append(Outage(now + alive, dead, trouble))
+        now += alive + dead
+    world, crowd = World(outages, per_minute, seed), Crowd(readers, 0, now + 60)
+    play(world, crowd)
+
+    assert crowd.errors == []
+    for sent in world.sent:
+        assert world.between(sent, sent + 1) <= max(1, per_minute // 12) + per_minute / 60
+    for outage in outages:
+        end = outage.begin + outage.seconds
+        for sent in world.sent[bisect_left(world.sent, end) : bisect_left(world.sent, end + 10)]:
+            assert world.between(sent, sent + 1) <= math.ceil(per_minute / 60) + 1
