@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import urlsplit
 
 import fsspec
@@ -28,7 +28,11 @@ _ALMOST_URL = re.compile(r"^([A-Za-z][A-Za-z0-9+-]*)(:/{0,1}|/)/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _YOUTUBE_HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com")
 
+_LOOKED_AT = 20_000
+"""Locations remembered: scan, survey and plan each ask about every row of a batch."""
 
+
+@lru_cache(maxsize=_LOOKED_AT)
 def kind_of(location: str) -> Kind:
     """Give the kind of a location as the manifest writes it; nothing is opened.
 

@@ -28,6 +28,8 @@ class Row(NamedTuple):
     duration: str | None
     priority: str | None
     size_bytes: int | None
+    rank: int | None
+    """Its place in the order that was asked for, which takes the place of `priority`."""
 
 
 def judge(row: Row, columns: dict[str, Any]) -> Track | Reject:
@@ -47,7 +49,7 @@ def _track(row: Row, columns: dict[str, Any]) -> Track:
     if len(row.track_id) > _LONGEST_ID or _CONTROL.search(row.track_id):
         raise _bad("track_id", row.track_id, f"at most {_LONGEST_ID} characters without control characters")
     duration = None if row.duration is None else _seconds(row.duration)
-    priority = 0 if row.priority is None else _whole(row.priority)
+    priority = _priority(row)
     size_bytes = row.size_bytes
     if kind is Kind.FILE and row.location.startswith("/"):
         size_bytes = _file_size(row.location) if size_bytes is None else size_bytes
@@ -56,6 +58,12 @@ def _track(row: Row, columns: dict[str, Any]) -> Track:
             f'the file "{row.location}" is empty.', code=Code.EMPTY_FILE, fix="Export or copy it again."
         )
     return Track(row.track_id, row.location, row.number, priority, duration, size_bytes, columns)
+
+
+def _priority(row: Row) -> int:
+    if row.rank is not None:
+        return -row.rank
+    return 0 if row.priority is None else _whole(row.priority)
 
 
 def _seconds(text: str) -> float:

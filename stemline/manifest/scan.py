@@ -15,10 +15,10 @@ from stemline.manifest.lines import BATCH_ROWS, ROW, TROUBLE
 from stemline.manifest.listing import SIZE
 from stemline.manifest.row import Row, judge
 from stemline.manifest.source import Source, first_line
-from stemline.manifest.view import DURATION, LOCATION, PRIORITY, TRACK_ID, WRITTEN, quoted
+from stemline.manifest.view import DURATION, LOCATION, PRIORITY, RANK, TRACK_ID, WRITTEN, quoted
 from stemline.records import Code, Reject, Track
 
-_FACTS = (ROW, WRITTEN, LOCATION, TRACK_ID, DURATION, PRIORITY, SIZE)
+_FACTS = (ROW, WRITTEN, LOCATION, TRACK_ID, DURATION, PRIORITY, SIZE, RANK)
 _STREAMING = (duckdb.Error, pa.ArrowException)
 
 
@@ -35,8 +35,9 @@ class ManifestBatch:
 def scan(source: Source) -> Iterator[ManifestBatch]:
     """Give the selected rows of a manifest in batches of at most 10,000 rows, in manifest order.
 
-    `where` selects rows, `limit` the first rows of these, good or bad. Rows that do not parse cannot be
-    tested by `where` and are always given, up to the last selected row when there is a limit.
+    `where` selects rows, `limit` the first rows of these, good or bad; `order_by` says which are the first, and
+    gives tracks their priority. Rows that do not parse cannot be tested by `where` and are always given, up to the
+    last selected row when there is a limit.
     Raises `ManifestError` when the manifest as a whole cannot be used.
     """
     with open_catalogue(source) as catalogue:
@@ -67,25 +68,48 @@ def _carried(catalogue: Catalogue) -> str:
 
 
 def _selected(catalogue: Catalogue) -> Iterator[pa.RecordBatch]:
-    source = catalogue.place.source
     wanted = ", ".join([*_FACTS, *([_carried(catalogue)] if catalogue.columns.carried else [])])
-    query = f"SELECT {wanted} FROM manifest WHERE {TROUBLE} IS NULL"
-    if source.where:
-        # On a line of its own, so that a comment at its end does not swallow the bracket.
-        query += f" AND (\n{source.where}\n)"
-    if source.limit is not None:
-        query += f" LIMIT {source.limit:d}"
     try:
-        for batch in catalogue.database.sql(query).to_arrow_reader(BATCH_ROWS):
+        rows = _ranked(catalogue) if catalogue.place.source.order_by else _in_manifest_order(catalogue)
+        for batch in catalogue.database.sql(f"SELECT {wanted} FROM {rows}").to_arrow_reader(BATCH_ROWS):
             if batch.num_rows:
                 yield batch
     except _STREAMING as error:
         raise _stopped(catalogue, error) from error
 
 
+def _in_manifest_order(catalogue: Catalogue) -> str:
+    source = catalogue.place.source
+    limit = "" if source.limit is None else f"LIMIT {source.limit:d}"
+    return f"(SELECT *, NULL::BIGINT AS {RANK} FROM manifest WHERE {_wanted(source)} {limit})"
+
+
+def _ranked(catalogue: Catalogue) -> str:
+    """Give the rows with their places in the order asked for, still streamed in the manifest's order.
+
+    The ranks are a table of two numbers a row: DuckDB sorts it on disk where memory does not do.
+    """
+    source = catalogue.place.source
+    first = "" if source.limit is None else f"QUALIFY {RANK} <= {source.limit:d}"
+    catalogue.database.execute(f"""
+        CREATE TABLE ranked AS
+        SELECT {ROW}, row_number() OVER (ORDER BY
+        {source.order_by}
+        , {ROW}) AS {RANK} FROM manifest WHERE {_wanted(source)} {first}
+    """)
+    return f"manifest JOIN ranked USING ({ROW}) ORDER BY {ROW}"
+
+
+def _wanted(source: Source) -> str:
+    # On a line of its own, so that a comment at its end does not swallow the bracket.
+    return f"{TROUBLE} IS NULL" + (f" AND (\n{source.where}\n)" if source.where else "")
+
+
 def _stopped(catalogue: Catalogue, error: Exception) -> ManifestError:
     source = catalogue.place.source
-    if not source.where:
+    asked = {"The filter": source.where, "catalogue.order_by": source.order_by}
+    given = [f'{name} "{text}"' for name, text in asked.items() if text]
+    if not given:
         return ManifestError(
             f'The manifest "{source.manifest}" cannot be read: {first_line(error)}.',
             fix="Check that it is complete.",
@@ -93,7 +117,7 @@ def _stopped(catalogue: Catalogue, error: Exception) -> ManifestError:
     names = ", ".join(catalogue.columns.names)
     reason = first_line(error).split("Error: ", 1)[-1].rstrip("!")
     return ManifestError(
-        f'The filter "{source.where}" does not work: {reason}.', fix=f"The manifest's columns are {names}."
+        f"{' or '.join(given)} does not work: {reason}.", fix=f"The manifest's columns are {names}."
     )
 
 

@@ -47,6 +47,7 @@ class Source:
     where: str | None = None
     limit: int | None = None
     storage_options: dict[str, Any] = field(default_factory=dict)
+    order_by: str | None = None
 
     @property
     def is_url(self) -> bool:

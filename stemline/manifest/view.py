@@ -21,6 +21,7 @@ GIVEN_ID = "__stemline_given_id"
 TRACK_ID = "__stemline_id"
 DURATION = "__stemline_duration"
 PRIORITY = "__stemline_priority"
+RANK = "__stemline_rank"
 INTERNAL = frozenset({ROW, TROUBLE, LINE, SIZE})
 
 KNOWN = ("artist", "title", "album", "isrc", "license", "released_on")

@@ -31,6 +31,17 @@ STATES: dict[State, str] = {
 }
 """Every state in the order a page shows them."""
 
+COLOURS: dict[State, str] = {
+    State.PUBLISHED: "green",
+    State.REJECTED: "yellow",
+    State.HELD: "yellow",
+    State.FAILED: "red",
+    State.UNKNOWN: "red",
+    State.QUARANTINED: "red",
+    State.EXPIRED: "red",
+}
+"""The colour of a state on a terminal, where it has one of its own."""
+
 BROKEN = (State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED)
 
 _MANIFEST = "Correct the manifest row and run again."
@@ -76,7 +87,7 @@ CODES: dict[Code, Meaning] = {
     ),
     Code.SUBMIT_UNANSWERED: Meaning(
         "A paid request got no answer, so it may or may not have been charged.",
-        "`stemline resolve TRACK` with what the provider's site shows.",
+        "`stemline resolve CONFIG TRACK` shows what is known, and settles it.",
     ),
     Code.MISSING_STEM: Meaning("The provider returned fewer stems than asked.", _PAID),
     Code.TRUNCATED: Meaning("A stem ends before its file does.", _PAID),
@@ -127,6 +138,21 @@ def verdict(exit_code: int | None, tracks: dict[State, int]) -> Verdict:
         return Verdict("open", "Not finished yet.", "The figures are those of when this page was written.")
     tone, sentence, detail = sentences.get(exit_code, ("bad", f"Ended with exit code {exit_code}.", ""))
     return Verdict(tone, sentence, detail)
+
+
+def drift_sentence(drift: int) -> str:
+    """Say what it means that the vendor took so many credits beyond what the ledger charged, and what to do."""
+    if drift == 0:
+        return "The vendor's balance agrees."
+    if drift < 0:
+        return (
+            f"The vendor took {counted(-drift, 'credit')} less than the ledger charged: "
+            "a refund, or a purchase meanwhile. Nothing is to be done."
+        )
+    return (
+        f"The vendor took {counted(drift, 'credit')} more than the ledger charged. "
+        "Something else may use the account: compare its jobs on the vendor's site with `stemline status`."
+    )
 
 
 def counted(count: int, noun: str = "track") -> str:

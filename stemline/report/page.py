@@ -11,6 +11,7 @@ from string import Template
 from stemline import __version__
 from stemline.report import music, section
 from stemline.report.digest import Digest
+from stemline.report.foresight import foresight
 from stemline.report.markup import Html, clipped, element, text, without_secrets
 from stemline.report.meaning import verdict
 
@@ -23,6 +24,7 @@ def render(digest: Digest) -> str:
         section.counters(digest),
         section.states(digest),
         section.throughput(digest),
+        foresight(digest),
         element("div", section.spending(digest), *music.cards(digest), class_="pair"),
         section.reasons(digest),
         section.troubles(digest),

@@ -14,7 +14,7 @@ from stemline.dataset import Layout, write_rejects, write_run_summary
 from stemline.dispatcher import Books, Dispatch, HeldKey, Orders, Outbox, dispatching
 from stemline.errors import StemlineError
 from stemline.ledger import Ledger
-from stemline.plan import survey
+from stemline.plan import Prediction, predict, survey
 from stemline.providers import load_provider
 from stemline.publisher import Publisher
 from stemline.records import Attempt, Code, CollectedTrack, Event, Failure, ReadyTrack, State
@@ -44,6 +44,8 @@ class Run:
     started: float = field(default_factory=time.monotonic)
     dispatch: Dispatch | None = None
     is_interrupted: bool = False
+    predicted: Prediction | None = None
+    """What the run should cost and take, before its first request."""
 
     @property
     def target(self) -> Target:
@@ -63,10 +65,16 @@ class Run:
         return self.publisher.heal(self.run_id, self.settings.provider.kind, self.settings.recipe.as_recipe())
 
     def plan(self) -> int:
-        """Survey the catalogue and put it into the ledger; give how many tracks the run is about."""
-        if self.selection.redrive is not None:
-            codes = self.selection.redrive or None
-            return self.ledger.redrive(self.run_id, codes, limit=self.selection.limit)
+        """Put the tracks the run is about into the ledger, and give how many that are."""
+        selected = self._survey() if self.selection.redrive is None else self._redrive(self.selection.redrive)
+        if not self.is_interrupted:
+            self.predicted = predict(self.settings, self.facts, self.ledger, self.run_id)
+        return selected
+
+    def _redrive(self, codes: Collection[Code]) -> int:
+        return self.ledger.redrive(self.run_id, codes or None, limit=self.selection.limit)
+
+    def _survey(self) -> int:
         selected = 0
         source, recipe = source_of(self.settings, self.selection), self.settings.recipe.as_recipe()
         for batch in survey(source, self.facts, self._find_done, recipe):
@@ -159,6 +167,7 @@ class Run:
             "credits": self._credits(),
             "requests": self._requests(),
             "seconds": round(time.monotonic() - self.started, 3),
+            "predicted": self.predicted.as_tree() if self.predicted else None,
             "dataset": self.store.url(),
             "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
         }

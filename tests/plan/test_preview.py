@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import pytest
 
-from stemline.budget import Limits
 from stemline.errors import ConfigError
-from stemline.ledger import open_ledger
 from stemline.plan import preview
 from stemline.records import Code as Why
-from stemline.records import CollectedTrack, Failure, Job, Phase, State, Submission, Track
+from stemline.records import State
 
 
 def plan_of(catalogue, *overrides):
@@ -24,47 +22,6 @@ def tones(catalogue):
     for name in "abcdef":
         catalogue.tone(name, 6.5)
     return catalogue
-
-
-class History:
-    """An earlier run of the same configuration, written into the ledger track by track."""
-
-    def __init__(self, ledger, settings):
-        self.ledger = ledger
-        recipe = settings.recipe.as_recipe()
-        self.run_id = ledger.start_run(settings.name, settings.provider.kind, recipe, "digest", "key")
-
-    def bring(self, name: str, state: State) -> None:
-        """Bring a track of 7 credits to a state."""
-        ledger, token = self.ledger, f"token-{name}"
-        track = Track(name, f"/music/{name}.wav", 1, duration_seconds=6.5)
-        ledger.plan(self.run_id, [track])
-        if state is State.PLANNED:
-            return
-        ledger.reserve(self.run_id, track, token, 7, Limits())
-        ledger.mark_sending(token)
-        if state is State.UNKNOWN:
-            ledger.mark_unknown(token, "No answer.")
-            return
-        ledger.record_submission(token, Submission(f"job-{name}", 7))
-        if state is State.PROCESSING:
-            return
-        if state is not State.FAILED:
-            ledger.record_ready(token, Job(f"job-{name}", Phase.DONE, credits_charged=7))
-        if state in {State.FAILED, State.EXPIRED, State.QUARANTINED}:
-            ledger.fail(Failure(token, state, Why.JOB_FAILED, "It did not work."))
-        if state is State.PUBLISHED:
-            now = datetime.now(UTC)
-            ledger.record_collected(CollectedTrack(token, (), 120.0, "Am", None, None, now))
-            ledger.open_batch(self.run_id, f"batch-{name}", [token])
-            ledger.publish_batch(f"batch-{name}")
-
-
-@pytest.fixture
-def history(catalogue):
-    settings = catalogue.settings()
-    with open_ledger(settings.ledger_url) as ledger:
-        yield History(ledger, settings)
 
 
 def test_a_first_plan_counts_every_row_and_what_it_costs(tones):
@@ -134,7 +91,7 @@ def test_the_budget_of_a_run_is_filled_and_the_rest_held(tones):
 def test_a_budget_of_nothing_holds_everything(tones):
     plan = plan_of(tones, "budget.run=0")
 
-    assert (plan.new, plan.held, plan.forecast.bottleneck) == (0, 6, "nothing to do")
+    assert (plan.new, plan.held, plan.forecast.bottleneck) == (0, 6, "budget")
 
 
 def test_the_budget_goes_to_the_highest_priority_first(catalogue):
@@ -144,6 +101,26 @@ def test_the_budget_goes_to_the_highest_priority_first(catalogue):
     plan = plan_of(catalogue, "budget.run=150")
 
     assert (plan.new, plan.held, plan.work.credits_high) == (2, 1, 150)
+
+
+def test_a_shorter_track_behind_one_that_does_not_fit_is_held_too(catalogue):
+    for number, seconds in enumerate((10, 100, 20)):
+        catalogue.row(f"t{number}", f"https://x.example/{number}.mp3", seconds)
+    plan = plan_of(catalogue, "budget.run=50")
+
+    assert (plan.new, plan.held, plan.work.credits_high) == (1, 2, 10)
+
+
+def test_an_order_decides_who_fits_the_budget_in_place_of_priority(catalogue):
+    catalogue.row("long", "https://x.example/1.mp3", 100, priority=9)
+    catalogue.row("short", "https://x.example/2.mp3", 10)
+    catalogue.row("middle", "https://x.example/3.mp3", 50)
+    settings = catalogue.settings("budget.run=100")
+    by_length = replace(catalogue.source, order_by="duration_seconds")
+
+    assert preview(settings, catalogue.source, catalogue.facts).new == 1
+    plan = preview(settings, by_length, catalogue.facts)
+    assert (plan.new, plan.held, plan.work.credits_high) == (2, 1, 60)
 
 
 @pytest.mark.parametrize("window", ["day", "month"])

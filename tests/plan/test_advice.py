@@ -1,0 +1,90 @@
+"""The one change that helps most, by name and with how much."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from stemline.plan import preview
+from stemline.settings import load_facts
+
+
+def advice_of(catalogue, *overrides):
+    return preview(catalogue.settings(*overrides), catalogue.source, catalogue.facts).forecast
+
+
+@pytest.fixture
+def urls(catalogue):
+    """Two thousand tracks of three minutes that are given by URL."""
+    for number in range(2000):
+        catalogue.row(f"t{number}", f"https://x.example/{number}.mp3", 180)
+    return catalogue
+
+
+def test_at_the_rate_limit_it_is_a_second_key(urls):
+    found = advice_of(urls)
+
+    assert found.bottleneck == "rate limit"
+    said = re.fullmatch(
+        r"A second API key \(provider\.keys\) would make it (\d\.\d) x as fast\.", found.advice
+    )
+    assert said
+    assert 1.8 <= float(said[1]) <= 2.0
+
+
+def test_with_keys_there_already_it_is_one_more(urls):
+    found = advice_of(urls, "provider.keys=[one, two]")
+
+    assert found.advice.startswith("One more API key (provider.keys) would make it 1.")
+
+
+def test_where_jobs_wait_for_places_it_is_more_places_and_how_many(urls):
+    found = advice_of(urls, "provider.max_in_flight=10")
+
+    assert found.bottleneck == "jobs in flight"
+    said = re.fullmatch(r"provider\.max_in_flight: (\d+) would make it (\d\.\d) x as fast\.", found.advice)
+    assert said
+    raised = advice_of(urls, f"provider.max_in_flight={said[1]}")
+    assert raised.bottleneck == "rate limit"
+    assert found.seconds_low / raised.seconds_low == pytest.approx(float(said[2]), abs=0.05)
+
+
+def test_a_rate_below_the_vendors_is_put_right(urls):
+    found = advice_of(urls, "provider.requests_per_minute=6")
+
+    assert found.advice.startswith("provider.requests_per_minute: 60 would make it ")
+
+
+def test_a_budget_by_the_day_is_raised_to_what_all_of_it_takes(urls):
+    found = advice_of(urls, "budget.day=100000", "budget.on_limit=wait")
+
+    assert found.bottleneck == "budget"
+    assert found.seconds_low > 2 * 86_400
+    assert re.fullmatch(r"budget\.day: 360000 would make it \d+ x as fast\.", found.advice)
+    assert advice_of(urls, "budget.day=360000", "budget.on_limit=wait").bottleneck == "rate limit"
+
+
+def test_for_held_tracks_it_names_the_limits_and_what_to_raise_them_to(catalogue):
+    for number in range(6):
+        catalogue.row(f"t{number}", f"https://x.example/{number}.mp3", 6.5)
+    found = advice_of(catalogue, "budget.run=20", "budget.day=40")
+
+    assert found.advice == "Raise budget.run to 42 and budget.day to 42 for the 4 tracks that are held."
+    assert advice_of(catalogue, "budget.run=42", "budget.day=42").advice == ""
+
+
+def test_one_track_leaves_nothing_to_change(catalogue):
+    catalogue.row("a", "https://x.example/a.mp3", 180)
+
+    assert advice_of(catalogue).advice == "Nothing in the configuration would make it much faster."
+
+
+def test_the_service_of_the_run_itself_gets_no_second_key(catalogue):
+    for number in range(60):
+        catalogue.row(f"t{number}", f"https://x.example/{number}.mp3", 180)
+    settings = catalogue.settings("provider.kind=local", "provider.workers=2")
+    found = preview(settings, catalogue.source, load_facts("local")).forecast
+
+    assert found.bottleneck == "provider speed"
+    assert found.advice == "One more worker (provider.workers: 3) would make it 1.5 x as fast."
