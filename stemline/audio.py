@@ -70,8 +70,11 @@ class Blocks:
     sample_rate: int
     """In Hz, as decoded (an HE-AAC header may announce half of it)."""
     channels: int
+    container: str
     codec: str
-    """FFmpeg's short name: `mp3`, `flac`, `vorbis`, `pcm_s16le`."""
+    """FFmpeg's short names: `mp3`, `flac`, `ogg`; `mp3float`, `flac`, `vorbis`, `pcm_s16le`."""
+    header: bytes
+    """What the codec needs to begin: of a flac the STREAMINFO block."""
 
     def __init__(self, source: str | Path | BinaryIO) -> None:
         """Open `source` and decode its beginning.
@@ -135,7 +138,8 @@ class Blocks:
         first = next(frames, None)
         if stream is None or first is None:
             raise _rejection(self.name, "holds no sound")
-        self.codec = stream.codec_context.name
+        self.container, self.codec = self._container.format.name, stream.codec_context.name
+        self.header = bytes(stream.codec_context.extradata or b"")
         yield first
         yield from frames
 

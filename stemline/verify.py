@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -26,9 +27,9 @@ _FULL_SCALE = 0.9999  # a 16-bit sample at its limit
 _CLIPPED_SHARE = 1e-3
 _LOSSLESS = frozenset({"wav", "flac"})
 _HASH_BYTES = 1 << 20
-_STREAMINFO_END = 42
+_STREAMINFO_BYTES = 34
+_CONTAINERS = frozenset({"wav", "flac", "ogg"})
 _CHECKED_BITS = frozenset({16, 24})  # float32 holds both exactly
-_SIGNATURES = ((b"RIFF", "wav"), (b"RF64", "wav"), (b"fLaC", "flac"), (b"OggS", "ogg"), (b"ID3", "mp3"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,38 +78,72 @@ class Measured:
         return "silent" in self.verification.split(",")
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the sound of a stem is, decoded to its end."""
+
+    format: str
+    sample_rate: int
+    channels: int
+    level: Level
+    is_broken: bool
+    """Whether its own checksum does not fit."""
+
+    @property
+    def seconds(self) -> float:
+        """The length that was really there."""
+        return self.level.frames / self.sample_rate
+
+
 def verify_stem(path: Path, expected: Expectation) -> Measured:
     """Decode a stem to its end in bounded memory and give its measures.
 
     Raises:
         AudioRejected: UNDECODABLE, TRUNCATED (ends too early) or WRONG_DURATION (too long).
     """
+    return judge(path.name, listen(path), path.stat().st_size, file_sha256(path), expected)
+
+
+def listen(source: Path | BinaryIO, *ears: Callable[[Samples], None]) -> Heard:
+    """Decode a stem to its end, block by block, each of which goes to all `ears` too.
+
+    Raises:
+        AudioRejected: UNDECODABLE.
+    """
+    level = Level()
     try:
-        with blocks(path) as stream:
-            level, seal = _Level(), _FlacSeal.read(path)
+        with blocks(source) as stream:
+            seal = _FlacSeal.read(stream)
             for block in stream:
-                level.add(block)
-                seal.add(block)
-            found = _format(path, stream)
+                for hear in (level.add, seal.add, *ears):
+                    hear(block)
     except AudioRejected as error:
         raise AudioRejected(error.message, code=Code.UNDECODABLE) from error
-    if level.has_nan:
-        raise AudioRejected(f"{path.name} holds samples that are no numbers.", code=Code.UNDECODABLE)
-    if seal.is_broken(level.frames):
-        raise AudioRejected(f"{path.name} is damaged: its own checksum does not fit.", code=Code.UNDECODABLE)
-    seconds = level.frames / stream.sample_rate
-    _check_length(path.name, seconds, found, expected)
+    return Heard(_format(stream), stream.sample_rate, stream.channels, level, seal.is_broken(level.frames))
+
+
+def judge(name: str, heard: Heard, size_bytes: int, sha256: str, expected: Expectation) -> Measured:
+    """Give the measures of a stem that was heard to its end.
+
+    Raises:
+        AudioRejected: as `verify_stem` does.
+    """
+    if heard.level.has_nan:
+        raise AudioRejected(f"{name} holds samples that are no numbers.", code=Code.UNDECODABLE)
+    if heard.is_broken:
+        raise AudioRejected(f"{name} is damaged: its own checksum does not fit.", code=Code.UNDECODABLE)
+    _check_length(name, heard.seconds, heard.format, expected)
     return Measured(
-        format=found,
-        sample_rate=stream.sample_rate,
-        channels=stream.channels,
-        frames=level.frames,
-        duration_seconds=seconds,
-        size_bytes=path.stat().st_size,
-        sha256=file_sha256(path),
-        peak_dbfs=_dbfs(level.peak),
-        rms_dbfs=_dbfs(level.rms),
-        verification=",".join(_warnings(level, seconds, found, expected)) or "ok",
+        format=heard.format,
+        sample_rate=heard.sample_rate,
+        channels=heard.channels,
+        frames=heard.level.frames,
+        duration_seconds=heard.seconds,
+        size_bytes=size_bytes,
+        sha256=sha256,
+        peak_dbfs=_dbfs(heard.level.peak),
+        rms_dbfs=_dbfs(heard.level.rms),
+        verification=",".join(_warnings(heard, expected)) or "ok",
     )
 
 
@@ -140,7 +175,7 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-class _Level:
+class Level:
     """Loudness over all blocks seen so far."""
 
     def __init__(self) -> None:
@@ -187,14 +222,12 @@ class _FlacSeal:
         self._digest = hashlib.md5(usedforsecurity=False)
 
     @classmethod
-    def read(cls, path: Path) -> _FlacSeal:
+    def read(cls, stream: Blocks) -> _FlacSeal:
         """Give the seal of a file; that of one which has none is never broken."""
-        with path.open("rb") as file:
-            head = file.read(_STREAMINFO_END)
-        if len(head) < _STREAMINFO_END or not head.startswith(b"fLaC") or head[4] & 0x7F:
+        if stream.container != "flac" or len(stream.header) < _STREAMINFO_BYTES:
             return cls()
-        packed = int.from_bytes(head[18:26])  # sample rate 20 bits, channels 3, bits a sample 5, samples 36
-        return cls((packed >> 36 & 0x1F) + 1, packed & 0xF_FFFF_FFFF, head[26:])
+        packed = int.from_bytes(stream.header[10:18])  # rate 20 bits, channels 3, bits a sample 5, samples 36
+        return cls((packed >> 36 & 0x1F) + 1, packed & 0xF_FFFF_FFFF, stream.header[18:34])
 
     def add(self, block: Samples) -> None:
         """Take in decoded samples, as the integers they were."""
@@ -211,14 +244,14 @@ class _FlacSeal:
         return 0 < self._frames != frames or (self._is_checked and self._digest.digest() != self._md5)
 
 
-def _warnings(level: _Level, seconds: float, found: str, expected: Expectation) -> list[str]:
+def _warnings(heard: Heard, expected: Expectation) -> list[str]:
     """Give what is odd about a stem that is still a stem, in words."""
-    rms = _dbfs(level.rms)
+    rms = _dbfs(heard.level.rms)
     signs = {
         "silent": rms is None or rms < _SILENT_DBFS,
-        "clipped": level.clipped_share > _CLIPPED_SHARE,
-        "format": found != expected.format,
-        "length": _is_off(seconds, expected.duration_seconds, found, expected),
+        "clipped": heard.level.clipped_share > _CLIPPED_SHARE,
+        "format": heard.format != expected.format,
+        "length": _is_off(heard.seconds, expected.duration_seconds, heard.format, expected),
     }
     return [word for word, is_so in signs.items() if is_so]
 
@@ -245,14 +278,11 @@ def _is_off(seconds: float, known: float | None, found: str, expected: Expectati
     return not -expected.tolerance_seconds <= seconds - known <= expected.tolerance_seconds + extra
 
 
-def _format(path: Path, stream: Blocks) -> str:
-    """Give the file's format from its first bytes and its codec, whatever its name says."""
-    with path.open("rb") as file:
-        head = file.read(4)
-    container = next((name for signature, name in _SIGNATURES if head.startswith(signature)), None)
-    if container is None and stream.codec.startswith("mp3"):
-        return "mp3"
-    return container or stream.codec
+def _format(stream: Blocks) -> str:
+    """Give the file's format from its container or else its codec, whatever its name says."""
+    if stream.container in _CONTAINERS:
+        return stream.container
+    return "mp3" if stream.codec.startswith("mp3") else stream.codec
 
 
 def _dbfs(level: float) -> float | None:

@@ -321,6 +321,15 @@ def test_blocks_are_about_a_second_and_add_up_to_the_whole(tmp_path):
     assert np.array_equal(np.concatenate(blocks), audio.decode(path).samples)
 
 
+@pytest.mark.parametrize("audio_format", audio.FORMATS)
+def test_a_file_says_what_it_is_whatever_its_name(tmp_path, audio_format):
+    path = written(tmp_path, audio_format).rename(tmp_path / "tone")
+
+    with audio.blocks(path) as stream:
+        assert stream.container == audio_format
+        assert (len(stream.header) == 34) == (audio_format == "flac")  # RFC 9639: STREAMINFO
+
+
 def test_a_reader_may_stop_early(tmp_path):
     with audio.blocks(written(tmp_path, "wav", 5.0)) as stream:
         first = next(iter(stream))

@@ -13,7 +13,7 @@ import soundfile
 from stemline.audio import encode
 from stemline.errors import AudioRejected
 from stemline.records import Code
-from stemline.verify import Expectation, check_together, verify_stem
+from stemline.verify import Expectation, check_together, listen, verify_stem
 
 RATE = 44100
 SECONDS = 3.0
@@ -173,6 +173,18 @@ def test_another_format_than_asked_is_a_warning(write):
     assert (found.format, found.verification) == ("mp3", "format")
 
 
+def test_a_flac_behind_a_tag_is_a_flac_with_its_checksum(write):
+    path = write()
+    tagged = bytearray(b"ID3\x04\0\0\0\0\0\x0a" + bytes(10) + path.read_bytes())
+    path.write_bytes(tagged)
+    assert verify_stem(path, Expectation("flac", SECONDS)).verification == "ok"
+
+    tagged[len(tagged) // 2] ^= 0xFF
+    path.write_bytes(tagged)
+
+    assert rejection(path, "flac").code is Code.UNDECODABLE
+
+
 def test_an_mp4_is_named_by_its_codec(tmp_path):
     path = tmp_path / "vocals.flac"
     with av.open(path, "w", format="mp4") as container:
@@ -183,6 +195,15 @@ def test_an_mp4_is_named_by_its_codec(tmp_path):
             container.mux(packet)
 
     assert verify_stem(path, Expectation("flac", SECONDS)).format == "aac"
+
+
+def test_who_listens_along_hears_every_block_once(write):
+    path = write("vocals.mp3")
+    heard = []
+
+    sound = listen(path, heard.append)
+
+    assert sum(map(len, heard)) == sound.level.frames == verify_stem(path, Expectation("mp3")).frames
 
 
 def test_a_long_stem_needs_no_more_memory_than_a_short_one(tmp_path):

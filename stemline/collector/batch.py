@@ -6,28 +6,23 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
 from stemline.collector.download import Downloader, new_client
-from stemline.collector.keep import keep_rejected, store_stems
-from stemline.collector.mixture import add_up
-from stemline.collector.music import heard_music, told_music
-from stemline.collector.spool import (
-    EXTRAS,
-    Spooled,
-    compare_with_source,
-    derive_stems,
-    fetch_stems,
-    local_source,
-    verify_stems,
-)
+from stemline.collector.keep import keep_rejected, stem_key
+from stemline.collector.mixture import Mono, add_up
+from stemline.collector.music import Music, heard_music, is_to_be_heard, told_music
+from stemline.collector.source import compare_with_source, local_source
+from stemline.collector.spool import EXTRAS, Spooled, derive_stems, fetch_stems, verify_stems, wanted_links
+from stemline.collector.stream import Streamer, is_streamable
 from stemline.errors import AudioRejected, LinkExpired, TransferFailed
-from stemline.records import Code, CollectedTrack, Failure, Job, ReadyTrack, State
+from stemline.records import Code, CollectedTrack, Failure, Job, ReadyTrack, State, StemFile
 from stemline.storage import Store, open_store, scratch_folder
+from stemline.verify import Measured
 
 _MAYBE_TRANSFER = frozenset({Code.UNDECODABLE, Code.TRUNCATED})
 _FAR_AWAY = datetime.max.replace(tzinfo=UTC)
@@ -100,26 +95,42 @@ class _Collector:
     """One track is listened to at a time: it takes some hundred megabytes."""
 
     def collect(self, ready: ReadyTrack) -> Collected:
-        """Collect one track; its temporary files are gone afterwards."""
+        """Collect one track: streamed where that can be; else, or when in doubt, through temporary files."""
         token = ready.attempt.token
         if _expires_at(ready.job) <= self.clock():
             return Relink(token, "The links had expired before the download began.")
-        with scratch_folder(self.target.spool) as folder:
-            try:
-                spooled = fetch_stems(self.downloader, ready, folder)
-            except LinkExpired as error:
-                return Relink(token, error.message)
-            except TransferFailed as error:
-                return Failure(token, State.READY, Code.DOWNLOAD_FAILED, error.message, is_retryable=True)
-            return self._accept_or_keep(ready, spooled, folder)
+        try:
+            is_again = is_streamable(ready, self.store)
+            if is_again:
+                with suppress(AudioRejected):
+                    return self._stream(ready)
+            with scratch_folder(self.target.spool) as folder:
+                return self._accept_or_keep(ready, folder, is_again=is_again)
+        except LinkExpired as error:
+            return Relink(token, error.message)
+        except TransferFailed as error:
+            return Failure(token, State.READY, Code.DOWNLOAD_FAILED, error.message, is_retryable=True)
 
-    def _accept_or_keep(self, ready: ReadyTrack, spooled: Spooled, folder: Path) -> CollectedTrack | Failure:
-        """Accept a track; audio that a transfer may have spoilt is fetched once more before it is given up."""
+    def _stream(self, ready: ReadyTrack) -> CollectedTrack:
+        """Collect a track without the local disk; when that fails, no object of it is left."""
+        keys = {stem: self._key(ready, stem, ready.attempt.recipe.format) for stem in wanted_links(ready)}
+        streamer = Streamer(self.downloader, self.store, self.target.tolerance_seconds)
+        try:
+            measured, mixed = streamer.stream_stems(ready, keys, is_heard=is_to_be_heard(ready))
+        except (AudioRejected, LinkExpired, TransferFailed):
+            for key in keys.values():
+                self.store.delete(key)
+            raise
+        return self._collected(ready, *self._heard(ready, measured, mixed))
+
+    def _accept_or_keep(self, ready: ReadyTrack, folder: Path, *, is_again: bool) -> CollectedTrack | Failure:
+        """Accept a track; audio that a transfer may have spoilt is fetched twice before it is given up."""
+        spooled = fetch_stems(self.downloader, ready, folder / "first")
         try:
             return self._accept(ready, spooled)
         except AudioRejected as error:
             rejection = error
-        if rejection.code in _MAYBE_TRANSFER:
+        if rejection.code in _MAYBE_TRANSFER and not is_again:
             with suppress(LinkExpired, TransferFailed):
                 spooled = fetch_stems(self.downloader, ready, folder / "again")
                 try:
@@ -133,22 +144,38 @@ class _Collector:
     def _accept(self, ready: ReadyTrack, spooled: Spooled) -> CollectedTrack:
         spooled = derive_stems(ready, spooled)
         measured = verify_stems(ready, spooled, self.target.tolerance_seconds)
-        music, source = told_music(ready), local_source(ready)
-        if source is not None or not music.is_complete:
-            with self.hearing:
-                mixed = add_up(path for stem, path in spooled.items() if stem not in EXTRAS)
-                music = heard_music(music, mixed)
-                measured = compare_with_source(measured, source, mixed)
-        stems = store_stems(self.store, ready.attempt, measured, embedded=self.target.audio == "embedded")
+        parts = [path for stem, path in spooled.items() if stem not in EXTRAS]
+        music, measured = self._heard(ready, measured, add_up(parts) if is_to_be_heard(ready) else None)
+        for stem, path in spooled.items():
+            self.store.put_file(self._key(ready, stem, measured[stem].format), path)
+        return self._collected(ready, music, measured)
+
+    def _heard(
+        self, ready: ReadyTrack, measured: dict[str, Measured], mixed: Mono | None
+    ) -> tuple[Music, dict[str, Measured]]:
+        """Give tempo and key, and the measures once the stems' sum was held against the source."""
+        if mixed is None:
+            return told_music(ready), measured
+        with self.hearing:
+            music = heard_music(told_music(ready), mixed)
+            return music, compare_with_source(measured, local_source(ready), mixed)
+
+    def _collected(self, ready: ReadyTrack, music: Music, measured: dict[str, Measured]) -> CollectedTrack:
         return CollectedTrack(
             token=ready.attempt.token,
-            stems=stems,
+            stems=tuple(
+                StemFile(stem=stem, path=self._key(ready, stem, measures.format), **asdict(measures))
+                for stem, measures in measured.items()
+            ),
             bpm=music.bpm,
             key=music.key,
             bpm_source=music.bpm_source,
             key_source=music.key_source,
             collected_at=self.clock(),
         )
+
+    def _key(self, ready: ReadyTrack, stem: str, audio_format: str) -> str:
+        return stem_key(ready, stem, audio_format, embedded=self.target.audio == "embedded")
 
 
 def _expires_at(job: Job) -> datetime:

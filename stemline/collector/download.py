@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import NamedTuple
 
 import httpx
 
@@ -38,6 +39,16 @@ def new_client(connections: int) -> httpx.Client:
     )
 
 
+class Piece(NamedTuple):
+    """Some bytes of a file on its way."""
+
+    start: int
+    """Where in the file they belong: before what came last when the server began anew."""
+    total: int | None
+    """How long the whole file is; None: the server does not say."""
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Downloader:
     """A client and the patience to use it with."""
@@ -48,50 +59,64 @@ class Downloader:
     """Once set, every download under way ends at its next bytes."""
 
     def fetch(self, url: str, path: Path) -> None:
-        """Download `url` to `path`, going on after a break; only tries without progress count against it.
+        """Download `url` to `path`.
+
+        Raises:
+            LinkExpired, TransferFailed: as `pieces` does.
+            StorageError: the local disk does not take it.
+        """
+        with disk_guarded(path.parent), path.open("wb") as file:
+            for piece in self.pieces(url, path.name):
+                if piece.start != file.tell():
+                    file.seek(piece.start)
+                    file.truncate()
+                file.write(piece.data)
+
+    def pieces(self, url: str, name: str) -> Generator[Piece, None, None]:
+        """Give the bytes of a file as they come, going on after a break; only tries without progress count.
 
         Raises:
             LinkExpired: the link is refused or gone; a fresh one may work.
             TransferFailed: it broke off too often.
-            StorageError: the local disk does not take it.
         """
-        with disk_guarded(path.parent):
-            path.touch()
-        idle = 0
+        received = idle = 0
         for _ in range(_TRIES):
-            before = path.stat().st_size
+            before = received
             try:
-                self._fetch_rest(url, path)
+                for piece in self._rest(url, name, received):
+                    received = piece.start + len(piece.data)
+                    yield piece
             except (TransferFailed, httpx.HTTPError) as error:
-                idle = 1 if path.stat().st_size > before else idle + 1
+                idle = 1 if received > before else idle + 1
                 reason = str(error) or type(error).__name__
                 if idle >= _TRIES_WITHOUT_PROGRESS or self.stopping.is_set():
                     break
+                if isinstance(error, _Shrunk):
+                    received = 0
                 self.sleep(_pause_seconds(idle, error))
             else:
                 return
-        raise TransferFailed(f"The download of {path.name} broke off: {reason}.")
+        raise TransferFailed(f"The download of {name} broke off: {reason}.")
 
-    def _fetch_rest(self, url: str, path: Path) -> None:
-        """Ask for what is missing of the file, once, and append it."""
-        start = path.stat().st_size
+    def _rest(self, url: str, name: str, start: int) -> Iterator[Piece]:
+        """Ask for what is missing of the file, once; an empty piece says first where the answer begins."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         with self.client.stream("GET", url, headers=headers) as response:
-            _check_status(response, path)
+            _check_status(response, name)
             _check_kind(response)
             start, total = _extent(response, start)
-            with disk_guarded(path.parent), path.open("r+b") as file:
-                file.truncate(start)
-                file.seek(start)
-                for (
-                    chunk
-                ) in response.iter_raw():  # as it comes: a full chunk would lose what a break cut short
-                    file.write(chunk)
-                    if self.stopping.is_set():
-                        raise TransferFailed("the run stops")
-                received = file.tell()
-        if total is not None and received != total:
-            raise TransferFailed(f"{received} bytes came of {total}")
+            yield Piece(start, total, b"")
+            for data in response.iter_raw():  # as it comes: a full chunk would lose what a break cut short
+                yield Piece(start, total, data)
+                start += len(data)
+                if self.stopping.is_set():
+                    raise TransferFailed("the run stops")
+        if total is not None and start != total:
+            raise TransferFailed(f"{start} bytes came of {total}")
+
+
+class _Shrunk(TransferFailed):
+    """There is more here than there: begin anew."""
 
 
 class _Busy(TransferFailed):
@@ -103,13 +128,12 @@ class _Busy(TransferFailed):
         self.seconds = seconds
 
 
-def _check_status(response: httpx.Response, path: Path) -> None:
+def _check_status(response: httpx.Response, name: str) -> None:
     status = response.status_code
     if status in _GONE:
-        raise LinkExpired(f"The link to {path.name} is answered with {status}.")
+        raise LinkExpired(f"The link to {name} is answered with {status}.")
     if status == _UNSATISFIABLE:
-        path.write_bytes(b"")  # there is more here than there: begin anew
-        raise TransferFailed("the file is shorter than what came before")
+        raise _Shrunk("the file is shorter than what came before")
     if status not in {200, 206}:
         after = response.headers.get("Retry-After", "")
         raise _Busy(f"the server answers {status}", float(after) if after.isdecimal() else None)

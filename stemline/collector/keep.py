@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
-from pathlib import Path
 
 from stemline.collector.spool import Spooled
 from stemline.dataset import path_safe, staged_path, stem_path
 from stemline.errors import AudioRejected
-from stemline.records import Attempt, ReadyTrack, StemFile
+from stemline.records import ReadyTrack
 from stemline.storage import Store
-from stemline.verify import Measured
 
 QUARANTINE_PREFIX = "_stemline/quarantine"
 
 
-def store_stems(
-    store: Store, attempt: Attempt, measured: Iterable[tuple[str, Path, Measured]], *, embedded: bool
-) -> tuple[StemFile, ...]:
-    """Put every stem under its final name, or where it waits to be embedded; again changes nothing.
-
-    Raises:
-        StorageError: the store does not take one.
-    """
+def stem_key(ready: ReadyTrack, stem: str, audio_format: str, *, embedded: bool) -> str:
+    """Give the final name of a stem, or the one under which it waits to be embedded."""
     place = staged_path if embedded else stem_path
-    stems = []
-    for stem, local_path, measures in measured:
-        key = place(attempt, stem, measures.format)
-        store.put_file(key, local_path)
-        stems.append(StemFile(stem=stem, path=key, **asdict(measures)))
-    return tuple(stems)
+    return place(ready.attempt, stem, audio_format)
 
 
 def keep_rejected(store: Store, ready: ReadyTrack, spooled: Spooled, error: AudioRejected) -> str:

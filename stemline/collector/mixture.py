@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.audio import blocks
+from stemline.audio import Samples, blocks
 
 _BLOCKS = 90
 """Blocks of about a second, from the beginning: enough to tell, and a bound on memory."""
@@ -27,20 +27,42 @@ class Mono:
     sample_rate: int
 
 
+class Beginning:
+    """The first blocks of a sound, kept in one channel while it is decoded."""
+
+    def __init__(self) -> None:
+        """Begin with nothing heard."""
+        self._blocks: list[NDArray[np.float32]] = []
+
+    def add(self, block: Samples) -> None:
+        """Take in samples of shape (n, channels)."""
+        if len(self._blocks) < _BLOCKS:
+            self._blocks.append(block.mean(axis=1))
+
+    def mono(self, sample_rate: int) -> Mono:
+        """Give what was kept."""
+        return Mono(np.concatenate(self._blocks), sample_rate)
+
+
+def plus(total: Mono | None, stem: Mono) -> Mono:
+    """Give the sum of two, as long as the shorter; a stem of another sample rate is left out."""
+    if total is None:
+        return stem
+    if stem.sample_rate != total.sample_rate:
+        return total
+    shared = min(len(total.samples), len(stem.samples))
+    return Mono(total.samples[:shared] + stem.samples[:shared], total.sample_rate)
+
+
 def add_up(paths: Iterable[Path]) -> Mono:
-    """Give the beginning of the sum of files as mono; a file of another sample rate than the first is left out.
+    """Give the beginning of the sum of files as mono.
 
     Raises:
         AudioRejected: one cannot be decoded.
     """
     total: Mono | None = None
     for path in paths:
-        stem = _beginning(path)
-        if total is None:
-            total = stem
-        elif stem.sample_rate == total.sample_rate:
-            shared = min(len(total.samples), len(stem.samples))
-            total = Mono(total.samples[:shared] + stem.samples[:shared], total.sample_rate)
+        total = plus(total, _beginning(path))
     return Mono(np.zeros(0, np.float32), 1) if total is None else total
 
 
@@ -66,9 +88,11 @@ def residual_db(source: Path, mixed: Mono) -> float | None:
 
 
 def _beginning(path: Path) -> Mono:
+    beginning = Beginning()
     with blocks(path) as stream:
-        heard = [block.mean(axis=1) for block in islice(stream, _BLOCKS)]
-    return Mono(np.concatenate(heard).astype(np.float32), stream.sample_rate)
+        for block in islice(stream, _BLOCKS):
+            beginning.add(block)
+    return beginning.mono(stream.sample_rate)
 
 
 def _aligned(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from stemline.analysis import estimate_key, estimate_tempo
 from stemline.collector.mixture import Mono
+from stemline.collector.source import local_source
 from stemline.records import ReadyTrack
 
 
@@ -33,6 +34,11 @@ def told_music(ready: ReadyTrack) -> Music:
     bpm_source = next((source for source, bpm in bpms.items() if bpm is not None), None)
     key_source = next((source for source, key in keys.items() if key is not None), None)
     return Music(bpms.get(bpm_source or ""), keys.get(key_source or ""), bpm_source, key_source)
+
+
+def is_to_be_heard(ready: ReadyTrack) -> bool:
+    """Tell whether the sum of the stems is needed: nobody told tempo and key, or the source is here."""
+    return not told_music(ready).is_complete or local_source(ready) is not None
 
 
 def heard_music(told: Music, mixed: Mono) -> Music:

@@ -22,6 +22,8 @@ _OBJECT_STORES = frozenset({"memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "a
 class RemoteStore(Store):
     """Objects below an fsspec URL."""
 
+    is_streaming = False
+
     def __init__(self, url: str, storage_options: Mapping[str, Any]) -> None:
         """Take the URL and what its filesystem needs to open it."""
         super().__init__(url, storage_options)

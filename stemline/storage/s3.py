@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,9 @@ class S3ObjectStore(Store):
     def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
         """Write an object chunk by chunk; an exception of `chunks` passes through and nothing is written."""
         source = Watched(chunks)
-        self._put(key, iter(source), source)
+        with guarded(self.root_url, source):
+            body = _body(iter(source))
+        self._put(key, body, source)
 
     def exists(self, key: str) -> bool:
         """Tell whether there is an object."""
@@ -188,7 +191,7 @@ class S3ObjectStore(Store):
         with guarded(self.root_url):
             obstore.delete(self._store, checked_key(key))
 
-    def _put(self, key: str, source: Path | Iterator[bytes], watched: Watched | None) -> None:
+    def _put(self, key: str, source: Path | bytes | Iterator[bytes], watched: Watched | None) -> None:
         with guarded(self.root_url, watched):
             obstore.put(
                 self._store,
@@ -198,6 +201,16 @@ class S3ObjectStore(Store):
                 chunk_size=_PART_BYTES,
                 max_concurrency=_PARTS_IN_FLIGHT,
             )
+
+
+def _body(chunks: Iterator[bytes]) -> bytes | Iterator[bytes]:
+    """Give what fits into one part as bytes: that is one request, where obstore makes three of any iterator."""
+    first = bytearray()
+    for chunk in chunks:
+        first += chunk
+        if len(first) >= _PART_BYTES:
+            return chain((bytes(first),), chunks)
+    return bytes(first)
 
 
 def _attributes(key: str) -> dict[str, str]:

@@ -53,6 +53,9 @@ class Store(ABC):
     All methods raise StorageError when the place itself refuses; a missing object is a FileNotFoundError.
     """
 
+    is_streaming = True
+    """Whether `put_stream` sends bytes on as they come, rather than gather them on the local disk first."""
+
     def __init__(self, root_url: str, storage_options: Mapping[str, Any]) -> None:
         """Take the URL under which other tools find the place, and what they need to open it."""
         root = root_url.rstrip("/")

@@ -109,6 +109,14 @@ class Handler(BaseHTTPRequestHandler):
         """A truncated file that claims to be whole."""
         self._cut(data[: len(data) // 3], None)
 
+    def _unsized(self, data):
+        """Not say how long the file is."""
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(data)
+        self.close_connection = True
+
     def _page(self, _):
         self._status(_, 200, [("Content-Type", "text/html; charset=utf-8")])
 

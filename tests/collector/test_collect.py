@@ -197,10 +197,20 @@ class TestRejection:
         storage.faults["/song/vocals"] = [("short",)]
 
         assert isinstance(collect(ready(audio_format=audio_format), target), CollectedTrack)
-        assert len(storage.requests) == 4
+        assert [path for path, _ in storage.requests] == [
+            "/song/vocals",
+            "/song/vocals",
+            "/song/instrumental",
+        ]
 
-    def test_when_it_cannot_be_fetched_again_what_came_first_is_kept(self, ready, target, storage, audio):
+    def test_what_is_cut_off_twice_is_given_up(self, ready, target, storage):
         track = ready()
+        storage.faults["/song/vocals"] = [("short",), ("short",)]
+
+        self.quarantined(collect(track, target), target, Code.UNDECODABLE)
+
+    def test_when_it_cannot_be_fetched_again_what_came_first_is_kept(self, ready, storage, audio):
+        track, target = ready(), Target(f"memory://{uuid.uuid4().hex}")
         storage.faults["/song/vocals"] = [("short",), ("status", 403)]
 
         kept = self.quarantined(collect(track, target), target, Code.UNDECODABLE)
@@ -306,7 +316,13 @@ class TestDisk:
 
         assert list(spool.iterdir()) == []
 
-    def test_a_full_disk_stops_the_run_and_leaves_no_temporary_files(self, ready, target, tmp_path):
+    @pytest.fixture
+    def doubtful(self, ready, storage):
+        """A track that has to go through the disk."""
+        storage.faults["/song/vocals"] = [("short",)]
+        return ready()
+
+    def test_a_full_disk_stops_the_run_and_leaves_no_temporary_files(self, doubtful, target, tmp_path):
         if os.geteuid() != 0:
             pytest.skip("mounting a small disk needs root")
         disk = tmp_path / "disk"
@@ -316,15 +332,15 @@ class TestDisk:
             pytest.skip("mounting is not allowed here")
         try:
             with pytest.raises(StorageError, match=r"The disk that holds .*/disk.* is full"):
-                collect(ready(), replace(target, spool=str(disk)))
+                collect(doubtful, replace(target, spool=str(disk)))
             assert list(disk.iterdir()) == []
         finally:
             subprocess.run(["/bin/umount", str(disk)], check=True)
         assert keys(target) == []
 
-    def test_a_spool_folder_that_is_not_there_is_named(self, ready, target, tmp_path):
+    def test_a_spool_folder_that_is_not_there_is_named(self, doubtful, target, tmp_path):
         with pytest.raises(StorageError, match="nowhere"):
-            collect(ready(), replace(target, spool=str(tmp_path / "nowhere")))
+            collect(doubtful, replace(target, spool=str(tmp_path / "nowhere")))
 
     def test_a_dataset_that_cannot_be_written_stops_the_run(self, ready, target, tmp_path):
         (tmp_path / "stems").write_text("in the way")

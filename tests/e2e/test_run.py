@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-CONTRACT = {"run_id", "tracks", "codes", "credits", "requests", "seconds", "dataset", "report"}
+CONTRACT = {"run_id", "tracks", "codes", "credits", "requests", "seconds", "predicted", "dataset", "report"}
 
 
 def test_bad_rows_are_named_and_good_ones_published(bench, tmp_path):

@@ -196,6 +196,23 @@ class TestS3:
     def test_bytes_flow_through_obstore(self, s3_server):
         assert isinstance(open_store("s3://bucket/x", s3_server.storage_options), S3ObjectStore)
 
+    @pytest.mark.parametrize(("size", "parts"), [(1_000_000, 1), (9 << 20, 2)])
+    def test_a_stream_is_one_request_where_one_will_do(self, s3_server, bucket, s3_client, size, parts):
+        store = open_store(f"s3://{bucket}", s3_server.storage_options)
+
+        store.put_stream("stream", (bytes(50_000) for _ in range(-(-size // 50_000))))
+
+        etag = s3_client.head_object(Bucket=bucket, Key="stream")["ETag"].strip('"')
+        assert etag.partition("-")[2] == ("" if parts == 1 else str(parts))  # parts are counted there
+
+    def test_an_upload_that_breaks_leaves_no_parts(self, s3_server, bucket, s3_client):
+        store = open_store(f"s3://{bucket}", s3_server.storage_options)
+
+        with pytest.raises(ConnectionResetError):
+            store.put_stream("torn", breaking(LARGE))
+
+        assert "Uploads" not in s3_client.list_multipart_uploads(Bucket=bucket)
+
     def test_an_option_obstore_lacks_goes_through_s3fs(self, s3_server):
         options = {**s3_server.storage_options, "s3_additional_kwargs": {"ServerSideEncryption": "AES256"}}
 
