@@ -1,0 +1,193 @@
+"""Dispatchers, a provider and a person in two processes on one ledger: any step at any time, and any death."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from ledger_laws import LedgerLaws
+from ledger_model import FIRST_BALANCE, KEYS, MAX_ATTEMPTS, PROVIDER, RECIPES, Model, Row
+from ledger_steps import ENDINGS, LedgerSteps
+from mortal_ledger import Killed, MortalLedgers, killing
+
+from stemline.budget import Limits
+from stemline.ledger import Ledger, Planned
+from stemline.records import Code, Reject, State, Track
+
+NUMBERS = st.lists(st.integers(0, 5), min_size=1)
+LIMITS = st.builds(
+    Limits,
+    run=st.none() | st.integers(40, 150),
+    day=st.none() | st.integers(40, 200),
+    month=st.none() | st.integers(80, 400),
+    floor=st.none() | st.integers(FIRST_BALANCE // 2, FIRST_BALANCE - 10),
+)
+PAUSES = st.sampled_from(
+    [timedelta(seconds=20), timedelta(seconds=61), timedelta(hours=13), timedelta(days=20)]
+)
+LATE_DEATHS = st.sampled_from([*[None] * 20, *range(0, 60, 3)])
+TURNS = st.integers(0, 1)
+DEATHS = st.sampled_from([*[None] * 20, *range(10)])
+"""After how many statements the process dies; None: it lives on."""
+
+
+class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
+    """Few rules, so that schedules get far; each is a turn of one of the processes."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.model = Model(limits=Limits(run=90, day=150, month=400))
+        self.processes = MortalLedgers(url, lambda: self.model.now, 2)
+        self.turn = 0
+        self.start_run(range(6))
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.processes.ledgers[self.turn]
+
+    def teardown(self) -> None:
+        self.processes.close()
+
+    @rule(data=st.data(), turn=TURNS, moves=st.integers(1, 9), statements=LATE_DEATHS)
+    def work(self, data: st.DataObject, turn: int, moves: int, statements: int | None) -> None:
+        def work() -> None:
+            for _ in range(moves):
+                self.move_on(data.draw)
+
+        self.take(turn, work, statements)
+
+    @precondition(lambda self: self.model.open_tries())
+    @rule(data=st.data(), turn=TURNS, statements=DEATHS)
+    def go_wrong(self, data: st.DataObject, turn: int, statements: int | None) -> None:
+        one = data.draw(st.sampled_from(self.model.open_tries()))
+        self.take(turn, lambda: self.fail(one, data.draw), statements)
+
+    @rule(data=st.data(), turn=TURNS, statements=DEATHS)
+    def select(self, data: st.DataObject, turn: int, statements: int | None) -> None:
+        plan = lambda: self.plan(self.a_run(data.draw), data.draw(NUMBERS))  # noqa: E731
+        again = [
+            lambda: self.redrive(data.draw),
+            lambda: self.retry(data.draw),
+            lambda: self.unhold(data.draw),
+        ]
+        steps = [plan, plan, *again, lambda: self.start_run(data.draw(NUMBERS))]
+        self.take(turn, data.draw(st.sampled_from(steps)), statements)
+
+    @rule(data=st.data(), turn=TURNS, statements=DEATHS)
+    def lease(self, data: st.DataObject, turn: int, statements: int | None) -> None:
+        key_id, verb = (
+            data.draw(st.sampled_from(KEYS)),
+            data.draw(st.sampled_from(["acquire", "renew", "release"])),
+        )
+        behind = data.draw(st.sampled_from([0, 0, 1]))
+        self.take(turn, lambda: getattr(self, verb)(key_id, behind), statements)
+
+    @rule(data=st.data(), turn=TURNS, statements=DEATHS)
+    def disturb(self, data: st.DataObject, turn: int, statements: int | None) -> None:
+        steps = [self.hold, self.drop_row, self.drop_track, self.settle_disputed, self.wait, self.crash]
+        step = data.draw(st.sampled_from(steps))
+        self.take(turn, lambda: step(data.draw), statements)
+
+    @rule(limits=LIMITS, is_read=st.booleans())
+    def change_limits(self, limits: Limits, is_read: bool) -> None:  # noqa: FBT001 - a rule's draws
+        """Raise or lower any limit; the balance is read now or was long ago."""
+        model, last = self.model, self.model.limits
+        if is_read or last.balance is None:
+            last = Limits(balance=model.balance, balance_at=model.now)
+        model.limits = replace(limits, balance=last.balance, balance_at=last.balance_at)
+
+    def take(self, turn: int, step: Callable[[], object], statements: int | None = None) -> None:
+        """Have a process take a step, and die in the middle of it: of each verb, all or nothing is left."""
+        self.turn = turn
+        try:
+            if statements is None:
+                step()
+            else:
+                with killing(self.ledger, statements):
+                    step()
+        except Killed:
+            self.processes.die(turn)
+
+    # the run and the person
+
+    def start_run(self, numbers: Collection[int]) -> None:
+        recipe = RECIPES[len(self.model.runs) % 3 == 2]  # most go on with the first
+        run_id = self.ledger.start_run("nightly", PROVIDER, recipe, "d", KEYS[0])
+        self.model.runs[run_id] = recipe
+        self.plan(run_id, numbers)
+
+    def plan(self, run_id: str, numbers: Collection[int]) -> None:
+        tracks = [
+            Track(f"t{number}", f"/{number}.mp3", number, duration_seconds=9.5) for number in set(numbers)
+        ]
+        planned = self.ledger.plan(run_id, tracks, max_attempts=MAX_ATTEMPTS)
+        assert planned == Planned(*self.model.plan(run_id, tracks))
+
+    def redrive(self, draw: st.DrawFn) -> None:
+        run_id = self.a_run(draw)
+        codes = draw(st.none() | st.sets(st.sampled_from([Code.JOB_FAILED, *ENDINGS.values()]), min_size=1))
+        rows = self.model.redriven(self.model.runs[run_id], codes)
+        assert self.ledger.redrive(run_id, codes) == len(rows)
+        self.put_back(rows, run_id)
+
+    def retry(self, draw: st.DrawFn) -> None:
+        run_id = self.a_run(draw)
+        rows = [row for row in self.model.of_run(run_id) if self.model.may_retry(row)]
+        assert self.ledger.retry_failed(run_id, max_attempts=MAX_ATTEMPTS) == len(rows)
+        self.put_back(rows, run_id)
+
+    def unhold(self, draw: st.DrawFn) -> None:
+        run_id = self.a_run(draw)
+        rows = self.model.of_run(run_id, State.HELD)
+        assert self.ledger.unhold(run_id) == len(rows)
+        self.put_back(rows, run_id)
+
+    def put_back(self, rows: list[Row], run_id: str) -> None:
+        for row in rows:
+            row.go(State.PLANNED)
+            row.run_id = run_id
+
+    def hold(self, draw: st.DrawFn) -> None:
+        run_id = self.a_run(draw)
+        rows = self.model.of_run(run_id, State.PLANNED)
+        assert self.ledger.hold(run_id, Code.RUN_STOPPED, "Stopped.") == len(rows)
+        for row in rows:
+            row.go(State.HELD, Code.RUN_STOPPED)
+
+    def drop_row(self, draw: st.DrawFn) -> None:
+        run_id = self.a_run(draw)
+        number = 10 + self.model.rejected[run_id]
+        reject = Reject(number, None, None, Code.NO_LOCATION, "No location.")
+        assert self.ledger.reject(run_id, [reject]) == 1
+        self.model.rejected[run_id] += 1
+        assert self.ledger.reject(run_id, [reject]) == 0
+
+    def drop_track(self, draw: st.DrawFn) -> None:
+        run_id = self.a_run(draw)
+        for row in self.model.of_run(run_id, State.PLANNED)[:1]:
+            if draw(st.booleans()):
+                self.ledger.reject_track(run_id, row.track_id, Code.TOO_LONG, "Too long.")
+                row.go(State.REJECTED, Code.TOO_LONG)
+            else:
+                self.ledger.fail_track(run_id, row.track_id, Code.SOURCE_UNREACHABLE, "Away.")
+                row.go(State.FAILED, Code.SOURCE_UNREACHABLE, is_retryable=True)
+
+    def settle_disputed(self, draw: st.DrawFn) -> None:
+        run_id = self.a_run(draw)
+        is_charged, disputed = draw(st.booleans()), self.model.disputed(run_id)
+        settle = self.ledger.charge_disputed if is_charged else self.ledger.release_disputed
+        assert settle(run_id) == sum(one.reserved for one in disputed)
+        for one in disputed:
+            one.is_disputed = False
+            if is_charged:
+                self.model.book(one, one.reserved)
+            one.reserved = 0
+
+    def wait(self, draw: st.DrawFn) -> None:
+        self.model.now += draw(PAUSES)
+
+    def crash(self, _: st.DrawFn) -> None:
+        self.processes.die(self.turn)

@@ -1,0 +1,199 @@
+"""What the ledger is to say, kept in plain Python: rows, tries, leases, limits and what the vendor has taken."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from stemline.budget import Limits, Spent
+from stemline.records import Code, Recipe, State, Track
+
+PROVIDER = "local"
+RECIPES = (Recipe("four", "best", "flac"), Recipe("both", "fast", "mp3"))
+KEYS = ("key-1", "key-2")
+MAX_ATTEMPTS = 2
+FIRST_BALANCE = 300
+LIVE = {"submitting", "processing", "ready", "collected", "published", "unknown"}
+
+
+@dataclass
+class Row:
+    """One track of one recipe."""
+
+    track_id: str
+    recipe: Recipe
+    run_id: str
+    state: State = State.PLANNED
+    code: Code = Code.OK
+    is_retryable: bool = False
+    failures: int = 0
+
+    def go(self, state: State, code: Code = Code.OK, *, is_retryable: bool = False) -> None:
+        self.state, self.code, self.is_retryable = state, code, is_retryable
+        self.failures += state is State.FAILED
+
+
+@dataclass
+class Try:
+    """One attempt."""
+
+    token: str
+    row: Row
+    run_id: str
+    key_id: str
+    day: str
+    reserved: int
+    charged: int | None = None
+    charged_at: datetime | None = None
+    state: str = "submitting"
+    is_sent: bool = False
+    is_disputed: bool = False
+    taken: int = 0
+    """Credits the vendor's balance lacks by now."""
+
+    @property
+    def periods(self) -> tuple[str, ...]:
+        return f"run:{self.run_id}", f"day:{self.day}", f"month:{self.day[:7]}", "all"
+
+
+@dataclass
+class Lease:
+    """Who holds a key."""
+
+    holder: str
+    fence: int
+    expires_at: datetime
+
+
+@dataclass
+class Model:
+    """All of it."""
+
+    now: datetime = datetime(2026, 3, 30, 22, tzinfo=UTC)
+    limits: Limits = field(default_factory=Limits)
+    runs: dict[str, Recipe] = field(default_factory=dict)
+    rows: dict[tuple[str, Recipe], Row] = field(default_factory=dict)
+    tries: list[Try] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    """By run, how many rows of the manifest became no track."""
+    leases: dict[str, Lease] = field(default_factory=dict)
+    rooms: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: math.inf))
+    """By period, what may be reserved and charged at most: the limit in force when the last track was let in."""
+
+    @property
+    def day(self) -> str:
+        return f"{self.now:%Y-%m-%d}"
+
+    @property
+    def present_runs(self) -> list[str]:
+        """Give the two newest runs: of them something may still become."""
+        return list(self.runs)[-2:]
+
+    @property
+    def balance(self) -> int:
+        """What the vendor shows: some jobs it takes when they are made, others when they are done."""
+        return FIRST_BALANCE - sum(one.taken for one in self.tries)
+
+    def plan(self, run_id: str, tracks: Iterable[Track]) -> tuple[int, int, int]:
+        """Select tracks; give how many are new, known and put back in line."""
+        counted: Counter[str] = Counter()
+        for track in tracks:
+            row = self.rows.get((track.track_id, self.runs[run_id]))
+            counted["new" if row is None else "known"] += 1
+            if row is None:
+                recipe = self.runs[run_id]
+                row = self.rows[track.track_id, recipe] = Row(track.track_id, recipe, run_id)
+            row.run_id = run_id
+            if row.state in {State.HELD, State.REJECTED} or self.may_retry(row):
+                counted["revived"] += 1
+                row.go(State.PLANNED)
+        return counted["new"], counted["known"], counted["revived"]
+
+    def may_retry(self, row: Row) -> bool:
+        return row.state is State.FAILED and row.is_retryable and row.failures < MAX_ATTEMPTS
+
+    def of_run(self, run_id: str, *states: State) -> list[Row]:
+        rows = [row for row in self.rows.values() if row.run_id == run_id]
+        return [row for row in rows if not states or row.state in states]
+
+    def redriven(self, recipe: Recipe, codes: set[Code] | None) -> list[Row]:
+        """Give what a person may put back in line: what may have been paid only by the name of its code."""
+        ended = {State.FAILED} if codes is None else {State.FAILED, State.QUARANTINED, State.EXPIRED}
+        rows = [row for row in self.rows.values() if row.recipe == recipe and row.state in ended]
+        return [row for row in rows if (row.code in codes if codes else row.code != Code.SUBMIT_UNANSWERED)]
+
+    def of_token(self, token: str) -> Try:
+        return next(one for one in self.tries if one.token == token)
+
+    def open_tries(self) -> list[Try]:
+        return [one for one in self.tries if one.state in LIVE - {"published"}]
+
+    def in_state(self, state: str, key_id: str | None = None) -> list[Try]:
+        return [one for one in self.tries if one.state == state and key_id in {None, one.key_id}]
+
+    def disputed(self, run_id: str) -> list[Try]:
+        return [one for one in self.tries if one.is_disputed and one.run_id == run_id]
+
+    def is_free(self, key_id: str, holder: str) -> bool:
+        lease = self.leases.get(key_id)
+        return lease is None or lease.expires_at <= self.now or lease.holder == holder
+
+    def hold_key(self, key_id: str, holder: str, seconds: float) -> int:
+        before = self.leases.get(key_id)
+        fence = 1 if before is None else before.fence + 1
+        self.leases[key_id] = Lease(holder, fence, self.now + timedelta(seconds=seconds))
+        return fence
+
+    # the credits
+
+    def spent(self, period: str) -> Spent:
+        mine = [one for one in self.tries if period in one.periods]
+        return Spent(sum(one.reserved for one in mine), sum(one.charged or 0 for one in mine))
+
+    @property
+    def not_in_balance(self) -> int:
+        since = self.limits.balance_at
+        late = [
+            one.charged or 0 for one in self.tries if since and one.charged_at and one.charged_at >= since
+        ]
+        return self.spent("all").reserved + sum(late)
+
+    def caps(self, run_id: str) -> list[tuple[Code, str, int | None]]:
+        return [
+            (Code.BUDGET_RUN, f"run:{run_id}", self.limits.run),
+            (Code.BUDGET_MONTH, f"month:{self.day[:7]}", self.limits.month),
+            (Code.BUDGET_DAY, f"day:{self.day}", self.limits.day),
+        ]
+
+    def refusal(self, run_id: str, amount: int) -> Code | None:
+        """Give the limit that so many credits more would pass."""
+        for code, period, cap in self.caps(run_id):
+            if cap is not None and self.spent(period).total + amount > cap:
+                return code
+        floor, balance = self.limits.floor, self.limits.balance
+        if floor is not None and (balance is None or balance - self.not_in_balance - amount < floor):
+            return Code.BUDGET_FLOOR
+        return None
+
+    def reserve(self, one: Try) -> None:
+        self.tries.append(one)
+        one.row.go(State.SUBMITTING, is_retryable=one.row.is_retryable)
+        for _, period, cap in self.caps(one.run_id):
+            self.rooms[period] = math.inf if cap is None else cap
+
+    def correct(self, one: Try, reserved: int) -> None:
+        """Have the vendor ask another price: what it asks beyond the reservation, no limit can keep out."""
+        self._let_in(one, reserved - one.reserved)
+        one.reserved = reserved
+
+    def book(self, one: Try, charged: int) -> None:
+        """Turn a reservation into a charge."""
+        self._let_in(one, charged - one.reserved)
+        one.reserved, one.charged, one.charged_at, one.taken = 0, charged, self.now, charged
+
+    def _let_in(self, one: Try, more: int) -> None:
+        for period in one.periods:
+            self.rooms[period] += max(0, more)
