@@ -6,7 +6,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 
-.PHONY: help setup demo test check format lock clean
+.PHONY: help setup demo test chaos check format bench lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ demo: setup ## The main job on a made catalogue: no key, no network
 test: setup ## Run the tests
 	@$(BIN)/pytest -n auto --dist loadgroup
 
+chaos: setup ## Kill and disturb real runs at random: make chaos N=200 SEED=1
+	@$(BIN)/python benchmarks/chaos.py $(or $(N),200) $(or $(SEED),1)
+
 check: setup ## Format, lint, types and import contracts
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
@@ -34,6 +37,11 @@ check: setup ## Format, lint, types and import contracts
 
 format: setup ## Rewrite the code in the house format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: setup ## The request scheduler: by simulation, then against the vendor's own package: make bench MINUTES=5
+	@$(BIN)/python benchmarks/bench_scheduler.py
+	@$(BIN)/python benchmarks/bench_peer.py --minutes $(or $(MINUTES),5)
+	@echo "The others, each with --help:" && ls benchmarks/bench_*.py
 
 lock: ## Pin again what pyproject.toml asks for (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -1,0 +1,148 @@
+"""Random schedules of faults and kills over real runs, and what was paid, lost and published after each.
+
+    python benchmarks/chaos.py 200 [SEED]      or: make chaos N=200 SEED=1
+    python benchmarks/chaos.py --only 1-17     one schedule again, told in full
+
+A schedule is a catalogue of four to six tiny tracks, up to five kinds of faults of the local service, up to four runs
+that are killed at a named or at any moment, in part two at once on two keys, and in part the service is killed, too.
+Then the faults are lifted and everybody finishes. Exits 1 when anything was paid twice, lost or published twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "faults")]
+
+from schedule import draw_schedule  # noqa: E402 - found by the line above
+from storm import Ground, Storm  # noqa: E402
+from support.command_line import launching  # noqa: E402
+from support.postgresql import find_server_binaries, new_schema, running_postgresql  # noqa: E402
+from support.stage import make_tiny_songs  # noqa: E402
+from support.vendor import running_vendor  # noqa: E402
+
+LANES = 2 * (os.cpu_count() or 2)
+"""Schedules at once: most of the time they wait."""
+PROGRESS_EVERY = 100
+SPEED = 0.15
+"""Seconds a job takes per second of audio: tracks are then in many states when a run is killed."""
+POSTGRESQL_EVERY = 4
+"""Every so many schedules keep their ledger in PostgreSQL, where there is a server."""
+
+
+@dataclass
+class Tally:
+    """What all schedules came to."""
+
+    schedules: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    harm: Counter[str] = field(default_factory=Counter)
+    bad: list[str] = field(default_factory=list)
+    """Seeds of schedules that came to harm."""
+    on_postgresql: int = 0
+
+    def add(self, storm: Storm) -> None:
+        """Take a schedule in that was judged."""
+        self.schedules += 1
+        self.on_postgresql += storm.stage.bench.database is not None
+        self.kills.update(storm.kills)
+        self.struck.update(storm.struck)
+        self.states.update(storm.verdict.states)
+        self.harm.update(storm.verdict.harm)
+        if self.schedules % PROGRESS_EVERY == 0:
+            print(f"{self.schedules} schedules, {len(self.bad)} came to harm", flush=True)
+        if not storm.verdict.is_clean:
+            self.fail(storm.schedule.seed, str(storm.verdict))
+
+    def fail(self, seed: str, reason: str) -> None:
+        """Take note of a schedule that came to harm."""
+        self.bad.append(seed)
+        print(f"harm at --only {seed}: {reason}", flush=True)
+
+    def show(self, seconds: float) -> None:
+        """Print all of it."""
+        print(f"\n{self.schedules} schedules in {seconds:.0f} s, {self.on_postgresql} of them on PostgreSQL")
+        print(
+            f"{self.kills.total()} kills, {self.struck.total()} faults struck, tracks {dict(self.states)}\n"
+        )
+        for title, counts in (("killed at", self.kills), ("struck by", self.struck), ("harm", self.harm)):
+            print(title)
+            for what, count in counts.most_common():
+                print(f"  {count:6}  {what}")
+
+
+@contextmanager
+def grounds(folder: Path, lanes: int) -> Iterator[tuple[queue.Queue[Ground], str | None]]:
+    """Give a vendor for every lane, and the PostgreSQL server they share."""
+    with ExitStack() as stack:
+        launcher = stack.enter_context(launching(folder, is_hurried=True))
+        songs = make_tiny_songs(folder / "music")
+        free: queue.Queue[Ground] = queue.Queue()
+        for lane in range(lanes):
+            vendor = stack.enter_context(running_vendor(folder / f"vendor-{lane}", speed=SPEED))
+            free.put(Ground(launcher, songs, vendor))
+        binaries = find_server_binaries()
+        yield free, stack.enter_context(running_postgresql(binaries)) if binaries else None
+
+
+def run_all(seeds: list[str], lanes: int, *, is_told: bool) -> Tally:
+    """Carry out the schedules of these seeds, several at once."""
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as name, grounds(Path(name), lanes) as (free, server):
+
+        def carry_out(number: int, seed: str) -> None:
+            ground, folder = free.get(), Path(name) / seed
+            try:
+                is_shared = server is not None and number % POSTGRESQL_EVERY == 0
+                storm = ground.prepare(draw_schedule(seed), folder, new_schema(server) if is_shared else None)
+                storm.rage()
+                tally.add(storm)
+                if is_told:
+                    print(storm.schedule, storm.kills, storm.struck, storm.verdict, sep="\n")
+            except Exception as error:  # noqa: BLE001 - one schedule that breaks must not end the others
+                tally.harm["schedules that broke"] += 1
+                tally.fail(seed, repr(error))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                free.put(ground)
+
+        with ThreadPoolExecutor(lanes) as pool:
+            try:
+                list(pool.map(carry_out, range(len(seeds)), seeds))
+            except KeyboardInterrupt:
+                pool.shutdown(cancel_futures=True)
+                print("interrupted: these are the schedules that were judged")
+    return tally
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("count", type=int, nargs="?", default=200)
+    parser.add_argument("seed", type=int, nargs="?", default=1)
+    parser.add_argument("--only", help="carry out this one schedule")
+    parser.add_argument("--lanes", type=int, default=LANES)
+    wanted = parser.parse_args()
+    seeds = [wanted.only] if wanted.only else [f"{wanted.seed}-{number}" for number in range(wanted.count)]
+    started = time.monotonic()
+    tally = run_all(seeds, min(wanted.lanes, len(seeds)), is_told=wanted.only is not None)
+    tally.show(time.monotonic() - started)
+    return int(bool(tally.bad))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
