@@ -83,6 +83,11 @@ class Pacer:
         """Have no burst saved up: what waited for a dead vendor is to reach it one by one."""
         self._next = max(self._next, now)
 
+    def left_late(self, noted: float, now: float) -> None:
+        """Correct when a request left: committing its intent took a while, and the vendor counts from its arrival."""
+        self._sent.remove(noted)
+        insort(self._sent, now)
+
     def heard(self, quota: Quota, sent_at: float, now: float) -> None:
         """Believe the headers of the answer to the request that left at `sent_at`.
 

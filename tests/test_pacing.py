@@ -59,6 +59,14 @@ def test_our_own_requests_are_no_stranger_however_late_their_answers_come():
     assert _leave_at_once(pacer, 200.0) == 5
 
 
+def test_a_request_that_left_late_counts_from_then():
+    pacer = Pacer(1)
+    pacer.sent(0.0)
+    pacer.left_late(0.0, 5.0)
+
+    assert pacer.wait(61.0) >= 4.9
+
+
 def test_an_answer_that_was_overtaken_does_not_count():
     pacer = Pacer(60)
     pacer.sent(0.0)

@@ -112,14 +112,22 @@ class Client:
         self, request: Request, lane: Lane, failures: int, before_paid: Callable[[Request], None] | None
     ) -> tuple[Answer | None, StemlineError | None]:
         """Send a request to the provider when it is its turn, and have what comes back known."""
-        async with self._turnstile.turn(lane, is_paid=request.is_paid, failures=failures) as sent_at:
+        async with self._turnstile.turn(lane, is_paid=request.is_paid, failures=failures) as turn_at:
+            left_at = turn_at
             if request.is_paid and before_paid is not None:
                 before_paid(request)
+                left_at = self._note_delay(turn_at)
             answer, error = await self._send(request)
             if answer is not None:
-                self._learn(answer, sent_at, is_throttled=isinstance(error, Throttled))
-            self._vigil.hear(sent_at, answer, error)
+                self._learn(answer, left_at, is_throttled=isinstance(error, Throttled))
+            self._vigil.hear(left_at, answer, error)
         return answer, error
+
+    def _note_delay(self, noted: float) -> float:
+        """Give when a request really leaves: a slow commit must not bring it into the vendor's next window."""
+        now = loop_time()
+        self._turnstile.pacer.left_late(noted, now)
+        return now
 
     async def _send(self, request: Request) -> tuple[Answer | None, StemlineError | None]:
         """Send a request once; give the answer, if one came, and the error it or its lack stands for."""

@@ -24,37 +24,29 @@ def close_books(ledger: Ledger, run_id: str, floors: Sequence[Floor]) -> Books:
 
     No vendor says whether a failed job is refunded: the credits stay reserved until a balance proves either.
     """
-    balance = _balance(floors)
-    lost = [
-        floor.balance_before - floor.balance_after
-        for floor in floors
-        if floor.balance_before is not None and floor.balance_after is not None
-    ]
-    if not lost or len(lost) < len([floor for floor in floors if floor.balance_before is not None]):
-        return Books(balance)
-    disputed = ledger.disputed(floors[0].orders.kind).get(run_id, 0)
-    unexplained = _unexplained(lost, ledger.credits(run_id).run.charged, disputed)
-    if disputed and unexplained <= 0:
+    asked = [floor for floor in floors if floor.balance_before is not None]
+    before = [floor.balance_before for floor in asked if floor.balance_before is not None]
+    after = [floor.balance_after for floor in asked if floor.balance_after is not None]
+    if not before or len(after) < len(before):
+        return Books(min([*after, *before], default=None))
+    disputed = ledger.disputed(asked[0].orders.kind).get(run_id, 0)
+    unexplained = _unexplained(before, after, ledger.credits(run_id).run.charged, disputed)
+    carried = sum(floor.carried for floor in asked)
+    if carried:
+        # An earlier run's jobs were charged before this one, or during it: any part of them explains as much.
+        unexplained -= min(max(unexplained, 0), carried)
+    elif disputed and unexplained <= 0:
         ledger.release_disputed(run_id)
     elif disputed and unexplained >= disputed:
         unexplained -= ledger.charge_disputed(run_id)
-    return Books(balance, unexplained)
+    return Books(min(after), unexplained)
 
 
-def _unexplained(lost: Sequence[int], charged: int, disputed: int) -> int:
+def _unexplained(before: Sequence[int], after: Sequence[int], charged: int, disputed: int) -> int:
     """Give what the vendor took beyond the charges.
 
-    Keys may share an account, each then seeing the whole loss, or have one each; no vendor tells. What agrees better
-    with the ledger is believed.
+    Keys may share an account, each then seeing all of it, or have one each; no vendor tells. What agrees better with
+    the ledger is believed.
     """
-    readings = (sum(lost) - charged, max(lost) - charged)
+    readings = (sum(before) - sum(after) - charged, max(before) - min(after) - charged)
     return min(readings, key=lambda reading: min(abs(reading), abs(reading - disputed)))
-
-
-def _balance(floors: Sequence[Floor]) -> int | None:
-    known = [
-        floor.balance_before if floor.balance_after is None else floor.balance_after
-        for floor in floors
-        if floor.balance_before is not None
-    ]
-    return min(known, default=None)

@@ -124,6 +124,8 @@ class Floor:
     reason: StopRun | None = None
     held: Held | None = None
     """The limit that stopped it."""
+    carried: int = 0
+    """Credits of what an earlier run submitted: when the vendor takes them is not known."""
     balance_before: int | None = None
     balance_after: int | None = None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -28,6 +30,8 @@ from stemline.records import Attempt, Code, Job, Submission, Track
 from stemline.wire import Others, Request
 
 UPLOADS_AT_ONCE = 8
+SUBMITS_AT_ONCE = 2 * UPLOADS_AT_ONCE
+"""Tracks taken from the line and not answered for: more would only be kept from the other keys."""
 LOOKS_PER_GRACE = 4
 LIMITS_SECONDS = 5.0
 """How often a run that waits for its budget looks whether the limits were changed."""
@@ -39,6 +43,8 @@ class Submitter:
     def __init__(self, floor: Floor) -> None:
         """Work on a shop floor."""
         self._floor = floor
+        self._leaving = 0
+        """Submits that wait for their turn or for their answer."""
         self._balance: int | None = None
         self._balance_at: datetime | None = None
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
@@ -47,7 +53,7 @@ class Submitter:
         """Submit until nothing is left to submit and nothing that is under way could come back."""
         floor = self._floor
         while not floor.is_stopping:
-            if floor.busy >= floor.orders.max_in_flight:
+            if floor.busy >= floor.orders.max_in_flight or self._leaving >= SUBMITS_AT_ONCE:
                 await floor.change()
                 continue
             track = floor.line.next_track()
@@ -121,6 +127,7 @@ class Submitter:
             await self._wait_for_budget(reserved)
             return
         floor.submitting += 1
+        self._leaving += 1
         group.create_task(self._submit(reserved))
 
     def _amount(self, track: Track) -> int:
@@ -135,7 +142,7 @@ class Submitter:
             floor.ledger.mark_sending(attempt.token, fence=floor.key.fence, request=request.json)
 
         try:
-            async with self._uploads:
+            async with self._one_of_few():
                 prepared = await self._prepared(attempt)
                 submission = await floor.client.run(
                     provider.submit(prepared, floor.orders.hook_url), Lane.SUBMIT, before_paid=commit_intent
@@ -156,6 +163,16 @@ class Submitter:
         finally:
             floor.submitting -= 1
             floor.announce()
+
+    @asynccontextmanager
+    async def _one_of_few(self) -> AsyncIterator[None]:
+        """Be one of the submits under way, for the length of the block."""
+        try:
+            async with self._uploads:
+                yield
+        finally:
+            self._leaving -= 1
+            self._floor.announce()
 
     def _follow(self, attempt: Attempt, submission: Submission) -> None:
         """Book the job a submit was answered with, and wait for it."""

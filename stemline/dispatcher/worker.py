@@ -100,10 +100,12 @@ def _take_up(floor: Floor, submitter: Submitter, watcher: Watcher, group: asynci
     for attempt in ledger.never_sent(*where):
         ledger.release(attempt.token)
     for attempt in [*ledger.ambiguous(*where), *ledger.unknown(*where)]:
+        floor.carried += attempt.credits_reserved
         group.create_task(submitter.settle(attempt))
         floor.announce()
     for attempt in ledger.in_flight(*where):
         if attempt.job_id is not None:
+            floor.carried += attempt.credits_reserved
             floor.watch_job(attempt, attempt.job_id)
     for ready in ledger.ready_uncollected(*where):
         watcher.read(group, ready.attempt, ready.job.job_id)
@@ -118,7 +120,10 @@ def _take_strays(floor: Floor, watcher: Watcher, group: asyncio.TaskGroup) -> No
     A job we can read is ours to collect, one we cannot read is left alone; a submit without an answer stays unknown.
     """
     for attempt in floor.ledger.strays(floor.orders.kind, floor.line.key_ids):
-        if attempt.job_id is not None:
+        if attempt.sent_at is None:
+            floor.ledger.release(attempt.token)
+        elif attempt.job_id is not None:
+            floor.carried += attempt.credits_reserved
             floor.strays.add(attempt.token)
             watcher.read(group, attempt, attempt.job_id)
         else:

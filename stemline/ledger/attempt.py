@@ -78,9 +78,9 @@ class Attempts(Tracks):
         now = self.clock()
         with self.write() as connection:
             row = find_attempt(connection, token)
-            require_state(row, "mark_sending", {State.SUBMITTING, State.UNKNOWN})
             if fence is not None:
                 require_fence(connection, row["key_id"], fence)
+            require_state(row, "mark_sending", {State.SUBMITTING, State.UNKNOWN})
             if row["sent_at"] is None:
                 values = {"sent_at": now, "request": json.dumps(dict(request)) if request else None}
                 connection.execute(attempts.update().where(attempts.c.token == token).values(**values))

@@ -47,13 +47,13 @@ class Recovery(Leases):
     def strays(self, provider: str, key_ids: Collection[str]) -> list[Attempt]:
         """Give attempts under way that were made with another API key than these, which no run holds: a key replaced.
 
-        They are in flight, ready, or sent without an answer.
+        They are in flight, ready, sent without an answer, or never sent.
         """
         now = self.clock()
         held = select(leases.c.key_id).where(leases.c.expires_at > now)
         query = (
             attempts_with_tracks()
-            .where(attempts.c.provider == provider, attempts.c.sent_at.is_not(None))
+            .where(attempts.c.provider == provider)
             .where(attempts.c.state.in_([State.SUBMITTING, State.PROCESSING, State.READY]))
             .where(attempts.c.key_id.not_in(list(key_ids)), attempts.c.key_id.not_in(held))
             .order_by(attempts.c.reserved_at, attempts.c.token)

@@ -50,3 +50,11 @@ def test_a_submit_without_an_answer_is_unknown(yard, vendor):
     assert yard.work(run_id, key_ids=("new",)) == {"unknown": 1}
     assert yard.ledger.attempt_state(attempt.token) == State.UNKNOWN
     assert vendor.jobs == {}
+
+
+def test_an_intent_that_was_never_sent_is_freed_and_submitted_with_the_new_key(yard, vendor):
+    run_id = yard.plan("a")
+    (track,) = yard.ledger.next_planned(run_id, 1)
+    yard.ledger.reserve(run_id, track, "sl" + "0" * 20, 10, Limits(), key_id="old")
+    assert yard.work(run_id, key_ids=("new",)) == {"collected": 1}
+    assert vendor.tracks() == ["a"]

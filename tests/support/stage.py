@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import yaml
 from support.command_line import Finished, Launcher, Running
 from support.vendor import CREDITS, Vendor
 from support.workbench import Bench, Provider
@@ -80,6 +81,14 @@ class Stage:
     def track_ids(self) -> set[str]:
         return {row["track_id"] for row in self.bench.good_rows(self.count)}
 
+    def pool_keys(self) -> None:
+        """Have every run work with the keys of all accounts at once."""
+        config = self.bench.config
+        tree = yaml.safe_load(config.read_text())
+        del tree["provider"]["api_key"]
+        tree["provider"]["keys"] = [account.key for account in self.accounts]
+        config.write_text(yaml.safe_dump(tree))
+
     def start(self, account: int = 0, **env: str) -> Running:
         """Start a run with the key of one of the accounts."""
         return self.bench.start(
@@ -91,20 +100,14 @@ class Stage:
 
 
 def open_stage(
-    bench: Bench,
-    vendor: Vendor,
-    count: int,
-    *,
-    dialect: str = "stemsplit",
-    accounts: int = 1,
-    **sections: dict,
+    bench: Bench, vendor: Vendor, count: int, dialect: str = "stemsplit", accounts: int = 1, **sections: dict
 ) -> Stage:
     """Give a workplace with accounts that nobody has used, its catalogue and its configuration written."""
     url = vendor.url(dialect)
     taken = [Account(url, vendor.take_key(dialect), vendor.http, CREDITS, dialect) for _ in range(accounts)]
     bench.provider = taken[0]
-    provider = {"kind": KINDS[dialect], "requests_per_minute": 60_000, **sections.pop("provider", {})}
-    execution = {"batch_seconds": 0.05, **sections.pop("execution", {})}
+    provider = {"kind": KINDS[dialect], "requests_per_minute": 60_000}
+    execution = {"batch_seconds": 0.05}
     bench.prepare(count, recipe=RECIPES[dialect], provider=provider, execution=execution, **sections)
     return Stage(bench, vendor, count, taken)
 
