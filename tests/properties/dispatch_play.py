@@ -95,7 +95,7 @@ class Play:
     def __init__(self, schedule: Schedule, url: str) -> None:
         self.schedule, self.vendor = schedule, Vendor(schedule.conduct)
         self.ended: list[Ended] = []
-        self.left: list[tuple[str | None, bool]] = []
+        self.left: list[tuple[str | None, bool, bool]] = []
         """What the first life without a mishap left under way."""
         self.loop = VirtualLoop()
         self.url = url
@@ -142,13 +142,16 @@ class Play:
             "a life without a mishap did not come to its end"
         )
 
-    def _read_left(self) -> list[tuple[str | None, bool]]:
-        """Give what is still under way: its key, and whether its job is known."""
+    def _read_left(self) -> list[tuple[str | None, bool, bool]]:
+        """Give what is still under way: its key, and whether it was sent and its job is known."""
         with open_ledger(self.url, clock=self.clock) as ledger:
             reads = (ledger.never_sent, ledger.ambiguous, ledger.unknown, ledger.in_flight)
             under_way = [attempt for read in reads for attempt in read(KIND)]
             under_way += [ready.attempt for ready in ledger.ready_uncollected(KIND)]
-            return [(ledger.key_of(attempt.token), attempt.job_id is not None) for attempt in under_way]
+            return [
+                (ledger.key_of(attempt.token), attempt.sent_at is not None, attempt.job_id is not None)
+                for attempt in under_way
+            ]
 
     async def _live(self, life: Life) -> None:
         ledger, tasks = open_ledger(self.url, clock=self.clock), set()
