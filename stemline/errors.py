@@ -92,7 +92,14 @@ class NoAnswer(RetryableError):
 
 
 class LinkExpired(RetryableError):
-    """A presigned link no longer works; asking again mints a fresh one."""
+    """A presigned link no longer works; asking again mints a fresh one.
+
+    With `is_gone` it was right, and nothing is there any more.
+    """
+
+    def __init__(self, message: str, *, is_gone: bool = False) -> None:
+        super().__init__(message)
+        self.is_gone = is_gone
 
 
 class TransferFailed(RetryableError):

@@ -49,6 +49,8 @@ class Relink:
 
     token: str
     sentence: str
+    is_gone: bool = False
+    """A link was right, and nothing was there."""
 
 
 Collected = CollectedTrack | Failure | Relink
@@ -107,7 +109,7 @@ class _Collector:
             with scratch_folder(self.target.spool) as folder:
                 return self._accept_or_keep(ready, folder, is_again=is_again)
         except LinkExpired as error:
-            return Relink(token, error.message)
+            return Relink(token, error.message, is_gone=error.is_gone)
         except TransferFailed as error:
             return Failure(token, State.READY, Code.DOWNLOAD_FAILED, error.message, is_retryable=True)
 

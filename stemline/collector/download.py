@@ -23,7 +23,8 @@ _TRIES_WITHOUT_PROGRESS = 4
 _TRIES = 50
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
-_GONE = frozenset({401, 403, 404, 410})
+_REFUSED = frozenset({401, 403})
+_GONE = frozenset({404, 410})
 _UNSATISFIABLE = 416
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -130,8 +131,8 @@ class _Busy(TransferFailed):
 
 def _check_status(response: httpx.Response, name: str) -> None:
     status = response.status_code
-    if status in _GONE:
-        raise LinkExpired(f"The link to {name} is answered with {status}.")
+    if status in _REFUSED | _GONE:
+        raise LinkExpired(f"The link to {name} is answered with {status}.", is_gone=status in _GONE)
     if status == _UNSATISFIABLE:
         raise _Shrunk("the file is shorter than what came before")
     if status not in {200, 206}:

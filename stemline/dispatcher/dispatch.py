@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -51,10 +51,10 @@ class Dispatch:
             self._ledger.hold(self._run_id, held.code, held.sentence)
         self.books = close_books(self._ledger, self._run_id, self.floors)
 
-    def settle(self, tokens: list[str], relinks: list[Attempt]) -> None:
-        """Say what the collector is finished with, and which tracks need fresh links."""
+    def settle(self, tokens: list[str], relinks: list[Attempt], gone: Collection[str] = ()) -> None:
+        """Say what the collector is finished with, which tracks need fresh links, and of which nothing was there."""
         for worker in self._workers:
-            worker.settle(tokens, relinks)
+            worker.settle(tokens, relinks, gone)
 
     def hear(self, _: object = None) -> None:
         """Say that the ledger's inbox has something new."""

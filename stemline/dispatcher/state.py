@@ -114,6 +114,8 @@ class Floor:
     """Tokens handed to the collector and not settled, with their job ids."""
     strays: set[str] = field(default_factory=set)
     """Tokens of attempts that another API key made: their jobs may be out of reach."""
+    left_ready: set[str] = field(default_factory=set)
+    """Tokens of attempts that an earlier run found done and could not collect."""
     finished: int = 0
     """Jobs that were found done, each counted once."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -47,13 +47,21 @@ class Watcher:
             except StopRun as error:
                 floor.stop(error, is_abandoned=True)
 
-    def collect_again(self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str) -> bool:
-        """Read fresh links for a track; give False when that was done too often already."""
+    def collect_again(
+        self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str, *, is_gone: bool
+    ) -> None:
+        """Read fresh links for a track, unless that was done often; what is gone in a second run is gone for good."""
         self._relinks[attempt.token] += 1
-        if self._relinks[attempt.token] > RELINKS or self._floor.is_abandoned:
-            return False
-        self.read(group, attempt, job_id)
-        return True
+        if self._relinks[attempt.token] <= RELINKS:
+            self.read(group, attempt, job_id)
+        elif is_gone and attempt.token in self._floor.left_ready:
+            self._expire(attempt)
+
+    def _expire(self, attempt: Attempt) -> None:
+        sentence = (
+            "The outputs were deleted before they were collected; `stemline redrive` pays for them again."
+        )
+        self._floor.fail_attempt(Failure(attempt.token, State.EXPIRED, Code.OUTPUTS_EXPIRED, sentence))
 
     def read(self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str) -> None:
         """Read a job that is known or believed to be done, in the background."""
@@ -139,9 +147,6 @@ class Watcher:
             failure = Failure(attempt.token, State.FAILED, Code.JOB_FAILED, sentence, is_retryable=True)
             floor.fail_attempt(failure)
         elif job.phase is Phase.EXPIRED:
-            sentence = (
-                "The outputs were deleted before they were collected; `stemline redrive` pays for them again."
-            )
-            floor.fail_attempt(Failure(attempt.token, State.EXPIRED, Code.OUTPUTS_EXPIRED, sentence))
+            self._expire(attempt)
         else:
             floor.watch_longer(attempt, job.job_id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
 from stemline.dispatcher.ear import Ear
 from stemline.dispatcher.outbox import Chute
@@ -26,7 +27,7 @@ class Worker:
         self._is_up = threading.Event()
         self._crash: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._again: Callable[[Attempt], bool] = lambda _: False
+        self._again: Callable[[Attempt, bool], None] = lambda *_: None
         self.floor: Floor | None = None
         """The shop floor, once it is built."""
 
@@ -46,12 +47,12 @@ class Worker:
         if self.floor is not None and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(action, self.floor)
 
-    def settle(self, tokens: list[str], relinks: list[Attempt]) -> None:
-        """Say what the collector is finished with, and which tracks need fresh links."""
+    def settle(self, tokens: list[str], relinks: list[Attempt], gone: Collection[str]) -> None:
+        """Say what the collector is finished with, which tracks need fresh links, and of which nothing was there."""
 
         def settle(floor: Floor) -> None:
             for attempt in relinks:
-                self._again(attempt)
+                self._again(attempt, attempt.token in gone)
             for token in tokens:
                 floor.uncollected.pop(token, None)
             floor.announce()
@@ -74,7 +75,7 @@ class Worker:
         submitter, watcher = Submitter(floor), Watcher(floor)
         try:
             async with floor.client, asyncio.TaskGroup() as group:
-                self._again = lambda attempt: _relink(floor, group, watcher, attempt)
+                self._again = partial(_relink, floor, group, watcher)
                 background = [group.create_task(_keep_lease(floor))]
                 if floor.orders.is_heard:
                     background.append(group.create_task(Ear(floor, watcher).run(group)))
@@ -108,6 +109,7 @@ def _take_up(floor: Floor, submitter: Submitter, watcher: Watcher, group: asynci
             floor.carried += attempt.credits_reserved
             floor.watch_job(attempt, attempt.job_id)
     for ready in ledger.ready_uncollected(*where):
+        floor.left_ready.add(ready.attempt.token)
         watcher.read(group, ready.attempt, ready.job.job_id)
     if floor.line.take_strays():
         _take_strays(floor, watcher, group)
@@ -132,9 +134,16 @@ def _take_strays(floor: Floor, watcher: Watcher, group: asyncio.TaskGroup) -> No
             )
 
 
-def _relink(floor: Floor, group: asyncio.TaskGroup, watcher: Watcher, attempt: Attempt) -> bool:
+def _relink(
+    floor: Floor,
+    group: asyncio.TaskGroup,
+    watcher: Watcher,
+    attempt: Attempt,
+    is_gone: bool,  # noqa: FBT001 - called through a partial
+) -> None:
     job_id = floor.uncollected.get(attempt.token)
-    return job_id is not None and watcher.collect_again(group, attempt, job_id)
+    if job_id is not None and not floor.is_abandoned:
+        watcher.collect_again(group, attempt, job_id, is_gone=is_gone)
 
 
 async def _read_last_balance(floor: Floor, submitter: Submitter) -> None:

@@ -119,6 +119,7 @@ class Run:
         """Book what collecting a batch came to, and publish what is good."""
         collected = [outcome.token for outcome in outcomes if isinstance(outcome, CollectedTrack)]
         relinks: list[Attempt] = []
+        gone = [outcome.token for outcome in outcomes if isinstance(outcome, Relink) and outcome.is_gone]
         for track, outcome in zip(ready, outcomes, strict=True):
             if isinstance(outcome, CollectedTrack):
                 self.ledger.record_collected(outcome)
@@ -130,7 +131,7 @@ class Run:
                     relinks.append(track.attempt)
         self.publisher.publish(self.run_id, collected)
         if self.dispatch is not None:
-            self.dispatch.settle([track.attempt.token for track in ready], relinks)
+            self.dispatch.settle([track.attempt.token for track in ready], relinks, gone)
 
     def interrupt(self) -> None:
         """Submit nothing more, collect what is ready, then end with exit code 130."""

@@ -126,7 +126,8 @@ class TestExpiry:
 
         result = collect(track, target)
 
-        assert result == Relink("token-song", f"The link to instrumental.flac is answered with {status}.")
+        sentence = f"The link to instrumental.flac is answered with {status}."
+        assert result == Relink("token-song", sentence, is_gone=status in {404, 410})
         assert keys(target) == []
 
     def test_a_link_that_has_expired_is_not_even_tried(self, ready, target, storage):

@@ -82,7 +82,9 @@ class Yard:
             finally:
                 guard.cancel()
 
-    def work(self, run_id: str, *, stale: dict[str, int] | None = None, **changes) -> dict[str, int]:
+    def work(
+        self, run_id: str, *, stale: dict[str, int] | None = None, is_gone: bool = False, **changes
+    ) -> dict[str, int]:
         """Run to the end, collecting all but the first `stale` deliveries of a track; give the counts by state."""
         left = dict(stale or {})
         with self.dispatching(run_id, **changes) as dispatch:
@@ -96,7 +98,8 @@ class Yard:
                         relinks.append(ready.attempt)
                     else:
                         self.ledger.record_collected(collected(ready.attempt.token, self.ledger.clock()))
-                dispatch.settle([ready.attempt.token for ready in batch], relinks)
+                gone = [attempt.token for attempt in relinks] if is_gone else []
+                dispatch.settle([ready.attempt.token for ready in batch], relinks, gone)
         return {str(state): count for state, count in self.ledger.counts(run_id).items()}
 
 

@@ -151,6 +151,15 @@ def test_links_that_stay_stale_leave_the_track_ready_for_the_next_run(yard, vend
     assert len(vendor.jobs) == 1
 
 
+def test_what_is_gone_in_a_second_run_is_expired(yard, vendor):
+    assert yard.work(yard.plan("a"), stale={"a": 99}, is_gone=True) == {"ready": 1}
+    assert yard.work(yard.plan("a"), stale={"a": 99}, is_gone=False) == {"ready": 1}
+    run_id = yard.plan("a")
+    assert yard.work(run_id, stale={"a": 99}, is_gone=True) == {"expired": 1}
+    assert yard.ledger.codes(run_id) == {Code.OUTPUTS_EXPIRED: 1}
+    assert len(vendor.jobs) == 1
+
+
 def test_the_run_limit_is_never_passed_and_holds_the_rest(yard, vendor):
     run_id = yard.plan("a", "b", "c", "d")
     counts = yard.work(run_id, read_limits=lambda: Limits(run=25))
