@@ -47,7 +47,7 @@ class Worker:
         if self.floor is not None and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(action, self.floor)
 
-    def settle(self, tokens: list[str], relinks: list[Attempt], gone: Collection[str]) -> None:
+    def settle(self, tokens: list[str], relinks: list[Attempt], gone: Collection[str] = ()) -> None:
         """Say what the collector is finished with, which tracks need fresh links, and of which nothing was there."""
 
         def settle(floor: Floor) -> None:
