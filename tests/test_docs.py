@@ -83,9 +83,10 @@ def test_the_configuration_page_names_every_key():
     text = (ROOT / "docs" / "configuration.md").read_text()
     missing = []
     for name, section in Settings.model_fields.items():
-        keys = getattr(section.annotation, "model_fields", None)
+        fields = getattr(section.annotation, "model_fields", None) or {}
+        keys = [field.alias or key for key, field in fields.items()]
         missing += [
-            f"{name}.{key}" for key in keys or () if f"`{name}.{key}`" not in text and f"`.{key}`" not in text
+            f"{name}.{key}" for key in keys if f"`{name}.{key}`" not in text and f"`.{key}`" not in text
         ]
     assert missing == []
 

@@ -67,5 +67,5 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
 
 def _digest(settings: Settings) -> str:
     return hashlib.sha256(
-        settings.model_dump_json(exclude={"provider": {"api_key", "keys"}}).encode()
+        settings.model_dump_json(exclude={"provider": {"api_key", "several_keys"}}).encode()
     ).hexdigest()[:16]

@@ -160,7 +160,7 @@ def _known_keys(location: tuple[int | str, ...]) -> Iterator[str]:
         annotation = model.model_fields[str(part)].annotation
         candidates = [annotation, *getattr(annotation, "__args__", ())]
         model = next(each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel))
-    yield from model.model_fields
+    yield from (field.alias or name for name, field in model.model_fields.items())
 
 
 def _lookup(tree: Any, location: tuple[int | str, ...]) -> object:  # noqa: ANN401 - a YAML tree

@@ -17,7 +17,7 @@ _SHARE = "give a share from 0% to 100%"
 class Section(BaseModel):
     """A part of the configuration: frozen, and strict about keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, serialize_by_alias=True)
 
 
 class CatalogueSettings(Section):
@@ -38,8 +38,11 @@ class ProviderSettings(Section):
     kind: str
     base_url: str | None = None
     api_key: SecretStr | None = None
-    keys: tuple[SecretStr, ...] = ()
-    """Several API keys in place of one: each has its own pace, all share the budget."""
+    several_keys: tuple[SecretStr, ...] = Field(default=(), alias="keys")
+    """API keys in place of one: each has its own pace, all share the budget.
+
+    Not `keys` here: an object with that attribute passes for a mapping, and Prefect looks into every one.
+    """
     requests_per_minute: int | None = Field(default=None, gt=0)
     max_in_flight: int = Field(default=100, gt=0)
     engine: Literal["auto", "draft", "demucs"] = "auto"
@@ -50,9 +53,9 @@ class ProviderSettings(Section):
     @property
     def api_keys(self) -> tuple[SecretStr, ...]:
         """Give every API key there is."""
-        return self.keys or (() if self.api_key is None else (self.api_key,))
+        return self.several_keys or (() if self.api_key is None else (self.api_key,))
 
-    @field_validator("keys")
+    @field_validator("several_keys")
     @classmethod
     def _different(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if len({key.get_secret_value() for key in value}) < len(value):
@@ -61,7 +64,7 @@ class ProviderSettings(Section):
 
     @model_validator(mode="after")
     def _one_or_several(self) -> Self:
-        if self.keys and self.api_key is not None:
+        if self.several_keys and self.api_key is not None:
             raise ValueError("give either api_key or keys")
         return self
 
