@@ -25,8 +25,8 @@ from stemline import audio
 from stemline.analysis import estimate_key, estimate_tempo
 from stemline.analysis.spectrum import lowered
 from stemline.errors import AudioRejected
-from stemline.songs import make_song
-from stemline.songs.pitch import KEYS
+from stemline_local.songs import make_song
+from stemline_local.songs.pitch import KEYS
 
 FIRST_SECONDS = 120
 FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}

@@ -30,7 +30,7 @@ from botocore.session import Session
 from stemline import audio
 from stemline.collector import Target, batch, collect_batch
 from stemline.records import Attempt, CollectedTrack, Job, Output, Phase, ReadyTrack, Recipe, Track
-from stemline.songs import make_song
+from stemline_local.songs import make_song
 
 SONG_SECONDS = 30.0
 PORT = 8899

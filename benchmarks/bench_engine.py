@@ -27,12 +27,12 @@ import numpy as np
 import soundfile
 
 from stemline import audio
-from stemline.service.engine import Order, load_engine, separate_file
-from stemline.service.engine.features import Analysis, take_apart
-from stemline.service.engine.separator import QUALITIES
-from stemline.service.engine.transform import analyse, synthesise
-from stemline.songs import STEMS as PARTS
-from stemline.songs import make_song
+from stemline_local.engine import Order, load_engine, separate_file
+from stemline_local.engine.features import Analysis, take_apart
+from stemline_local.engine.separator import QUALITIES
+from stemline_local.engine.transform import analyse, synthesise
+from stemline_local.songs import STEMS as PARTS
+from stemline_local.songs import make_song
 
 FOUR = ("vocals", "drums", "bass", "other")
 SIX = (*FOUR, "piano", "guitar")

@@ -19,8 +19,8 @@ import yaml
 
 from flows import start
 from stemline import audio
-from stemline.service import ApiKey, Options
-from stemline.service.process import running_service
+from stemline_local import ApiKey, Options
+from stemline_local.process import running_service
 
 SAMPLE_RATE = 22_050
 KEY = "sk_live_bench"

@@ -27,11 +27,11 @@ import torch
 from scipy.fft import irfft, rfft
 from scipy.signal import resample_poly
 
-from stemline.service.engine.features import Analysis, take_apart
-from stemline.service.engine.mask import Network, context
-from stemline.service.engine.transform import analyse
-from stemline.songs import STEMS as PARTS
-from stemline.songs import make_song
+from stemline_local.engine.features import Analysis, take_apart
+from stemline_local.engine.mask import Network, context
+from stemline_local.engine.transform import analyse
+from stemline_local.songs import STEMS as PARTS
+from stemline_local.songs import make_song
 
 RATE = 44100
 SECONDS = 24

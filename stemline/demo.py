@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stemline.errors import ManifestError
-from stemline.songs import make_catalogue
+from stemline.local import load_local_service
 
 SHOWN_COLUMNS = ("track_id", "title", "duration_seconds", "bpm", "key", "credits_charged")
 
@@ -23,7 +23,7 @@ def make_demo(folder: Path, source: Path | None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / "catalogue" / "manifest.csv"
     if source is None and not manifest.exists():
-        make_catalogue(manifest.parent)
+        load_local_service().make_catalogue(manifest.parent)
     # A person's own folder gets a name of its own, so that neither ledger nor dataset mix with the made songs.
     name = (
         "demo" if source is None else f"demo-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]}"

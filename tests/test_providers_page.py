@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from stemline.service.stemsplit import ERRORS
-from stemline.service.stemsplit.contract import OPERATIONS
+from stemline_local.stemsplit import ERRORS
+from stemline_local.stemsplit.contract import OPERATIONS
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "providers.md").read_text()

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from stemline.audio import encode
-from stemline.service import ApiKey, Options
-from stemline.service.process import Service, running_service
+from stemline_local import ApiKey, Options
+from stemline_local.process import Service, running_service
 
 SAMPLE_RATE = 22_050
 SONG_SECONDS = 5

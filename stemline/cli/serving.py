@@ -10,7 +10,7 @@ import typer
 from stemline.cli.edge import read_config
 from stemline.cli.option import Config, Set
 from stemline.console import Screen
-from stemline.service import DEFAULT_CREDITS, DEFAULT_WORKERS, ApiKey, Options
+from stemline.local import load_local_service
 from stemline.settings import load_facts
 
 
@@ -21,9 +21,13 @@ def serve(
     key: Annotated[
         list[str] | None, typer.Option(metavar="KEY[=CREDITS]", help="An API key (repeatable).")
     ] = None,
-    balance: Annotated[int, typer.Option(min=0, help="Credits of a key that names none.")] = DEFAULT_CREDITS,
+    balance: Annotated[
+        int | None, typer.Option(min=0, help="Credits of a key that names none (default: 36,000).")
+    ] = None,
     requests_per_minute: Annotated[int, typer.Option(min=1)] = 60,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that separate.")] = DEFAULT_WORKERS,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that separate (default: a core less than there are).")
+    ] = None,
     max_running: Annotated[int | None, typer.Option(min=1, help="Jobs under way at once.")] = None,
     speed: Annotated[
         float | None, typer.Option(min=0, help="Seconds a job takes per second of audio, at least.")
@@ -44,26 +48,22 @@ def serve(
     ] = True,
 ) -> None:
     """Run the local separation service, in both vendors' dialects."""
-    from stemline.service.server import serve as serve_service
-
-    texts = [text if "=" in text else f"{text}={balance}" for text in key or []]
-    serve_service(
-        Options(
-            folder=folder,
-            host=host,
-            port=port,
-            keys=tuple(ApiKey.parse(text) for text in texts),
-            requests_per_minute=requests_per_minute,
-            workers=workers,
-            max_running=max_running,
-            speed=speed,
-            engine=engine,
-            videos=videos,
-            faults=faults,
-            allow_private_sources=allow_private_sources,
-            allow_private_webhooks=allow_private_webhooks,
-            youtube_outputs_in_create=youtube_outputs_in_create,
-        )
+    load_local_service().serve(
+        folder=folder,
+        host=host,
+        port=port,
+        keys=key or [],
+        balance=balance,
+        requests_per_minute=requests_per_minute,
+        workers=workers,
+        max_running=max_running,
+        speed=speed,
+        engine=engine,
+        videos=videos,
+        faults=faults,
+        allow_private_sources=allow_private_sources,
+        allow_private_webhooks=allow_private_webhooks,
+        youtube_outputs_in_create=youtube_outputs_in_create,
     )
 
 

@@ -9,11 +9,8 @@ from pathlib import Path
 
 from stemline.client import Access
 from stemline.errors import ConfigError
-from stemline.service import DEFAULT_WORKERS, Options
-from stemline.service.process import running_service
+from stemline.local import LocalRun, load_local_service
 from stemline.settings import ProviderFacts, Settings, load_facts
-
-EMBEDDED_RETENTION_SECONDS = 86_400.0
 
 
 def fingerprint(api_key: str) -> str:
@@ -35,7 +32,7 @@ def open_accesses(settings: Settings, facts: ProviderFacts) -> Iterator[tuple[Ac
     keys = [key.get_secret_value() for key in provider.api_keys]
     base_url = provider.base_url or facts.base_url
     if base_url is None:
-        with running_service(_service_options(settings)) as service:
+        with load_local_service().running_beside(_local_run(settings)) as service:
             yield (Access(service.api_url, service.key, options),)
         return
     if not all(keys) or not keys:
@@ -46,13 +43,11 @@ def open_accesses(settings: Settings, facts: ProviderFacts) -> Iterator[tuple[Ac
     yield tuple(Access(base_url, key, options) for key in keys)
 
 
-def _service_options(settings: Settings) -> Options:
-    return Options(
+def _local_run(settings: Settings) -> LocalRun:
+    provider = settings.provider
+    return LocalRun(
         folder=Path(".stemline") / f"service-{settings.name}",
-        requests_per_minute=settings.provider.requests_per_minute or load_facts("local").requests_per_minute,
-        workers=settings.provider.workers or DEFAULT_WORKERS,
-        engine=settings.provider.engine,
-        retention_seconds=EMBEDDED_RETENTION_SECONDS,
-        # It serves this run alone, whose owner chose the locations.
-        allow_private_sources=True,
+        requests_per_minute=provider.requests_per_minute or load_facts("local").requests_per_minute,
+        workers=provider.workers,
+        engine=provider.engine,
     )

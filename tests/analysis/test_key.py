@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stemline.analysis import Key, estimate_key
-from stemline.songs import make_song
-from stemline.songs.pitch import KEYS, MAJOR, MINOR, hertz, parse_key
+from stemline_local.songs import make_song
+from stemline_local.songs.pitch import KEYS, MAJOR, MINOR, hertz, parse_key
 
 RATE = 22050
 

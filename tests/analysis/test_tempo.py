@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemline.analysis import Tempo, estimate_tempo
-from stemline.songs import make_song
+from stemline_local.songs import make_song
 
 RATE = 22050
 

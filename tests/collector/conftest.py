@@ -13,7 +13,7 @@ import pytest
 
 from stemline.audio import encode
 from stemline.records import Attempt, Job, Output, Phase, ReadyTrack, Recipe, Track
-from stemline.songs import make_song
+from stemline_local.songs import make_song
 
 RATE = 22050
 SECONDS = 2.0

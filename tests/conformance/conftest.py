@@ -14,7 +14,7 @@ import pytest
 import stemsplit_python as sdk
 from vendor_stage import Call, Receiver, make_songs, options, serving
 
-from stemline.service.process import Service, running_service
+from stemline_local.process import Service, running_service
 
 _numbers = count()
 

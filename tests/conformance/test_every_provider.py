@@ -26,8 +26,8 @@ import flows
 from stemline.audio import decode
 from stemline.records import STEMS
 from stemline.run import Result
-from stemline.service.process import Service, running_service
 from stemline.settings import load_facts
+from stemline_local.process import Service, running_service
 
 KINDS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs" / "providers").glob("*.yaml"))
 RECIPE = {"stems": "four", "quality": "best", "format": "mp3"}

@@ -13,7 +13,7 @@ from queue import Queue
 import numpy as np
 
 from stemline.audio import encode
-from stemline.service import ApiKey, Options
+from stemline_local import ApiKey, Options
 
 CREDITS = 1_000
 FAST = {"poll_interval": 0.05, "timeout": 30}

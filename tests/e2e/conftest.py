@@ -11,8 +11,8 @@ import pytest
 from support.command_line import Launcher, launching
 from support.workbench import POOR, RICH, Bench, Provider, make_songs
 
-from stemline.service import ApiKey, Options
-from stemline.service.process import Service, running_service
+from stemline_local import ApiKey, Options
+from stemline_local.process import Service, running_service
 
 KEYS = 120
 

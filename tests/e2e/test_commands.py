@@ -10,7 +10,7 @@ import httpx
 import pandas as pd
 import pytest
 
-from stemline.songs import make_catalogue
+from stemline_local.songs import make_catalogue
 
 CHECKS = ["recipe", "manifest", "ledger", "dataset", "prefect", "key", "clock"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from stemline.audio import encode
-from stemline.service import ApiKey, Options
-from stemline.service.process import running_service
+from stemline_local import ApiKey, Options
+from stemline_local.process import running_service
 
 SUBMIT = "POST /api/v1/jobs"
 

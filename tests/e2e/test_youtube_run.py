@@ -6,8 +6,8 @@ import pytest
 import yaml
 from support.workbench import RICH, Provider
 
-from stemline.service import ApiKey, Options
-from stemline.service.process import running_service
+from stemline_local import ApiKey, Options
+from stemline_local.process import running_service
 
 VIDEO = "dQw4w9WgXcQ"
 

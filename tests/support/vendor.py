@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from stemline.service import ApiKey, Options
-from stemline.service.process import Service, running_service
+from stemline_local import ApiKey, Options
+from stemline_local.process import Service, running_service
 
 KEYS = 400
 CREDITS = 1_000

@@ -12,9 +12,9 @@ from hook_receiver import WEB
 
 from stemline.client import Access
 from stemline.records import Phase
-from stemline.service import ApiKey, Options
-from stemline.service.process import running_service
 from stemline.webhooks import listening
+from stemline_local import ApiKey, Options
+from stemline_local.process import running_service
 
 KEY = "webhooks"
 OTHER_KEY = "others"

@@ -1,0 +1,54 @@
+"""The local separation service as this library sees it: a plug-in, looked up where a run or a command asks for it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from stemline.errors import UsageError
+
+GROUP, NAME = "stemline.local", "service"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """What a run asks of a service that lives as long as it does; None leaves a choice to the service."""
+
+    folder: Path
+    requests_per_minute: int
+    workers: int | None
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAddress:
+    """Where a running service speaks the StemSplit dialect, and a key for it."""
+
+    api_url: str
+    key: str
+
+
+class LocalService(Protocol):
+    """What the plug-in offers: a module of functions."""
+
+    def running_beside(self, asked: LocalRun) -> AbstractContextManager[LocalAddress]:
+        """Run the service in a process of its own for the length of a `with` block."""
+
+    def serve(self, **options: Any) -> None:  # noqa: ANN401 - as the command line has them
+        """Run the service in this process until it is told to stop; an option that is None is the service's own."""
+
+    def make_catalogue(self, folder: Path) -> Path:
+        """Write a small catalogue of made songs; give its manifest."""
+
+
+def load_local_service() -> LocalService:
+    """Give the local separation service; raises UsageError where it is not installed."""
+    for entry in entry_points(group=GROUP, name=NAME):
+        service: LocalService = entry.load()
+        return service
+    raise UsageError(
+        "stemline is not installed completely: its local service is missing.", fix="Install it with pip."
+    )

@@ -1,9 +1,0 @@
-"""Separation engines: one that ships with stemline, and a place for better ones.
-
-`separate_file` carries out one order from file to files; `load_engine` gives the engine behind it.
-"""
-
-from stemline.service.engine.contract import Engine
-from stemline.service.engine.separation import Order, Separation, load_engine, separate_file
-
-__all__ = ["Engine", "Order", "Separation", "load_engine", "separate_file"]

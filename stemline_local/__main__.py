@@ -1,0 +1,27 @@
+"""`python -m stemline_local`: a child process with its options, as JSON, on its first line of input."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from stemline.errors import StemlineError
+from stemline_local.options import Options
+from stemline_local.server import serve
+
+
+def main() -> int:
+    """Serve until told to stop; give the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        serve(Options.from_json(sys.stdin.readline()))
+    except StemlineError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The learned part: a few thousand numbers that turn feature maps into masks which add up to one.
+
+Small networks of dense layers look at one point of time and frequency at a time. The first sees the maps alone;
+the second and the third also see what the one before thought about the neighbourhood (`context`). Trained by
+benchmarks/train_engine.py on nothing but the songs stemline makes itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import as_file, files
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+
+from stemline_local.engine.features import Analysis
+from stemline_local.engine.transform import Floats
+
+STEMS = ("vocals", "drums", "bass", "other")
+_FRAMES = 16
+"""Frames put through a network at once: its activations stay in the processor's cache."""
+
+Layer = tuple[Floats, Floats]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """Dense layers with rectifiers between and a softmax behind."""
+
+    layers: tuple[Layer, ...]
+
+    def masks(self, *maps: Floats) -> Floats:
+        """Give masks (outputs, frames, bands) that add up to one from maps (inputs, frames, bands), one or more."""
+        frames, bands = maps[0].shape[1:]
+        masks = np.empty((len(self.layers[-1][1]), frames, bands), np.float32)
+        for start in range(0, frames, _FRAMES):
+            part = slice(start, start + _FRAMES)
+            points = np.concatenate([some[:, part].reshape(len(some), -1) for some in maps])
+            masks[:, part] = self._run(points).reshape(len(masks), -1, bands)
+        return masks
+
+    def _run(self, points: Floats) -> Floats:
+        for number, (weight, bias) in enumerate(self.layers):
+            if number:
+                np.maximum(points, 0, out=points)
+            points = weight @ points
+            points += bias[:, None]
+        points -= points.max(axis=0)
+        np.exp(points, out=points)
+        points /= points.sum(axis=0)
+        return points
+
+
+@lru_cache(maxsize=1)
+def load_networks() -> dict[str, Network]:
+    """Give the shipped networks: `first`, `second`, `third`, and `keys` (piano and guitar within other)."""
+    with as_file(files(__package__) / "weights.npz") as path, np.load(path) as arrays:
+        return {name: read_network(arrays, name) for name in ("first", "second", "third", "keys")}
+
+
+def read_network(arrays: Mapping[str, NDArray[np.floating]], name: str) -> Network:
+    """Give the network whose layers are stored as `<name>_w0`, `<name>_b0`, `<name>_w1` and so on."""
+    layers: list[Layer] = []
+    while f"{name}_w{len(layers)}" in arrays:
+        weight, bias = (arrays[f"{name}_{kind}{len(layers)}"] for kind in "wb")
+        layers.append((weight.astype(np.float32), bias.astype(np.float32)))
+    return Network(tuple(layers))
+
+
+def context(analysis: Analysis, masks: Floats) -> Floats:
+    """Give what `masks` (4, frames, bands) say around each point: power-weighted shares (24, frames, bands).
+
+    Per stem: the mask itself, its share over 0.5 s of the band, over 9 bands of the frame, over the whole frame,
+    over the whole chunk of the band, and over the nine frames most like this one.
+    """
+    whole = _around(analysis.magnitude, analysis)
+    maps = np.empty((len(masks), 1 + len(whole), *analysis.magnitude.shape), np.float32)
+    for views, mask in zip(maps, masks, strict=True):
+        views[0] = mask
+        for view, part, total in zip(
+            views[1:], _around(analysis.magnitude * mask, analysis), whole, strict=True
+        ):
+            view[:] = np.clip(part / (total + np.float32(1e-6)), 0, 1)
+    return maps.reshape(-1, *analysis.magnitude.shape)
+
+
+def _around(values: Floats, analysis: Analysis) -> tuple[Floats, ...]:
+    similar = values[analysis.similar[:, 0]]
+    for column in range(1, analysis.similar.shape[1]):
+        similar += values[analysis.similar[:, column]]
+    return (
+        uniform_filter1d(values, 21, axis=0),
+        uniform_filter1d(values, 9, axis=1),
+        values.sum(axis=1, keepdims=True),
+        values.sum(axis=0, keepdims=True),
+        similar,
+    )

@@ -1,0 +1,54 @@
+"""What `stemline` finds through its entry point; each function imports what it alone needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stemline.local import LocalAddress, LocalRun
+from stemline_local.options import DEFAULT_CREDITS, DEFAULT_WORKERS, ApiKey, Options
+
+EMBEDDED_RETENTION_SECONDS = 86_400.0
+
+
+@contextmanager
+def running_beside(asked: LocalRun) -> Iterator[LocalAddress]:
+    """Run the service beside this process for the length of a `with` block.
+
+    Raises UsageError for an option that cannot work, StemlineError when it does not start.
+    """
+    from stemline_local.process import running_service
+
+    options = Options(
+        folder=asked.folder,
+        requests_per_minute=asked.requests_per_minute,
+        workers=asked.workers or DEFAULT_WORKERS,
+        engine=asked.engine,
+        retention_seconds=EMBEDDED_RETENTION_SECONDS,
+        # It serves this run alone, whose owner chose the locations.
+        allow_private_sources=True,
+    )
+    with running_service(options) as service:
+        yield LocalAddress(service.api_url, service.key)
+
+
+def serve(*, keys: Sequence[str], balance: int | None, **options: Any) -> None:  # noqa: ANN401 - as `Options` has them
+    """Run the service in this process until it is told to stop; None stands for an option's default.
+
+    `keys` are KEY or KEY=CREDITS; `balance` is what a key begins with that names no credits.
+    """
+    from stemline_local.server import serve as serve_until_stopped
+
+    credits_of_key = DEFAULT_CREDITS if balance is None else balance
+    texts = [text if "=" in text else f"{text}={credits_of_key}" for text in keys]
+    given = {name: value for name, value in options.items() if value is not None}
+    serve_until_stopped(Options(keys=tuple(ApiKey.parse(text) for text in texts), **given))
+
+
+def make_catalogue(folder: Path) -> Path:
+    """Write a dozen made songs and the manifest that lists them; give the manifest."""
+    from stemline_local.songs import make_catalogue as make_songs
+
+    return make_songs(folder)

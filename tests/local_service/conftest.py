@@ -1,0 +1,112 @@
+"""The service of each test: in a thread of this process, on the test's own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from local_service import KEY, OTHER_KEY, Client, Clock, Lab, Receiver, SplitClient, listening, tone
+
+from stemline_local import ApiKey, Options
+from stemline_local.server import Address
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    """Two keys, no wish to be slowed down, one worker."""
+    keys = (ApiKey(KEY, 1_000), ApiKey(OTHER_KEY, 500))
+    return Options(tmp_path / "service", keys=keys, requests_per_minute=100_000, workers=1)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def start(options: Options, clock: Clock) -> Iterator[Callable[..., Client]]:
+    """Start the service on the test's clock, with options changed by name, and give a client."""
+    with ExitStack() as stack:
+
+        def begin(**changes: object) -> Client:
+            address = stack.enter_context(listening(replace(options, **changes), clock))
+            return stack.enter_context(Client(address.url))
+
+        yield begin
+
+
+@pytest.fixture
+def start_splits(options: Options, clock: Clock) -> Iterator[Callable[..., SplitClient]]:
+    """Start a service that copies, on the test's clock, and give a client of the AIStemSplitter dialect."""
+    keys = (ApiKey("ast_live_vendor"), ApiKey("sk_live_vendor"), ApiKey("neutral"))
+    with ExitStack() as stack:
+
+        def begin(**changes: object) -> SplitClient:
+            changed = replace(options, keys=keys, engine="copy", **changes)
+            address = stack.enter_context(listening(changed, clock))
+            return stack.enter_context(SplitClient(address.url, keys[0].key))
+
+        yield begin
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Iterator[str]]]:
+    """One service for all tests that need nothing special, and keys that nobody has used."""
+    keys = tuple(ApiKey(f"sk_live_{number}", 1_000) for number in range(200))
+    folder = tmp_path_factory.mktemp("shared")
+    options = Options(folder, keys=keys, requests_per_minute=100_000, workers=2, allow_private_sources=True)
+    with listening(options) as address:
+        yield address.url, iter(address.keys)
+
+
+@pytest.fixture
+def client(shared: tuple[str, Iterator[str]]) -> Iterator[Client]:
+    """A client of the shared service with an account of its own: 1,000 credits and no jobs."""
+    url, keys = shared
+    with Client(url, next(keys)) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def lab_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Address, Iterator[str]]]:
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "never.wav").write_bytes(tone(1.2))
+    (folder / "videos.yaml").write_text(
+        "dQw4w9WgXcQ: {audio: never.wav, title: Never, channel: Rick}\nlost_audio_: {audio: gone.wav}\n"
+    )
+    options = Options(
+        folder / "service",
+        keys=tuple(ApiKey(f"key_{number}", 1_000) for number in range(300)),
+        requests_per_minute=100_000,
+        workers=2,
+        engine="copy",
+        allow_private_sources=True,
+        videos=folder / "videos.yaml",
+    )
+    with listening(options) as address:
+        yield address, iter(address.keys)
+
+
+@pytest.fixture
+def lab(lab_service: tuple[Address, Iterator[str]]) -> Iterator[Lab]:
+    """The same service for every test that needs no real stems; its faults are lifted at the end."""
+    address, keys = lab_service
+    key = next(keys)
+    with Client(address.url, key) as jobs, SplitClient(address.url, key) as splits:
+        yield Lab(address.url, key, address.webhook_secrets[key], jobs, splits)
+        jobs.delete(f"{address.url}/_faults")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def short() -> bytes:
+    """1.2 seconds: two credits."""
+    return tone(1.2)

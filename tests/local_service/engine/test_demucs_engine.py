@@ -1,0 +1,169 @@
+"""The demucs engine: a clear word when something is missing, and exact work with a stand-in model."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from stemline import audio
+from stemline.errors import UsageError
+from stemline_local.engine import Order, demucs, load_engine, separate_file
+
+GAINS = {"drums": 0.4, "bass": 0.3, "other": 0.2, "vocals": 0.1, "guitar": 0.07, "piano": 0.03}
+BLOCK = 4000
+FOUR = ("vocals", "drums", "bass", "other")
+
+is_installed = find_spec("onnxruntime") is not None and find_spec("huggingface_hub") is not None
+without_it = pytest.mark.skipif(is_installed, reason="the demucs extra is installed")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A Hugging Face cache whose two models give every stem as a fixed share of the mixture."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("huggingface_hub")
+    folder = tmp_path_factory.mktemp("cache")
+    for model in (demucs.FOUR, demucs.SIX):
+        revision = "0" * 40
+        repository = folder / f"models--{model.repository.replace('/', '--')}"
+        (repository / "refs").mkdir(parents=True)
+        (repository / "refs" / "main").write_text(revision)
+        snapshot = repository / "snapshots" / revision
+        snapshot.mkdir(parents=True)
+        write_model(snapshot / model.file_name, [GAINS[stem] for stem in model.stems])
+    return folder
+
+
+def write_model(path, gains):
+    """Write a network with demucs's inputs and outputs that only multiplies."""
+    onnx = pytest.importorskip("onnx")
+    make, kind = onnx.helper, onnx.TensorProto
+    nodes = [
+        make.make_node("Unsqueeze", ["mix", "axis"], ["one"]),
+        make.make_node("Mul", ["one", "gain"], ["stems"]),
+    ]
+    constants = [
+        make.make_tensor("axis", kind.INT64, [1], [1]),
+        make.make_tensor("gain", kind.FLOAT, [1, len(gains), 1, 1], gains),
+    ]
+    takes = [make.make_tensor_value_info("mix", kind.FLOAT, [1, 2, BLOCK])]
+    gives = [make.make_tensor_value_info("stems", kind.FLOAT, [1, len(gains), 2, BLOCK])]
+    graph = make.make_graph(nodes, "shares", takes, gives, constants)
+    onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=10), path)
+
+
+def noise(length, channels=2):
+    return np.random.default_rng(length).normal(0, 0.2, (length, channels)).astype(np.float32)
+
+
+@without_it
+def test_without_the_package_demucs_says_what_to_install():
+    with pytest.raises(UsageError, match=r"not installed\. Install it: pip install") as caught:
+        load_engine("demucs")
+    assert caught.value.exit_code == 2
+
+
+@without_it
+def test_without_the_package_auto_is_the_draft_engine():
+    assert load_engine("auto").name == "draft"
+
+
+@without_it
+def test_an_order_for_demucs_fails_before_the_source_is_read(tmp_path):
+    with pytest.raises(UsageError, match="not installed"):
+        separate_file(tmp_path / "missing.mp3", tmp_path, Order("four", "best", "wav", "demucs"), print)
+
+
+def test_missing_weights_are_named_at_once(tmp_path):
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(UsageError, match=r"htdemucs_6s\.onnx of StemSplitio/htdemucs-6s-onnx .*prewarm"):
+        demucs.find_weights(demucs.SIX, tmp_path)
+
+
+@pytest.mark.parametrize("quality", demucs.OVERLAPS)
+@pytest.mark.parametrize("length", [1, 100, BLOCK, BLOCK + 1, 5 * BLOCK + 77])
+def test_blocks_are_blended_without_a_trace(length, quality, cache):
+    mixture = noise(length)
+    made = demucs.DemucsEngine(cache).separate(mixture, 44100, FOUR, quality, lambda _: None)
+    assert tuple(made) == FOUR
+    for stem, samples in made.items():
+        assert samples.shape == mixture.shape
+        assert np.allclose(samples, GAINS[stem] * mixture, atol=1e-6)
+
+
+def test_six_stems_come_from_the_other_model(cache):
+    mixture = noise(9000)
+    made = demucs.DemucsEngine(cache).separate(
+        mixture, 44100, (*FOUR, "piano", "guitar"), "fast", lambda _: None
+    )
+    for stem, samples in made.items():
+        assert np.allclose(samples, GAINS[stem] * mixture, atol=1e-6)
+
+
+def test_the_demucs_instrumental_is_the_mixture_without_the_vocals(cache):
+    mixture = noise(9000, 1)
+    made = demucs.DemucsEngine(cache).separate(
+        mixture, 44100, ("vocals", "instrumental"), "best", lambda _: None
+    )
+    assert made["vocals"].shape == (9000, 1)
+    assert np.allclose(made["instrumental"], 0.9 * mixture, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_other_sample_rates_come_back_as_they_went_in(rate, cache):
+    time = np.arange(rate) / rate
+    mixture = np.repeat(np.sin(2 * np.pi * 440 * time)[:, None], 2, axis=1).astype(np.float32)
+    made = demucs.DemucsEngine(cache).separate(mixture, rate, ("vocals",), "balanced", lambda _: None)
+    middle = slice(rate // 10, -rate // 10)
+    assert made["vocals"].shape == mixture.shape
+    assert np.allclose(made["vocals"][middle], 0.1 * mixture[middle], atol=2e-3)
+
+
+def test_progress_of_demucs_rises_to_one(cache):
+    told = []
+    demucs.DemucsEngine(cache).separate(noise(20000), 44100, FOUR, "best", told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def test_a_file_that_is_no_model_is_named(cache, tmp_path):
+    weights = demucs.find_weights(demucs.FOUR, cache)
+    bad = tmp_path / weights.relative_to(cache)
+    bad.parent.mkdir(parents=True)
+    bad.write_text("version https://git-lfs.github.com/spec/v1")
+    refs = bad.parents[2] / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("0" * 40)
+    with pytest.raises(UsageError, match=r"htdemucs\.onnx is not a model"):
+        demucs.DemucsEngine(tmp_path).separate(noise(10), 44100, FOUR, "fast", lambda _: None)
+
+
+def test_an_order_is_carried_out_by_demucs_once_its_weights_are_there(cache, tmp_path):
+    """The usual cache is a constant of huggingface_hub's, read once from the environment."""
+    hub = pytest.importorskip("huggingface_hub.constants")
+    usual, hub.HF_HUB_CACHE = hub.HF_HUB_CACHE, str(cache)
+    try:
+        source = tmp_path / "source.wav"
+        audio.encode(source, noise(9000), 44100, "wav")
+        done = separate_file(source, tmp_path, Order("both", "fast", "wav"), lambda _: None)
+        vocals = audio.decode(done.stems["vocals"]).samples
+    finally:
+        hub.HF_HUB_CACHE = usual
+    assert done.engine == "demucs"
+    assert np.allclose(vocals, 0.1 * audio.decode(source).samples, atol=1e-4)
+
+
+def test_an_unknown_quality_is_refused_by_demucs(cache):
+    with pytest.raises(UsageError, match="no quality 'superb'"):
+        demucs.DemucsEngine(cache).separate(noise(10), 44100, FOUR, "superb", lambda _: None)
+
+
+@pytest.mark.parametrize("overlap", demucs.OVERLAPS.values())
+@pytest.mark.parametrize("length", [1, 99, 100, 101, 1234])
+def test_demucs_blocks_cover_everything(length, overlap):
+    covered = np.zeros(length)
+    for start, stop in demucs.blocks(length, 100, overlap):
+        covered[start:stop] += demucs.triangle(100)[: stop - start]
+    assert covered.min() > 0
