@@ -6,46 +6,60 @@ export OPENBLAS_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 
-.PHONY: help setup demo test chaos check format bench lock clean
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+
+.PHONY: help setup demo test test-long chaos check format bench lock clean
 
 help: ## Show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
-setup: .venv/.installed ## Create .venv with the pinned wheels
+setup: .venv/.run ## Create .venv with what running needs; the other targets add what they need
 
-.venv/.installed: requirements.lock pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing the pinned wheels into .venv (once; a minute or two) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+# Each list holds the one before it. A stamp is written last, so that a set-up that was cut off is finished by the next
+# call: pip writes INSTALLER when all of a package is there, and what lacks it is installed again.
+.venv/.run: requirements.lock
+.venv/.test: requirements-test.lock
+.venv/.long: requirements-long.lock
+.venv/.run .venv/.test .venv/.long: pyproject.toml
+	@test -x $(BIN)/python && ls .venv/lib/python3*/site-packages/pip-*.dist-info/INSTALLER >/dev/null 2>&1 \
+	  || $(PYTHON) -m venv --clear .venv
+	@for info in .venv/lib/python3*/site-packages/*.dist-info; do test -e $$info/INSTALLER || rm -rf $$info; done
+	@echo "Installing the wheels of $(filter %.lock,$^) into .venv (once; a minute or so) …"
+	@$(PIP) --no-compile --only-binary :all: --require-hashes -r $(filter %.lock,$^)
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch .venv/.run $(if $(filter %.test %.long,$@),.venv/.test) $@
 
-demo: setup ## The main job on a made catalogue: no key, no network
+demo: .venv/.run ## The main job on a made catalogue: no key, no network
 	@$(BIN)/stemline demo
 
-test: setup ## Run the tests
+test: .venv/.test ## Run the tests; the same ones each time
 	@$(BIN)/pytest -n auto --dist loadgroup
 
-chaos: setup ## Kill and disturb real runs at random: make chaos N=200 SEED=1
+test-long: .venv/.long ## Run those that take long, with new random examples each time
+	@$(BIN)/pytest -n auto --dist loadgroup -m long
+
+chaos: .venv/.test ## Kill and disturb real runs at random: make chaos N=200 SEED=1
 	@$(BIN)/python benchmarks/chaos.py $(or $(N),200) $(or $(SEED),1)
 
-check: setup ## Format, lint, types and import contracts
+check: .venv/.test ## Format, lint, types and import contracts
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache | tail -n 8
 
-format: setup ## Rewrite the code in the house format
+format: .venv/.test ## Rewrite the code in the house format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-bench: setup ## The request scheduler: by simulation, then against the vendor's own package: make bench MINUTES=5
+bench: .venv/.test ## The request scheduler: by simulation, then against the vendor's own package: make bench MINUTES=5
 	@$(BIN)/python benchmarks/bench_scheduler.py
 	@$(BIN)/python benchmarks/bench_peer.py --minutes $(or $(MINUTES),5)
 	@echo "The others, each with --help:" && ls benchmarks/bench_*.py
 
 lock: ## Pin again what pyproject.toml asks for (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --group dev pyproject.toml --output-file requirements.lock
+	$(LOCK) --group build --group test --group check --group long --output-file requirements-long.lock
+	$(LOCK) --group build --group test --group check --constraint requirements-long.lock --output-file requirements-test.lock
+	$(LOCK) --group build --constraint requirements-test.lock --output-file requirements.lock
 
 clean: ## Remove what runs leave behind
 	rm -rf demo .stemline stems dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,10 +23,10 @@ import numpy as np
 
 from stemline import audio
 from stemline.analysis import estimate_key, estimate_tempo
-from stemline.analysis.spectrum import lowered
+from stemline.analysis.spectrum import mono_at_rate
 from stemline.errors import AudioRejected
 from stemline_local.songs import make_song
-from stemline_local.songs.pitch import KEYS
+from stemline_local.songs.notes import KEYS
 
 FIRST_SECONDS = 120
 FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}
@@ -104,20 +104,20 @@ def compare(path: Path) -> Row | None:
     import essentia.standard as essentia  # noqa: PLC0415 - installed only where this comparison is made
 
     try:
-        with audio.blocks(path) as stream:
+        with audio.decode_blocks(path) as stream:
             most = FIRST_SECONDS * stream.sample_rate
             samples = np.concatenate(list(first_blocks(stream, most)))[:most]
     except AudioRejected:
         return None
     if len(samples) < 30 * stream.sample_rate:
         return None
-    mono = lowered(samples, stream.sample_rate, 44100)
+    mono = mono_at_rate(samples, stream.sample_rate, 44100)
     bpm = float(essentia.RhythmExtractor2013(method="multifeature")(mono)[0])
     tonic, mode, _ = essentia.KeyExtractor(profileType="bgate")(mono)
     return measured(samples, stream.sample_rate, bpm, sharp_name(f"{tonic} {mode}"))
 
 
-def first_blocks(stream: audio.Blocks, most: int) -> Iterator[audio.Samples]:
+def first_blocks(stream: audio.AudioBlocks, most: int) -> Iterator[audio.Samples]:
     """Give blocks until there are `most` frames."""
     frames = 0
     for block in stream:

@@ -28,7 +28,8 @@ import numpy as np
 from botocore.session import Session
 
 from stemline import audio
-from stemline.collector import Target, batch, collect_batch
+from stemline.collector import CollectResult, CollectTarget, batch
+from stemline.collector.batch import collect_batch
 from stemline.records import Attempt, CollectedTrack, Job, Output, Phase, ReadyTrack, Recipe, Track
 from stemline_local.songs import make_song
 
@@ -64,16 +65,16 @@ def fold(stems: dict[str, Any]) -> dict[str, Any]:
     return {**four, "other": sum(samples for stem, samples in stems.items() if stem not in four)}
 
 
-def tracks(count: int, seconds: float, audio_format: str, *, is_told: bool) -> list[ReadyTrack]:
+def tracks(count: int, seconds: float, audio_format: str, *, with_music: bool) -> list[ReadyTrack]:
     recipe = Recipe("four", "best", audio_format)
     urls = [(stem, f"http://127.0.0.1:{PORT}/{stem}.{audio_format}") for stem in recipe.stem_names]
-    told: dict[str, Any] = {"bpm": 112.0, "key": "Am"} if is_told else {}
+    music: dict[str, Any] = {"bpm": 112.0, "key": "Am"} if with_music else {}
     ready = []
     for n in range(count):
         track = Track(f"track-{n:03}", f"https://music/{n}", n, duration_seconds=seconds)
         attempt = Attempt(f"token-{n}", track, recipe, "local", 1, int(seconds))
         outputs = tuple(Output(stem, url) for stem, url in urls)
-        ready.append(ReadyTrack(attempt, Job(f"job-{n}", Phase.DONE, outputs=outputs, **told)))
+        ready.append(ReadyTrack(attempt, Job(f"job-{n}", Phase.DONE, outputs=outputs, **music)))
     return ready
 
 
@@ -81,10 +82,10 @@ def collect(way: str, options: argparse.Namespace, url: str, storage_options: di
     """Collect everything one way and print the figures as JSON."""
     if way == "disk":
         batch.is_streamable = lambda *_: False
-    ready = tracks(options.tracks, options.seconds, options.format, is_told=not options.listen)
+    ready = tracks(options.tracks, options.seconds, options.format, with_music=not options.listen)
     base_mb = peak_mb()
     before, written, started = resource.getrusage(resource.RUSAGE_SELF), written_bytes(), time.perf_counter()
-    results = collect_batch(ready, Target(url, storage_options))
+    results = collect_batch(ready, CollectTarget(url, storage_options))
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
     stored = sum(stem.size_bytes for result in good(results) for stem in result.stems)
     figures = {
@@ -98,7 +99,7 @@ def collect(way: str, options: argparse.Namespace, url: str, storage_options: di
     print(json.dumps(figures))
 
 
-def good(results: list[batch.Collected]) -> list[CollectedTrack]:
+def good(results: list[CollectResult]) -> list[CollectedTrack]:
     kept = [result for result in results if isinstance(result, CollectedTrack)]
     if len(kept) < len(results):
         raise SystemExit(f"not everything was collected: {results}")

@@ -27,10 +27,10 @@ import numpy as np
 import soundfile
 
 from stemline import audio
-from stemline_local.engine import Order, load_engine, separate_file
-from stemline_local.engine.features import Analysis, take_apart
-from stemline_local.engine.separator import QUALITIES
-from stemline_local.engine.transform import analyse, synthesise
+from stemline_local.engine import SeparationOrder, load_engine, separate_file
+from stemline_local.engine.draft import QUALITIES
+from stemline_local.engine.features import ChunkFeatures, extract_features
+from stemline_local.engine.stft import analyse, synthesise
 from stemline_local.songs import STEMS as PARTS
 from stemline_local.songs import make_song
 
@@ -65,7 +65,7 @@ def separate(mixture: np.ndarray, stems: tuple[str, ...], quality: str) -> Stems
 
 def oracle(stems: Stems, mixture: np.ndarray) -> Stems:
     """Give the stems the best possible masks of this grid make."""
-    analysis = take_apart(mixture, 44100)
+    analysis = extract_features(mixture, 44100)
     shares = np.clip([share(stems[name], analysis) for name in FOUR], 0, 1)
     shares /= shares.sum(axis=0) + 1e-9
     made = {}
@@ -75,7 +75,7 @@ def oracle(stems: Stems, mixture: np.ndarray) -> Stems:
     return made
 
 
-def share(stem: np.ndarray, analysis: Analysis) -> np.ndarray:
+def share(stem: np.ndarray, analysis: ChunkFeatures) -> np.ndarray:
     """Give what share of the mixture a stem explains (frames, bands)."""
     spectra, mixture, grid = analyse(stem, analysis.hop), analysis.spectra, analysis.grid
     product = sum(grid.reduce((a * b.conj()).real) for a, b in zip(spectra, mixture, strict=True))
@@ -138,7 +138,7 @@ def measure_job(options: argparse.Namespace) -> None:
         source = Path(folder) / "song.mp3"
         write_song(source, options.minutes)
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        order = Order(options.stems, options.quality, options.format, "draft")
+        order = SeparationOrder(options.stems, options.quality, options.format, "draft")
         wall, cpu = time.perf_counter(), time.process_time()
         done = separate_file(source, Path(folder), order, lambda _: None)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

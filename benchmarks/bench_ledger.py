@@ -30,17 +30,17 @@ def batches(count: int) -> Iterator[list[Track]]:
 def plan(ledger: Ledger, run_id: str, count: int) -> float:
     started = time.perf_counter()
     for batch in batches(count):
-        ledger.plan(run_id, batch)
+        ledger.tracks.plan(run_id, batch)
     return count / (time.perf_counter() - started)
 
 
 def submit(ledger: Ledger, run_id: str, count: int) -> float:
     started = time.perf_counter()
-    for number, track in enumerate(ledger.next_planned(run_id, count)):
+    for number, track in enumerate(ledger.tracks.next_planned(run_id, count)):
         token = f"token-{number}"
-        ledger.reserve(run_id, track, token, 180, Limits(run=10**9))
-        ledger.mark_sending(token)
-        ledger.record_submission(token, Submission(f"job-{number}", credits_required=180))
+        ledger.attempts.reserve(run_id, track, token, 180, Limits(run=10**9))
+        ledger.attempts.mark_sending(token)
+        ledger.attempts.record_submission(token, Submission(f"job-{number}", credits_required=180))
     return 1000 * (time.perf_counter() - started) / count
 
 
@@ -52,11 +52,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         url = arguments.url or f"sqlite:///{Path(name) / 'bench.db'}"
         with open_ledger(url) as ledger:
-            run_id = ledger.start_run("bench", "local", RECIPE, "digest")
+            run_id = ledger.runs.start("bench", "local", RECIPE, "digest")
             print(f"new tracks      {plan(ledger, run_id, arguments.tracks):,.0f} rows/s")
             print(f"known tracks    {plan(ledger, run_id, arguments.tracks):,.0f} rows/s")
             started = time.perf_counter()
-            ledger.next_planned(run_id, 200)
+            ledger.tracks.next_planned(run_id, 200)
             print(f"next 200        {1000 * (time.perf_counter() - started):.1f} ms")
             print(
                 f"a whole submit  {submit(ledger, run_id, 500):.1f} ms (reserve, mark_sending, record_submission)"

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import duckdb
 
-from stemline.manifest import Source, scan
+from stemline.manifest import ManifestSource
+from stemline.manifest.scan import scan_manifest
 
 COLUMNS = """
     's3://music/catalogue/' || (i % 997) || '/' || i || '.flac' AS uri, 'id-' || i AS track_id,
@@ -55,7 +56,7 @@ def read(path: Path, where: str | None) -> None:
     started = time.perf_counter()
     first = None
     tracks = rejects = 0
-    for batch in scan(Source(str(path), where)):
+    for batch in scan_manifest(ManifestSource(str(path), where)):
         first = first or time.perf_counter() - started
         tracks += len(batch.tracks)
         rejects += len(batch.rejects)

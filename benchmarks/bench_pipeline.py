@@ -19,7 +19,7 @@ import yaml
 
 from flows import start
 from stemline import audio
-from stemline_local import ApiKey, Options
+from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import running_service
 
 SAMPLE_RATE = 22_050
@@ -58,7 +58,7 @@ def cpu_seconds(who: int) -> float:
 
 
 def measure(folder: Path, music: Path, workers: int, limit: int | None) -> None:
-    options = Options(
+    options = ServiceOptions(
         folder=folder / "service",
         keys=(ApiKey(KEY, 10**9),),
         requests_per_minute=60_000,

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from stemline.errors import AudioRejected
-from stemline.probe import probe, probe_many
+from stemline.probe.probing import probe, probe_many
 
 SECONDS, RATE = 12, 44_100
 SUFFIXES = ("mp3", "flac", "ogg", "wav")

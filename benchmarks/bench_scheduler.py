@@ -4,7 +4,7 @@
     python benchmarks/bench_scheduler.py --full    with catalogues of up to 100,000 tracks: an hour and more
 
 The dispatchers, the client, the pacer and the ledger are the real ones; the clock jumps, and the vendors live in this
-process (see `simulation`). Jobs take 150 s, 30 % more or less. A row that misses its target says so.
+process (see `tests/support/simulation`). Jobs take 150 s, 30 % more or less. A row that misses its target says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.simulation import Conduct, Scene, Tally, play
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+sys.path.insert(0, str(TESTS))
+
+from support.simulation import Scenario, SimulationResult, VendorBehaviour, simulate  # noqa: E402 - found by the line above
 
 STEADY_SECONDS = (300.0, 2_100.0)
 """Thirty minutes, once the first jobs have come back."""
@@ -45,94 +48,98 @@ MOST_WHEN_CALLED = {False: 2.02, True: 3.02}
 
 @dataclass(frozen=True)
 class Row:
-    """One scene of the table, and the target it is held against."""
+    """One scenario of the table, and the target it is held against."""
 
     name: str
-    scene: Scene
-    read: Callable[[Tally], float]
+    scenario: Scenario
+    read: Callable[[SimulationResult], float]
     target: float
     is_least: bool
     """Whether the target is a least figure, or a most."""
 
-    def show(self, tally: Tally) -> str:
+    def show(self, result: SimulationResult) -> str:
         """Give the row with what it came to."""
-        figure = self.read(tally)
+        figure = self.read(result)
         is_met = figure >= self.target if self.is_least else figure <= self.target
-        is_met = is_met and tally.refused == 0
+        is_met = is_met and result.refused == 0
         bound = f"{'>=' if self.is_least else '<='} {self.target:g}"
-        lag = tally.lags()[tally.tracks // 2]
+        lag = result.lags()[result.tracks // 2]
         verdict = "" if is_met else "  MISS"
-        return f"{self.name:58} {figure:7.3f}  {bound:8} {tally.refused:4d}  {lag:5.0f} s{verdict}"
+        return f"{self.name:58} {figure:7.3f}  {bound:8} {result.refused:4d}  {lag:5.0f} s{verdict}"
 
 
-def read_share(tally: Tally) -> float:
-    return tally.share(*STEADY_SECONDS)
+def read_share(result: SimulationResult) -> float:
+    return result.share(*STEADY_SECONDS)
 
 
-def read_requests(tally: Tally) -> float:
-    return tally.requests_per_track
+def read_requests(result: SimulationResult) -> float:
+    return result.requests_per_track
 
 
-def read_finish(tally: Tally) -> float:
-    return tally.finish() / tally.seconds
+def read_finish(result: SimulationResult) -> float:
+    return result.finish() / result.seconds
 
 
-def share_rows(base: Scene) -> Iterable[Row]:
+def share_rows(base: Scenario) -> Iterable[Row]:
     """Jobs slower than the window, so that the rate alone is what limits."""
     for dialect in DIALECTS:
-        for window, calls_back in (("sliding", False), ("sliding", True), ("fixed", False)):
-            conduct = replace(base.conduct, dialect=dialect, window=window, calls_back=calls_back)
-            scene = replace(base, conduct=conduct, tracks=STEADY_TRACKS)
-            name = f"share of the rate, {dialect}, {window}{', webhooks' * calls_back}"
-            yield Row(name, scene, read_share, 0.97, is_least=True)
+        for window, has_webhooks in (("sliding", False), ("sliding", True), ("fixed", False)):
+            behaviour = replace(base.behaviour, dialect=dialect, window=window, has_webhooks=has_webhooks)
+            scenario = replace(base, behaviour=behaviour, tracks=STEADY_TRACKS)
+            name = f"share of the rate, {dialect}, {window}{', webhooks' * has_webhooks}"
+            yield Row(name, scenario, read_share, 0.97, is_least=True)
 
 
-def request_rows(base: Scene) -> Iterable[Row]:
+def request_rows(base: Scenario) -> Iterable[Row]:
     for dialect in DIALECTS:
         for is_upload, how in UPLOADS.items():
-            for calls_back in (False, True):
-                conduct = replace(base.conduct, dialect=dialect, calls_back=calls_back)
-                scene = replace(base, conduct=conduct, is_upload=is_upload)
-                most = MOST_WHEN_CALLED[is_upload] if calls_back else MOST_REQUESTS[dialect, is_upload]
-                name = f"requests a track, {dialect}, {how}{', webhooks' * calls_back}"
-                yield Row(name, scene, read_requests, most, is_least=False)
+            for has_webhooks in (False, True):
+                behaviour = replace(base.behaviour, dialect=dialect, has_webhooks=has_webhooks)
+                scenario = replace(base, behaviour=behaviour, is_upload=is_upload)
+                most = MOST_WHEN_CALLED[is_upload] if has_webhooks else MOST_REQUESTS[dialect, is_upload]
+                name = f"requests a track, {dialect}, {how}{', webhooks' * has_webhooks}"
+                yield Row(name, scenario, read_requests, most, is_least=False)
 
 
-def finish_rows(base: Scene) -> Iterable[Row]:
+def finish_rows(base: Scenario) -> Iterable[Row]:
     """How long after the vendor's last job we end, as a share of the whole time."""
     kinds = {
-        "": base.conduct,
-        ", 2 % stragglers": replace(base.conduct, tail_share=0.02),
-        ", 40 jobs at once": replace(base.conduct, max_running=40),
+        "": base.behaviour,
+        ", 2 % stragglers": replace(base.behaviour, tail_share=0.02),
+        ", 40 jobs at once": replace(base.behaviour, max_running=40),
     }
-    for name, conduct in kinds.items():
-        scene = replace(base, conduct=conduct)
-        yield Row(f"finish, share of all time{name}", scene, read_finish, 0.05, is_least=False)
+    for name, behaviour in kinds.items():
+        scenario = replace(base, behaviour=behaviour)
+        yield Row(f"finish, share of all time{name}", scenario, read_finish, 0.05, is_least=False)
 
 
-def play_in_memory(scene: Scene) -> Tally:
-    """Play where writing is fast: no virtual figure depends on the disk."""
+def simulate_in_memory(scenario: Scenario) -> SimulationResult:
+    """Simulate where writing is fast: no virtual figure depends on the disk."""
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
-        return play(scene, Path(folder))
+        return simulate(scenario, Path(folder))
 
 
 def show_rows(rows: list[Row]) -> None:
     print(f"{'':58} {'figure':>7}  {'target':8} 429s  lag (median)")
     with ProcessPoolExecutor(PROCESSES) as pool:
-        for row, tally in zip(rows, pool.map(play_in_memory, [row.scene for row in rows]), strict=True):
-            print(row.show(tally), flush=True)
+        for row, result in zip(
+            rows, pool.map(simulate_in_memory, [row.scenario for row in rows]), strict=True
+        ):
+            print(row.show(result), flush=True)
 
 
-def show_keys(base: Scene) -> None:
+def show_keys(base: Scenario) -> None:
     """Tracks a minute over the whole catalogue, by how many keys share it."""
-    scenes = [replace(base, keys=keys, tracks=TRACKS_PER_KEY * keys) for keys in (1, 2, 4)]
+    scenarios = [replace(base, keys=keys, tracks=TRACKS_PER_KEY * keys) for keys in (1, 2, 4)]
     with ProcessPoolExecutor(PROCESSES) as pool:
-        paces = [60 * tally.tracks / tally.seconds for tally in pool.map(play_in_memory, scenes)]
-    for scene, pace in zip(scenes, paces, strict=True):
-        print(f"{scene.keys} keys, as many tracks each: {pace:6.1f} tracks a minute, {pace / paces[0]:.2f} x")
+        paces = [60 * result.tracks / result.seconds for result in pool.map(simulate_in_memory, scenarios)]
+    for scenario, pace in zip(scenarios, paces, strict=True):
+        print(
+            f"{scenario.keys} keys, as many tracks each: {pace:6.1f} tracks a minute, {pace / paces[0]:.2f} x"
+        )
 
 
-def show_sizes(sizes: Iterable[int], base: Scene) -> None:
+def show_sizes(sizes: Iterable[int], base: Scenario) -> None:
     """Peak memory and CPU of one process per catalogue size, the simulated vendor's share included."""
     for size in sizes:
         command = [sys.executable, __file__, "--alone", str(size), "--max-in-flight", str(base.max_in_flight)]
@@ -146,16 +153,16 @@ def show_sizes(sizes: Iterable[int], base: Scene) -> None:
         )
 
 
-def play_alone(scene: Scene) -> None:
-    """Print what this process needed for one scene."""
+def simulate_alone(scenario: Scenario) -> None:
+    """Print what this process needed for one scenario."""
     imports, cpu = peak_mb(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        tally = play(scene, Path(folder))
+        result = simulate(scenario, Path(folder))
     found = {
         "imports_mb": imports,
         "peak_mb": peak_mb(),
         "cpu_seconds": time.process_time() - cpu,
-        "tracks_per_minute": 60 * tally.tracks / tally.seconds,
+        "tracks_per_minute": 60 * result.tracks / result.seconds,
     }
     print(json.dumps(found))
 
@@ -170,14 +177,14 @@ def main() -> None:
     )
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--tracks", type=int, default=1_000, help="of a row that is about a whole catalogue")
-    parser.add_argument("--max-in-flight", type=int, default=Scene().max_in_flight)
+    parser.add_argument("--max-in-flight", type=int, default=Scenario().max_in_flight)
     parser.add_argument("--job-seconds", type=float, default=150.0)
     parser.add_argument("--alone", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    conduct = Conduct(job_seconds=arguments.job_seconds)
-    base = Scene(conduct, arguments.alone or arguments.tracks, max_in_flight=arguments.max_in_flight)
+    behaviour = VendorBehaviour(job_seconds=arguments.job_seconds)
+    base = Scenario(behaviour, arguments.alone or arguments.tracks, max_in_flight=arguments.max_in_flight)
     if arguments.alone:
-        play_alone(base)
+        simulate_alone(base)
         return
     print(f"at most {base.max_in_flight} tracks in flight")
     show_rows([row for rows in (share_rows, request_rows, finish_rows) for row in rows(base)])

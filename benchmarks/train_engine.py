@@ -27,9 +27,9 @@ import torch
 from scipy.fft import irfft, rfft
 from scipy.signal import resample_poly
 
-from stemline_local.engine.features import Analysis, take_apart
-from stemline_local.engine.mask import Network, context
-from stemline_local.engine.transform import analyse
+from stemline_local.engine.features import ChunkFeatures, extract_features
+from stemline_local.engine.mask import MaskNetwork, context
+from stemline_local.engine.stft import analyse
 from stemline_local.songs import STEMS as PARTS
 from stemline_local.songs import make_song
 
@@ -139,7 +139,7 @@ def make_example(seed: int, songs: list[Path]) -> np.ndarray:
 # --- points -----------------------------------------------------------------------------------------------
 
 
-def shares_of(stems: np.ndarray, analysis: Analysis) -> tuple[np.ndarray, np.ndarray]:
+def shares_of(stems: np.ndarray, analysis: ChunkFeatures) -> tuple[np.ndarray, np.ndarray]:
     """Give what share of the mixture each stem explains (stems, frames, bands), and the mixture's energy."""
     mixture, grid = analysis.spectra, analysis.grid
     energy = sum(grid.reduce(np.abs(channel) ** 2) for channel in mixture) * grid.widths
@@ -158,10 +158,10 @@ def group_for(name: str, stems: np.ndarray) -> np.ndarray:
     return np.concatenate([stems[:3], stems[3:].sum(axis=0, keepdims=True)])
 
 
-def draw_points(seed: int, songs: list[Path], name: str, before: tuple[Network, ...]) -> Points:
+def draw_points(seed: int, songs: list[Path], name: str, before: tuple[MaskNetwork, ...]) -> Points:
     """Give the drawn points of one example for the network called `name`, which comes after those `before`."""
     stems = make_example(seed, songs)
-    analysis = take_apart(stems.sum(axis=0), RATE)
+    analysis = extract_features(stems.sum(axis=0), RATE)
     maps = analysis.maps
     for network in before:
         maps = np.concatenate([analysis.maps, context(analysis, network.masks(maps))])
@@ -197,7 +197,7 @@ def gather(pool: ProcessPoolExecutor, draw: partial[Points], seeds: range) -> Po
 # --- fitting ----------------------------------------------------------------------------------------------
 
 
-def fit(points: Points, how: Fit, seed: int = 0) -> Network:
+def fit(points: Points, how: Fit, seed: int = 0) -> MaskNetwork:
     """Fit a network; the inputs' scaling is folded into its first layer."""
     torch.manual_seed(seed)
     inputs, shares, weights = (torch.from_numpy(a) for a in (points.inputs, points.shares, points.weights))
@@ -230,7 +230,7 @@ def build(inputs: int, hidden: tuple[int, ...], outputs: int) -> torch.nn.Sequen
     return torch.nn.Sequential(*layers[:-1])
 
 
-def fold(model: torch.nn.Sequential, mean: np.ndarray, spread: np.ndarray) -> Network:
+def fold(model: torch.nn.Sequential, mean: np.ndarray, spread: np.ndarray) -> MaskNetwork:
     """Give the trained layers as plain arrays that take unscaled inputs."""
     layers = []
     for layer in model:
@@ -240,10 +240,10 @@ def fold(model: torch.nn.Sequential, mean: np.ndarray, spread: np.ndarray) -> Ne
                 weight /= spread
                 bias -= weight @ mean
             layers.append((weight.astype(np.float32), bias.astype(np.float32)))
-    return Network(tuple(layers))
+    return MaskNetwork(tuple(layers))
 
 
-def save(networks: dict[str, Network], path: Path) -> None:
+def save(networks: dict[str, MaskNetwork], path: Path) -> None:
     """Write all networks as one small file."""
     arrays = {}
     for name, network in networks.items():
@@ -270,7 +270,7 @@ def main() -> None:
         songs = list(pool.map(partial(render, cache=options.cache), range(options.songs)))
         draw = partial(draw_points, songs=songs)
 
-        def train(name: str, before: tuple[Network, ...], how: Fit) -> Network:
+        def train(name: str, before: tuple[MaskNetwork, ...], how: Fit) -> MaskNetwork:
             return fit(gather(pool, partial(draw, name=name, before=before), seeds), how)
 
         first = train("first", (), Fit((32, 32), noise=0.3))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import flow
-
-from stemline.run import Result, Selection, open_run
+from flows.observed_flow import flow_on_demand
+from stemline.resolution.redrive import read_codes
+from stemline.run.opening import open_run
+from stemline.run.selection import Result, Selection
 from stemline.settings import load_settings
-from stemline.settlement import read_codes
 from tasks.collect_batch import collect_batch
 from tasks.plan_catalogue import plan_catalogue
 from tasks.publish_batch import publish_batch
 from tasks.report_run import report_run
 
 
-@flow(name="process_catalogue", flow_run_name="{config}", validate_parameters=False)
-def process_catalogue(
+def run_steps(
     config: str,
     overrides: list[str] | None = None,
     where: str | None = None,
@@ -36,3 +35,9 @@ def process_catalogue(
                 outcomes = collect_batch(ready, run.target)
                 publish_batch(run, ready, outcomes)
         return report_run(run)
+
+
+# The flow itself: `from flows.process_catalogue import process_catalogue`, as prefect.yaml does.
+__getattr__ = flow_on_demand(
+    "process_catalogue", run_steps, flow_run_name="{config}", validate_parameters=False
+)

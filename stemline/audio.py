@@ -43,7 +43,7 @@ _ZERO_AND_SCALE = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**
 
 
 @dataclass(frozen=True, slots=True)
-class Audio:
+class DecodedAudio:
     """A whole piece of sound in memory."""
 
     samples: Samples
@@ -61,7 +61,7 @@ class Audio:
         return len(self.samples) / self.sample_rate
 
 
-class Blocks:
+class AudioBlocks:
     """The sound of one file as blocks of about a second, so that an hour needs no more memory than a song.
 
     Also a context manager, for a reader that may stop before the end; it closes itself at the end.
@@ -170,23 +170,23 @@ class Blocks:
         return np.ascontiguousarray((shaped.astype(np.float32) - np.float32(zero)) / np.float32(scale))
 
 
-def blocks(source: str | Path | BinaryIO) -> Blocks:
+def decode_blocks(source: str | Path | BinaryIO) -> AudioBlocks:
     """Give the sound of a file or of an open binary file, block by block, with its rate and channels.
 
     Raises:
         AudioRejected: it is missing, or holds no sound that can be read.
     """
-    return Blocks(source)
+    return AudioBlocks(source)
 
 
-def decode(source: str | Path | BinaryIO) -> Audio:
+def decode(source: str | Path | BinaryIO) -> DecodedAudio:
     """Give the whole sound of a file: mp3, flac, wav, ogg, opus, m4a, aac, webm and what else FFmpeg reads.
 
     Raises:
         AudioRejected: it is missing, damaged, or no audio at all.
     """
-    with blocks(source) as stream:
-        return Audio(np.concatenate(list(stream)), stream.sample_rate)
+    with decode_blocks(source) as stream:
+        return DecodedAudio(np.concatenate(list(stream)), stream.sample_rate)
 
 
 def encode(path: str | Path, samples: NDArray[np.floating], sample_rate: int, audio_format: str) -> None:

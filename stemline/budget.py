@@ -1,6 +1,6 @@
 """The arithmetic of credit limits: what may still be reserved, in which window, and what holds a track back.
 
-Pure: the ledger supplies the sums and calls `check` inside the transaction that writes the reservation.
+Pure: the ledger supplies the sums and calls `check_limits` inside the transaction that writes the reservation.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class BudgetHold:
     """Why a track is outside the budget, and when waiting would help (None: waiting alone does not)."""
 
     code: Code
@@ -80,7 +80,7 @@ def windows(now: datetime) -> Windows:
     )
 
 
-def check(amount: int, limits: Limits, spending: Spending, now: datetime) -> Held | None:
+def check_limits(amount: int, limits: Limits, spending: Spending, now: datetime) -> BudgetHold | None:
     """Give the limit that `amount` more credits would pass, or None when they fit.
 
     The limit that takes longest to open again is named first: run, month, day, floor.
@@ -94,7 +94,7 @@ def check(amount: int, limits: Limits, spending: Spending, now: datetime) -> Hel
     for code, name, cap, used, resumes_at in caps:
         if cap is not None and used + amount > cap:
             sentence = f"{amount} credits do not fit budget.{name}: {used} of {cap} are reserved or charged."
-            return Held(code, sentence, resumes_at if amount <= cap else None)
+            return BudgetHold(code, sentence, resumes_at if amount <= cap else None)
     return _check_floor(amount, limits, spending.not_in_balance)
 
 
@@ -114,13 +114,13 @@ def remaining(limits: Limits, spending: Spending) -> int | None:
     return max(0, min(rooms)) if rooms else None
 
 
-def _check_floor(amount: int, limits: Limits, not_in_balance: int) -> Held | None:
+def _check_floor(amount: int, limits: Limits, not_in_balance: int) -> BudgetHold | None:
     if limits.floor is None:
         return None
     if limits.balance is None:
-        return Held(Code.BUDGET_FLOOR, "budget.floor is set and the provider's balance is not known.")
+        return BudgetHold(Code.BUDGET_FLOOR, "budget.floor is set and the provider's balance is not known.")
     left = limits.balance - not_in_balance - amount
     if left >= limits.floor:
         return None
     sentence = f"{amount} credits would leave {left} with the provider, below budget.floor {limits.floor}."
-    return Held(Code.BUDGET_FLOOR, sentence)
+    return BudgetHold(Code.BUDGET_FLOOR, sentence)

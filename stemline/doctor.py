@@ -13,14 +13,14 @@ from importlib.metadata import PackageNotFoundError, version
 import httpx
 
 from stemline import __version__
-from stemline.client import Access, Client, Lane
+from stemline.client import Access, Client, Lane, Pacer
 from stemline.errors import StemlineError
 from stemline.ledger import open_ledger
-from stemline.manifest import columns
-from stemline.pacing import Pacer
-from stemline.plan import check_recipe
+from stemline.manifest.scan import read_columns
+from stemline.plan.survey import check_recipe
 from stemline.providers import load_provider
-from stemline.run import Selection, open_accesses, source_of
+from stemline.run.access import open_accesses
+from stemline.run.selection import Selection, source_of
 from stemline.settings import ProviderFacts, Settings, load_facts
 from stemline.storage import open_store
 
@@ -71,7 +71,7 @@ def _check_recipe(settings: Settings, facts: ProviderFacts) -> str:
 
 
 def _check_manifest(settings: Settings) -> str:
-    carried = columns(source_of(settings, Selection()))
+    carried = read_columns(source_of(settings, Selection()))
     return (
         f"{settings.catalogue.manifest} can be read; {len(carried)} columns of its own are carried through."
     )
@@ -109,7 +109,7 @@ def _check_key(access: Access, facts: ProviderFacts) -> str:
         pacer = Pacer(facts.requests_per_minute)
         provider = load_provider(facts)
         async with Client(provider, access, pacer) as client:
-            return await client.run(provider.read_balance(), Lane.LOOK), pacer.limit
+            return await client.run(provider.read_balance(), Lane.POLL), pacer.limit
 
     balance, limit = asyncio.run(ask())
     return f"The key is accepted: {balance:,} credits left, {limit} requests a minute."

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import fsspec
 
 LINK_SECONDS = 6 * 3600
-"""How long a link works: a provider may fetch it only when the job's turn comes."""
+"""How long a link works: a provider may fetch it only when it begins with the job."""
 
 
 def presigned_link(location: str, storage_options: dict[str, Any], *, is_forced: bool) -> str | None:

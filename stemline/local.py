@@ -34,6 +34,9 @@ class LocalAddress:
 class LocalService(Protocol):
     """What the plug-in offers: a module of functions."""
 
+    def own_key(self, asked: LocalRun) -> str:
+        """Give the key that a service started with `running_beside` accepts, without starting it."""
+
     def running_beside(self, asked: LocalRun) -> AbstractContextManager[LocalAddress]:
         """Run the service in a process of its own for the length of a `with` block."""
 

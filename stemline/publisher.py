@@ -1,7 +1,7 @@
 """Collected tracks become published ones: one batch, one part per table and partition, one commit.
 
-The batch is opened in the ledger before its parts are written, so a crash between the two is healed by writing the
-same bytes under the same names again.
+The batch is opened in the ledger before its parts are written, so what a crash between the two leaves is finished by
+writing the same bytes under the same names again.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stemline.dataset import Batch, Layout, PublishedRow, discard_staged, publish
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.parts import DatasetBatch, discard_staged, write_parts
+from stemline.dataset.table_row import PublishedRow
 from stemline.ledger import Ledger
 from stemline.records import Recipe
 from stemline.storage import Store
 
-HEAL_TRACKS = 500
+LEFTOVER_TRACKS = 500
 """How many tracks a batch holds that is made of what an earlier run left behind."""
 
 
@@ -25,28 +27,28 @@ class Publisher:
 
     ledger: Ledger
     store: Store
-    layout: Layout
+    layout: DatasetLayout
 
     def publish(self, run_id: str, tokens: Sequence[str]) -> int:
         """Publish these collected attempts as one batch; give how many tracks that are."""
         if not tokens:
             return 0
         batch_id = _batch_id(tokens)
-        self.ledger.open_batch(run_id, batch_id, tokens)
+        self.ledger.batches.open(run_id, batch_id, tokens)
         return self._write(run_id, batch_id)
 
-    def heal(self, run_id: str, provider: str, recipe: Recipe) -> int:
+    def publish_leftovers(self, run_id: str, provider: str, recipe: Recipe) -> int:
         """Finish what a crash left: batches opened and not published, tracks collected and in no batch."""
-        healed = 0
-        for batch_id in self.ledger.unpublished_batches(provider, recipe):
-            healed += self._write(run_id, batch_id)
-        while tokens := self.ledger.collected_unbatched(provider, recipe, limit=HEAL_TRACKS):
-            healed += self.publish(run_id, tokens)
-        return healed
+        published = 0
+        for batch_id in self.ledger.batches.unpublished(provider, recipe):
+            published += self._write(run_id, batch_id)
+        while tokens := self.ledger.batches.collected_unbatched(provider, recipe, limit=LEFTOVER_TRACKS):
+            published += self.publish(run_id, tokens)
+        return published
 
     def _write(self, run_id: str, batch_id: str) -> int:
-        rows = self.ledger.batch_rows(batch_id)
-        batch = Batch(
+        rows = self.ledger.batches.rows(batch_id)
+        batch = DatasetBatch(
             batch_id,
             # The run that opened the batch, so that a repeated write gives the same bytes.
             rows[0].run_id if rows else run_id,
@@ -55,8 +57,8 @@ class Publisher:
                 for row in rows
             ],
         )
-        publish(self.store, batch, self.layout)
-        count = self.ledger.publish_batch(batch_id)
+        write_parts(self.store, batch, self.layout)
+        count = self.ledger.batches.publish(batch_id)
         discard_staged(self.store, batch, self.layout)
         return count
 

@@ -56,8 +56,6 @@ class Code(StrEnum):
     JOB_FAILED = "job_failed"
     JOB_LOST = "job_lost"
     DOWNLOAD_FAILED = "download_failed"
-    PROVIDER_DOWN = "provider_down"
-    STORAGE_FAILED = "storage_failed"
     # unknown: a submit whose outcome cannot be told
     SUBMIT_UNANSWERED = "submit_unanswered"
     # quarantined: paid, collected, does not verify

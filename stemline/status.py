@@ -1,4 +1,4 @@
-"""Where the tracks of the last run stand, as the ledger knows it."""
+"""Where every track of the last run stands, read from the ledger."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from rich.padding import Padding
 from rich.table import Table
 
 from stemline.budget import Spending
-from stemline.errors import UsageError
-from stemline.ledger import Ledger, Run, TrackStatus, open_ledger
+from stemline.ledger import Ledger, RunRecord, TrackStatus
 from stemline.records import Code, State
-from stemline.report import write_report
-from stemline.report.meaning import CODES, COLOURS, STATES, drift_sentence
-from stemline.run import is_held
+from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
+from stemline.run.lease import is_held
 from stemline.settings import Settings
-from stemline.storage import open_store
+from stemline.storage import object_url
+from stemline.wording import CODES, COLOURS, STATES, drift_sentence
 
 SHOWN_TRACKS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """The standing of a run."""
+class RunStatus:
+    """Where the tracks of a run stand, and what it cost so far."""
 
-    run: Run
+    run: RunRecord
     counts: dict[State, int]
     codes: dict[str, int]
     spending: Spending
     in_flight: int
     unknown: list[str]
-    """Track ids whose submit could not be settled."""
+    """Track ids of which it is not known whether their submit was accepted."""
     paid_not_collected: list[str]
     failures: list[TrackStatus]
     """The first of those that failed."""
@@ -114,10 +113,10 @@ class Status:
     def _lists(self) -> Iterator[RenderableType]:
         yield f"\n[bold]In flight[/]  {self.in_flight:,}"
         if self.unknown:
-            yield f"[bold]Unknown[/]    {_some(self.unknown)}"
-            yield "           `stemline resolve CONFIG TRACK` shows what is known, and settles it."
+            yield f"[bold]Unknown[/]    {_listed(self.unknown)}"
+            yield "           `stemline resolve CONFIG TRACK` shows what is known, and resolves it."
         if self.paid_not_collected:
-            yield f"[bold]Paid, not collected[/]  {_some(self.paid_not_collected)}"
+            yield f"[bold]Paid, not collected[/]  {_listed(self.paid_not_collected)}"
         if self.failures:
             yield "\n[bold]Not in the dataset[/]"
             yield _table(
@@ -125,42 +124,41 @@ class Status:
             )
 
 
-def read_status(settings: Settings, *, with_report: bool = False) -> Status:
+def read_status(settings: Settings, *, with_report: bool = False) -> RunStatus:
     """Give the standing of the configuration's last run; with `with_report` its page is written anew.
 
     Raises UsageError when nothing has run yet.
     """
-    file = settings.ledger_file
-    if file is not None and not file.exists():
-        raise _nothing_yet(settings)
-    store = open_store(settings.dataset.url, settings.dataset.storage_options)
-    with open_ledger(settings.ledger_url) as ledger:
-        run = ledger.last_run(settings.name)
+    with open_existing_ledger(settings) as ledger:
+        run = ledger.runs.last(settings.name)
         if run is None:
-            raise _nothing_yet(settings)
+            raise nothing_has_run(settings)
         if with_report:
-            write_report(ledger, store, run.run_id)
-        return _read(ledger, run, store.url(f"_stemline/runs/{run.run_id}.html"))
+            _write_report(ledger, settings, run.run_id)
+        return _read(ledger, run, object_url(settings.dataset.url, f"_stemline/runs/{run.run_id}.html"))
 
 
-def _read(ledger: Ledger, run: Run, report: str) -> Status:
-    failures = ledger.failures(run.run_id)
-    return Status(
+def _write_report(ledger: Ledger, settings: Settings, run_id: str) -> None:
+    from stemline.report import write_report  # noqa: PLC0415 - `status` itself writes none
+    from stemline.storage import open_store  # noqa: PLC0415
+
+    write_report(ledger, open_store(settings.dataset.url, settings.dataset.storage_options), run_id)
+
+
+def _read(ledger: Ledger, run: RunRecord, report: str) -> RunStatus:
+    failures = ledger.queries.failures(run.run_id)
+    return RunStatus(
         run=run,
-        counts=ledger.counts(run.run_id),
-        codes={str(code): count for code, count in ledger.codes(run.run_id).items()},
-        spending=ledger.credits(run.run_id),
-        in_flight=len(ledger.in_flight(run.provider)),
-        unknown=[attempt.track.track_id for attempt in ledger.unknown(run.provider)],
-        paid_not_collected=[ready.attempt.track.track_id for ready in ledger.ready_uncollected(run.provider)],
+        counts=ledger.queries.counts(run.run_id),
+        codes={str(code): count for code, count in ledger.queries.codes(run.run_id).items()},
+        spending=ledger.credits.spending(run.run_id),
+        in_flight=len(ledger.recovery.in_flight(run.provider)),
+        unknown=[attempt.track.track_id for attempt in ledger.recovery.unknown(run.provider)],
+        paid_not_collected=[ready.attempt.track.track_id for ready in ledger.recovery.ready(run.provider)],
         failures=[failure for failure, _ in zip(failures, range(SHOWN_TRACKS), strict=False)],
         report=report,
         is_under_way=run.finished_at is None and run.key_id is not None and is_held(ledger, run.key_id),
     )
-
-
-def _nothing_yet(settings: Settings) -> UsageError:
-    return UsageError(f"Nothing has run under the name {settings.name} yet.", fix="Run `stemline run` first.")
 
 
 def _table(*rows: tuple[str, ...]) -> Padding:
@@ -172,6 +170,6 @@ def _table(*rows: tuple[str, ...]) -> Padding:
     return Padding(table, (0, 0, 0, 2))
 
 
-def _some(track_ids: Sequence[str]) -> str:
+def _listed(track_ids: Sequence[str]) -> str:
     more = len(track_ids) - SHOWN_TRACKS
     return escape(", ".join(track_ids[:SHOWN_TRACKS])) + (f" and {more:,} more" if more > 0 else "")

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stemline.audio import Blocks, Samples, blocks
+from stemline.audio import AudioBlocks, Samples, decode_blocks
 from stemline.errors import AudioRejected
 from stemline.records import Code
 
@@ -33,7 +33,7 @@ _CHECKED_BITS = frozenset({16, 24})  # float32 holds both exactly
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class StemExpectation:
     """What a stem should be."""
 
     format: str
@@ -46,8 +46,8 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """What a stem is."""
+class StemMeasures:
+    """What a stem is, as measured in its samples."""
 
     format: str
     sample_rate: int
@@ -67,87 +67,90 @@ class Measured:
     here from the stems the provider gave.
     """
 
-    def with_warning(self, word: str) -> Measured:
+    def with_warning(self, word: str) -> StemMeasures:
         """Give the same with one more warning."""
         words = "" if self.verification == "ok" else f"{self.verification},"
         return replace(self, verification=f"{words}{word}")
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing can be heard, which a single stem may well be."""
+        """Whether the whole stem is silent, which a single one may well be."""
         return "silent" in self.verification.split(",")
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What the sound of a stem is, decoded to its end."""
+class DecodedStem:
+    """A stem decoded to its end."""
 
     format: str
     sample_rate: int
     channels: int
-    level: Level
+    loudness: Loudness
     is_broken: bool
     """Whether its own checksum does not fit."""
 
     @property
     def seconds(self) -> float:
         """The length that was really there."""
-        return self.level.frames / self.sample_rate
+        return self.loudness.frames / self.sample_rate
 
 
-def verify_stem(path: Path, expected: Expectation) -> Measured:
+def verify_stem(path: Path, expected: StemExpectation) -> StemMeasures:
     """Decode a stem to its end in bounded memory and give its measures.
 
     Raises:
         AudioRejected: UNDECODABLE, TRUNCATED (ends too early) or WRONG_DURATION (too long).
     """
-    return judge(path.name, listen(path), path.stat().st_size, file_sha256(path), expected)
+    return check_stem(path.name, decode_stem(path), path.stat().st_size, file_sha256(path), expected)
 
 
-def listen(source: Path | BinaryIO, *ears: Callable[[Samples], None]) -> Heard:
-    """Decode a stem to its end, block by block, each of which goes to all `ears` too.
+def decode_stem(source: Path | BinaryIO, *on_block: Callable[[Samples], None]) -> DecodedStem:
+    """Decode a stem to its end, block by block; each block is given to every `on_block` too.
 
     Raises:
         AudioRejected: UNDECODABLE.
     """
-    level = Level()
+    loudness = Loudness()
     try:
-        with blocks(source) as stream:
-            seal = _FlacSeal.read(stream)
+        with decode_blocks(source) as stream:
+            checksum = _FlacChecksum.read(stream)
             for block in stream:
-                for hear in (level.add, seal.add, *ears):
-                    hear(block)
+                for take in (loudness.add, checksum.add, *on_block):
+                    take(block)
     except AudioRejected as error:
         raise AudioRejected(error.message, code=Code.UNDECODABLE) from error
-    return Heard(_format(stream), stream.sample_rate, stream.channels, level, seal.is_broken(level.frames))
+    is_broken = checksum.is_broken(loudness.frames)
+    return DecodedStem(_format(stream), stream.sample_rate, stream.channels, loudness, is_broken)
 
 
-def judge(name: str, heard: Heard, size_bytes: int, sha256: str, expected: Expectation) -> Measured:
-    """Give the measures of a stem that was heard to its end.
+def check_stem(
+    name: str, stem: DecodedStem, size_bytes: int, sha256: str, expected: StemExpectation
+) -> StemMeasures:
+    """Give the measures of a decoded stem that is what it should be.
 
     Raises:
         AudioRejected: as `verify_stem` does.
     """
-    if heard.level.has_nan:
+    if stem.loudness.has_nan:
         raise AudioRejected(f"{name} holds samples that are no numbers.", code=Code.UNDECODABLE)
-    if heard.is_broken:
+    if stem.is_broken:
         raise AudioRejected(f"{name} is damaged: its own checksum does not fit.", code=Code.UNDECODABLE)
-    _check_length(name, heard.seconds, heard.format, expected)
-    return Measured(
-        format=heard.format,
-        sample_rate=heard.sample_rate,
-        channels=heard.channels,
-        frames=heard.level.frames,
-        duration_seconds=heard.seconds,
+    _check_length(name, stem.seconds, stem.format, expected)
+    return StemMeasures(
+        format=stem.format,
+        sample_rate=stem.sample_rate,
+        channels=stem.channels,
+        frames=stem.loudness.frames,
+        duration_seconds=stem.seconds,
         size_bytes=size_bytes,
         sha256=sha256,
-        peak_dbfs=_dbfs(heard.level.peak),
-        rms_dbfs=_dbfs(heard.level.rms),
-        verification=",".join(_warnings(heard, expected)) or "ok",
+        peak_dbfs=_dbfs(stem.loudness.peak),
+        rms_dbfs=_dbfs(stem.loudness.rms),
+        verification=",".join(_warnings(stem, expected)) or "ok",
     )
 
 
-def check_together(stems: Sequence[tuple[str, Measured]]) -> None:
+def check_together(stems: Sequence[tuple[str, StemMeasures]]) -> None:
     """Check the stems of one track, as (name, measures), against each other.
 
     A source's length is known to about a second; its stems must agree to a tenth of one.
@@ -175,11 +178,11 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-class Level:
+class Loudness:
     """Loudness over all blocks seen so far."""
 
     def __init__(self) -> None:
-        """Begin with nothing heard."""
+        """Begin before the first block."""
         self.frames = 0
         self.peak = 0.0
         self.has_nan = False
@@ -209,21 +212,21 @@ class Level:
         return self._full / self._samples if self._samples else 0.0
 
 
-class _FlacSeal:
-    """The length and MD5 that a flac carries of its own samples, held against what was decoded.
+class _FlacChecksum:
+    """The length and MD5 that a flac carries of its own samples, compared with what was decoded.
 
     The decoder leaves out damaged frames and says nothing. Layout of STREAMINFO: RFC 9639, section 8.2.
     """
 
     def __init__(self, bits: int = 0, frames: int = 0, md5: bytes = b"") -> None:
-        """Take what the header says; without it nothing is held against anything."""
+        """Take what the header says; without it nothing is compared."""
         self._bits, self._frames, self._md5 = bits, frames, md5
         self._is_checked = bits in _CHECKED_BITS and any(md5)
         self._digest = hashlib.md5(usedforsecurity=False)
 
     @classmethod
-    def read(cls, stream: Blocks) -> _FlacSeal:
-        """Give the seal of a file; that of one which has none is never broken."""
+    def read(cls, stream: AudioBlocks) -> _FlacChecksum:
+        """Give the checksum in a file's header; a file without one is never broken."""
         if stream.container != "flac" or len(stream.header) < _STREAMINFO_BYTES:
             return cls()
         packed = int.from_bytes(stream.header[10:18])  # rate 20 bits, channels 3, bits a sample 5, samples 36
@@ -244,41 +247,41 @@ class _FlacSeal:
         return 0 < self._frames != frames or (self._is_checked and self._digest.digest() != self._md5)
 
 
-def _warnings(heard: Heard, expected: Expectation) -> list[str]:
+def _warnings(stem: DecodedStem, expected: StemExpectation) -> list[str]:
     """Give what is odd about a stem that is still a stem, in words."""
-    rms = _dbfs(heard.level.rms)
+    rms = _dbfs(stem.loudness.rms)
     signs = {
         "silent": rms is None or rms < _SILENT_DBFS,
-        "clipped": heard.level.clipped_share > _CLIPPED_SHARE,
-        "format": heard.format != expected.format,
-        "length": _is_off(heard.seconds, expected.duration_seconds, heard.format, expected),
+        "clipped": stem.loudness.clipped_share > _CLIPPED_SHARE,
+        "format": stem.format != expected.format,
+        "length": _is_off(stem.seconds, expected.duration_seconds, stem.format, expected),
     }
     return [word for word, is_so in signs.items() if is_so]
 
 
-def _check_length(name: str, seconds: float, found: str, expected: Expectation) -> None:
+def _check_length(name: str, seconds: float, audio_format: str, expected: StemExpectation) -> None:
     """Refuse a length that is neither the one we know the source by nor the one the provider found."""
-    known = [
+    lengths = [
         length for length in (expected.duration_seconds, expected.provider_seconds) if length is not None
     ]
-    if not all(_is_off(seconds, length, found, expected) for length in known) or not known:
+    if not all(_is_off(seconds, length, audio_format, expected) for length in lengths) or not lengths:
         return
-    nearest = min(known, key=lambda length: abs(length - seconds))
+    nearest = min(lengths, key=lambda length: abs(length - seconds))
     raise AudioRejected(
         f"{name} lasts {seconds:.2f} s and its source {nearest:.2f} s.",
         code=Code.TRUNCATED if seconds < nearest else Code.WRONG_DURATION,
     )
 
 
-def _is_off(seconds: float, known: float | None, found: str, expected: Expectation) -> bool:
-    """Tell whether a length is not the known one, for all that rounding and a lossy encoder may add."""
-    if known is None:
+def _is_off(seconds: float, length: float | None, audio_format: str, expected: StemExpectation) -> bool:
+    """Tell whether a stem is not as long as its source, for all that rounding and a lossy encoder may add."""
+    if length is None:
         return False
-    extra = 0.0 if found in _LOSSLESS else LOSSY_EXTRA_SECONDS
-    return not -expected.tolerance_seconds <= seconds - known <= expected.tolerance_seconds + extra
+    extra = 0.0 if audio_format in _LOSSLESS else LOSSY_EXTRA_SECONDS
+    return not -expected.tolerance_seconds <= seconds - length <= expected.tolerance_seconds + extra
 
 
-def _format(stream: Blocks) -> str:
+def _format(stream: AudioBlocks) -> str:
     """Give the file's format from its container or else its codec, whatever its name says."""
     if stream.container in _CONTAINERS:
         return stream.container

@@ -6,7 +6,7 @@ import logging
 import sys
 
 from stemline.errors import StemlineError
-from stemline_local.options import Options
+from stemline_local.options import ServiceOptions
 from stemline_local.server import serve
 
 
@@ -14,7 +14,7 @@ def main() -> int:
     """Serve until told to stop; give the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
-        serve(Options.from_json(sys.stdin.readline()))
+        serve(ServiceOptions.from_json(sys.stdin.readline()))
     except StemlineError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -1,4 +1,4 @@
-"""The service as an ASGI application: the storage's transfers and one set of routes a dialect."""
+"""The service as an ASGI application: the storage's routes, those of each dialect, and the fault endpoint."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
-from stemline_local import stemsplit
-from stemline_local.aistemsplitter import PREFIX as SPLITTER_PREFIX
-from stemline_local.aistemsplitter import AIStemSplitter
-from stemline_local.backend import Backend
-from stemline_local.fault_endpoint import fault_routes
-from stemline_local.job import Kind
-from stemline_local.mishap import Mishaps
-from stemline_local.stemsplit import StemSplit
-from stemline_local.transfer import transfer_routes
+from stemline_local.api.fault_endpoint import fault_routes
+from stemline_local.api.fault_middleware import FaultMiddleware
+from stemline_local.api.storage_endpoint import storage_routes
+from stemline_local.backend import ServiceBackend
+from stemline_local.dialects.aistemsplitter.dialect import PREFIX as AISTEMSPLITTER_PREFIX
+from stemline_local.dialects.aistemsplitter.dialect import AIStemSplitterDialect
+from stemline_local.dialects.stemsplit.dialect import StemSplitDialect
+from stemline_local.dialects.stemsplit.vocabulary import PREFIX as STEMSPLIT_PREFIX
+from stemline_local.jobs.job import JobKind
 
-DIALECTS = {"stemsplit": stemsplit.PREFIX, "aistemsplitter": SPLITTER_PREFIX}
+DIALECTS = {"stemsplit": STEMSPLIT_PREFIX, "aistemsplitter": AISTEMSPLITTER_PREFIX}
 """Where each vendor's API begins."""
 
 
-def app_of(backend: Backend) -> Starlette:
+def build_app(backend: ServiceBackend) -> Starlette:
     """Give the application over a backend, which it holds until it shuts down."""
-    vendor, splitter = StemSplit(backend), AIStemSplitter(backend)
-    composers = {
-        Kind.STEM: vendor.compose,
-        Kind.YOUTUBE: vendor.compose,
-        Kind.SPLIT: splitter.compose,
+    stemsplit, aistemsplitter = StemSplitDialect(backend), AIStemSplitterDialect(backend)
+    call_makers = {
+        JobKind.STEM: stemsplit.compose,
+        JobKind.YOUTUBE: stemsplit.compose,
+        JobKind.SPLIT: aistemsplitter.compose,
     }
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with backend.running(composers):
+        async with backend.running(call_makers):
             yield
 
     routes = [
-        *transfer_routes(backend.storage, backend.signer),
-        *vendor.routes(),
-        *splitter.routes(),
+        *storage_routes(backend.storage, backend.signer),
+        *stemsplit.routes(),
+        *aistemsplitter.routes(),
         *fault_routes(backend),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
-    app.add_middleware(Mishaps, backend=backend)
+    app.add_middleware(FaultMiddleware, backend=backend)
     return app

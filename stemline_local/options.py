@@ -55,7 +55,7 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServiceOptions:
     """Everything the service can be told; without keys it makes one of its own and keeps it in `folder`."""
 
     folder: Path
@@ -73,7 +73,7 @@ class Options:
     speed: float | None = None
     """A job takes at least its audio's length times this; as long as the work itself when left out."""
     engine: str = "auto"
-    """What separates: auto | draft | demucs, or copy: no separation at all (see `stand_in`)."""
+    """What separates: auto | draft | demucs, or copy: no separation at all (see `workers.copy_engine`)."""
     retention_seconds: float = 14 * 86_400
     """How long outputs are kept after a job is done."""
     link_seconds: int = 3_600
@@ -89,11 +89,11 @@ class Options:
     webhook_failures: int = 20
     """After so many calls in a row that failed a webhook is switched off."""
     videos: Path | None = None
-    """A file that says which audio stands for which YouTube video (see `video`)."""
+    """A file that says which audio stands for which YouTube video (see `files.video_catalogue`)."""
     youtube_outputs_in_create: bool = True
     """Whether the create reply of a YouTube job names its stems, which the vendor's own Python SDK cannot read."""
     faults: Path | None = None
-    """A file of faults to begin with (see `fault`)."""
+    """A file of faults to begin with (see `faults`)."""
     exit_with_parent: bool = False
     """Whether the end of standard input stops the service."""
 

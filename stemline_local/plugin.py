@@ -8,9 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from stemline.local import LocalAddress, LocalRun
-from stemline_local.options import DEFAULT_CREDITS, DEFAULT_WORKERS, ApiKey, Options
+from stemline_local.options import DEFAULT_CREDITS, DEFAULT_WORKERS, ApiKey, ServiceOptions
 
 EMBEDDED_RETENTION_SECONDS = 86_400.0
+
+
+def own_key(asked: LocalRun) -> str:
+    """Give the key that the service which `running_beside` starts will accept; it need not run for that.
+
+    Raises UsageError for an option that cannot work.
+    """
+    from stemline_local.secret_files import own_keys
+
+    _options(asked).check()
+    return own_keys(asked.folder)[0].key
 
 
 @contextmanager
@@ -21,7 +32,12 @@ def running_beside(asked: LocalRun) -> Iterator[LocalAddress]:
     """
     from stemline_local.process import running_service
 
-    options = Options(
+    with running_service(_options(asked)) as service:
+        yield LocalAddress(service.api_url, service.key)
+
+
+def _options(asked: LocalRun) -> ServiceOptions:
+    return ServiceOptions(
         folder=asked.folder,
         requests_per_minute=asked.requests_per_minute,
         workers=asked.workers or DEFAULT_WORKERS,
@@ -30,11 +46,9 @@ def running_beside(asked: LocalRun) -> Iterator[LocalAddress]:
         # It serves this run alone, whose owner chose the locations.
         allow_private_sources=True,
     )
-    with running_service(options) as service:
-        yield LocalAddress(service.api_url, service.key)
 
 
-def serve(*, keys: Sequence[str], balance: int | None, **options: Any) -> None:  # noqa: ANN401 - as `Options` has them
+def serve(*, keys: Sequence[str], balance: int | None, **options: Any) -> None:  # noqa: ANN401 - as `ServiceOptions` has them
     """Run the service in this process until it is told to stop; None stands for an option's default.
 
     `keys` are KEY or KEY=CREDITS; `balance` is what a key begins with that names no credits.
@@ -44,7 +58,7 @@ def serve(*, keys: Sequence[str], balance: int | None, **options: Any) -> None: 
     credits_of_key = DEFAULT_CREDITS if balance is None else balance
     texts = [text if "=" in text else f"{text}={credits_of_key}" for text in keys]
     given = {name: value for name, value in options.items() if value is not None}
-    serve_until_stopped(Options(keys=tuple(ApiKey.parse(text) for text in texts), **given))
+    serve_until_stopped(ServiceOptions(keys=tuple(ApiKey.parse(text) for text in texts), **given))
 
 
 def make_catalogue(folder: Path) -> Path:

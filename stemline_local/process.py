@@ -1,4 +1,4 @@
-"""The service beside this process: started, waited for, and stopped at the end."""
+"""The service in a child process: started, waited for, and stopped at the end."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from threading import Timer
 
 from stemline.errors import StemlineError, UsageError
-from stemline_local.options import Options
+from stemline_local.options import ServiceOptions
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class RunningService:
     """A running service: where it is, a key for it, and its process."""
 
     url: str
@@ -43,7 +43,7 @@ class Service:
 
 
 @contextmanager
-def running_service(options: Options) -> Iterator[Service]:
+def running_service(options: ServiceOptions) -> Iterator[RunningService]:
     """Run the service as a child for the length of a `with` block; it dies with this process in any case.
 
     Raises:
@@ -67,7 +67,7 @@ def running_service(options: Options) -> Iterator[Service]:
         _stop(process)
 
 
-def _wait_for(process: subprocess.Popen[bytes], options: Options, log: Path) -> Service:
+def _wait_for(process: subprocess.Popen[bytes], options: ServiceOptions, log: Path) -> RunningService:
     timer = Timer(START_SECONDS, process.kill)
     timer.start()
     try:
@@ -79,7 +79,7 @@ def _wait_for(process: subprocess.Popen[bytes], options: Options, log: Path) -> 
         error = UsageError if process.wait() == UsageError.exit_code else StemlineError
         raise error(f"The local service did not start: {tail}", fix=f"Its whole log is {log}.")
     address = json.loads(line)
-    return Service(
+    return RunningService(
         url=address["url"],
         api_urls=address["api"],
         keys=tuple(address["keys"]),

@@ -7,7 +7,7 @@ from enum import StrEnum
 from stemline.errors import StemlineError
 
 
-class Reason(StrEnum):
+class RefusalReason(StrEnum):
     """The closed list of refusals."""
 
     BAD_REQUEST = "bad_request"
@@ -20,10 +20,10 @@ class Reason(StrEnum):
     AUDIO_TOO_SHORT = "audio_too_short"
     UNSUPPORTED_FORMAT = "unsupported_format"
     INSUFFICIENT_CREDITS = "insufficient_credits"
-    REPEATED_OTHERWISE = "repeated_otherwise"
+    IDEMPOTENCY_CONFLICT = "repeated_otherwise"
     UNKNOWN_VIDEO = "unknown_video"
-    UNKNOWN_HOOK = "unknown_hook"
-    HOOK_REFUSED = "hook_refused"
+    UNKNOWN_WEBHOOK = "unknown_hook"
+    WEBHOOK_REFUSED = "hook_refused"
     UNKNOWN_ENDPOINT = "unknown_endpoint"
     MISSING_KEY = "missing_key"
     UNKNOWN_KEY = "unknown_key"
@@ -35,7 +35,7 @@ class Reason(StrEnum):
 class Refusal(StemlineError):
     """A request that is not carried out; nothing was charged and nothing is kept."""
 
-    def __init__(self, reason: Reason, message: str, **facts: int) -> None:
+    def __init__(self, reason: RefusalReason, message: str, **facts: int) -> None:
         """Say why, with the figures behind it."""
         super().__init__(message)
         self.reason = reason

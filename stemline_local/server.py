@@ -18,18 +18,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stemline.errors import UsageError
-from stemline_local.app import DIALECTS, app_of
-from stemline_local.backend import open_backend, own_keys
-from stemline_local.credits import account_id
-from stemline_local.mishap import TRANSPORT
-from stemline_local.options import Options
+from stemline_local.api.fault_middleware import TRANSPORT
+from stemline_local.app import DIALECTS, build_app
+from stemline_local.backend import open_backend
+from stemline_local.jobs.accounts import account_id
+from stemline_local.options import ServiceOptions
+from stemline_local.secret_files import own_keys
 
 GRACE_SECONDS = 5
 """How long requests in hand may take to finish after a stop."""
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ServiceAddress:
     """Where a listening service is reached, and with which keys."""
 
     url: str
@@ -43,7 +44,7 @@ class Address:
         return json.dumps(asdict(self))
 
 
-def serve(options: Options) -> None:
+def serve(options: ServiceOptions) -> None:
     """Run until SIGTERM or Ctrl-C (or the end of standard input, when so told); prints its address once.
 
     The address is one line of JSON on standard output, written when the service listens:
@@ -56,7 +57,7 @@ def serve(options: Options) -> None:
     options.check()
     if not options.keys:
         options = replace(options, keys=own_keys(options.folder))
-    server = Server(options, _announce)
+    server = LocalServer(options, _print_address)
     if options.exit_with_parent:
         Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
     if current_thread() is main_thread():
@@ -65,11 +66,11 @@ def serve(options: Options) -> None:
     server.run()
 
 
-class Connection(H11Protocol):
-    """HTTP over one connection, which the application is given too: a fault cuts it."""
+class CuttableConnection(H11Protocol):
+    """One HTTP connection that the application is given too, so that a fault can cut it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
-        """Let the application know the connection."""
+        """Put the connection into the scope of its requests."""
         super().connection_made(transport)
         app: ASGIApp = self.app
 
@@ -79,13 +80,13 @@ class Connection(H11Protocol):
         self.app = connected
 
 
-class Server(uvicorn.Server):
+class LocalServer(uvicorn.Server):
     """The service in this thread or another: `run` blocks, `should_exit = True` stops it."""
 
     def __init__(
         self,
-        options: Options,
-        on_listening: Callable[[Address], None],
+        options: ServiceOptions,
+        on_listening: Callable[[ServiceAddress], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Bind the port and take hold of the folder.
@@ -103,8 +104,8 @@ class Server(uvicorn.Server):
             raise
         super().__init__(
             uvicorn.Config(
-                app_of(self._backend),
-                http=Connection,
+                build_app(self._backend),
+                http=CuttableConnection,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -124,12 +125,14 @@ class Server(uvicorn.Server):
         if self.started:
             self._on_listening(self._address())
 
-    def _address(self) -> Address:
+    def _address(self) -> ServiceAddress:
         host = f"[{self._options.host}]" if ":" in self._options.host else self._options.host
         url = f"http://{host}:{self._listener.getsockname()[1]}"
         api = {dialect: url + prefix for dialect, prefix in DIALECTS.items()}
         keys = tuple(key.key for key in self._options.keys)
-        return Address(url, api, keys, {key: self._backend.webhook_secret(account_id(key)) for key in keys})
+        return ServiceAddress(
+            url, api, keys, {key: self._backend.webhook_secret(account_id(key)) for key in keys}
+        )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -145,7 +148,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _announce(address: Address) -> None:
+def _print_address(address: ServiceAddress) -> None:
     sys.stdout.write(address.to_json() + "\n")
     sys.stdout.flush()
 

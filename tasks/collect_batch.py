@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stemline import collector
-from stemline.collector import Target
-from stemline.collector.batch import Collected
+from stemline.collector import CollectResult, CollectTarget
 from stemline.records import ReadyTrack
-from tasks.plug import plug
+from tasks.observed_task import observed_task
 
 
-@plug
-def collect_batch(ready: Sequence[ReadyTrack], target: Target) -> list[Collected]:
+@observed_task
+def collect_batch(ready: Sequence[ReadyTrack], target: CollectTarget) -> list[CollectResult]:
     """Give one outcome for each ready track, in their order."""
-    return collector.collect_batch(ready, target)
+    from stemline.collector import batch  # noqa: PLC0415 - loads the decoders, which not every run needs
+
+    return batch.collect_batch(ready, target)

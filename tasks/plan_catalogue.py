@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from stemline.run import Run
-from tasks.plug import plug
+from stemline.run.run import Run
+from tasks.observed_task import observed_task
 
 
-@plug
+@observed_task
 def plan_catalogue(run: Run) -> int:
     """Give how many tracks the run is about, after finishing what an earlier run left unpublished."""
     run.heal()

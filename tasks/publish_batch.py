@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stemline.collector.batch import Collected
+from stemline.collector import CollectResult
 from stemline.records import ReadyTrack
-from stemline.run import Run
-from tasks.plug import plug
+from stemline.run.run import Run
+from tasks.observed_task import observed_task
 
 
-@plug
-def publish_batch(run: Run, ready: Sequence[ReadyTrack], outcomes: Sequence[Collected]) -> None:
+@observed_task
+def publish_batch(run: Run, ready: Sequence[ReadyTrack], outcomes: Sequence[CollectResult]) -> None:
     """Book every outcome, write the batch's Parquet parts, and send tracks with stale links round again."""
-    run.settle(ready, outcomes)
+    run.book_outcomes(ready, outcomes)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from stemline.run import Result, Run
-from tasks.plug import plug
+from stemline.run.run import Run
+from stemline.run.selection import Result
+from tasks.observed_task import observed_task
 
 
-@plug
+@observed_task
 def report_run(run: Run) -> Result:
     """Give the result, after writing summary and report into the dataset."""
     return run.finish()

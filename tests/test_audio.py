@@ -312,7 +312,7 @@ def test_an_open_file_is_read_where_it_lies(tmp_path):
 
 def test_blocks_are_about_a_second_and_add_up_to_the_whole(tmp_path):
     path = written(tmp_path, "mp3", 5.5)
-    stream = audio.blocks(path)
+    stream = audio.decode_blocks(path)
 
     blocks = list(stream)
 
@@ -325,13 +325,13 @@ def test_blocks_are_about_a_second_and_add_up_to_the_whole(tmp_path):
 def test_a_file_says_what_it_is_whatever_its_name(tmp_path, audio_format):
     path = written(tmp_path, audio_format).rename(tmp_path / "tone")
 
-    with audio.blocks(path) as stream:
+    with audio.decode_blocks(path) as stream:
         assert stream.container == audio_format
         assert (len(stream.header) == 34) == (audio_format == "flac")  # RFC 9639: STREAMINFO
 
 
 def test_a_reader_may_stop_early(tmp_path):
-    with audio.blocks(written(tmp_path, "wav", 5.0)) as stream:
+    with audio.decode_blocks(written(tmp_path, "wav", 5.0)) as stream:
         first = next(iter(stream))
 
     assert first.shape[1] == 2
@@ -345,7 +345,7 @@ def test_streaming_ten_minutes_takes_no_more_memory_than_some_seconds(tmp_path):
             file.writeframesraw(bytes(4 * 22050))
 
     tracemalloc.start()
-    frames = sum(len(block) for block in audio.blocks(path))
+    frames = sum(len(block) for block in audio.decode_blocks(path))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemline.budget import Held, Limits, Spending, Spent, check, remaining, windows
+from stemline.budget import BudgetHold, Limits, Spending, Spent, check_limits, remaining, windows
 from stemline.records import Code
 
 NOW = datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
@@ -57,13 +57,13 @@ CAPS = [
 def test_a_track_is_held_by_the_first_limit_it_would_pass(
     limits: Limits, spending: Spending, code: Code | None
 ) -> None:
-    held = check(10, limits, spending, NOW)
+    held = check_limits(10, limits, spending, NOW)
     assert (held.code if held else None) == code
 
 
 def test_a_held_track_knows_when_its_window_opens_again() -> None:
-    day = check(10, Limits(day=15), Spending(day=Spent(10)), NOW - timedelta(days=3))
-    assert day == Held(
+    day = check_limits(10, Limits(day=15), Spending(day=Spent(10)), NOW - timedelta(days=3))
+    assert day == BudgetHold(
         Code.BUDGET_DAY,
         "10 credits do not fit budget.day: 10 of 15 are reserved or charged.",
         datetime(2026, 12, 29, tzinfo=UTC),
@@ -74,7 +74,7 @@ def test_a_held_track_knows_when_its_window_opens_again() -> None:
     "limits", [Limits(day=9), Limits(month=9), Limits(run=9), Limits(floor=1, balance=10)]
 )
 def test_no_window_ever_opens_for_a_track_larger_than_its_limit(limits: Limits) -> None:
-    held = check(10, limits, Spending(), NOW)
+    held = check_limits(10, limits, Spending(), NOW)
     assert held is not None
     assert held.resumes_at is None
 
@@ -82,7 +82,7 @@ def test_no_window_ever_opens_for_a_track_larger_than_its_limit(limits: Limits) 
 @given(credit, limit_sets, spendings)
 def test_what_fits_is_exactly_what_remains(amount: int, limits: Limits, spending: Spending) -> None:
     room = remaining(limits, spending)
-    fits = check(amount, limits, spending, NOW) is None
+    fits = check_limits(amount, limits, spending, NOW) is None
     if room is None:
         assert fits
     elif amount > room:
@@ -93,7 +93,7 @@ def test_what_fits_is_exactly_what_remains(amount: int, limits: Limits, spending
 
 @given(credit, limit_sets, spendings)
 def test_what_fits_never_passes_a_limit(amount: int, limits: Limits, spending: Spending) -> None:
-    if check(amount, limits, spending, NOW) is None:
+    if check_limits(amount, limits, spending, NOW) is None:
         for cap, used in (
             (limits.run, spending.run),
             (limits.day, spending.day),

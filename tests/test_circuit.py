@@ -6,33 +6,34 @@ import math
 
 import pytest
 
-from stemline.circuit import OPENS_AFTER, Circuit, Patience
+from stemline.client.circuit import OPENS_AFTER, CircuitBreaker
+from stemline.client.retry import RetryPolicy
 
-PATIENCE = Patience(6, 1.0, 20.0, outage_seconds=900.0)
+PATIENCE = RetryPolicy(6, 1.0, 20.0, outage_seconds=900.0)
 
 
 @pytest.fixture
-def circuit() -> Circuit:
+def circuit() -> CircuitBreaker:
     """A circuit whose vendor has answered once, at 0 s."""
-    circuit = Circuit(PATIENCE)
+    circuit = CircuitBreaker(PATIENCE)
     circuit.answered(0.0)
     return circuit
 
 
-def fail(circuit: Circuit, times: int, begin: float = 1.0) -> None:
+def fail(circuit: CircuitBreaker, times: int, begin: float = 1.0) -> None:
     """Have so many requests leave one after the other and come back in vain after half a second."""
     for number in range(times):
-        circuit.left(begin + number)
+        circuit.sent(begin + number)
         circuit.failed(begin + number, begin + number + 0.5, "nobody there")
-        circuit.came_back(begin + number)
+        circuit.returned(begin + number)
 
 
-def probe(circuit: Circuit, now: float) -> float:
+def probe(circuit: CircuitBreaker, now: float) -> float:
     """Have a probe leave as soon as it may, and fail within a second; give when it left."""
     left = now + circuit.wait(now)
-    circuit.left(left)
+    circuit.sent(left)
     circuit.failed(left, left + 1, "still nobody")
-    circuit.came_back(left)
+    circuit.returned(left)
     return left
 
 
@@ -43,7 +44,7 @@ def test_it_opens_after_failures_in_a_row(circuit):
 
     fail(circuit, 1, begin=5.0)
     assert circuit.is_open
-    assert circuit.since == 1.0
+    assert circuit.failing_since == 1.0
     assert circuit.reason == "nobody there"
 
 
@@ -53,7 +54,7 @@ def test_an_answer_in_between_starts_the_count_anew(circuit):
         circuit.answered(10.0 * number + 9)
 
     assert not circuit.is_open
-    assert circuit.since is None
+    assert circuit.failing_since is None
     assert circuit.outages == 0
 
 
@@ -71,10 +72,10 @@ def test_only_one_probe_is_under_way(circuit):
     now = 3.5 + circuit.wait(3.5)
     assert circuit.wait(now) == 0
 
-    circuit.left(now)
+    circuit.sent(now)
     assert circuit.wait(now + 1_000) == math.inf
     circuit.failed(now, now + 10, "silence")
-    circuit.came_back(now)
+    circuit.returned(now)
     assert 0 < circuit.wait(now + 10) < math.inf
 
 
@@ -82,8 +83,8 @@ def test_a_probe_that_came_back_with_nothing_to_say_is_followed_by_another(circu
     """It was cancelled, or it was answered with a 429."""
     fail(circuit, OPENS_AFTER)
     now = 3.5 + circuit.wait(3.5)
-    circuit.left(now)
-    circuit.came_back(now)
+    circuit.sent(now)
+    circuit.returned(now)
 
     assert circuit.is_open
     assert 1 <= circuit.wait(now) <= 2
@@ -107,7 +108,7 @@ def test_what_was_under_way_when_it_opened_puts_nothing_off(circuit):
 
 
 def test_an_hour_takes_few_probes_whatever_is_drawn():
-    circuit = Circuit(Patience(outage_seconds=10_000))
+    circuit = CircuitBreaker(RetryPolicy(outage_seconds=10_000))
     circuit.answered(0.0)
     fail(circuit, OPENS_AFTER)
     now, probes = 3.5, 0
@@ -120,13 +121,13 @@ def test_an_hour_takes_few_probes_whatever_is_drawn():
 
 def test_an_answer_closes_it_whoever_got_it(circuit):
     fail(circuit, OPENS_AFTER)
-    circuit.left(20.0)
+    circuit.sent(20.0)
     circuit.answered(21.0)
 
     assert not circuit.is_open
     assert circuit.wait(21.0) == 0
     circuit.failed(20.0, 22.0, "the probe, overtaken")
-    assert circuit.since is None
+    assert circuit.failing_since is None
 
 
 def test_an_outage_is_one_when_a_probe_failed(circuit):
@@ -159,7 +160,7 @@ def test_a_vendor_that_answered_before_is_given_up_after_the_outage_seconds(circ
 
 
 def test_a_vendor_that_never_answered_is_given_up_after_what_one_requests_tries_take():
-    circuit = Circuit(PATIENCE)
+    circuit = CircuitBreaker(PATIENCE)
     fail(circuit, OPENS_AFTER, begin=50.0)
 
     assert not circuit.has_answered

@@ -10,7 +10,7 @@ import pytest
 from support.loopback import HANG_UP, serving
 
 from stemline import __version__
-from stemline.client import Access, Client, Lane, Patience
+from stemline.client import Access, Client, Lane, Pacer, RetryPolicy
 from stemline.errors import (
     KeyRefused,
     LeaseHeld,
@@ -20,7 +20,6 @@ from stemline.errors import (
     TrackRefused,
     TransferFailed,
 )
-from stemline.pacing import Pacer
 from stemline.providers import load_provider
 from stemline.records import Attempt, Recipe, Track
 from stemline.settings import load_facts
@@ -47,7 +46,7 @@ def use(vendor, provider):
     def run(build_steps, lane=Lane.SUBMIT, before_paid=None, url=None, **options):
         async def go():
             access = Access(url or vendor.url, KEY, options)
-            async with Client(provider, access, Pacer(6000), Patience(3, 0.01, 0.02)) as client:
+            async with Client(provider, access, Pacer(6000), RetryPolicy(3, 0.01, 0.02)) as client:
                 run.client = client
                 async with asyncio.timeout(20):
                     return await client.run(build_steps(provider), lane, before_paid)
@@ -321,7 +320,7 @@ def test_looks_go_first_and_submits_take_turns_with_what_is_paid(vendor, provide
             for steps, lane in (
                 *((WEB(provider), Lane.SUBMIT) for _ in range(3)),
                 *((provider.read_job(f"j{number}"), Lane.COLLECT) for number in range(3)),
-                (read_balance(provider), Lane.LOOK),
+                (read_balance(provider), Lane.POLL),
             ):
                 group.create_task(client.run(steps, lane))
 
@@ -354,14 +353,14 @@ def test_the_headers_of_an_answer_correct_the_pace(vendor, provider):
 
     async def go():
         async with Client(provider, Access(vendor.url, KEY, {}), pacer) as client:
-            await client.run(read_balance(provider), Lane.LOOK)
+            await client.run(read_balance(provider), Lane.POLL)
 
     asyncio.run(go())
     assert pacer.limit == 42
 
 
 def test_pauses_grow_and_are_bounded():
-    patience = Patience(6, 1.0, 20.0)
+    patience = RetryPolicy(6, 1.0, 20.0)
 
     for failures, longest in enumerate([1, 2, 4, 8, 16, 20, 20], start=1):
         assert longest / 2 <= patience.pause(failures) <= longest

@@ -9,8 +9,8 @@ import pytest
 from support.asking import ANSWERS, BROKEN, asking
 from support.loopback import HANG_UP, serving
 
-from stemline.circuit import OPENS_AFTER
-from stemline.client import Patience
+from stemline.client import RetryPolicy
+from stemline.client.circuit import OPENS_AFTER
 from stemline.errors import NoAnswer, ProviderGone
 
 
@@ -28,7 +28,7 @@ def using(vendor):
 
 
 def test_a_vendor_that_stays_dead_is_given_up_and_everybody_told(vendor, using):
-    patience = Patience(3, 0.01, 0.02, 0.5, 0.02, 0.1)
+    patience = RetryPolicy(3, 0.01, 0.02, 0.5, 0.02, 0.1)
 
     async def go():
         async with using(patience) as key:
@@ -50,8 +50,8 @@ def test_a_vendor_that_stays_dead_is_given_up_and_everybody_told(vendor, using):
 
 def test_whoever_leaves_need_not_wait_for_a_dead_vendor(vendor, using):
     async def go():
-        async with using(Patience(3, 0.01, 0.02, 9_999, 7_200, 7_200)) as key:
-            key.client.lose_hope()
+        async with using(RetryPolicy(3, 0.01, 0.02, 9_999, 7_200, 7_200)) as key:
+            key.client.give_up()
             assert await key.balance() == 77
             vendor.trouble = BROKEN
             told = await asyncio.gather(
@@ -63,13 +63,13 @@ def test_whoever_leaves_need_not_wait_for_a_dead_vendor(vendor, using):
     asyncio.run(go())
 
 
-def test_those_who_wait_are_told_at_once_when_hope_is_lost(vendor, using):
+def test_those_who_wait_are_told_at_once_when_the_vendor_is_given_up(vendor, using):
     async def go():
-        async with using(Patience(3, 0.01, 0.02, 9_999, 7_200, 7_200)) as key:
+        async with using(RetryPolicy(3, 0.01, 0.02, 9_999, 7_200, 7_200)) as key:
             vendor.trouble = BROKEN
             waiting = [await key.have_it_open(), *(asyncio.create_task(key.submit()) for _ in range(5))]
             await asyncio.sleep(0)
-            key.client.lose_hope()
+            key.client.give_up()
             told = await asyncio.gather(*waiting, return_exceptions=True)
             assert [type(error) for error in told] == [ProviderGone] * 6
 

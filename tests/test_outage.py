@@ -12,8 +12,8 @@ import pytest
 from support.asking import ANSWERS, BALANCE, BROKEN, END_SECONDS, JOB, QUICK, asking, end_after, until
 from support.loopback import HANG_UP, serving
 
-from stemline.circuit import OPENS_AFTER
-from stemline.client import Patience
+from stemline.client import RetryPolicy
+from stemline.client.circuit import OPENS_AFTER
 from stemline.errors import NoAnswer, ProviderDown
 
 REFUSAL = (400, {}, b'{"error": {"message": "No."}}')
@@ -134,7 +134,7 @@ def test_a_refusal_is_no_sign_of_death(vendor, using, caplog, told):
     vendor.answers["GET /jobs/j1"] = told
 
     async def go():
-        async with using(Patience(9, 0.01, 0.02)) as key:
+        async with using(RetryPolicy(9, 0.01, 0.02)) as key:
             return await key.read()
 
     assert asyncio.run(go()) == "j1"
@@ -186,7 +186,7 @@ def test_the_waiting_wake_as_soon_as_anybody_is_answered(vendor, using):
             release.wait(END_SECONDS)
 
     async def go():
-        async with using(Patience(3, 0.01, 0.02, 9_999, 7_200, 7_200)) as key:
+        async with using(RetryPolicy(3, 0.01, 0.02, 9_999, 7_200, 7_200)) as key:
             vendor.on_request = hold
             slow = asyncio.create_task(key.read())
             await asyncio.to_thread(held.wait, END_SECONDS)
@@ -205,11 +205,11 @@ def test_it_is_said_once_that_the_vendor_is_silent_and_once_that_it_is_back(vend
 
     async def go():
         async with using() as key:
-            assert key.client.circuit.since is None
+            assert key.client.circuit.failing_since is None
             vendor.trouble = BROKEN
             began = asyncio.get_running_loop().time()
             first = await key.have_it_open()
-            assert began <= key.client.circuit.since <= asyncio.get_running_loop().time()
+            assert began <= key.client.circuit.failing_since <= asyncio.get_running_loop().time()
             end_after(vendor, OPENS_AFTER + 6)
             await asyncio.gather(first, *(key.read() for _ in range(10)))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from stemline.pacing import LONGEST_PAUSE_SECONDS, Pacer, Quota, read_quota, read_retry_after
+from stemline.client.pacing import LONGEST_PAUSE_SECONDS, Pacer, Quota, read_quota, read_retry_after
 
 UNIX = 1_800_000_000.0
 DATE = "Fri, 15 Jan 2027 08:00:00 GMT"
 """`UNIX` as an HTTP date."""
 
 
-def test_the_first_request_leaves_at_once_and_the_second_waits_its_turn():
+def test_the_first_request_leaves_at_once_and_the_second_waits_for_its_place():
     pacer = Pacer(60)
 
     assert pacer.wait(100.0) == 0
@@ -20,7 +20,7 @@ def test_the_first_request_leaves_at_once_and_the_second_waits_its_turn():
     assert pacer.wait(101.0) == 0
 
 
-def test_there_is_no_burst_before_the_limit_was_heard():
+def test_there_is_no_burst_before_the_limit_is_known():
     pacer = Pacer(600)
 
     assert _leave_at_once(pacer, 100.0) == 1
@@ -29,32 +29,43 @@ def test_there_is_no_burst_before_the_limit_was_heard():
 def test_after_a_quiet_time_a_small_burst_leaves_at_once():
     pacer = Pacer(60)
     pacer.sent(0.0)
-    pacer.heard(Quota(60, 59, 60), 0.0, 0.5)
+    pacer.update(Quota(60, 59, 60), 0.0, 0.5)
 
     assert _leave_at_once(pacer, 50.0) == 5
 
 
-def test_with_a_stranger_on_the_key_there_is_no_burst():
+def test_for_a_while_after_trouble_there_is_no_burst():
     pacer = Pacer(60)
     pacer.sent(0.0)
-    pacer.heard(Quota(60, 40, 60), 0.0, 0.5)
+    pacer.update(Quota(60, 59, 60), 0.0, 0.5)
+    pacer.suspend_burst(50.0)
+
+    assert _leave_at_once(pacer, 50.0) == 1
+    assert _leave_at_once(pacer, 60.0) == 1
+    assert _leave_at_once(pacer, 80.0) == 5
+
+
+def test_with_other_traffic_on_the_key_there_is_no_burst():
+    pacer = Pacer(60)
+    pacer.sent(0.0)
+    pacer.update(Quota(60, 40, 60), 0.0, 0.5)
 
     assert _leave_at_once(pacer, 50.0) == 1
 
 
-def test_a_window_that_a_stranger_used_up_is_waited_for():
+def test_a_window_that_other_traffic_used_up_is_waited_for():
     pacer = Pacer(60)
     pacer.sent(0.0)
-    pacer.heard(Quota(60, 0, 30), 0.0, 1.0)
+    pacer.update(Quota(60, 0, 30), 0.0, 1.0)
 
     assert pacer.wait(2.0) >= 29
 
 
-def test_our_own_requests_are_no_stranger_however_late_their_answers_come():
+def test_our_own_requests_are_no_other_traffic_however_late_their_answers_come():
     pacer = Pacer(60)
     for second in range(60):
         pacer.sent(float(second))
-    pacer.heard(Quota(60, 1, 2.0), 58.0, 200.0)
+    pacer.update(Quota(60, 1, 2.0), 58.0, 200.0)
 
     assert _leave_at_once(pacer, 200.0) == 5
 
@@ -62,7 +73,7 @@ def test_our_own_requests_are_no_stranger_however_late_their_answers_come():
 def test_a_request_that_left_late_counts_from_then():
     pacer = Pacer(1)
     pacer.sent(0.0)
-    pacer.left_late(0.0, 5.0)
+    pacer.correct_sent(0.0, 5.0)
 
     assert pacer.wait(61.0) >= 4.9
 
@@ -71,17 +82,17 @@ def test_an_answer_that_was_overtaken_does_not_count():
     pacer = Pacer(60)
     pacer.sent(0.0)
     pacer.sent(1.0)
-    pacer.heard(Quota(30, 28, 50), 1.0, 2.0)
-    pacer.heard(Quota(60, 59, 60), 0.0, 3.0)
+    pacer.update(Quota(30, 28, 50), 1.0, 2.0)
+    pacer.update(Quota(60, 59, 60), 0.0, 3.0)
 
     assert pacer.limit == 30
 
 
 @pytest.mark.parametrize("limit", [0, -5])
-def test_a_limit_of_nothing_still_lets_one_request_a_minute_look(limit):
+def test_a_limit_of_nothing_still_lets_one_request_a_minute_ask(limit):
     pacer = Pacer(60)
     pacer.sent(0.0)
-    pacer.heard(Quota(limit, 0, 10), 0.0, 0.5)
+    pacer.update(Quota(limit, 0, 10), 0.0, 0.5)
 
     assert pacer.limit == 1
     assert 0 < pacer.wait(1.0) <= 61
@@ -162,7 +173,7 @@ def test_without_a_date_our_own_clock_must_do():
 def test_a_reset_that_cannot_be_is_not_believed(reset):
     pacer = Pacer(60)
     pacer.sent(0.0)
-    pacer.heard(Quota(60, 0, reset), 0.0, 1.0)
+    pacer.update(Quota(60, 0, reset), 0.0, 1.0)
 
     assert 59 <= pacer.wait(1.0) <= 61
 

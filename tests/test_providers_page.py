@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
-from stemline_local.stemsplit import ERRORS
-from stemline_local.stemsplit.contract import OPERATIONS
+from stemline_local.dialects.stemsplit.openapi import OPERATIONS
+from stemline_local.dialects.stemsplit.vocabulary import ERRORS
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "providers.md").read_text()
 TABLE = PAGE.partition("\n## The table\n")[2]
-CONTRACTS = TESTS.parents[1] / "shared" / "contracts"
-OPENAPI = CONTRACTS / "stemsplit-openapi.json"
-REFERENCES = [CONTRACTS / f"{vendor}-reference.txt" for vendor in ("stemsplit", "aistemsplitter")]
+REFERENCE = TESTS / "conformance" / "reference"
+OPENAPI = yaml.safe_load((REFERENCE / "stemsplit_openapi.yaml").read_text())
+PAGES = sorted(REFERENCE.glob("*_page.yaml"))
 NAMED = sorted(set(re.findall(r"`([\w/]+\.py)::([\w:]+)`", PAGE)))
 ROWS = [
     tuple(cell.strip() for cell in line.strip("|").split("|"))
@@ -88,32 +88,30 @@ def test_every_endpoint_and_code_of_the_local_service_is_in_the_table() -> None:
     assert [code for _, code in ERRORS.values() if not is_on_page(code)] == []
 
 
-@pytest.mark.skipif(
-    not OPENAPI.exists(), reason="the vendor's OpenAPI file does not lie beside this repository"
-)
 class TestOpenAPI:
     def test_every_endpoint_is_a_part_of_the_table(self) -> None:
-        paths = json.loads(OPENAPI.read_text())["paths"]
-        endpoints = [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+        endpoints = [
+            f"{method.upper()} {path}" for path, methods in OPENAPI["paths"].items() for method in methods
+        ]
 
         assert len(endpoints) == 8
         assert [each for each in endpoints if f"\n### `{each}`\n" not in TABLE] == []
 
     def test_every_field_header_and_value_is_in_the_table(self) -> None:
-        words = read_words(json.loads(OPENAPI.read_text()))
+        words = read_words(OPENAPI)
 
         assert {"balanceSeconds", "X-RateLimit-Limit", "SIX_STEMS"} <= words
         assert sorted(word for word in words if not is_on_page(word)) == []
 
 
-@pytest.mark.parametrize("reference", REFERENCES, ids=lambda path: path.stem)
-def test_every_field_code_and_header_of_the_reference_pages_is_in_the_table(reference: Path) -> None:
-    if not reference.exists():
-        pytest.skip("the vendors' reference pages do not lie beside this repository")
-    text = reference.read_text()
-    words = set(re.findall(r'"(\w+)":', text)) | set(re.findall(r"^([A-Z_]{5,}) \|", text, re.MULTILINE))
-    # The page's tables have lost their columns: what follows a header's name follows it at once.
-    words |= set(re.findall(r"(?:X-[A-Za-z]+|Retry|Idempotency|AIStemSplitter)-[A-Z][a-z]+", text))
+def test_the_facts_of_both_vendors_pages_are_there() -> None:
+    assert [page.name for page in PAGES] == ["aistemsplitter_page.yaml", "stemsplit_page.yaml"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_every_field_code_and_header_of_the_reference_pages_is_in_the_table(page: Path) -> None:
+    facts = yaml.safe_load(page.read_text())
+    words = {*facts["fields"], *facts["headers"], *facts.get("codes", ())}
 
     assert len(words) > 10
     assert sorted(word for word in words if not is_on_page(word)) == []

@@ -13,7 +13,7 @@ import soundfile
 from stemline.audio import encode
 from stemline.errors import AudioRejected
 from stemline.records import Code
-from stemline.verify import Expectation, check_together, listen, verify_stem
+from stemline.verify import StemExpectation, check_together, decode_stem, verify_stem
 
 RATE = 44100
 SECONDS = 3.0
@@ -42,7 +42,7 @@ def write(tmp_path):
 
 def rejection(path, audio_format, seconds=SECONDS, **more):
     with pytest.raises(AudioRejected) as caught:
-        verify_stem(path, Expectation(audio_format, seconds, **more))
+        verify_stem(path, StemExpectation(audio_format, seconds, **more))
     return caught.value
 
 
@@ -56,7 +56,7 @@ def cut(path, share=0.5):
 def test_a_good_stem_is_measured(write, audio_format):
     path = write(f"vocals.{audio_format}")
 
-    found = verify_stem(path, Expectation(audio_format, SECONDS))
+    found = verify_stem(path, StemExpectation(audio_format, SECONDS))
 
     assert (found.format, found.verification, found.sample_rate, found.channels) == (
         audio_format,
@@ -96,7 +96,7 @@ def test_what_is_no_audio_is_undecodable(tmp_path, data):
 def test_a_damaged_flac_is_caught_by_its_own_checksum(tmp_path, bits, damaged_bytes):
     path = tmp_path / "vocals.flac"
     soundfile.write(path, tone(), RATE, subtype=f"PCM_{bits}")
-    assert verify_stem(path, Expectation("flac", SECONDS)).verification == "ok"
+    assert verify_stem(path, StemExpectation("flac", SECONDS)).verification == "ok"
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + damaged_bytes] = bytes(
@@ -113,7 +113,7 @@ def test_a_flac_written_without_a_checksum_passes(write):
     data[26:42] = bytes(16)
     path.write_bytes(data)
 
-    assert verify_stem(path, Expectation("flac", SECONDS)).verification == "ok"
+    assert verify_stem(path, StemExpectation("flac", SECONDS)).verification == "ok"
 
 
 def test_a_stem_of_another_length_is_caught(write):
@@ -128,16 +128,16 @@ def test_lengths_rounded_to_seconds_and_unknown_ones_pass(write):
     path = write()
 
     for seconds in (SECONDS - 0.9, SECONDS + 0.9, None):
-        assert verify_stem(path, Expectation("flac", seconds)).verification == "ok"
+        assert verify_stem(path, StemExpectation("flac", seconds)).verification == "ok"
 
 
 def test_a_length_the_provider_confirms_outweighs_a_wrong_manifest(write):
     path = write()
 
-    found = verify_stem(path, Expectation("flac", SECONDS + 30, provider_seconds=SECONDS))
+    found = verify_stem(path, StemExpectation("flac", SECONDS + 30, provider_seconds=SECONDS))
 
     assert found.verification == "length"
-    assert verify_stem(path, Expectation("flac", SECONDS, provider_seconds=9.0)).verification == "ok"
+    assert verify_stem(path, StemExpectation("flac", SECONDS, provider_seconds=9.0)).verification == "ok"
     assert rejection(path, "flac", 30.0, provider_seconds=20.0).code is Code.TRUNCATED
     assert rejection(path, "flac", None, provider_seconds=1.0).code is Code.WRONG_DURATION
 
@@ -152,8 +152,8 @@ def test_samples_that_are_no_numbers_are_caught(tmp_path):
 
 
 def test_silence_is_a_warning(write):
-    digital = verify_stem(write(samples=np.zeros((3 * RATE, 2))), Expectation("flac", SECONDS))
-    faint = verify_stem(write(samples=tone(level=0) * 0.3), Expectation("flac", SECONDS))
+    digital = verify_stem(write(samples=np.zeros((3 * RATE, 2))), StemExpectation("flac", SECONDS))
+    faint = verify_stem(write(samples=tone(level=0) * 0.3), StemExpectation("flac", SECONDS))
 
     assert (digital.verification, digital.peak_dbfs, digital.rms_dbfs) == ("silent", None, None)
     assert faint.verification == "silent"
@@ -161,14 +161,17 @@ def test_silence_is_a_warning(write):
 
 
 def test_clipping_is_a_warning(write):
-    assert verify_stem(write(samples=(tone() * 4).clip(-1, 1)), Expectation("flac")).verification == "clipped"
-    assert verify_stem(write(samples=tone(level=0.99)), Expectation("flac")).verification == "ok"
+    assert (
+        verify_stem(write(samples=(tone() * 4).clip(-1, 1)), StemExpectation("flac")).verification
+        == "clipped"
+    )
+    assert verify_stem(write(samples=tone(level=0.99)), StemExpectation("flac")).verification == "ok"
 
 
 def test_another_format_than_asked_is_a_warning(write):
     path = write("vocals.mp3").rename(write().with_name("vocals2.flac"))
 
-    found = verify_stem(path, Expectation("flac", SECONDS))
+    found = verify_stem(path, StemExpectation("flac", SECONDS))
 
     assert (found.format, found.verification) == ("mp3", "format")
 
@@ -177,7 +180,7 @@ def test_a_flac_behind_a_tag_is_a_flac_with_its_checksum(write):
     path = write()
     tagged = bytearray(b"ID3\x04\0\0\0\0\0\x0a" + bytes(10) + path.read_bytes())
     path.write_bytes(tagged)
-    assert verify_stem(path, Expectation("flac", SECONDS)).verification == "ok"
+    assert verify_stem(path, StemExpectation("flac", SECONDS)).verification == "ok"
 
     tagged[len(tagged) // 2] ^= 0xFF
     path.write_bytes(tagged)
@@ -194,16 +197,16 @@ def test_an_mp4_is_named_by_its_codec(tmp_path):
         for packet in (*stream.encode(frame), *stream.encode(None)):
             container.mux(packet)
 
-    assert verify_stem(path, Expectation("flac", SECONDS)).format == "aac"
+    assert verify_stem(path, StemExpectation("flac", SECONDS)).format == "aac"
 
 
-def test_who_listens_along_hears_every_block_once(write):
+def test_every_block_is_given_on_once(write):
     path = write("vocals.mp3")
-    heard = []
+    blocks = []
 
-    sound = listen(path, heard.append)
+    sound = decode_stem(path, blocks.append)
 
-    assert sum(map(len, heard)) == sound.level.frames == verify_stem(path, Expectation("mp3")).frames
+    assert sum(map(len, blocks)) == sound.loudness.frames == verify_stem(path, StemExpectation("mp3")).frames
 
 
 def test_a_long_stem_needs_no_more_memory_than_a_short_one(tmp_path):
@@ -211,7 +214,7 @@ def test_a_long_stem_needs_no_more_memory_than_a_short_one(tmp_path):
     soundfile.write(path, np.tile(tone(10.0), (30, 1)), RATE)  # 5 minutes: 106 MB once decoded to float32
     tracemalloc.start()
 
-    verify_stem(path, Expectation("wav", 300.0))
+    verify_stem(path, StemExpectation("wav", 300.0))
 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -225,7 +228,7 @@ class TestTogether:
 
         def stems(**samples):
             return [
-                (name, verify_stem(write(f"{name}.wav", sound), Expectation("wav")))
+                (name, verify_stem(write(f"{name}.wav", sound), StemExpectation("wav")))
                 for name, sound in samples.items()
             ]
 

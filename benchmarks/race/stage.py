@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from stemline.audio import encode
-from stemline_local import ApiKey, Options
-from stemline_local.process import Service, running_service
+from stemline_local import ApiKey, ServiceOptions
+from stemline_local.process import RunningService, running_service
 
 SAMPLE_RATE = 22_050
 SONG_SECONDS = 5
@@ -49,9 +49,9 @@ def serving_song(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def serving_jobs(folder: Path, keys: Sequence[str], job_seconds: float) -> Iterator[Service]:
+def serving_jobs(folder: Path, keys: Sequence[str], job_seconds: float) -> Iterator[RunningService]:
     """Run the local service: it copies, and takes its time over it."""
-    options = Options(
+    options = ServiceOptions(
         folder=folder,
         keys=tuple(ApiKey(key, CREDITS) for key in keys),
         requests_per_minute=REQUESTS_PER_MINUTE,

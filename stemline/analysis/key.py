@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.analysis.spectrum import lowered, spectra
+from stemline.analysis.spectrum import mono_at_rate, spectra
 from stemline.audio import Samples
 
 Vector = NDArray[np.float64]
@@ -25,7 +25,7 @@ _LEAST_CONTRAST, _LEAST_STRENGTH = 0.12, 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class KeyEstimate:
     """What was found; noise has no key."""
 
     name: str | None
@@ -36,21 +36,21 @@ class Key:
     """The second best."""
 
 
-NO_KEY = Key(None, 0.0, None)
+NO_KEY = KeyEstimate(None, 0.0, None)
 
 
-def estimate_key(samples: NDArray[np.floating], sample_rate: int) -> Key:
+def estimate_key(samples: NDArray[np.floating], sample_rate: int) -> KeyEstimate:
     """Give the key of sound of shape (frames,) or (frames, channels); None for silence and for noise."""
-    mono = lowered(samples, sample_rate, _RATE)
+    mono = mono_at_rate(samples, sample_rate, _RATE)
     if len(mono) < _SHORTEST_SECONDS * _RATE:
         return NO_KEY
     key = _fitted_key(*chroma_vectors(mono))
     # A short piece of noise fits some scale by chance a little better than a long one.
     is_clear = key.strength >= _LEAST_STRENGTH + 0.4 * _RATE / len(mono)
-    return key if is_clear else Key(None, key.strength, None)
+    return key if is_clear else KeyEstimate(None, key.strength, None)
 
 
-def _fitted_key(chroma: Vector, bass: Vector) -> Key:
+def _fitted_key(chroma: Vector, bass: Vector) -> KeyEstimate:
     """Give the key whose scale correlates best with the notes, the bass notes favouring the tonic."""
     if chroma.sum() == 0 or chroma.std() / chroma.mean() < _LEAST_CONTRAST:
         return NO_KEY
@@ -63,7 +63,7 @@ def _fitted_key(chroma: Vector, bass: Vector) -> Key:
             fits.append((match + bonus + _BASS_SHARE * float(low[tonic]), match, NOTES[tonic] + mode))
     fits.sort(reverse=True)
     strength = round(float(np.clip(fits[0][1], 0.0, 1.0)), 3)
-    return Key(fits[0][2], strength, fits[1][2])
+    return KeyEstimate(fits[0][2], strength, fits[1][2])
 
 
 def chroma_vectors(mono: Samples) -> tuple[Vector, Vector]:

@@ -15,7 +15,7 @@ LONGEST_SECONDS = 600
 _FRAMES_AT_ONCE = 512
 
 
-def lowered(samples: NDArray[np.floating], sample_rate: int, target_rate: int) -> Samples:
+def mono_at_rate(samples: NDArray[np.floating], sample_rate: int, target_rate: int) -> Samples:
     """Give the mean of the channels at `target_rate`, (n,); of more than ten minutes the middle ten.
 
     So an hour costs no more memory than ten minutes do, and what is not a number counts as silence.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from stemline.analysis.spectrum import lowered, spectra
+from stemline.analysis.spectrum import mono_at_rate, spectra
 from stemline.audio import Samples
 
 Series = NDArray[np.float64]
@@ -26,7 +26,7 @@ _LEAST_STRENGTH = 0.12
 
 
 @dataclass(frozen=True, slots=True)
-class Tempo:
+class TempoEstimate:
     """What was found; without a beat there is no tempo."""
 
     bpm: float | None
@@ -36,16 +36,16 @@ class Tempo:
     """Half or double the tempo, whichever is the likelier mistake."""
 
 
-NO_TEMPO = Tempo(None, 0.0, None)
+NO_TEMPO = TempoEstimate(None, 0.0, None)
 
 
-def estimate_tempo(samples: NDArray[np.floating], sample_rate: int) -> Tempo:
+def estimate_tempo(samples: NDArray[np.floating], sample_rate: int) -> TempoEstimate:
     """Give the tempo of sound of shape (frames,) or (frames, channels); None for silence and for noise.
 
     Onset strength over mel bands, its autocorrelation at half a beat, one, two and four under a mild
     preference for 128 bpm, then a Fourier comb over the whole piece for the exact figure.
     """
-    mono = lowered(samples, sample_rate, _RATE)
+    mono = mono_at_rate(samples, sample_rate, _RATE)
     if len(mono) < _SHORTEST_SECONDS * _RATE:
         return NO_TEMPO
     onsets = onset_strength(mono)
@@ -58,9 +58,9 @@ def estimate_tempo(samples: NDArray[np.floating], sample_rate: int) -> Tempo:
     strength = float(np.clip(_at_beats(regularity, np.array([coarse]))[0] / sum(_BEAT_WEIGHTS), 0.0, 1.0))
     # Chance regularity shrinks with the square root of the length.
     if strength < _LEAST_STRENGTH * (30 * _RATE / len(mono)) ** 0.5:
-        return Tempo(None, round(strength, 3), None)
+        return TempoEstimate(None, round(strength, 3), None)
     bpm = _refined(onsets, coarse)
-    return Tempo(round(bpm, 2), round(strength, 3), _alternative(regularity, bpm))
+    return TempoEstimate(round(bpm, 2), round(strength, 3), _alternative(regularity, bpm))
 
 
 def onset_strength(mono: Samples) -> Series:

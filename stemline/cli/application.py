@@ -8,19 +8,18 @@ from typing import Annotated
 import typer
 
 from stemline import __version__
-from stemline.cli.edge import print_json
+from stemline.cli.console import Screen
 from stemline.cli.inspection import doctor, report, status
+from stemline.cli.options import print_json
 from stemline.cli.processing import demo, plan, run
 from stemline.cli.recovery import redrive, resolve
 from stemline.cli.serving import listen, serve
-from stemline.console import Screen
 from stemline.errors import StemlineError
 
 app = typer.Typer(
     name="stemline",
     help="Turn a music catalogue into a stems dataset.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

@@ -1,16 +1,43 @@
-"""The flow, started from the command line and shown while it runs."""
+"""A flow run from the command line: started, watched while it goes on, its result shown."""
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
-from stemline.cli.edge import print_json
-from stemline.console import RunDisplay, Screen
+from stemline.cli.console import Screen
+from stemline.cli.options import print_json
 from stemline.errors import UsageError
-from stemline.run import Result, Selection, observed_by
+from stemline.records import Code, State
+from stemline.run.observer import observed_by
+from stemline.run.selection import Result, Selection
+from stemline.wording import CODES, COLOURS, STATES, drift_sentence
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from stemline.run.run import Run
+
+REFRESH_SECONDS = 0.5
+PLAIN_SECONDS = 10.0
+"""How often a line is printed where there is no terminal."""
+
+ENDED_STATES = (
+    State.PUBLISHED,
+    State.REJECTED,
+    State.FAILED,
+    State.QUARANTINED,
+    State.EXPIRED,
+    State.UNKNOWN,
+    State.HELD,
+)
 
 
 def run_flow(
@@ -35,9 +62,9 @@ def run_flow(
         )
     if screen.is_json:
         print_json(result.summary)
-        screen.show_reason(result)
+        _show_reason(screen, result)
     else:
-        screen.show_result(result)
+        _show_result(screen, result)
     return result
 
 
@@ -50,3 +77,135 @@ def _find_starter() -> Callable[..., Any]:
     raise UsageError(
         "stemline is not installed completely: its flows are missing.", fix="Install it with pip."
     )
+
+
+class RunDisplay:
+    """Watches a run: a bar on a terminal, a line now and then elsewhere. Ctrl-C once ends it in good order."""
+
+    def __init__(self, screen: Screen) -> None:
+        """Watch on this screen."""
+        self._screen = screen
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._restore: list[Callable[[], object]] = []
+
+    def opened(self, run: Run) -> None:
+        """Begin to watch."""
+        self._handle_signals(run)
+        self._over.clear()
+        self._thread = threading.Thread(target=self._watch, args=(run,), name="display", daemon=True)
+        self._thread.start()
+
+    def closed(self, _: Run) -> None:
+        """Stop watching; called while the run's ledger is still open."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+        for restore in self._restore:
+            restore()
+
+    def _watch(self, run: Run) -> None:
+        if self._screen.notes.is_terminal:
+            self._watch_on_terminal(run)
+            return
+        started = time.monotonic()
+        while not self._over.wait(PLAIN_SECONDS):
+            counts = run.ledger.queries.counts(run.run_id)
+            states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+            self._screen.note(f"{time.monotonic() - started:6.0f} s  {states or 'reading the manifest'}")
+
+    def _watch_on_terminal(self, run: Run) -> None:
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self._screen.notes, transient=True) as progress:
+            bar = progress.add_task("reading the manifest", total=None)
+            while not self._over.wait(REFRESH_SECONDS):
+                counts = run.ledger.queries.counts(run.run_id)
+                done = sum(counts.get(state, 0) for state in ENDED_STATES)
+                busy = [f"{n:,} {state}" for state, n in counts.items() if state not in ENDED_STATES]
+                progress.update(
+                    bar,
+                    completed=done,
+                    total=sum(counts.values()) or None,
+                    description=", ".join(busy) or "finishing",
+                )
+
+    def _handle_signals(self, run: Run) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+
+        def interrupt(number: int, _: FrameType | None) -> None:
+            if run.is_interrupted:
+                # The second time: stop now. The ledger keeps what is known, the next run heals.
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+            self._screen.note("Stopping: collecting what is ready. Once more stops at once.")
+            run.interrupt()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.signal(number, interrupt)
+            self._restore.append(partial(signal.signal, number, before))
+
+
+def _show_result(screen: Screen, result: Result) -> None:
+    """Show what a run came to."""
+    from rich.markup import escape
+
+    summary = result.summary
+    screen.out.print(_states_table(summary["tracks"], summary["codes"]))
+    credit, requests = summary["credits"], summary["requests"]
+    balance = "" if credit["balance"] is None else f", {credit['balance']:,} left with the provider"
+    per_track = "" if requests["per_track"] is None else f" ({requests['per_track']:.2f} a track)"
+    screen.out.print(f"credits   {credit['charged']:,} charged{balance}")
+    if credit["drift"]:
+        screen.out.print(f"          [yellow]{escape(drift_sentence(credit['drift']))}[/]")
+    screen.out.print(f"requests  {requests['sent']:,} sent, {requests['rejected']:,} refused{per_track}")
+    screen.out.print(f"time      {_duration(summary['seconds'])}")
+    screen.out.print(f"dataset   {summary['dataset']}", markup=False)
+    screen.out.print(f"report    {summary['report']}", markup=False)
+    _show_reason(screen, result)
+
+
+def _show_reason(screen: Screen, result: Result) -> None:
+    """Say why a run stopped early, if it did."""
+    if result.reason:
+        screen.notes.print("[bold yellow]Stopped early:[/] ", end="")
+        screen.notes.print(result.reason, markup=False)
+
+
+def _states_table(states: dict[str, int], codes: dict[str, int]) -> Table:
+    """Give how many tracks stand where and, of each code, what it means and what to do."""
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for state in STATES:
+        if state in states:
+            table.add_row(f"[{COLOURS.get(state, 'cyan')}]{state}[/]", f"{states[state]:,}")
+    for code, count in codes.items():
+        if code != Code.OK:
+            meaning = CODES[Code(code)]
+            next_step = meaning.next_step.format(code=code)
+            table.add_row(f"  {code}", f"{count:,}", f"{meaning.sentence} {next_step}")
+    return table
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 6_000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

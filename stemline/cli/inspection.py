@@ -1,4 +1,4 @@
-"""The commands that look and change nothing."""
+"""The commands that read and change nothing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Annotated
 
 import typer
 
-from stemline.cli.edge import print_json, read_config
-from stemline.cli.option import Config, Json, Set
-from stemline.cli.watch import watch
-from stemline.console import Screen
-from stemline.status import read_status
+from stemline.cli.console import Screen
+from stemline.cli.options import Config, Json, Set, print_json, read_config
 
 
 def status(
@@ -23,10 +20,17 @@ def status(
     is_json: Json = False,
 ) -> None:
     """Show where every track of the last run stands."""
+    from stemline.status import read_status
+
     screen = Screen(is_json=is_json)
     settings = read_config(screen, config, overrides)
     try:
-        found = watch(screen, lambda: read_status(settings)) if is_watching else read_status(settings)
+        if is_watching:
+            from stemline.cli.watch import watch_status
+
+            found = watch_status(screen, settings)
+        else:
+            found = read_status(settings)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if is_json:
@@ -37,6 +41,8 @@ def status(
 
 def report(config: Config, overrides: Set = None, is_json: Json = False) -> None:
     """Write the report page of the last run again and say where it is."""
+    from stemline.status import read_status
+
     screen = Screen(is_json=is_json)
     where = read_status(read_config(screen, config, overrides), with_report=True).report
     if is_json:
@@ -50,12 +56,12 @@ def doctor(config: Config, overrides: Set = None, is_json: Json = False) -> None
     from stemline.doctor import examine
 
     screen = Screen(is_json=is_json)
-    verdicts = examine(read_config(screen, config, overrides))
+    results = examine(read_config(screen, config, overrides))
     if is_json:
-        print_json({"checks": [asdict(verdict) for verdict in verdicts]})
+        print_json({"checks": [asdict(result) for result in results]})
     else:
-        for verdict in verdicts:
-            mark = "[green]✓[/]" if verdict.is_good else "[red]✗[/]"
-            screen.out.print(f"{mark} {verdict.name:<10} ", end="")
-            screen.out.print(verdict.sentence, markup=False)
-    raise typer.Exit(max((verdict.exit_code for verdict in verdicts), default=0))
+        for result in results:
+            mark = "[green]✓[/]" if result.is_good else "[red]✗[/]"
+            screen.out.print(f"{mark} {result.name:<10} ", end="")
+            screen.out.print(result.sentence, markup=False)
+    raise typer.Exit(max((result.exit_code for result in results), default=0))

@@ -1,18 +1,18 @@
-"""The commands for tracks that came to a bad end, or to none."""
+"""The commands for tracks that failed, and for those of which it is not known."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemline.cli.edge import print_json, read_config
-from stemline.cli.flow import run_flow
-from stemline.cli.option import Config, Json, Set, Yes
-from stemline.console import Screen, confirm
+from stemline.cli.console import Screen, confirm
+from stemline.cli.options import Config, Json, Set, Yes, print_json, read_config
 from stemline.errors import UsageError
-from stemline.run import Selection
-from stemline.settlement import Case, Redrive, Settled, foresee_redrive, open_case, read_codes
+
+if TYPE_CHECKING:
+    from stemline.resolution.redrive import RedrivePreview
+    from stemline.resolution.unknown_track import Resolution, UnknownTrack
 
 Adopt = Annotated[
     str | None, typer.Option(metavar="JOB", help="This job of the provider's is the track's: collect it.")
@@ -35,23 +35,25 @@ def resolve(
     overrides: Set = None,
     is_json: Json = False,
 ) -> None:
-    """Settle a track that is `unknown` by hand; without an option, show what is known about it."""
+    """Resolve a track that is `unknown` by hand; without an option, show what is known about it."""
+    from stemline.resolution.unknown_track import open_unknown_track
+
     screen = Screen(is_json=is_json)
     settings = read_config(screen, config, overrides)
     if [adopt is not None, resubmit, abandon].count(True) > 1:
         raise UsageError(
-            "A track is settled in one way.", fix="Give one of --adopt, --resubmit and --abandon."
+            "A track is resolved in one way.", fix="Give one of --adopt, --resubmit and --abandon."
         )
-    with open_case(settings, track) as case:
+    with open_unknown_track(settings, track) as unknown:
         if adopt is not None:
-            _show_settled(screen, case.adopt(adopt))
+            _show_resolution(screen, unknown.adopt(adopt))
         elif resubmit:
-            _warn_of_paying_twice(screen, case)
-            _show_settled(screen, case.resubmit())
+            _warn_of_paying_twice(screen, unknown)
+            _show_resolution(screen, unknown.resubmit())
         elif abandon:
-            _show_settled(screen, case.abandon())
+            _show_resolution(screen, unknown.abandon())
         else:
-            _show_case(screen, case)
+            _show_unknown(screen, unknown)
 
 
 def redrive(
@@ -63,54 +65,58 @@ def redrive(
     is_json: Json = False,
 ) -> None:
     """Retry only what failed; what was paid for before goes again only when its code is named."""
+    from stemline.cli.flow import run_flow
+    from stemline.resolution.redrive import preview_redrive, read_codes
+    from stemline.run.selection import Selection
+
     screen = Screen(is_json=is_json)
     settings = read_config(screen, config, overrides)
     selection = Selection(limit=limit, redrive=read_codes(code or ()))
-    foreseen = foresee_redrive(settings, selection)
-    _show_redrive(screen, foreseen)
-    is_asked = not (yes or is_json or settings.provider.kind == "local") and foreseen.tracks
-    if is_asked and not confirm(f"Spend up to {foreseen.credits:,} credits with {settings.provider.kind}?"):
+    preview = preview_redrive(settings, selection)
+    _show_redrive(screen, preview)
+    is_asked = not (yes or is_json or settings.provider.kind == "local") and preview.tracks
+    if is_asked and not confirm(f"Spend up to {preview.credits:,} credits with {settings.provider.kind}?"):
         raise typer.Exit(130)
     result = run_flow(screen, config, selection, overrides=overrides)
     raise typer.Exit(result.exit_code)
 
 
-def _warn_of_paying_twice(screen: Screen, case: Case) -> None:
-    attempt = case.attempt
+def _warn_of_paying_twice(screen: Screen, unknown: UnknownTrack) -> None:
+    attempt = unknown.attempt
     screen.note(
         f"If the first submit of {attempt.track.track_id} was accepted after all, "
         f"its {attempt.credits_reserved:,} credits are paid twice."
     )
 
 
-def _show_settled(screen: Screen, settled: Settled) -> None:
+def _show_resolution(screen: Screen, resolution: Resolution) -> None:
     if screen.is_json:
-        print_json(settled.as_tree())
+        print_json(resolution.as_tree())
         return
-    screen.out.print(f"[green]✓[/] [bold]{settled.settled}[/]: ", end="")
-    screen.out.print(f"{settled.track_id} is {settled.state} now. {settled.sentence}", markup=False)
+    screen.out.print(f"[green]✓[/] [bold]{resolution.way}[/]: ", end="")
+    screen.out.print(f"{resolution.track_id} is {resolution.state} now. {resolution.sentence}", markup=False)
 
 
-def _show_case(screen: Screen, case: Case) -> None:
-    dossier = case.look_into()
+def _show_unknown(screen: Screen, unknown: UnknownTrack) -> None:
+    report = unknown.report()
     if screen.is_json:
-        print_json(dossier.as_tree())
+        print_json(report.as_tree())
     else:
-        dossier.show(screen.out)
+        report.show(screen.out)
 
 
-def _show_redrive(screen: Screen, foreseen: Redrive) -> None:
+def _show_redrive(screen: Screen, preview: RedrivePreview) -> None:
     """Say on stderr what is retried, what of it is paid for again, and what is left."""
-    if not foreseen.chosen:
+    if not preview.chosen:
         screen.note("Nothing to retry.")
-    for group in foreseen.chosen:
+    for group in preview.chosen:
         again = ", paid again" if group.is_paid_again else ""
         screen.note(f"retried  {group.tracks:,} {group.state} ({group.code}){again}")
-    for group in foreseen.left:
+    for group in preview.left:
         screen.note(
             f"left     {group.tracks:,} {group.state} ({group.code}): `--code {group.code}` would pay again"
         )
-    if foreseen.credits_again:
+    if preview.credits_again:
         screen.note(
-            f"What was or may have been paid for before is paid again: {foreseen.credits_again:,} credits."
+            f"What was or may have been paid for before is paid again: {preview.credits_again:,} credits."
         )

@@ -1,4 +1,4 @@
-"""The commands that answer others until they are stopped."""
+"""The commands that serve requests until they are stopped."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ from typing import Annotated
 
 import typer
 
-from stemline.cli.edge import read_config
-from stemline.cli.option import Config, Set
-from stemline.console import Screen
-from stemline.local import load_local_service
-from stemline.settings import load_facts
+from stemline.cli.console import Screen
+from stemline.cli.options import Config, Set, read_config
 
 
 def serve(
@@ -48,6 +45,8 @@ def serve(
     ] = True,
 ) -> None:
     """Run the local separation service, in both vendors' dialects."""
+    from stemline.local import load_local_service
+
     load_local_service().serve(
         folder=folder,
         host=host,
@@ -75,13 +74,14 @@ def listen(
     ] = False,
 ) -> None:
     """Receive the provider's webhooks into the ledger, for runs in other processes, until stopped."""
-    from stemline.run import open_accesses
-    from stemline.webhooks import listen as listen_for_events
+    from stemline.run.access import open_accesses
+    from stemline.settings import load_facts
+    from stemline.webhooks import receive_webhooks
 
     screen = Screen(is_json=False)
     settings = read_config(screen, config, overrides)
     with open_accesses(settings, load_facts(settings.provider.kind)) as accesses:
-        listen_for_events(
+        receive_webhooks(
             settings,
             accesses,
             unregister=unregister,

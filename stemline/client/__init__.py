@@ -1,8 +1,19 @@
 """The only sender of requests to a provider: it paces, sends, classifies and repeats what is safe to repeat."""
 
-from stemline.circuit import Circuit, Patience
-from stemline.client.access import Access, Traffic
-from stemline.client.sender import Client
-from stemline.client.turnstile import Lane, Turnstile
+from stemline.client.circuit import CircuitBreaker
+from stemline.client.client import Client
+from stemline.client.pacing import Pacer
+from stemline.client.retry import RetryPolicy
+from stemline.client.scheduler import Lane, RequestScheduler
+from stemline.client.transport import Access, Traffic
 
-__all__ = ["Access", "Circuit", "Client", "Lane", "Patience", "Traffic", "Turnstile"]
+__all__ = [
+    "Access",
+    "CircuitBreaker",
+    "Client",
+    "Lane",
+    "Pacer",
+    "RequestScheduler",
+    "RetryPolicy",
+    "Traffic",
+]

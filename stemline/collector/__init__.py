@@ -1,7 +1,10 @@
-"""The data side: downloads the stems of ready tracks, verifies them and stores them."""
+"""The data side: downloads the stems of ready tracks, verifies them and stores them.
+
+What stands here is light. `collect_batch` is in `stemline.collector.batch`, which loads the decoders.
+"""
 
 from __future__ import annotations
 
-from stemline.collector.batch import Relink, Target, collect_batch
+from stemline.collector.target import CollectResult, CollectTarget, Relink
 
-__all__ = ["Relink", "Target", "collect_batch"]
+__all__ = ["CollectResult", "CollectTarget", "Relink"]

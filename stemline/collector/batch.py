@@ -1,4 +1,4 @@
-"""A batch of ready tracks, collected: what a worker thread or a Dask or Ray worker is handed."""
+"""A batch of ready tracks collected: the work of one worker thread, or of one Dask or Ray task."""
 
 from __future__ import annotations
 
@@ -10,59 +10,38 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
 
+from stemline.collector import CollectResult, CollectTarget, Relink
 from stemline.collector.download import Downloader, new_client
-from stemline.collector.keep import keep_rejected, stem_key
-from stemline.collector.mixture import Mono, add_up
-from stemline.collector.music import Music, heard_music, is_to_be_heard, told_music
-from stemline.collector.source import compare_with_source, local_source
-from stemline.collector.spool import EXTRAS, Spooled, derive_stems, fetch_stems, verify_stems, wanted_links
-from stemline.collector.stream import Streamer, is_streamable
+from stemline.collector.mixdown import MonoAudio, compare_with_source, local_source, sum_stems
+from stemline.collector.music_facts import MusicFacts, known_music, measure_music, needs_mixdown
+from stemline.collector.quarantine import quarantine_stems
+from stemline.collector.spool import (
+    EXTRA_STEMS,
+    SpooledStems,
+    derive_stems,
+    download_stems,
+    verify_stems,
+    wanted_links,
+)
+from stemline.collector.stream import StemStreamer, is_streamable
+from stemline.dataset import staged_path, stem_path
 from stemline.errors import AudioRejected, LinkExpired, TransferFailed
 from stemline.records import Code, CollectedTrack, Failure, Job, ReadyTrack, State, StemFile
 from stemline.storage import Store, open_store, scratch_folder
-from stemline.verify import Measured
+from stemline.verify import StemMeasures
 
 _MAYBE_TRANSFER = frozenset({Code.UNDECODABLE, Code.TRUNCATED})
-_FAR_AWAY = datetime.max.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where collected stems go and how hard to work; picklable."""
-
-    url: str
-    storage_options: dict[str, Any] = field(default_factory=dict, repr=False)
-    audio: Literal["objects", "embedded"] = "objects"
-    tolerance_seconds: float = 1.0
-    """How far a stem's length may be from its source's, which manifests round to whole seconds."""
-    spool: str | None = None
-    """The folder for downloads on their way; None: the system's temporary one."""
-    concurrency: int = 4
-    """How many tracks are in the air at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Relink:
-    """A track whose links no longer work: fresh ones are needed, and nothing was lost."""
-
-    token: str
-    sentence: str
-    is_gone: bool = False
-    """A link was right, and nothing was there."""
-
-
-Collected = CollectedTrack | Failure | Relink
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def collect_batch(
     ready: Sequence[ReadyTrack],
-    target: Target,
+    target: CollectTarget,
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], None] = time.sleep,
-) -> list[Collected]:
+) -> list[CollectResult]:
     """Download, verify and store stems of ready tracks, soonest-expiring first; one result each, in order.
 
     A track is a CollectedTrack only when every stem is right and stored. What does not verify is kept under
@@ -90,24 +69,24 @@ class _Collector:
     """What every track of a batch shares."""
 
     store: Store
-    target: Target
+    target: CollectTarget
     downloader: Downloader
     clock: Callable[[], datetime]
-    hearing: Lock = field(default_factory=Lock)
-    """One track is listened to at a time: it takes some hundred megabytes."""
+    analysis_lock: Lock = field(default_factory=Lock)
+    """One track is analysed at a time: it takes some hundred megabytes."""
 
-    def collect(self, ready: ReadyTrack) -> Collected:
+    def collect(self, ready: ReadyTrack) -> CollectResult:
         """Collect one track: streamed where that can be; else, or when in doubt, through temporary files."""
         token = ready.attempt.token
         if _expires_at(ready.job) <= self.clock():
             return Relink(token, "The links had expired before the download began.")
         try:
-            is_again = is_streamable(ready, self.store)
-            if is_again:
+            was_streamed = is_streamable(ready, self.store)
+            if was_streamed:
                 with suppress(AudioRejected):
                     return self._stream(ready)
             with scratch_folder(self.target.spool) as folder:
-                return self._accept_or_keep(ready, folder, is_again=is_again)
+                return self._accept_or_quarantine(ready, folder, was_streamed=was_streamed)
         except LinkExpired as error:
             return Relink(token, error.message, is_gone=error.is_gone)
         except TransferFailed as error:
@@ -116,58 +95,63 @@ class _Collector:
     def _stream(self, ready: ReadyTrack) -> CollectedTrack:
         """Collect a track without the local disk; when that fails, no object of it is left."""
         keys = {stem: self._key(ready, stem, ready.attempt.recipe.format) for stem in wanted_links(ready)}
-        streamer = Streamer(self.downloader, self.store, self.target.tolerance_seconds)
+        streamer = StemStreamer(self.downloader, self.store, self.target.tolerance_seconds)
         try:
-            measured, mixed = streamer.stream_stems(ready, keys, is_heard=is_to_be_heard(ready))
+            measures, mixed = streamer.stream_stems(ready, keys, with_mixdown=needs_mixdown(ready))
         except (AudioRejected, LinkExpired, TransferFailed):
             for key in keys.values():
                 self.store.delete(key)
             raise
-        return self._collected(ready, *self._heard(ready, measured, mixed))
+        return self._collected(ready, *self._analysed(ready, measures, mixed))
 
-    def _accept_or_keep(self, ready: ReadyTrack, folder: Path, *, is_again: bool) -> CollectedTrack | Failure:
+    def _accept_or_quarantine(
+        self, ready: ReadyTrack, folder: Path, *, was_streamed: bool
+    ) -> CollectedTrack | Failure:
         """Accept a track; audio that a transfer may have spoilt is fetched twice before it is given up."""
-        spooled = fetch_stems(self.downloader, ready, folder / "first")
+        spooled = download_stems(self.downloader, ready, folder / "first")
         try:
             return self._accept(ready, spooled)
         except AudioRejected as error:
             rejection = error
-        if rejection.code in _MAYBE_TRANSFER and not is_again:
+        if rejection.code in _MAYBE_TRANSFER and not was_streamed:
             with suppress(LinkExpired, TransferFailed):
-                spooled = fetch_stems(self.downloader, ready, folder / "again")
+                spooled = download_stems(self.downloader, ready, folder / "again")
                 try:
                     return self._accept(ready, spooled)
                 except AudioRejected as error:
                     rejection = error
-        kept = keep_rejected(self.store, ready, spooled, rejection)
+        kept = quarantine_stems(self.store, ready, spooled, rejection)
         sentence = f"{rejection.message} Kept in {kept}."
         return Failure(ready.attempt.token, State.QUARANTINED, rejection.code, sentence)
 
-    def _accept(self, ready: ReadyTrack, spooled: Spooled) -> CollectedTrack:
+    def _accept(self, ready: ReadyTrack, spooled: SpooledStems) -> CollectedTrack:
+        """Verify and store the stems of a track that lie on the local disk."""
         spooled = derive_stems(ready, spooled)
-        measured = verify_stems(ready, spooled, self.target.tolerance_seconds)
-        parts = [path for stem, path in spooled.items() if stem not in EXTRAS]
-        music, measured = self._heard(ready, measured, add_up(parts) if is_to_be_heard(ready) else None)
+        measures = verify_stems(ready, spooled, self.target.tolerance_seconds)
+        asked = [path for stem, path in spooled.items() if stem not in EXTRA_STEMS]
+        music, measures = self._analysed(ready, measures, sum_stems(asked) if needs_mixdown(ready) else None)
         for stem, path in spooled.items():
-            self.store.put_file(self._key(ready, stem, measured[stem].format), path)
-        return self._collected(ready, music, measured)
+            self.store.put_file(self._key(ready, stem, measures[stem].format), path)
+        return self._collected(ready, music, measures)
 
-    def _heard(
-        self, ready: ReadyTrack, measured: dict[str, Measured], mixed: Mono | None
-    ) -> tuple[Music, dict[str, Measured]]:
-        """Give tempo and key, and the measures once the stems' sum was held against the source."""
+    def _analysed(
+        self, ready: ReadyTrack, measures: dict[str, StemMeasures], mixed: MonoAudio | None
+    ) -> tuple[MusicFacts, dict[str, StemMeasures]]:
+        """Give tempo and key, and the measures once the sum of the stems was compared with the source."""
         if mixed is None:
-            return told_music(ready), measured
-        with self.hearing:
-            music = heard_music(told_music(ready), mixed)
-            return music, compare_with_source(measured, local_source(ready), mixed)
+            return known_music(ready), measures
+        with self.analysis_lock:
+            music = measure_music(known_music(ready), mixed)
+            return music, compare_with_source(measures, local_source(ready), mixed)
 
-    def _collected(self, ready: ReadyTrack, music: Music, measured: dict[str, Measured]) -> CollectedTrack:
+    def _collected(
+        self, ready: ReadyTrack, music: MusicFacts, measures: dict[str, StemMeasures]
+    ) -> CollectedTrack:
         return CollectedTrack(
             token=ready.attempt.token,
             stems=tuple(
-                StemFile(stem=stem, path=self._key(ready, stem, measures.format), **asdict(measures))
-                for stem, measures in measured.items()
+                StemFile(stem=stem, path=self._key(ready, stem, measured.format), **asdict(measured))
+                for stem, measured in measures.items()
             ),
             bpm=music.bpm,
             key=music.key,
@@ -177,9 +161,11 @@ class _Collector:
         )
 
     def _key(self, ready: ReadyTrack, stem: str, audio_format: str) -> str:
-        return stem_key(ready, stem, audio_format, embedded=self.target.audio == "embedded")
+        """Give the final name of a stem, or the one under which it waits to be embedded."""
+        path_of = staged_path if self.target.audio == "embedded" else stem_path
+        return path_of(ready.attempt, stem, audio_format)
 
 
 def _expires_at(job: Job) -> datetime:
     """Give when the first of a job's links expires."""
-    return min((output.expires_at or _FAR_AWAY for output in job.outputs), default=_FAR_AWAY)
+    return min((output.expires_at or _NEVER for output in job.outputs), default=_NEVER)

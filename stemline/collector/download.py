@@ -19,8 +19,8 @@ from stemline import __version__
 from stemline.errors import LinkExpired, TransferFailed
 from stemline.storage import disk_guarded
 
-_TRIES_WITHOUT_PROGRESS = 4
-_TRIES = 50
+_ATTEMPTS_WITHOUT_PROGRESS = 4
+_MOST_ATTEMPTS = 50
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _REFUSED = frozenset({401, 403})
@@ -40,7 +40,7 @@ def new_client(connections: int) -> httpx.Client:
     )
 
 
-class Piece(NamedTuple):
+class DownloadChunk(NamedTuple):
     """Some bytes of a file on its way."""
 
     start: int
@@ -52,7 +52,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Downloader:
-    """A client and the patience to use it with."""
+    """Downloads over one client, and tries again where a transfer breaks."""
 
     client: httpx.Client
     sleep: Callable[[float], None]
@@ -63,34 +63,34 @@ class Downloader:
         """Download `url` to `path`.
 
         Raises:
-            LinkExpired, TransferFailed: as `pieces` does.
+            LinkExpired, TransferFailed: as `chunks` does.
             StorageError: the local disk does not take it.
         """
         with disk_guarded(path.parent), path.open("wb") as file:
-            for piece in self.pieces(url, path.name):
-                if piece.start != file.tell():
-                    file.seek(piece.start)
+            for chunk in self.chunks(url, path.name):
+                if chunk.start != file.tell():
+                    file.seek(chunk.start)
                     file.truncate()
-                file.write(piece.data)
+                file.write(chunk.data)
 
-    def pieces(self, url: str, name: str) -> Generator[Piece, None, None]:
-        """Give the bytes of a file as they come, going on after a break; only tries without progress count.
+    def chunks(self, url: str, name: str) -> Generator[DownloadChunk, None, None]:
+        """Give the bytes of a file as they come, going on after a break; only attempts without progress count.
 
         Raises:
             LinkExpired: the link is refused or gone; a fresh one may work.
             TransferFailed: it broke off too often.
         """
         received = idle = 0
-        for _ in range(_TRIES):
+        for _ in range(_MOST_ATTEMPTS):
             before = received
             try:
-                for piece in self._rest(url, name, received):
-                    received = piece.start + len(piece.data)
-                    yield piece
+                for chunk in self._rest(url, name, received):
+                    received = chunk.start + len(chunk.data)
+                    yield chunk
             except (TransferFailed, httpx.HTTPError) as error:
                 idle = 1 if received > before else idle + 1
                 reason = str(error) or type(error).__name__
-                if idle >= _TRIES_WITHOUT_PROGRESS or self.stopping.is_set():
+                if idle >= _ATTEMPTS_WITHOUT_PROGRESS or self.stopping.is_set():
                     break
                 if isinstance(error, _Shrunk):
                     received = 0
@@ -99,16 +99,16 @@ class Downloader:
                 return
         raise TransferFailed(f"The download of {name} broke off: {reason}.")
 
-    def _rest(self, url: str, name: str, start: int) -> Iterator[Piece]:
-        """Ask for what is missing of the file, once; an empty piece says first where the answer begins."""
+    def _rest(self, url: str, name: str, start: int) -> Iterator[DownloadChunk]:
+        """Ask for what is missing of the file, once; an empty chunk says first where the answer begins."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         with self.client.stream("GET", url, headers=headers) as response:
             _check_status(response, name)
             _check_kind(response)
             start, total = _extent(response, start)
-            yield Piece(start, total, b"")
+            yield DownloadChunk(start, total, b"")
             for data in response.iter_raw():  # as it comes: a full chunk would lose what a break cut short
-                yield Piece(start, total, data)
+                yield DownloadChunk(start, total, data)
                 start += len(data)
                 if self.stopping.is_set():
                     raise TransferFailed("the run stops")

@@ -1,16 +1,34 @@
-"""Stems a provider does not sell, mixed down from those it does: derived, and recorded as such."""
+"""Stems added up again: a stem the provider does not sell, what tempo and key are measured in, and a check.
+
+Whole files are mixed down to make a stem. For the rest the first minute and a half in one channel does: tempo and key
+are measured in it, and it is compared with the source where this worker has that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stemline.audio import decode, encode
+from stemline.audio import Samples, decode, decode_blocks, encode
+from stemline.errors import AudioRejected
+from stemline.records import ReadyTrack
+from stemline.verify import StemMeasures
 
 PARTS: dict[str, tuple[str, ...]] = {"instrumental": ("drums", "bass", "other")}
 """What each derivable stem is the sum of."""
+
+_EXCERPT_BLOCKS = 90
+"""Blocks of about a second, from the beginning: enough to tell, and a bound on memory."""
+_ALIGNED_SECONDS = 20
+_MOST_LAG_SECONDS = 0.1  # an mp3 encoder delays by 25 to 50 ms
+_SILENT_POWER = 1e-6
+_LEAST_RESIDUAL_DB = -10.0
+"""Stems from mp3 leave -18 dB of the source at most; when one of four is silent or strange it is above -6."""
 
 
 def parts_of(stem: str, offered: Collection[str]) -> tuple[str, ...]:
@@ -32,3 +50,120 @@ def mix_down(parts: Sequence[Path], path: Path, audio_format: str) -> None:
         shared = min(len(mixed), len(samples))
         mixed[:shared] += samples[:shared]
     encode(path, mixed, first.sample_rate, audio_format)
+
+
+@dataclass(frozen=True, slots=True)
+class MonoAudio:
+    """Sound in one channel: float32, (frames,)."""
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+
+
+class MonoExcerpt:
+    """The first blocks of a sound in one channel, gathered while it is decoded."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._blocks: list[NDArray[np.float32]] = []
+
+    def add(self, block: Samples) -> None:
+        """Take in samples of shape (n, channels)."""
+        if len(self._blocks) < _EXCERPT_BLOCKS:
+            self._blocks.append(block.mean(axis=1))
+
+    def audio(self, sample_rate: int) -> MonoAudio:
+        """Give what was gathered."""
+        return MonoAudio(np.concatenate(self._blocks), sample_rate)
+
+
+def add_mono(total: MonoAudio | None, stem: MonoAudio) -> MonoAudio:
+    """Give the sum of two, as long as the shorter; a stem of another sample rate is left out."""
+    if total is None:
+        return stem
+    if stem.sample_rate != total.sample_rate:
+        return total
+    shared = min(len(total.samples), len(stem.samples))
+    return MonoAudio(total.samples[:shared] + stem.samples[:shared], total.sample_rate)
+
+
+def sum_stems(paths: Iterable[Path]) -> MonoAudio:
+    """Give the beginning of the sum of files as mono.
+
+    Raises:
+        AudioRejected: one cannot be decoded.
+    """
+    total: MonoAudio | None = None
+    for path in paths:
+        total = add_mono(total, _read_excerpt(path))
+    return MonoAudio(np.zeros(0, np.float32), 1) if total is None else total
+
+
+def local_source(ready: ReadyTrack) -> Path | None:
+    """Give the track's source where this worker has it as a file and the stems should add up to it."""
+    path = Path(ready.attempt.track.location)
+    has_all_stems = len(ready.attempt.recipe.stem_names) > 1
+    return path if has_all_stems and path.is_absolute() and path.is_file() else None
+
+
+def compare_with_source(
+    measures: dict[str, StemMeasures], source: Path | None, mixed: MonoAudio
+) -> dict[str, StemMeasures]:
+    """Give the stems' measures with the warning `residual` when the stems do not add up to their source.
+
+    A warning only: nobody promises that separated stems add up, and it does not say which one is wrong.
+    """
+    try:
+        residual = None if source is None else residual_db(source, mixed)
+    except AudioRejected:  # what the provider could read and we cannot is no fault of the stems
+        return measures
+    if residual is None or residual < _LEAST_RESIDUAL_DB:
+        return measures
+    return {stem: measured.with_warning("residual") for stem, measured in measures.items()}
+
+
+def residual_db(source: Path, mixed: MonoAudio) -> float | None:
+    """Give how much of the source the sum of its stems leaves, in dB of the source, after one common gain.
+
+    Measured: 16-bit stems -79 dB, mp3 at 128 kbit/s -18, one stem silent -5, a stem of another song -4.
+    None where it cannot be measured: another sample rate, or a silent beginning.
+
+    Raises:
+        AudioRejected: the source cannot be decoded.
+    """
+    original = _read_excerpt(source)
+    if original.sample_rate != mixed.sample_rate:
+        return None
+    wanted, given = _aligned(original.samples, mixed.samples, mixed.sample_rate)
+    power = float(wanted @ wanted)
+    if power < _SILENT_POWER * max(len(wanted), 1):
+        return None
+    gain = float(wanted @ given) / max(float(given @ given), 1e-12)
+    left = wanted - np.float32(gain) * given
+    return float(10 * np.log10(max(float(left @ left), 1e-12) / power))
+
+
+def _read_excerpt(path: Path) -> MonoAudio:
+    """Give the beginning of a file in one channel."""
+    excerpt = MonoExcerpt()
+    with decode_blocks(path) as stream:
+        for block in islice(stream, _EXCERPT_BLOCKS):
+            excerpt.add(block)
+    return excerpt.audio(stream.sample_rate)
+
+
+def _aligned(
+    one: NDArray[np.float32], other: NDArray[np.float32], sample_rate: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Give the parts of both that sound at the same time: an encoder's delay is no difference."""
+    start = min(len(one), len(other), _ALIGNED_SECONDS * sample_rate)
+    # Imported here: scipy.signal takes over a second to load, and only local sources are compared.
+    from scipy.signal import correlate  # noqa: PLC0415
+
+    likeness = correlate(one[:start], other[:start], mode="full", method="fft")
+    most = min(int(_MOST_LAG_SECONDS * sample_rate), max(start - 1, 0))
+    near = likeness[start - 1 - most : start + most]
+    lag = int(np.argmax(near)) - most if len(near) else 0
+    one, other = one[max(lag, 0) :], other[max(-lag, 0) :]
+    shared = min(len(one), len(other))
+    return one[:shared], other[:shared]

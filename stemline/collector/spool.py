@@ -9,12 +9,12 @@ from stemline.collector.mixdown import mix_down, parts_of
 from stemline.errors import AudioRejected
 from stemline.records import Code, ReadyTrack
 from stemline.storage import disk_guarded
-from stemline.verify import Expectation, Measured, check_together, verify_stem
+from stemline.verify import StemExpectation, StemMeasures, check_together, verify_stem
 
-Spooled = dict[str, Path]
+SpooledStems = dict[str, Path]
 """Stem name: downloaded file."""
 
-EXTRAS = frozenset({"mix"})
+EXTRA_STEMS = frozenset({"mix"})
 """What is kept beside the stems that were asked for, where a provider gives it: a video's whole audio."""
 
 
@@ -26,10 +26,10 @@ def wanted_links(ready: ReadyTrack) -> dict[str, str]:
     links = {output.stem: output.url for output in ready.job.outputs}
     stems = ready.attempt.recipe.stem_names
     wanted = [part for stem in stems for part in ((stem,) if stem in links else parts_of(stem, links))]
-    return {stem: links[stem] for stem in (*(EXTRAS & links.keys()), *wanted)}
+    return {stem: links[stem] for stem in (*(EXTRA_STEMS & links.keys()), *wanted)}
 
 
-def fetch_stems(downloader: Downloader, ready: ReadyTrack, folder: Path) -> Spooled:
+def download_stems(downloader: Downloader, ready: ReadyTrack, folder: Path) -> SpooledStems:
     """Download what there is of the stems that were asked for.
 
     Raises:
@@ -44,7 +44,7 @@ def fetch_stems(downloader: Downloader, ready: ReadyTrack, folder: Path) -> Spoo
     return spooled
 
 
-def derive_stems(ready: ReadyTrack, spooled: Spooled) -> Spooled:
+def derive_stems(ready: ReadyTrack, spooled: SpooledStems) -> SpooledStems:
     """Give the stems that were asked for, those the provider lacks mixed down from their parts.
 
     Raises:
@@ -52,7 +52,7 @@ def derive_stems(ready: ReadyTrack, spooled: Spooled) -> Spooled:
         StorageError: the local disk is full.
     """
     recipe = ready.attempt.recipe
-    stems = {extra: spooled[extra] for extra in EXTRAS & spooled.keys()}
+    stems = {extra: spooled[extra] for extra in EXTRA_STEMS & spooled.keys()}
     for stem in recipe.stem_names:
         parts = parts_of(stem, spooled)
         if stem in spooled:
@@ -64,7 +64,9 @@ def derive_stems(ready: ReadyTrack, spooled: Spooled) -> Spooled:
     return stems
 
 
-def verify_stems(ready: ReadyTrack, spooled: Spooled, tolerance_seconds: float) -> dict[str, Measured]:
+def verify_stems(
+    ready: ReadyTrack, spooled: SpooledStems, tolerance_seconds: float
+) -> dict[str, StemMeasures]:
     """Check that every stem is there and sound, alone and beside the others; give their measures.
 
     Raises:
@@ -74,18 +76,18 @@ def verify_stems(ready: ReadyTrack, spooled: Spooled, tolerance_seconds: float) 
     if missing:
         raise AudioRejected(f"The provider returned no {' and no '.join(missing)}.", code=Code.MISSING_STEM)
     expected = expectation(ready, tolerance_seconds)
-    told = {output.stem for output in ready.job.outputs}
-    measured = {stem: verify_stem(path, expected) for stem, path in spooled.items()}
-    check_together(list(measured.items()))
+    offered = {output.stem for output in ready.job.outputs}
+    measures = {stem: verify_stem(path, expected) for stem, path in spooled.items()}
+    check_together(list(measures.items()))
     return {
-        stem: measures if stem in told else measures.with_warning("derived")
-        for stem, measures in measured.items()
+        stem: measured if stem in offered else measured.with_warning("derived")
+        for stem, measured in measures.items()
     }
 
 
-def expectation(ready: ReadyTrack, tolerance_seconds: float) -> Expectation:
+def expectation(ready: ReadyTrack, tolerance_seconds: float) -> StemExpectation:
     """Give what each stem of a track should be."""
-    return Expectation(
+    return StemExpectation(
         ready.attempt.recipe.format,
         ready.attempt.track.duration_seconds,
         tolerance_seconds,

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from stemline.audio import Samples
 from stemline.collector.download import Downloader
-from stemline.collector.listener import Listener
-from stemline.collector.mixture import Beginning, Mono, plus
-from stemline.collector.spool import EXTRAS, expectation, wanted_links
+from stemline.collector.mixdown import MonoAudio, MonoExcerpt, add_mono
+from stemline.collector.spool import EXTRA_STEMS, expectation, wanted_links
+from stemline.collector.stream_verification import StreamVerifier
 from stemline.errors import AudioRejected
 from stemline.records import Code, ReadyTrack
 from stemline.storage import Store
-from stemline.verify import Expectation, Measured, check_together
+from stemline.verify import StemExpectation, StemMeasures, check_together
 
 _STREAMED = frozenset({"wav", "flac", "mp3"})
-"""Formats whose beginning can be decoded without a look at their end."""
+"""Formats whose beginning can be decoded before their end is there."""
 
 
 def is_streamable(ready: ReadyTrack, store: Store) -> bool:
@@ -28,45 +28,45 @@ def is_streamable(ready: ReadyTrack, store: Store) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Streamer:
-    """The way from a provider into a store."""
+class StemStreamer:
+    """Streams stems from a provider into a store, verified on the way."""
 
     downloader: Downloader
     store: Store
     tolerance_seconds: float
 
     def stream_stems(
-        self, ready: ReadyTrack, keys: dict[str, str], *, is_heard: bool
-    ) -> tuple[dict[str, Measured], Mono | None]:
-        """Store every stem under its key; give their measures, and the beginning of their sum if it is heard.
+        self, ready: ReadyTrack, keys: dict[str, str], *, with_mixdown: bool
+    ) -> tuple[dict[str, StemMeasures], MonoAudio | None]:
+        """Store every stem under its key; give their measures and, if asked, the beginning of their sum.
 
         Raises:
             AudioRejected: one is not right, or cannot be judged without its whole file.
-            LinkExpired, TransferFailed: as `Downloader.pieces` does.
+            LinkExpired, TransferFailed: as `Downloader.chunks` does.
             StorageError: the store does not take one.
         """
         expected = expectation(ready, self.tolerance_seconds)
-        measured: dict[str, Measured] = {}
-        mixed: Mono | None = None
+        measures: dict[str, StemMeasures] = {}
+        mixed: MonoAudio | None = None
         for stem, url in wanted_links(ready).items():
-            beginning = Beginning()
-            ears = [beginning.add] if is_heard and stem not in EXTRAS else []
-            measured[stem] = self._stream(url, keys[stem], expected, *ears)
-            mixed = plus(mixed, beginning.mono(measured[stem].sample_rate)) if ears else mixed
-        check_together(list(measured.items()))
-        return measured, mixed
+            is_mixed = with_mixdown and stem not in EXTRA_STEMS
+            excerpt = MonoExcerpt()
+            measures[stem] = self._stream(url, keys[stem], expected, *([excerpt.add] if is_mixed else []))
+            mixed = add_mono(mixed, excerpt.audio(measures[stem].sample_rate)) if is_mixed else mixed
+        check_together(list(measures.items()))
+        return measures, mixed
 
     def _stream(
-        self, url: str, key: str, expected: Expectation, *ears: Callable[[Samples], None]
-    ) -> Measured:
+        self, url: str, key: str, expected: StemExpectation, *on_block: Callable[[Samples], None]
+    ) -> StemMeasures:
         name = key.rpartition("/")[2]
-        with closing(self.downloader.pieces(url, name)) as pieces:
-            total = next(pieces).total
+        with closing(self.downloader.chunks(url, name)) as chunks:
+            total = next(chunks).total
             if total is None:
                 raise AudioRejected(f"Nobody says how long {name} is.", code=Code.TRUNCATED)
             with (
-                Listener(name, total, expected, *ears) as listener,
-                closing(listener.passing(pieces)) as passing,
+                StreamVerifier(name, total, expected, *on_block) as verifier,
+                closing(verifier.pass_on(chunks)) as verified,
             ):
-                self.store.put_stream(key, passing)
-                return listener.measured
+                self.store.put_stream(key, verified)
+                return verifier.measures

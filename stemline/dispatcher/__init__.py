@@ -1,8 +1,15 @@
 """Dispatchers: one asyncio loop for each API key turns planned tracks into ready ones, at the pace of that key."""
 
-from stemline.dispatcher.books import Books
-from stemline.dispatcher.dispatch import Dispatch, dispatching
-from stemline.dispatcher.outbox import Outbox
-from stemline.dispatcher.state import HeldKey, Orders
+from stemline.dispatcher.group import DispatcherGroup, running_dispatchers
+from stemline.dispatcher.ready_queue import ReadyQueue
+from stemline.dispatcher.reconciliation import Reconciliation
+from stemline.dispatcher.session import LeasedKey, RunParameters
 
-__all__ = ["Books", "Dispatch", "HeldKey", "Orders", "Outbox", "dispatching"]
+__all__ = [
+    "DispatcherGroup",
+    "LeasedKey",
+    "ReadyQueue",
+    "Reconciliation",
+    "RunParameters",
+    "running_dispatchers",
+]

@@ -1,4 +1,4 @@
-"""Attempts up to the provider's answer: reserve, send, and what the submit turned out to be."""
+"""Attempts: the intent to pay, the submit, what became of its job, and its stored stems or its failure."""
 
 from __future__ import annotations
 
@@ -10,29 +10,42 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select
 
-from stemline.budget import Held, Limits, check
-from stemline.errors import LeaseHeld, LedgerConflict
+from stemline.budget import BudgetHold, Limits, check_limits
+from stemline.errors import LedgerConflict
 from stemline.ledger import credit
-from stemline.ledger.plan import MEASURED
-from stemline.ledger.row import attempt_from_row, attempts_with_tracks, track_cells
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.failure import fail_attempt
+from stemline.ledger.lease import require_fence
+from stemline.ledger.planning import MEASURED
+from stemline.ledger.row_mapping import (
+    attempt_from_row,
+    attempts_with_tracks,
+    dump_collected,
+    dump_job,
+    track_cells,
+)
 from stemline.ledger.run import find_run
-from stemline.ledger.schema import TRACK_KEY, attempts, leases, tracks
-from stemline.ledger.track import Tracks
+from stemline.ledger.tables import TRACK_KEY, attempts, tracks
 from stemline.ledger.transition import (
     RELEASED,
-    Change,
-    Step,
+    AttemptTransition,
+    LedgerEvent,
     find_attempt,
+    move_attempt,
     require_state,
     same_track,
-    take,
     write_event,
 )
-from stemline.records import Attempt, Code, State, Submission, Track
+from stemline.records import Attempt, Code, CollectedTrack, Failure, Job, State, Submission, Track
+
+PAID = frozenset({State.READY, State.COLLECTED, State.PUBLISHED, State.QUARANTINED, State.EXPIRED})
 
 
-class Attempts(Tracks):
-    """The verbs from the intent to the provider's answer."""
+class Attempts:
+    """The verbs from the intent to pay to the stored stems."""
+
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
 
     def reserve(  # noqa: PLR0913 - what an intent consists of
         self,
@@ -43,18 +56,18 @@ class Attempts(Tracks):
         limits: Limits,
         *,
         key_id: str | None = None,
-    ) -> Attempt | Held:
+    ) -> Attempt | BudgetHold:
         """Write the intent to pay for a planned track: its attempt, its credits, all limits checked.
 
         `key_id` is the API key it will be submitted with; None: the run's first.
-        Gives Held, and changes nothing, when a limit would be passed. The check, the sums and the booking are
+        Gives a BudgetHold, and changes nothing, when a limit would be passed. The check, the sums and the booking are
         one transaction of the ledger's only writer, so no other thread or process can slip in between.
         Raises LedgerConflict when the track is not planned or another attempt of it is live.
         """
-        now = self.clock()
-        with self.write() as connection:
+        now = self._database.clock()
+        with self._database.write() as connection:
             run = find_run(connection, run_id)
-            held = check(amount, limits, credit.read_spending(connection, run, now, limits), now)
+            held = check_limits(amount, limits, credit.read_spending(connection, run, now, limits), now)
             if held is not None:
                 return held
             key = {"track_id": track.track_id, "recipe": run["recipe"], "provider": run["provider"]}
@@ -63,7 +76,7 @@ class Attempts(Tracks):
             connection.execute(attempts.insert(), [_intent(connection, now, cells, amount)])
             credit.reserve(connection, now, cells, amount)
             _submitting(connection, now, key, track)
-            change = Change("reserve", State.PLANNED, State.SUBMITTING, {"credits": amount})
+            change = LedgerEvent("reserve", State.PLANNED, State.SUBMITTING, {"credits": amount})
             write_event(connection, now, cells, change)
             return _read_attempt(connection, token)
 
@@ -75,8 +88,8 @@ class Attempts(Tracks):
         `request` is its body, kept so that it can be repeated word for word. With `fence`, raises LeaseHeld when
         the key's lease has gone to somebody else.
         """
-        now = self.clock()
-        with self.write() as connection:
+        now = self._database.clock()
+        with self._database.write() as connection:
             row = find_attempt(connection, token)
             if fence is not None:
                 require_fence(connection, row["key_id"], fence)
@@ -84,7 +97,7 @@ class Attempts(Tracks):
             if row["sent_at"] is None:
                 values = {"sent_at": now, "request": json.dumps(dict(request)) if request else None}
                 connection.execute(attempts.update().where(attempts.c.token == token).values(**values))
-            write_event(connection, now, row, Change("mark_sending", row["state"], row["state"]))
+            write_event(connection, now, row, LedgerEvent("mark_sending", row["state"], row["state"]))
             return replace(_read_attempt(connection, token), sent_at=row["sent_at"] or now)
 
     def record_submission(self, token: str, submission: Submission) -> Attempt:
@@ -93,12 +106,12 @@ class Attempts(Tracks):
         Saying the same job again changes nothing. Raises LedgerConflict for a second job, or a job that
         belongs to another attempt.
         """
-        now = self.clock()
-        with self.write() as connection:
+        now = self._database.clock()
+        with self._database.write() as connection:
             row = find_attempt(connection, token)
             if row["job_id"] != submission.job_id:
                 require_state(row, "record_submission", {State.SUBMITTING, State.UNKNOWN})
-                take(connection, now, row, _accepted(now, row, submission))
+                move_attempt(connection, now, row, _accepted(now, row, submission))
                 if submission.credits_required is not None:
                     credit.adjust(connection, now, token, submission.credits_required)
             return _read_attempt(connection, token)
@@ -116,39 +129,107 @@ class Attempts(Tracks):
 
         The track goes to `state` (planned, failed, held or rejected); only failed counts as a failure.
         """
-        now = self.clock()
-        with self.write() as connection:
+        now = self._database.clock()
+        with self._database.write() as connection:
             row = find_attempt(connection, token)
             if row["state"] == RELEASED:
                 return
             require_state(row, "release", {State.SUBMITTING, State.UNKNOWN})
             credit.release(connection, now, token)
-            take(connection, now, row, Step("release", RELEASED, state, code, sentence, is_retryable))
+            move_attempt(
+                connection,
+                now,
+                row,
+                AttemptTransition("release", RELEASED, state, code, sentence, is_retryable),
+            )
 
     def mark_unknown(self, token: str, sentence: str) -> None:
-        """Set an attempt aside whose submit got no answer that could be settled; credits stay reserved."""
-        with self.write() as connection:
+        """Set an attempt aside whose submit got no answer that could be resolved; credits stay reserved."""
+        with self._database.write() as connection:
             row = find_attempt(connection, token)
             if row["state"] == State.UNKNOWN:
                 return
             require_state(row, "mark_unknown", {State.SUBMITTING})
-            step = Step("mark_unknown", State.UNKNOWN, State.UNKNOWN, Code.SUBMIT_UNANSWERED, sentence)
-            take(connection, self.clock(), row, step)
+            move_attempt(connection, self._database.clock(), row, _unanswered(sentence))
 
-    def attempt(self, token: str) -> Attempt:
+    def record_ready(self, token: str, job: Job) -> bool:
+        """Say that the outputs exist: the reservation becomes the charge; give whether this was news.
+
+        Without `credits_charged` what was reserved counts as charged. Recording it twice (a webhook and a
+        sweep) charges once.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            row = find_attempt(connection, token)
+            if row["state"] in PAID:
+                return False
+            require_state(row, "record_ready", {State.PROCESSING})
+            if row["job_id"] != job.job_id:
+                message = f"Attempt {token} is job {row['job_id']}, not job {job.job_id}."
+                raise LedgerConflict(message)
+            charged = credit.settle(connection, now, token, job.credits_charged)
+            values = {"ready_at": now, "credits_charged": charged, "job": dump_job(job)}
+            ready = AttemptTransition("record_ready", State.READY, State.READY, values=values)
+            move_attempt(connection, now, row, ready)
+            return True
+
+    def record_collected(self, collected: CollectedTrack) -> bool:
+        """Keep the verified, stored stems of a ready attempt; give whether this was news."""
+        with self._database.write() as connection:
+            row = find_attempt(connection, collected.token)
+            if row["state"] in {State.COLLECTED, State.PUBLISHED}:
+                return False
+            require_state(row, "record_collected", {State.READY})
+            values = {"result": dump_collected(collected)}
+            collect = AttemptTransition("record_collected", State.COLLECTED, State.COLLECTED, values=values)
+            move_attempt(connection, self._database.clock(), row, collect)
+            return True
+
+    def fail(self, failure: Failure, *, credits_charged: int | None = None) -> State:
+        """End an attempt that got no further, and give the state its track is in now.
+
+        A job that failed, or an unknown given up, keeps its credits reserved as disputed unless
+        `credits_charged` says what it cost (0: nothing): no vendor says when a failed job is refunded. What
+        was refused is released. A paid attempt whose collecting failed stays `ready`, with the reason: it is
+        not paid twice.
+        `failure.state` is failed, unknown, quarantined or expired.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            row = find_attempt(connection, failure.token)
+            if row["state"] == failure.state:
+                return failure.state
+            return fail_attempt(connection, now, row, failure, credits_charged)
+
+    def get(self, token: str) -> Attempt:
         """Give an attempt; raises LedgerConflict for a token the ledger does not know."""
-        with self.read() as connection:
+        with self._database.read() as connection:
             find_attempt(connection, token)
             return _read_attempt(connection, token)
 
+    def find_by_job(self, provider: str, job_id: str) -> Attempt | None:
+        """Give the attempt a job belongs to."""
+        query = attempts_with_tracks().where(attempts.c.provider == provider, attempts.c.job_id == job_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else attempt_from_row(row)
 
-def require_fence(connection: Connection, key_id: str | None, fence: int) -> None:
-    """Raise LeaseHeld unless the key's lease still carries this fence."""
-    lease = connection.execute(select(leases).where(leases.c.key_id == key_id)).mappings().one_or_none()
-    if lease is None or lease["fence"] != fence:
-        holder = lease["holder"] if lease else "nobody"
-        message = f"The lease on this API key is lost: {holder} holds it now."
-        raise LeaseHeld(message, fix="Wait for that run to end, then run again.")
+    def of_track(self, provider: str, track_id: str) -> list[Attempt]:
+        """Give every attempt of a track, first to last."""
+        query = (
+            attempts_with_tracks()
+            .where(attempts.c.provider == provider, attempts.c.track_id == track_id)
+            .order_by(attempts.c.recipe, attempts.c.number)
+        )
+        with self._database.read() as connection:
+            return [attempt_from_row(row) for row in connection.execute(query).mappings()]
+
+    def key_of(self, token: str) -> str | None:
+        """Give the fingerprint of the API key an attempt was made with; None where none was noted."""
+        with self._database.read() as connection:
+            return connection.execute(
+                select(attempts.c.key_id).where(attempts.c.token == token)
+            ).scalar_one_or_none()
 
 
 def _require_planned(connection: Connection, key: dict[str, Any]) -> None:
@@ -182,7 +263,7 @@ def _submitting(connection: Connection, now: datetime, key: dict[str, Any], trac
     connection.execute(tracks.update().where(same_track(key)).values(**values))
 
 
-def _accepted(now: datetime, row: RowMapping, submission: Submission) -> Step:
+def _accepted(now: datetime, row: RowMapping, submission: Submission) -> AttemptTransition:
     asked = submission.credits_required
     values = {
         "job_id": submission.job_id,
@@ -191,7 +272,11 @@ def _accepted(now: datetime, row: RowMapping, submission: Submission) -> Step:
         "source_sha256": submission.source_sha256,
         "credits_reserved": row["credits_reserved"] if asked is None else asked,
     }
-    return Step("record_submission", State.PROCESSING, State.PROCESSING, values=values)
+    return AttemptTransition("record_submission", State.PROCESSING, State.PROCESSING, values=values)
+
+
+def _unanswered(sentence: str) -> AttemptTransition:
+    return AttemptTransition("mark_unknown", State.UNKNOWN, State.UNKNOWN, Code.SUBMIT_UNANSWERED, sentence)
 
 
 def _read_attempt(connection: Connection, token: str) -> Attempt:

@@ -7,26 +7,29 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from stemline.errors import LedgerConflict
-from stemline.ledger.outcome import Outcomes
-from stemline.ledger.row import BatchRow, attempts_with_tracks, batch_row_from_row
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.row_mapping import BatchRow, attempts_with_tracks, batch_row_from_row
 from stemline.ledger.run import find_run
-from stemline.ledger.schema import attempts, batches
-from stemline.ledger.transition import Change, Step, take, write_event
+from stemline.ledger.tables import attempts, batches
+from stemline.ledger.transition import AttemptTransition, LedgerEvent, move_attempt, write_event
 from stemline.records import Recipe, State
 
 
-class Batches(Outcomes):
-    """The verbs of publishing."""
+class Batches:
+    """The batches: opened before their files are written, published after."""
 
-    def open_batch(self, run_id: str, batch_id: str, tokens: Sequence[str]) -> None:
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
+
+    def open(self, run_id: str, batch_id: str, tokens: Sequence[str]) -> None:
         """Fix which collected attempts a batch holds, before its files are written.
 
         Opening the same batch again with the same members changes nothing. Raises LedgerConflict when a
         member is not collected or is in another batch.
         """
         wanted = set(tokens)
-        now = self.clock()
-        with self.write() as connection:
+        now = self._database.clock()
+        with self._database.write() as connection:
             find_run(connection, run_id)
             if wanted and _members(connection, batch_id) == wanted:
                 return
@@ -41,13 +44,13 @@ class Batches(Outcomes):
             if taken != len(wanted) or not wanted:
                 message = f"Batch {batch_id} cannot hold these attempts: {taken} of {len(wanted)} are free."
                 raise LedgerConflict(message)
-            write_event(connection, now, batch, Change("open_batch", detail={"batch_id": batch_id}))
+            write_event(connection, now, batch, LedgerEvent("open_batch", detail={"batch_id": batch_id}))
 
-    def publish_batch(self, batch_id: str) -> int:
+    def publish(self, batch_id: str) -> int:
         """Mark a batch and every track in it as published; give how many (0: it already was)."""
-        now = self.clock()
+        now = self._database.clock()
         members = select(attempts).where(attempts.c.batch_id == batch_id, attempts.c.state == State.COLLECTED)
-        with self.write() as connection:
+        with self._database.write() as connection:
             batch = (
                 connection.execute(select(batches).where(batches.c.batch_id == batch_id)).mappings().first()
             )
@@ -57,14 +60,16 @@ class Batches(Outcomes):
             if batch["published_at"] is not None:
                 return 0
             for row in connection.execute(members).mappings().all():
-                take(connection, now, row, Step("publish", State.PUBLISHED, State.PUBLISHED))
+                move_attempt(
+                    connection, now, row, AttemptTransition("publish", State.PUBLISHED, State.PUBLISHED)
+                )
             connection.execute(
                 batches.update().where(batches.c.batch_id == batch_id).values(published_at=now)
             )
-            write_event(connection, now, batch, Change("publish_batch", detail={"batch_id": batch_id}))
+            write_event(connection, now, batch, LedgerEvent("publish_batch", detail={"batch_id": batch_id}))
             return int(batch["members"])
 
-    def unpublished_batches(self, provider: str, recipe: Recipe) -> list[str]:
+    def unpublished(self, provider: str, recipe: Recipe) -> list[str]:
         """Give the batches that were opened and not published, oldest first."""
         query = (
             select(batches.c.batch_id)
@@ -80,13 +85,13 @@ class Batches(Outcomes):
             )
             .order_by(batches.c.opened_at, batches.c.batch_id)
         )
-        with self.read() as connection:
+        with self._database.read() as connection:
             return list(connection.scalars(query))
 
-    def batch_rows(self, batch_id: str) -> list[BatchRow]:
+    def rows(self, batch_id: str) -> list[BatchRow]:
         """Give a batch's members by track id: the same rows in the same order, however often it is asked."""
         query = attempts_with_tracks().where(attempts.c.batch_id == batch_id).order_by(attempts.c.track_id)
-        with self.read() as connection:
+        with self._database.read() as connection:
             return [batch_row_from_row(row) for row in connection.execute(query).mappings()]
 
     def collected_unbatched(self, provider: str, recipe: Recipe, *, limit: int | None = None) -> list[str]:
@@ -102,7 +107,7 @@ class Batches(Outcomes):
             .order_by(attempts.c.reserved_at, attempts.c.token)
             .limit(limit)
         )
-        with self.read() as connection:
+        with self._database.read() as connection:
             return list(connection.scalars(query))
 
 

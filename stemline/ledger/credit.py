@@ -1,7 +1,8 @@
 """Credit entries: append-only bookings, and the running totals per window that limits are checked against.
 
 An attempt's credits count in the UTC day and month its reservation was made in, whenever they are charged.
-Totals are derived: they always equal the sums of the entries.
+Totals are derived: they always equal the sums of the entries. The functions book inside the transaction of the verb
+that calls them.
 """
 
 from __future__ import annotations
@@ -13,9 +14,61 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from stemline.budget import Limits, Spending, Spent, windows
-from stemline.ledger.schema import Cells, entries, totals
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.run import find_run
+from stemline.ledger.tables import Cells, attempts, entries, totals
+from stemline.ledger.transition import LedgerEvent, write_event
 
 EVERYTHING = "all"
+
+
+class Credits:
+    """What was spent, and the credits in dispute: those of failed jobs whose charge no provider has told."""
+
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
+
+    def spending(self, run_id: str, limits: Limits | None = None) -> Spending:
+        """Give what is reserved and charged for the run, and for its provider's present day and month."""
+        now = self._database.clock()
+        with self._database.read() as connection:
+            return read_spending(connection, find_run(connection, run_id), now, limits or Limits())
+
+    def disputed(self, provider: str) -> dict[str, int]:
+        """Give the credits still disputed, by run."""
+        query = (
+            select(attempts.c.run_id, func.sum(attempts.c.credits_reserved))
+            .where(attempts.c.provider == provider, attempts.c.is_disputed)
+            .group_by(attempts.c.run_id)
+        )
+        with self._database.read() as connection:
+            return {run_id: int(amount) for run_id, amount in connection.execute(query)}
+
+    def release_disputed(self, run_id: str) -> int:
+        """Give back the credits of the run's failed jobs (a later balance shows no charge); give how many."""
+        return self._settle_disputed(run_id, is_charged=False)
+
+    def charge_disputed(self, run_id: str) -> int:
+        """Book the credits of the run's failed jobs as charged (a later balance shows it); give how many."""
+        return self._settle_disputed(run_id, is_charged=True)
+
+    def _settle_disputed(self, run_id: str, *, is_charged: bool) -> int:
+        now, amount = self._database.clock(), 0
+        query = select(attempts).where(attempts.c.run_id == run_id, attempts.c.is_disputed)
+        with self._database.write() as connection:
+            for row in connection.execute(query).mappings().all():
+                token = row["token"]
+                settled = (
+                    settle(connection, now, token, None) if is_charged else release(connection, now, token)
+                )
+                values = {"is_disputed": False, "credits_charged": settled if is_charged else 0}
+                connection.execute(attempts.update().where(attempts.c.token == token).values(**values))
+                verb = "charge_disputed" if is_charged else "release_disputed"
+                write_event(
+                    connection, now, row, LedgerEvent(verb, row["state"], row["state"], {"credits": settled})
+                )
+                amount += settled
+        return amount
 
 
 def read_spending(connection: Connection, run: Cells, now: datetime, limits: Limits) -> Spending:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from stemline.errors import LeaseHeld
-from stemline.ledger.attempt import require_fence
-from stemline.ledger.batch import Batches
-from stemline.ledger.schema import leases
-from stemline.ledger.transition import Change, write_event
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.tables import leases
+from stemline.ledger.transition import LedgerEvent, write_event
 
 LEASE_SECONDS = 60.0
 """How long a lease lasts that its holder does not renew."""
@@ -27,19 +26,22 @@ class Lease:
     expires_at: datetime
 
 
-class Leases(Batches):
-    """The verbs of a lease."""
+class Leases:
+    """The leases on API keys, each with one holder at a time."""
 
-    def acquire_lease(self, key_id: str, holder: str, ttl_seconds: float) -> int:
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
+
+    def acquire(self, key_id: str, holder: str, ttl_seconds: float) -> int:
         """Take the lease on a key and give its fence, higher than any before.
 
         The same holder may take it again. Raises LeaseHeld, naming the holder and when the lease runs out,
         while somebody else has it.
         """
-        now = self.clock()
+        now = self._database.clock()
         expires_at = now + timedelta(seconds=ttl_seconds)
         mine = leases.c.key_id == key_id
-        with self.write() as connection:
+        with self._database.write() as connection:
             lease = connection.execute(select(leases).where(mine)).mappings().one_or_none()
             if lease is not None and lease["expires_at"] > now and lease["holder"] != holder:
                 until = f"{lease['expires_at']:%Y-%m-%d %H:%M:%S} UTC"
@@ -56,28 +58,37 @@ class Leases(Batches):
                     leases.update().where(mine).values(holder=holder, fence=fence, expires_at=expires_at)
                 )
             detail = {"key_id": key_id, "holder": holder, "fence": fence}
-            write_event(connection, now, {}, Change("acquire_lease", detail=detail))
+            write_event(connection, now, {}, LedgerEvent("acquire_lease", detail=detail))
         return fence
 
-    def renew_lease(self, key_id: str, fence: int, ttl_seconds: float) -> datetime:
+    def renew(self, key_id: str, fence: int, ttl_seconds: float) -> datetime:
         """Extend a lease and give its new end; raises LeaseHeld when somebody else took it meanwhile."""
-        expires_at = self.clock() + timedelta(seconds=ttl_seconds)
-        with self.write() as connection:
+        expires_at = self._database.clock() + timedelta(seconds=ttl_seconds)
+        with self._database.write() as connection:
             require_fence(connection, key_id, fence)
             connection.execute(leases.update().where(leases.c.key_id == key_id).values(expires_at=expires_at))
         return expires_at
 
-    def release_lease(self, key_id: str, fence: int) -> None:
+    def release(self, key_id: str, fence: int) -> None:
         """Let a lease go at once; a lease that somebody else took meanwhile is left alone."""
-        now = self.clock()
+        now = self._database.clock()
         mine = (leases.c.key_id == key_id, leases.c.fence == fence)
-        with self.write() as connection:
+        with self._database.write() as connection:
             if connection.execute(leases.update().where(*mine).values(expires_at=now)).rowcount:
                 detail = {"key_id": key_id, "fence": fence}
-                write_event(connection, now, {}, Change("release_lease", detail=detail))
+                write_event(connection, now, {}, LedgerEvent("release_lease", detail=detail))
 
-    def lease(self, key_id: str) -> Lease | None:
+    def get(self, key_id: str) -> Lease | None:
         """Give the lease on a key, even one that ran out; None when there never was one."""
-        with self.read() as connection:
+        with self._database.read() as connection:
             row = connection.execute(select(leases).where(leases.c.key_id == key_id)).mappings().one_or_none()
         return None if row is None else Lease(**row)
+
+
+def require_fence(connection: Connection, key_id: str | None, fence: int) -> None:
+    """Raise LeaseHeld unless the key's lease still carries this fence."""
+    lease = connection.execute(select(leases).where(leases.c.key_id == key_id)).mappings().one_or_none()
+    if lease is None or lease["fence"] != fence:
+        holder = lease["holder"] if lease else "nobody"
+        message = f"The lease on this API key is lost: {holder} holds it now."
+        raise LeaseHeld(message, fix="Wait for that run to end, then run again.")

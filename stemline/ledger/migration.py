@@ -8,8 +8,8 @@ from string import Template
 from sqlalchemy import Connection, inspect, select
 
 from stemline.errors import ConfigError
-from stemline.ledger.schema import migrations
-from stemline.ledger.store import Store
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.tables import migrations
 
 OWN_TYPES = {
     "sqlite": {"serial": "INTEGER PRIMARY KEY", "instant": "DATETIME", "real": "DOUBLE PRECISION"},
@@ -21,36 +21,36 @@ OWN_TYPES = {
 }
 
 
-def known() -> list[str]:
+def names() -> list[str]:
     """Give the names of all migrations, in order."""
     folder = files("stemline.ledger") / "migrations"
     return sorted(file.name.removesuffix(".sql") for file in folder.iterdir() if file.name.endswith(".sql"))
 
 
-def apply(store: Store) -> list[str]:
+def apply(database: LedgerDatabase) -> list[str]:
     """Bring the ledger up to date and give the names applied; raises ConfigError if it is newer."""
-    with store.read() as connection:
-        if not _pending(connection, store.name):
+    with database.read() as connection:
+        if not _pending(connection, database.name):
             return []
-    with store.write() as connection:
-        pending = _pending(connection, store.name)  # again: another process may have been faster
+    with database.write() as connection:
+        pending = _pending(connection, database.name)  # again: another process may have been faster
         for name in pending:
             _run_script(connection, name)
-            connection.execute(migrations.insert().values(name=name, applied_at=store.clock()))
+            connection.execute(migrations.insert().values(name=name, applied_at=database.clock()))
     return pending
 
 
-def _pending(connection: Connection, ledger: str) -> list[str]:
+def _pending(connection: Connection, ledger_name: str) -> list[str]:
     if not inspect(connection).has_table(migrations.name):
-        return known()
+        return names()
     done = set(connection.scalars(select(migrations.c.name)))
-    unknown = sorted(done - set(known()))
+    unknown = sorted(done - set(names()))
     if unknown:
         raise ConfigError(
-            f"The ledger {ledger} was written by a newer stemline (it has {unknown[-1]}).",
+            f"The ledger {ledger_name} was written by a newer stemline (it has {unknown[-1]}).",
             fix="Upgrade stemline, or name another ledger.url.",
         )
-    return [name for name in known() if name not in done]
+    return [name for name in names() if name not in done]
 
 
 def _run_script(connection: Connection, name: str) -> None:

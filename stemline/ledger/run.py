@@ -11,23 +11,26 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select
 
 from stemline.errors import LedgerConflict
-from stemline.ledger.row import Run, run_from_row
-from stemline.ledger.schema import rejects, runs
-from stemline.ledger.store import Store
-from stemline.ledger.transition import Change, write_event
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.row_mapping import RunRecord, run_from_row
+from stemline.ledger.tables import rejects, runs
+from stemline.ledger.transition import LedgerEvent, write_event
 from stemline.records import Recipe, Reject
 
 ROWS_A_STATEMENT = 10_000
 
 
-class Runs(Store):
-    """The verbs of a run."""
+class Runs:
+    """When each run began and ended, and the manifest rows it could not use."""
 
-    def start_run(
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
+
+    def start(
         self, name: str, provider: str, recipe: Recipe, config_digest: str, key_id: str | None = None
     ) -> str:
         """Open a run and give its id, which sorts by time."""
-        now = self.clock()
+        now = self._database.clock()
         run = {
             "run_id": f"{name}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
             "name": name,
@@ -37,28 +40,31 @@ class Runs(Store):
             "key_id": key_id,
             "started_at": now,
         }
-        with self.write() as connection:
+        with self._database.write() as connection:
             connection.execute(runs.insert(), [run])
-            write_event(connection, now, run, Change("start_run"))
+            write_event(connection, now, run, LedgerEvent("start_run"))
         return str(run["run_id"])
 
-    def finish_run(self, run_id: str, exit_code: int, totals: Mapping[str, Any]) -> None:
+    def finish(self, run_id: str, exit_code: int, totals: Mapping[str, Any]) -> None:
         """Close a run with its exit code and the totals it reports (anything JSON takes)."""
-        now = self.clock()
+        now = self._database.clock()
         ending = {"finished_at": now, "exit_code": exit_code, "totals": json.dumps(totals, default=str)}
-        with self.write() as connection:
+        with self._database.write() as connection:
             find_run(connection, run_id)
             connection.execute(runs.update().where(runs.c.run_id == run_id).values(**ending))
             write_event(
-                connection, now, {"run_id": run_id}, Change("finish_run", detail={"exit_code": exit_code})
+                connection,
+                now,
+                {"run_id": run_id},
+                LedgerEvent("finish_run", detail={"exit_code": exit_code}),
             )
 
-    def run(self, run_id: str) -> Run:
+    def get(self, run_id: str) -> RunRecord:
         """Give a run; raises LedgerConflict when there is none of that id."""
-        with self.read() as connection:
+        with self._database.read() as connection:
             return run_from_row(find_run(connection, run_id))
 
-    def last_run(self, name: str) -> Run | None:
+    def last(self, name: str) -> RunRecord | None:
         """Give the newest run of a configuration, finished or not."""
         query = (
             select(runs)
@@ -66,25 +72,25 @@ class Runs(Store):
             .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
             .limit(1)
         )
-        with self.read() as connection:
+        with self._database.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else run_from_row(row)
 
     def reject(self, run_id: str, rows: Iterable[Reject]) -> int:
         """Keep manifest rows that became no track, and give how many are new.
 
-        A row that did become a track and proves unusable later goes through `reject_track`: never both,
-        so that selected tracks plus these rows are always the rows of the manifest.
+        A row that did become a track and proves unusable later ends as that track's state: never both, so that
+        selected tracks plus these rows are always the rows of the manifest.
         """
-        now = self.clock()
+        now = self._database.clock()
         cells = (_reject_cells(run_id, row) for row in rows)
-        with self.write() as connection:
+        with self._database.write() as connection:
             before = _count_rejects(connection, run_id)
             while chunk := list(islice(cells, ROWS_A_STATEMENT)):
                 if unseen := _unseen(connection, run_id, chunk):
                     connection.execute(rejects.insert(), unseen)
             added = _count_rejects(connection, run_id) - before
-            write_event(connection, now, {"run_id": run_id}, Change("reject", detail={"rows": added}))
+            write_event(connection, now, {"run_id": run_id}, LedgerEvent("reject", detail={"rows": added}))
         return added
 
 

@@ -1,26 +1,27 @@
-"""Tracks with no attempt under way: handed out in order, held back, failed, rejected, put back in line."""
+"""Tracks with no attempt under way: planned, given in order, held back, planned again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from stemline.errors import LedgerConflict
-from stemline.ledger.plan import Plans, of_provider
-from stemline.ledger.row import TrackStatus, status_from_row, track_from_row
-from stemline.ledger.run import find_run
-from stemline.ledger.schema import tracks
-from stemline.ledger.transition import Move, move_tracks
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.planning import PlanChunk, PlanCounts, of_provider, plan_chunk
+from stemline.ledger.row_mapping import TrackStatus, status_from_row, track_from_row
+from stemline.ledger.run import ROWS_A_STATEMENT, find_run
+from stemline.ledger.tables import QUEUE_ORDER, tracks
+from stemline.ledger.transition import TrackTransition, move_tracks
 from stemline.records import Code, Recipe, State, Track
 
 REDRIVEN = (State.FAILED, State.QUARANTINED, State.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
-class Redrivable:
-    """Tracks of one state and code that could be put back in line."""
+class RedriveGroup:
+    """Tracks of one state and code that a redrive would plan again."""
 
     state: State
     code: Code
@@ -36,65 +37,72 @@ class Redrivable:
         return self.state is not State.FAILED or self.code is Code.SUBMIT_UNANSWERED
 
 
-class Tracks(Plans):
-    """The verbs of a track that has no attempt under way."""
+class Tracks:
+    """The tracks that have no attempt under way, and where any track stands."""
+
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
+
+    def plan(self, run_id: str, rows: Sequence[Track], *, max_attempts: int = 3) -> PlanCounts:
+        """Select tracks for a run.
+
+        A new track becomes planned. A known one keeps its state and history; it returns to planned when it
+        was held or rejected, or failed retryably fewer than `max_attempts` times. Until it is published its
+        position, priority and columns follow the manifest. What happens to a track depends on its id alone,
+        never on order or on how many come in one call.
+        """
+        counted: Counter[str] = Counter()
+        now = self._database.clock()
+        with self._database.write() as connection:
+            run = find_run(connection, run_id)
+            for start in range(0, len(rows), ROWS_A_STATEMENT):
+                chunk = {row.track_id: row for row in rows[start : start + ROWS_A_STATEMENT]}
+                counted.update(plan_chunk(connection, now, PlanChunk(run, chunk, max_attempts)))
+        return PlanCounts(counted["new"], counted["known"], counted["revived"])
 
     def next_planned(self, run_id: str, limit: int, *, after: Track | None = None) -> list[Track]:
         """Give the run's next planned tracks, highest priority first, then in the manifest's order.
 
-        `after` is the last track of the previous page; a track put back in line before it is found again by
+        `after` is the last track of the previous page; a track planned again before it is found again by
         asking without.
         """
         query = (
             select(tracks)
             .where(tracks.c.run_id == run_id, tracks.c.state == State.PLANNED)
-            .order_by(tracks.c.priority.desc(), tracks.c.position, tracks.c.track_id)
+            .order_by(*QUEUE_ORDER)
             .limit(limit)
         )
         if after is not None:
             query = query.where(_behind(after))
-        with self.read() as connection:
+        with self._database.read() as connection:
             return [track_from_row(row) for row in connection.execute(query).mappings()]
-
-    def reject_track(self, run_id: str, track_id: str, code: Code, sentence: str) -> None:
-        """Take a planned track out of the run: its audio proved unusable before anything was paid."""
-        self._move_planned(run_id, track_id, Move("reject_track", State.REJECTED, code, sentence))
-
-    def fail_track(self, run_id: str, track_id: str, code: Code, sentence: str) -> None:
-        """Fail a planned track, retryably, before any attempt: its source could not be reached."""
-        move = Move("fail_track", State.FAILED, code, sentence, is_retryable=True)
-        self._move_planned(run_id, track_id, move)
 
     def hold(self, run_id: str, code: Code, sentence: str) -> int:
         """Hold back every track of the run that is still planned, and give how many."""
         chosen = and_(tracks.c.run_id == run_id, tracks.c.state == State.PLANNED)
-        return self._move(chosen, Move("hold", State.HELD, code, sentence))
-
-    def unhold(self, run_id: str) -> int:
-        """Put the run's held tracks back in line, and give how many."""
-        chosen = and_(tracks.c.run_id == run_id, tracks.c.state == State.HELD)
-        return self._move(chosen, Move("unhold", State.PLANNED))
+        return self._move(chosen, TrackTransition("hold", State.HELD, code, sentence))
 
     def retry_failed(self, run_id: str, *, max_attempts: int = 3) -> int:
-        """Put the run's retryable failures back in line while they have attempts left, and give how many."""
+        """Plan the run's retryable failures again while they have attempts left, and give how many."""
         chosen = and_(
             tracks.c.run_id == run_id,
             tracks.c.state == State.FAILED,
             tracks.c.is_retryable,
             tracks.c.failures < max_attempts,
         )
-        return self._move(chosen, Move("retry_failed", State.PLANNED))
+        return self._move(chosen, TrackTransition("retry_failed", State.PLANNED))
 
     def redrive(self, run_id: str, codes: Collection[Code] | None = None, *, limit: int | None = None) -> int:
-        """Select whatever failed, of this recipe and provider, for this run and put it back in line.
+        """Select whatever failed, of this recipe and provider, for this run and plan it again.
 
         A person asked for it, so attempts left do not matter. `codes` narrows it down, `limit` to the first in
         the order of the queue. A track that is quarantined, expired, or given up without knowing whether it was
         charged will be paid for again: it only goes when its code is named.
         """
-        run = self.run(run_id)
-        chosen = _redriven(run.provider, run.recipe, codes, limit)
-        return self._move(chosen, Move("redrive", State.PLANNED, run_id=run_id))
+        transition = TrackTransition("redrive", State.PLANNED, run_id=run_id)
+        with self._database.write() as connection:
+            chosen = _redriven(of_provider(find_run(connection, run_id)), codes, limit)
+            return move_tracks(connection, self._database.clock(), chosen, transition)
 
     def redrivable(
         self,
@@ -103,58 +111,54 @@ class Tracks(Plans):
         codes: Collection[Code] | None = None,
         *,
         limit: int | None = None,
-    ) -> list[Redrivable]:
-        """Give what `redrive` would put back in line, by state and code."""
+    ) -> list[RedriveGroup]:
+        """Give what `redrive` would plan again, by state and code."""
+        ours = of_provider({"recipe": recipe.name, "provider": provider})
         credits_known = func.coalesce(func.sum(tracks.c.credits), 0)
         query = (
             select(tracks.c.state, tracks.c.code, func.count(), credits_known, func.count(tracks.c.credits))
-            .where(_redriven(provider, recipe, codes, limit))
+            .where(_redriven(ours, codes, limit))
             .group_by(tracks.c.state, tracks.c.code)
             .order_by(tracks.c.state, tracks.c.code)
         )
-        with self.read() as connection:
+        with self._database.read() as connection:
             return [
-                Redrivable(State(state), Code(code), count, int(cost), count - measured)
+                RedriveGroup(State(state), Code(code), count, int(cost), count - measured)
                 for state, code, count, cost, measured in connection.execute(query)
             ]
 
-    def track_status(self, run_id: str, track_ids: Collection[str]) -> dict[str, TrackStatus]:
+    def status(self, run_id: str, track_ids: Collection[str]) -> dict[str, TrackStatus]:
         """Give the standing of each of these tracks (at most 10,000) that the ledger knows."""
-        with self.read() as connection:
+        with self._database.read() as connection:
             run = find_run(connection, run_id)
             query = select(tracks).where(of_provider(run), tracks.c.track_id.in_(list(track_ids)))
             return {row["track_id"]: status_from_row(row) for row in connection.execute(query).mappings()}
 
-    def _move(self, chosen: ColumnElement[bool], move: Move) -> int:
-        with self.write() as connection:
-            return move_tracks(connection, self.clock(), chosen, move)
-
-    def _move_planned(self, run_id: str, track_id: str, move: Move) -> None:
-        chosen = and_(
-            tracks.c.run_id == run_id, tracks.c.track_id == track_id, tracks.c.state == State.PLANNED
+    def states(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, State]:
+        """Give where each of these tracks (at most 10,000) stands with a provider and recipe, if it is known."""
+        query = select(tracks.c.track_id, tracks.c.state).where(
+            tracks.c.provider == provider,
+            tracks.c.recipe == recipe.name,
+            tracks.c.track_id.in_(list(track_ids)),
         )
-        if not self._move(chosen, move):
-            message = f"Track {track_id} is not planned in run {run_id}: {move.verb} cannot follow."
-            raise LedgerConflict(message)
+        with self._database.read() as connection:
+            return {track_id: State(state) for track_id, state in connection.execute(query)}
+
+    def _move(self, chosen: ColumnElement[bool], transition: TrackTransition) -> int:
+        with self._database.write() as connection:
+            return move_tracks(connection, self._database.clock(), chosen, transition)
 
 
 def _redriven(
-    provider: str, recipe: Recipe, codes: Collection[Code] | None, limit: int | None
+    ours: ColumnElement[bool], codes: Collection[Code] | None, limit: int | None
 ) -> ColumnElement[bool]:
-    chosen = of_provider({"recipe": recipe.name, "provider": provider})
     if codes is None:
-        chosen = and_(chosen, tracks.c.state == State.FAILED, tracks.c.code != Code.SUBMIT_UNANSWERED)
+        chosen = and_(ours, tracks.c.state == State.FAILED, tracks.c.code != Code.SUBMIT_UNANSWERED)
     else:
-        chosen = and_(chosen, tracks.c.state.in_(REDRIVEN), tracks.c.code.in_(list(codes)))
+        chosen = and_(ours, tracks.c.state.in_(REDRIVEN), tracks.c.code.in_(list(codes)))
     if limit is None:
         return chosen
-    first = (
-        select(tracks.c.track_id)
-        .where(chosen)
-        .order_by(tracks.c.priority.desc(), tracks.c.position, tracks.c.track_id)
-        .limit(limit)
-        .correlate(None)
-    )
+    first = select(tracks.c.track_id).where(chosen).order_by(*QUEUE_ORDER).limit(limit).correlate(None)
     return and_(chosen, tracks.c.track_id.in_(first))
 
 

@@ -1,4 +1,4 @@
-"""One step of an attempt and its track: both rows move and the event is written, or none of it."""
+"""How attempts and tracks change their state: the rows move and the event is written, or none of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Text, and_, litera
 
 from stemline.errors import LedgerConflict
 from stemline.ledger.cell import dump_cells
-from stemline.ledger.schema import TRACK_KEY, Cells, UtcDateTime, attempts, events, tracks
+from stemline.ledger.tables import TRACK_KEY, Cells, UtcDateTime, attempts, events, tracks
 from stemline.records import Code, State
 
 RELEASED = "released"
@@ -19,8 +19,8 @@ RELEASED = "released"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What a verb does to an attempt (`state`) and to its track (`track_state`)."""
+class AttemptTransition:
+    """Where a verb takes an attempt (`state`) and its track (`track_state`)."""
 
     verb: str
     state: str
@@ -48,27 +48,31 @@ def require_state(attempt: RowMapping, verb: str, allowed: Iterable[str]) -> Non
         raise LedgerConflict(message)
 
 
-def take(connection: Connection, now: datetime, attempt: RowMapping, step: Step) -> None:
+def move_attempt(
+    connection: Connection, now: datetime, attempt: RowMapping, transition: AttemptTransition
+) -> None:
     """Move an attempt and its track and write the event."""
-    outcome = {"code": step.code, "sentence": step.sentence, "updated_at": now}
+    outcome = {"code": transition.code, "sentence": transition.sentence, "updated_at": now}
     connection.execute(
         attempts.update()
         .where(attempts.c.token == attempt["token"])
-        .values({**step.values, **outcome, "state": step.state})
+        .values({**transition.values, **outcome, "state": transition.state})
     )
-    fails = 1 if step.track_state is State.FAILED else 0
+    fails = 1 if transition.track_state is State.FAILED else 0
     connection.execute(
         tracks.update()
         .where(same_track(attempt))
         .values(
             **outcome,
-            state=step.track_state,
-            is_retryable=step.is_retryable,
+            state=transition.track_state,
+            is_retryable=transition.is_retryable,
             failures=tracks.c.failures + fails,
         )
     )
-    detail = {"code": step.code, "sentence": step.sentence} if step.sentence else {}
-    write_event(connection, now, attempt, Change(step.verb, attempt["state"], step.state, detail))
+    detail = {"code": transition.code, "sentence": transition.sentence} if transition.sentence else {}
+    write_event(
+        connection, now, attempt, LedgerEvent(transition.verb, attempt["state"], transition.state, detail)
+    )
 
 
 def same_track(key: Cells) -> ColumnElement[bool]:
@@ -77,7 +81,7 @@ def same_track(key: Cells) -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LedgerEvent:
     """What an event row says happened."""
 
     verb: str
@@ -86,23 +90,23 @@ class Change:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_event(connection: Connection, now: datetime, subject: Cells, change: Change) -> None:
+def write_event(connection: Connection, now: datetime, subject: Cells, event: LedgerEvent) -> None:
     """Write one event about whatever of run, track and token the subject names."""
-    event = {
+    cells = {
         "at": now,
         "run_id": subject.get("run_id"),
         "track_id": subject.get("track_id"),
         "token": subject.get("token"),
-        "verb": change.verb,
-        "from_state": change.from_state,
-        "to_state": change.to_state,
-        "detail": dump_cells(change.detail) if change.detail else None,
+        "verb": event.verb,
+        "from_state": event.from_state,
+        "to_state": event.to_state,
+        "detail": dump_cells(event.detail) if event.detail else None,
     }
-    connection.execute(events.insert(), [event])
+    connection.execute(events.insert(), [cells])
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class TrackTransition:
     """Where a verb takes tracks that have no attempt under way."""
 
     verb: str
@@ -111,33 +115,39 @@ class Move:
     sentence: str = ""
     is_retryable: bool = False
     run_id: str | None = None
-    """The run that selects them by this move."""
+    """The run that selects them by this transition."""
 
 
-def move_tracks(connection: Connection, now: datetime, chosen: ColumnElement[bool], move: Move) -> int:
+def move_tracks(
+    connection: Connection, now: datetime, chosen: ColumnElement[bool], transition: TrackTransition
+) -> int:
     """Write one event per chosen track, then move them all; give how many."""
-    run_id = tracks.c.run_id if move.run_id is None else literal(move.run_id)
-    detail = dump_cells({"code": move.code, "sentence": move.sentence}) if move.sentence else None
+    run_id = tracks.c.run_id if transition.run_id is None else literal(transition.run_id)
+    detail = (
+        dump_cells({"code": transition.code, "sentence": transition.sentence})
+        if transition.sentence
+        else None
+    )
     history = select(
         literal(now, UtcDateTime()),
         run_id,
         tracks.c.track_id,
-        literal(move.verb),
+        literal(transition.verb),
         tracks.c.state,
-        literal(move.state.value),
+        literal(transition.state.value),
         literal(detail, Text()),
     ).where(chosen)
     columns = ["at", "run_id", "track_id", "verb", "from_state", "to_state", "detail"]
     connection.execute(events.insert().from_select(columns, history))
-    fails = 1 if move.state is State.FAILED else 0
+    fails = 1 if transition.state is State.FAILED else 0
     moved = connection.execute(
         tracks.update()
         .where(chosen)
         .values(
-            state=move.state.value,
-            code=move.code.value,
-            sentence=move.sentence,
-            is_retryable=move.is_retryable,
+            state=transition.state.value,
+            code=transition.code.value,
+            sentence=transition.sentence,
+            is_retryable=transition.is_retryable,
             failures=tracks.c.failures + fails,
             run_id=run_id,
             updated_at=now,

@@ -1,17 +1,9 @@
-"""The manifest: a catalogue as given, read into tracks and rejects in bounded memory."""
+"""The manifest: a catalogue as given, read into tracks and rejects in bounded memory.
 
-from stemline.manifest.location import Kind, kind_of
-from stemline.manifest.reject import REJECTS_SCHEMA, rejects_table
-from stemline.manifest.scan import ManifestBatch, columns, scan
-from stemline.manifest.source import Source
+What stands here is light. `scan_manifest` and `read_columns` are in `stemline.manifest.scan`, which loads DuckDB.
+"""
 
-__all__ = [
-    "REJECTS_SCHEMA",
-    "Kind",
-    "ManifestBatch",
-    "Source",
-    "columns",
-    "kind_of",
-    "rejects_table",
-    "scan",
-]
+from stemline.manifest.location import LocationKind, location_kind
+from stemline.manifest.manifest_source import ManifestSource
+
+__all__ = ["LocationKind", "ManifestSource", "location_kind"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,10 @@ from typing import IO
 
 import pyarrow as pa
 
-from stemline.manifest.source import LOCATION_NAMES
+from stemline.manifest.manifest_source import LOCATION_NAMES
 
 ROW = "__stemline_row"
-TROUBLE = "__stemline_trouble"
+PROBLEM = "__stemline_problem"
 LINE = "__stemline_line"
 BATCH_ROWS = 10_000
 _DELIMITERS = (",", ";", "\t", "|")
@@ -62,26 +63,26 @@ def text_of(stream: io.RawIOBase) -> IO[str]:
 
 
 def read_table(text: IO[str], *, is_tab_separated: bool) -> pa.RecordBatchReader:
-    """Give the rows of a csv or tsv with a header: `ROW`, `TROUBLE`, then every column as text.
+    """Give the rows of a csv or tsv with a header: `ROW`, `PROBLEM`, then every column as text.
 
     Empty lines are no rows. A row that does not parse, or has too few or too many values, has a sentence in
-    `TROUBLE` and no values; reading goes on with the line after its first.
+    `PROBLEM` and no values; reading goes on with the line after its first.
     """
     lines = _Lines(iter(text))
     header = next((line for line in lines if line.strip()), "")
     delimiter = "\t" if is_tab_separated else _delimiter(header)
     lines.again.appendleft(header)
-    names = _names(next(csv.reader(lines, delimiter=delimiter), []))
+    names = _column_names(next(csv.reader(lines, delimiter=delimiter), []))
     return _reader(_table_blocks(lines, delimiter, len(names)), names)
 
 
 def read_objects(text: IO[str]) -> pa.RecordBatchReader:
-    """Give the lines of a jsonl, unparsed: `ROW`, `TROUBLE`, `LINE`. Empty lines are no rows."""
+    """Give the lines of a jsonl, unparsed: `ROW`, `PROBLEM`, `LINE`. Empty lines are no rows."""
     return _reader(_line_blocks(line for line in text if line.strip()), [LINE])
 
 
 def _reader(blocks: Iterator[_Block], names: list[str]) -> pa.RecordBatchReader:
-    schema = pa.schema([(ROW, pa.int64()), (TROUBLE, pa.string()), *((name, pa.string()) for name in names)])
+    schema = pa.schema([(ROW, pa.int64()), (PROBLEM, pa.string()), *((name, pa.string()) for name in names)])
     return pa.RecordBatchReader.from_batches(schema, (_batch(block, schema) for block in blocks))
 
 
@@ -93,7 +94,7 @@ def _delimiter(header: str) -> str:
     return ","
 
 
-def _names(header: list[str]) -> list[str]:
+def _column_names(header: list[str]) -> list[str]:
     """Give each column a name of its own: an unnamed one its place, a repeated one a number."""
     if not _is_utf8("".join(header)):
         raise ValueError("its header is not UTF-8 text")
@@ -118,11 +119,11 @@ def _line_blocks(lines: Iterator[str]) -> Iterator[_Block]:
 def _table_blocks(lines: _Lines, delimiter: str, width: int) -> Iterator[_Block]:
     row = 0
     while block := lines.take(BATCH_ROWS):
-        records = _sound_records(block, delimiter, width)
+        records = _block_records(block, delimiter, width)
         if records is None:
             lines.again.extend(block)
-            numbers, troubles, values = zip(*_rows(lines, delimiter, width, row), strict=True)
-            yield numbers, troubles, list(zip(*values, strict=True))
+            numbers, problems, values = zip(*_rows(lines, delimiter, width, row), strict=True)
+            yield numbers, problems, list(zip(*values, strict=True))
             row = numbers[-1]
         elif records:
             yield (
@@ -133,8 +134,8 @@ def _table_blocks(lines: _Lines, delimiter: str, width: int) -> Iterator[_Block]
             row += len(records)
 
 
-def _sound_records(block: list[str], delimiter: str, width: int) -> list[list[str]] | None:
-    """Give the records of lines that need no care, several times faster; None: read them one by one."""
+def _block_records(block: list[str], delimiter: str, width: int) -> list[list[str]] | None:
+    """Give the records of lines that parse all together, several times faster; None: read them one by one."""
     text = "".join(block)
     if "\0" in text or text.count('"') % 2:
         return None
@@ -151,16 +152,16 @@ def _rows(lines: _Lines, delimiter: str, width: int, row: int) -> Iterator[_Row]
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while lines.again:
         lines.taken.clear()
-        values, trouble = _next_record(reader, width)
-        if not values and trouble is None:
+        values, problem = _next_record(reader, width)
+        if not values and problem is None:
             continue
         row += 1
         if any("\0" in line for line in lines.taken):
-            trouble = "holds NUL bytes"
-        if trouble is None:
+            problem = "holds NUL bytes"
+        if problem is None:
             yield row, None, values
             continue
-        yield row, f"Row {row} {trouble}; {_QUOTE_HINT}", nothing
+        yield row, f"Row {row} {problem}; {_QUOTE_HINT}", nothing
         # A quote that never closes swallows good lines: only the first is lost.
         lines.again.extendleft(reversed(lines.taken[1:]))
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -182,22 +183,37 @@ def _batch(block: _Block, schema: pa.Schema) -> pa.RecordBatch:
         return _arrays(block, schema)
     except UnicodeEncodeError:
         rows = [_utf8_only(row) for row in zip(block[0], block[1], zip(*block[2], strict=True), strict=True)]
-        numbers, troubles, values = zip(*rows, strict=True)
-        return _arrays((numbers, troubles, list(zip(*values, strict=True))), schema)
+        numbers, problems, values = zip(*rows, strict=True)
+        return _arrays((numbers, problems, list(zip(*values, strict=True))), schema)
 
 
 def _arrays(block: _Block, schema: pa.Schema) -> pa.RecordBatch:
-    columns = [block[0], block[1], *block[2]]
-    # Lists: pyarrow takes fifty times as long for a tuple.
-    arrays = [pa.array(list(column), kind.type) for column, kind in zip(columns, schema, strict=True)]
-    return pa.record_batch(arrays, schema=schema)
+    columns = (block[1], *block[2])
+    return pa.RecordBatch.from_arrays([int_array(block[0]), *map(text_array, columns)], schema=schema)
+
+
+def int_array(values: Sequence[int]) -> pa.Array:
+    """Give whole numbers as Arrow has them."""
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(array("q", values))])
+
+
+def text_array(values: Sequence[str | None]) -> pa.Array:
+    """Give texts as Arrow has them; raises UnicodeEncodeError for one that is not UTF-8.
+
+    A few are built one by one: `pa.array` is ten times as fast, but it imports pandas first.
+    """
+    if len(values) >= BATCH_ROWS:
+        return pa.array(list(values), pa.string())  # of a tuple it takes fifty times as long
+    builder = pa.lib.StringBuilder()
+    builder.append_values(values)
+    return builder.finish()
 
 
 def _utf8_only(row: _Row) -> _Row:
-    number, trouble, values = row
+    number, problem, values = row
     if _is_utf8("".join(value or "" for value in values)):
         return row
-    return number, trouble or f"Row {number} {_NOT_UTF8}", [None] * len(values)
+    return number, problem or f"Row {number} {_NOT_UTF8}", [None] * len(values)
 
 
 def _is_utf8(text: str) -> bool:

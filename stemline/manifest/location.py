@@ -7,13 +7,11 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from urllib.parse import urlsplit
 
-import fsspec
-
 from stemline.errors import TrackRefused
 from stemline.records import Code
 
 
-class Kind(StrEnum):
+class LocationKind(StrEnum):
     """Where a location leads."""
 
     FILE = "file"
@@ -28,12 +26,12 @@ _ALMOST_URL = re.compile(r"^([A-Za-z][A-Za-z0-9+-]*)(:/{0,1}|/)/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _YOUTUBE_HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com")
 
-_LOOKED_AT = 20_000
-"""Locations remembered: scan, survey and plan each ask about every row of a batch."""
+_REMEMBERED = 20_000
+"""How many kinds are kept: scan, survey and plan each ask about every row of a batch."""
 
 
-@lru_cache(maxsize=_LOOKED_AT)
-def kind_of(location: str) -> Kind:
+@lru_cache(maxsize=_REMEMBERED)
+def location_kind(location: str) -> LocationKind:
     """Give the kind of a location as the manifest writes it; nothing is opened.
 
     Raises `TrackRefused` (`bad_location`) for what is neither a path nor a URL we can read.
@@ -49,10 +47,10 @@ def kind_of(location: str) -> Kind:
         raise _bad(f'The location "{location}" has no scheme.', "Put https:// before it.")
     if "/" not in location and "." not in location:
         raise _bad(f'The location "{location}" is neither a path nor a URL.', "Give the file's path or URL.")
-    return Kind.FILE
+    return LocationKind.FILE
 
 
-def _kind_of_url(location: str) -> Kind:
+def _kind_of_url(location: str) -> LocationKind:
     schemes = location.split("://", 1)[0].lower().split("::")
     unknown = [scheme for scheme in schemes if scheme not in _schemes()]
     if unknown:
@@ -61,25 +59,28 @@ def _kind_of_url(location: str) -> Kind:
             "Use a path, an http(s) URL or a store such as s3://, gs:// or az://.",
         )
     if schemes[-1] in ("file", "local"):
-        return Kind.FILE
+        return LocationKind.FILE
     if schemes[-1] in ("http", "https"):
         return _kind_of_web(location)
-    return Kind.STORE
+    return LocationKind.STORE
 
 
-def _kind_of_web(location: str) -> Kind:
+def _kind_of_web(location: str) -> LocationKind:
     try:
         host = urlsplit(location).hostname
     except ValueError:
         host = None
     if not host or " " in host:
         raise _bad(f'The URL "{location}" names no host.', "Write it as https://host/path.")
-    is_youtube = any(host == known or host.endswith(f".{known}") for known in _YOUTUBE_HOSTS)
-    return Kind.YOUTUBE if is_youtube else Kind.HTTP
+    is_youtube = any(host == own or host.endswith(f".{own}") for own in _YOUTUBE_HOSTS)
+    return LocationKind.YOUTUBE if is_youtube else LocationKind.HTTP
 
 
 @cache
 def _schemes() -> frozenset[str]:
+    # Imported here: fsspec loads asyncio, and a manifest of plain paths needs neither.
+    import fsspec  # noqa: PLC0415
+
     return frozenset(fsspec.available_protocols())
 
 

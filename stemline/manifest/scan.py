@@ -10,11 +10,11 @@ import duckdb
 import pyarrow as pa
 
 from stemline.errors import ManifestError
-from stemline.manifest.catalogue import Catalogue, open_catalogue
-from stemline.manifest.lines import BATCH_ROWS, ROW, TROUBLE
-from stemline.manifest.listing import SIZE
-from stemline.manifest.row import Row, judge
-from stemline.manifest.source import Source, first_line
+from stemline.manifest.lines import BATCH_ROWS, PROBLEM, ROW
+from stemline.manifest.loading import LoadedManifest, load_manifest
+from stemline.manifest.manifest_file import SIZE, first_line
+from stemline.manifest.manifest_row import ManifestRow, read_row
+from stemline.manifest.manifest_source import ManifestSource
 from stemline.manifest.view import DURATION, LOCATION, PRIORITY, RANK, TRACK_ID, WRITTEN, quoted
 from stemline.records import Code, Reject, Track
 
@@ -32,7 +32,7 @@ class ManifestBatch:
     """How many rows the batch stands for."""
 
 
-def scan(source: Source) -> Iterator[ManifestBatch]:
+def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
     """Give the selected rows of a manifest in batches of at most 10,000 rows, in manifest order.
 
     `where` selects rows, `limit` the first rows of these, good or bad; `order_by` says which are the first, and
@@ -40,58 +40,58 @@ def scan(source: Source) -> Iterator[ManifestBatch]:
     last selected row when there is a limit.
     Raises `ManifestError` when the manifest as a whole cannot be used.
     """
-    with open_catalogue(source) as catalogue:
+    with load_manifest(source) as manifest:
         last = 0
         rows = 0
-        for batch in _selected(catalogue):
+        for batch in _selected(manifest):
             through = batch.column(ROW)[-1].as_py()
             rows += batch.num_rows
-            yield _judged(batch, _verdicts(catalogue, last, through))
+            yield _manifest_batch(batch, _bad_rows(manifest, last, through))
             last = through
         if source.limit is None or rows < source.limit:
-            yield from _rest(catalogue, last)
+            yield from _rest(manifest, last)
 
 
-def columns(source: Source) -> pa.Schema:
+def read_columns(source: ManifestSource) -> pa.Schema:
     """Give the columns that are carried through to the dataset, under their names there."""
-    with open_catalogue(source, is_judged=False) as catalogue:
-        query = f"SELECT {_carried(catalogue)} FROM manifest LIMIT 0"
+    with load_manifest(source, with_bad_rows=False) as manifest:
+        query = f"SELECT {_carried(manifest)} FROM manifest LIMIT 0"
         return (
-            catalogue.database.sql(query).to_arrow_table().schema
-            if catalogue.columns.carried
+            manifest.database.sql(query).to_arrow_table().schema
+            if manifest.columns.carried
             else pa.schema([])
         )
 
 
-def _carried(catalogue: Catalogue) -> str:
-    return ", ".join(f"{quoted(name)} AS {quoted(ours)}" for ours, name in catalogue.columns.carried.items())
+def _carried(manifest: LoadedManifest) -> str:
+    return ", ".join(f"{quoted(name)} AS {quoted(ours)}" for ours, name in manifest.columns.carried.items())
 
 
-def _selected(catalogue: Catalogue) -> Iterator[pa.RecordBatch]:
-    wanted = ", ".join([*_FACTS, *([_carried(catalogue)] if catalogue.columns.carried else [])])
+def _selected(manifest: LoadedManifest) -> Iterator[pa.RecordBatch]:
+    wanted = ", ".join([*_FACTS, *([_carried(manifest)] if manifest.columns.carried else [])])
     try:
-        rows = _ranked(catalogue) if catalogue.place.source.order_by else _in_manifest_order(catalogue)
-        for batch in catalogue.database.sql(f"SELECT {wanted} FROM {rows}").to_arrow_reader(BATCH_ROWS):
+        rows = _ranked(manifest) if manifest.file.source.order_by else _in_manifest_order(manifest)
+        for batch in manifest.database.sql(f"SELECT {wanted} FROM {rows}").to_arrow_reader(BATCH_ROWS):
             if batch.num_rows:
                 yield batch
     except _STREAMING as error:
-        raise _stopped(catalogue, error) from error
+        raise _stopped(manifest, error) from error
 
 
-def _in_manifest_order(catalogue: Catalogue) -> str:
-    source = catalogue.place.source
+def _in_manifest_order(manifest: LoadedManifest) -> str:
+    source = manifest.file.source
     limit = "" if source.limit is None else f"LIMIT {source.limit:d}"
     return f"(SELECT *, NULL::BIGINT AS {RANK} FROM manifest WHERE {_wanted(source)} {limit})"
 
 
-def _ranked(catalogue: Catalogue) -> str:
+def _ranked(manifest: LoadedManifest) -> str:
     """Give the rows with their places in the order asked for, still streamed in the manifest's order.
 
     The ranks are a table of two numbers a row: DuckDB sorts it on disk where memory does not do.
     """
-    source = catalogue.place.source
+    source = manifest.file.source
     first = "" if source.limit is None else f"QUALIFY {RANK} <= {source.limit:d}"
-    catalogue.database.execute(f"""
+    manifest.database.execute(f"""
         CREATE TABLE ranked AS
         SELECT {ROW}, row_number() OVER (ORDER BY
         {source.order_by}
@@ -100,13 +100,13 @@ def _ranked(catalogue: Catalogue) -> str:
     return f"manifest JOIN ranked USING ({ROW}) ORDER BY {ROW}"
 
 
-def _wanted(source: Source) -> str:
+def _wanted(source: ManifestSource) -> str:
     # On a line of its own, so that a comment at its end does not swallow the bracket.
-    return f"{TROUBLE} IS NULL" + (f" AND (\n{source.where}\n)" if source.where else "")
+    return f"{PROBLEM} IS NULL" + (f" AND (\n{source.where}\n)" if source.where else "")
 
 
-def _stopped(catalogue: Catalogue, error: Exception) -> ManifestError:
-    source = catalogue.place.source
+def _stopped(manifest: LoadedManifest, error: Exception) -> ManifestError:
+    source = manifest.file.source
     asked = {"The filter": source.where, "catalogue.order_by": source.order_by}
     given = [f'{name} "{text}"' for name, text in asked.items() if text]
     if not given:
@@ -114,27 +114,27 @@ def _stopped(catalogue: Catalogue, error: Exception) -> ManifestError:
             f'The manifest "{source.manifest}" cannot be read: {first_line(error)}.',
             fix="Check that it is complete.",
         )
-    names = ", ".join(catalogue.columns.names)
+    names = ", ".join(manifest.columns.names)
     reason = first_line(error).split("Error: ", 1)[-1].rstrip("!")
     return ManifestError(
         f"{' or '.join(given)} does not work: {reason}.", fix=f"The manifest's columns are {names}."
     )
 
 
-def _verdicts(catalogue: Catalogue, after: int, through: int | None) -> dict[int, tuple[Code, str]]:
+def _bad_rows(manifest: LoadedManifest, after: int, through: int | None) -> dict[int, tuple[Code, str]]:
     """Give the rows in a range that are bad whatever is asked for; `through=None` means to the end."""
-    if not catalogue.verdicts:
+    if not manifest.bad_rows:
         return {}
     upper = "" if through is None else f"AND row <= {through:d}"
     # A cursor of its own: the stream of rows owns the first connection until it ends.
-    with catalogue.database.cursor() as cursor:
+    with manifest.database.cursor() as cursor:
         found = cursor.execute(
-            f"SELECT row, code, sentence FROM verdict WHERE row > {after:d} {upper}"
+            f"SELECT row, code, sentence FROM bad_row WHERE row > {after:d} {upper}"
         ).fetchall()
     return {row: (Code(code), sentence) for row, code, sentence in found}
 
 
-def _judged(batch: pa.RecordBatch, verdicts: dict[int, tuple[Code, str]]) -> ManifestBatch:
+def _manifest_batch(batch: pa.RecordBatch, bad_rows: dict[int, tuple[Code, str]]) -> ManifestBatch:
     tracks: list[Track] = []
     rejects: list[Reject] = []
     facts = zip(*(batch.column(name).to_pylist() for name in _FACTS), strict=True)
@@ -142,33 +142,33 @@ def _judged(batch: pa.RecordBatch, verdicts: dict[int, tuple[Code, str]]) -> Man
     carried = [batch.column(place).to_pylist() for place in range(len(_FACTS), batch.num_columns)]
     values = zip(*carried, strict=True) if carried else repeat((), batch.num_rows)
     for fact, value in zip(facts, values, strict=True):
-        row = Row(*fact)
-        verdict = verdicts.pop(row.number, None)
-        if verdict is None:
-            outcome = judge(row, dict(zip(names, value, strict=True)))
+        row = ManifestRow(*fact)
+        bad_row = bad_rows.pop(row.number, None)
+        if bad_row is None:
+            outcome = read_row(row, dict(zip(names, value, strict=True)))
         else:
-            outcome = Reject(row.number, row.track_id, row.location, *verdict)
+            outcome = Reject(row.number, row.track_id, row.location, *bad_row)
         if isinstance(outcome, Track):
             tracks.append(outcome)
         else:
             rejects.append(outcome)
-    rejects += _broken(verdicts)
+    rejects += _unparsed(bad_rows)
     rejects.sort(key=lambda reject: reject.row)
     return ManifestBatch(tuple(tracks), tuple(rejects), len(tracks) + len(rejects))
 
 
-def _broken(verdicts: dict[int, tuple[Code, str]]) -> list[Reject]:
+def _unparsed(bad_rows: dict[int, tuple[Code, str]]) -> list[Reject]:
     """Give the rows that do not parse; a repeated id left over here lies outside `where`."""
     return [
         Reject(row, None, None, code, sentence)
-        for row, (code, sentence) in verdicts.items()
+        for row, (code, sentence) in bad_rows.items()
         if code is Code.BAD_ROW
     ]
 
 
-def _rest(catalogue: Catalogue, after: int) -> Iterator[ManifestBatch]:
+def _rest(manifest: LoadedManifest, after: int) -> Iterator[ManifestBatch]:
     """Give the rows behind the last selected one that do not parse."""
-    while verdicts := dict(islice(_verdicts(catalogue, after, None).items(), BATCH_ROWS)):
-        after = max(verdicts)
-        if broken := _broken(verdicts):
-            yield ManifestBatch((), tuple(broken), len(broken))
+    while bad_rows := dict(islice(_bad_rows(manifest, after, None).items(), BATCH_ROWS)):
+        after = max(bad_rows)
+        if unparsed := _unparsed(bad_rows):
+            yield ManifestBatch((), tuple(unparsed), len(unparsed))

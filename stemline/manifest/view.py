@@ -1,4 +1,4 @@
-"""SQL over a loaded manifest: typed columns to filter on, the location and id of each row, repeated ids."""
+"""SQL over a loaded manifest: typed columns to filter on, the location and id of each row, its bad rows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from difflib import get_close_matches
 import duckdb
 
 from stemline.errors import ManifestError
-from stemline.manifest.lines import LINE, ROW, TROUBLE
-from stemline.manifest.listing import SIZE
+from stemline.manifest.lines import LINE, PROBLEM, ROW
 from stemline.manifest.location import URL_PATTERN
-from stemline.manifest.source import LOCATION_NAMES, Place
+from stemline.manifest.manifest_file import SIZE, ManifestFile
+from stemline.manifest.manifest_source import LOCATION_NAMES
 from stemline.records import Code
 
 WRITTEN = "__stemline_written"
@@ -22,10 +22,10 @@ TRACK_ID = "__stemline_id"
 DURATION = "__stemline_duration"
 PRIORITY = "__stemline_priority"
 RANK = "__stemline_rank"
-INTERNAL = frozenset({ROW, TROUBLE, LINE, SIZE})
+INTERNAL = frozenset({ROW, PROBLEM, LINE, SIZE})
 
-KNOWN = ("artist", "title", "album", "isrc", "license", "released_on")
-"""Columns with a meaning of their own that are also carried through, under these names."""
+SHARED = ("artist", "title", "album", "isrc", "license", "released_on")
+"""Columns the dataset has too, which are carried through under these names."""
 TEXT_NAMES = frozenset({*LOCATION_NAMES, "track_id", "artist", "title", "album", "isrc", "license"})
 """Columns that are text whatever they look like: `00123` keeps its zeros."""
 OURS = ("track_id", "duration_seconds", "priority")
@@ -34,7 +34,7 @@ _ID_HEX_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ManifestColumns:
     """The columns of a loaded manifest: which is the location, which are ours, which are carried through."""
 
     location: str
@@ -49,7 +49,7 @@ class Columns:
         return [self.location, *self.ours.values(), *self.carried.values()]
 
 
-def sort_columns(names: Iterable[str], place: Place) -> Columns:
+def sort_columns(names: Iterable[str], file: ManifestFile) -> ManifestColumns:
     """Give every column its role; case does not matter.
 
     Raises `ManifestError` when none is a location.
@@ -57,26 +57,26 @@ def sort_columns(names: Iterable[str], place: Place) -> Columns:
     written = {name.strip().lower(): name for name in names if name not in INTERNAL}
     location = next((written[alias] for alias in LOCATION_NAMES if alias in written), None)
     if location is None:
-        raise _no_location(written.values(), place)
+        raise _no_location(written.values(), file)
     ours = {name: written[name] for name in OURS if name in written}
     taken = {location, *ours.values()}
-    carried = {(low if low in KNOWN else name): name for low, name in written.items() if name not in taken}
-    return Columns(location, ours, carried)
+    carried = {(low if low in SHARED else name): name for low, name in written.items() if name not in taken}
+    return ManifestColumns(location, ours, carried)
 
 
-def _no_location(names: Iterable[str], place: Place) -> ManifestError:
+def _no_location(names: Iterable[str], file: ManifestFile) -> ManifestError:
     found = sorted(names)
     near = [name for alias in LOCATION_NAMES for name in get_close_matches(alias, found, n=1, cutoff=0.6)]
     rename = f'Rename "{near[0]}" to uri.' if near else "Name the column with the tracks' locations uri."
     return ManifestError(
-        f'The manifest "{place.source.manifest}" has no column {", ".join(LOCATION_NAMES[:-1])} '
+        f'The manifest "{file.source.manifest}" has no column {", ".join(LOCATION_NAMES[:-1])} '
         f"or {LOCATION_NAMES[-1]}; its columns are {', '.join(found) or 'none'}.",
         fix=rename,
     )
 
 
 def create_view(
-    database: duckdb.DuckDBPyConnection, columns: Columns, types: dict[str, str], base: str
+    database: duckdb.DuckDBPyConnection, columns: ManifestColumns, types: dict[str, str], base: str
 ) -> None:
     """Create the view `manifest` over the table `raw`: the user's columns, typed, and the row's own facts."""
     names = database.sql("SELECT * FROM raw LIMIT 0").columns
@@ -92,11 +92,11 @@ def create_view(
         CREATE VIEW manifest AS
         SELECT *, coalesce({GIVEN_ID}, 't-' || left(sha256({LOCATION}), {_ID_HEX_DIGITS})) AS {TRACK_ID}
         FROM (SELECT *, {_resolved(base)} AS {LOCATION}
-              FROM (SELECT {ROW}, {TROUBLE}, {size}, {", ".join(facts)}, {", ".join(shown)} FROM raw))
+              FROM (SELECT {ROW}, {PROBLEM}, {size}, {", ".join(facts)}, {", ".join(shown)} FROM raw))
     """)
 
 
-def _shown(name: str, columns: Columns, types: dict[str, str]) -> str:
+def _shown(name: str, columns: ManifestColumns, types: dict[str, str]) -> str:
     if name == columns.ours.get("duration_seconds"):
         return f"TRY_CAST({quoted(name)}::VARCHAR AS DOUBLE) AS {quoted(name)}"
     if name == columns.ours.get("priority"):
@@ -106,7 +106,7 @@ def _shown(name: str, columns: Columns, types: dict[str, str]) -> str:
     return quoted(name)
 
 
-def _our_text(columns: Columns, ours: str, fact: str) -> str:
+def _our_text(columns: ManifestColumns, ours: str, fact: str) -> str:
     name = columns.ours.get(ours)
     value = f"nullif(trim({quoted(name)}::VARCHAR), '')" if name else "NULL::VARCHAR"
     return f"{value} AS {fact}"
@@ -135,11 +135,11 @@ def infer_types(database: duckdb.DuckDBPyConnection, names: Iterable[str]) -> di
         for name in untyped
         for test in _TYPE_TESTS.values()
     )
-    (verdicts,) = database.execute(f"SELECT {aggregates} FROM raw").fetchall()
+    (results,) = database.execute(f"SELECT {aggregates} FROM raw").fetchall()
     width = len(_TYPE_TESTS)
     types = {}
     for place, name in enumerate(untyped):
-        fits = verdicts[place * width : (place + 1) * width]
+        fits = results[place * width : (place + 1) * width]
         kind = next((kind for kind, is_fit in zip(_TYPE_TESTS, fits, strict=True) if is_fit), None)
         if kind:
             types[name] = kind
@@ -155,16 +155,16 @@ _TYPE_TESTS = {
 }
 
 
-def create_verdicts(database: duckdb.DuckDBPyConnection) -> int:
-    """Create the table `verdict` of rows that are bad whatever is asked for, and give their number.
+def create_bad_rows(database: duckdb.DuckDBPyConnection) -> int:
+    """Create the table `bad_row` of rows that are bad whatever is asked for, and give their number.
 
     A row that repeats a track_id is bad whether or not the first one is within `where`, so that two slices
     of a manifest never send two tracks under one id.
     """
     database.execute(f"""
-        CREATE TABLE verdict AS
-        SELECT {ROW} AS row, '{Code.BAD_ROW}' AS code, {TROUBLE} AS sentence
-        FROM manifest WHERE {TROUBLE} IS NOT NULL
+        CREATE TABLE bad_row AS
+        SELECT {ROW} AS row, '{Code.BAD_ROW}' AS code, {PROBLEM} AS sentence
+        FROM manifest WHERE {PROBLEM} IS NOT NULL
         UNION ALL
         SELECT {ROW}, '{Code.DUPLICATE_ID}',
             'Row ' || {ROW} || ' repeats the track_id "' || {TRACK_ID} || '" of row ' || first_row
@@ -175,7 +175,7 @@ def create_verdicts(database: duckdb.DuckDBPyConnection) -> int:
         WHERE {ROW} <> first_row AND {WRITTEN} IS NOT NULL
         ORDER BY 1
     """)
-    ((count,),) = database.execute("SELECT count(*) FROM verdict").fetchall()
+    ((count,),) = database.execute("SELECT count(*) FROM bad_row").fetchall()
     return int(count)
 
 

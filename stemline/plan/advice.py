@@ -6,116 +6,119 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stemline.plan.allowance import Allowance
-from stemline.plan.forecast import IN_FLIGHT, bounds, forecast
-from stemline.plan.pace import PCM_BYTES, STEM_BYTES, Pace, is_embedded
-from stemline.plan.work import Work
+from stemline.plan.budget_simulation import BudgetSimulation
+from stemline.plan.capacity import PCM_BYTES, STEM_BYTES, RunCapacity, runs_own_service
+from stemline.plan.forecast import IN_FLIGHT, bottleneck_seconds, forecast_workload
+from stemline.plan.workload import Workload
 from stemline.settings import ProviderFacts, Settings
 
-WORTH = 1.05
+WORTH_NAMING = 1.05
 """A change that makes it less than this many times as fast is not worth naming."""
 LONG_SECONDS = 60.0
 """Nor is any where it does not take longer than this."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Something a person may change, and what the plan would be then."""
+class ConfigChange:
+    """A change to the configuration, and what the run would have to do and could do then."""
 
     name: str
-    work: Work
-    pace: Pace
+    workload: Workload
+    capacity: RunCapacity
     wait_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Advisor:
-    """Knows a plan, and what might be done about it."""
+    """Finds what would help a plan: each change is forecast, and the best one named with how much it gives."""
 
     settings: Settings
     facts: ProviderFacts
-    work: Work
-    held: Work
-    pace: Pace
-    allowance: Allowance
+    workload: Workload
+    held: Workload
+    capacity: RunCapacity
+    simulation: BudgetSimulation
 
     def advise(self) -> str:
         """Give what to do, as a sentence or two: first about tracks that are held, then about speed."""
-        return " ".join(part for part in (self._about_held(), self._about_speed()) if part)
+        return " ".join(part for part in (self._advice_on_held(), self._advice_on_speed()) if part)
 
-    def _about_held(self) -> str:
+    def _advice_on_held(self) -> str:
         """Say which limits to raise, and to what, for tracks that do not fit."""
         if not self.held.tracks:
             return ""
-        needed = self.allowance.needed(self.work.credits_high + self.held.credits_high)
+        needed = self.simulation.limits_needed(self.workload.credits_high + self.held.credits_high)
         limits = " and ".join(f"budget.{name} to {limit:,}" for name, limit in needed.items())
         count = self.held.tracks
         them = "the track that is" if count == 1 else f"the {count:,} tracks that are"
         return f"Raise {limits} for {them} held." if limits else ""
 
-    def _about_speed(self) -> str:
-        now = self._seconds(Change("", self.work, self.pace, self.allowance.wait_seconds))
+    def _advice_on_speed(self) -> str:
+        now = self._seconds(ConfigChange("", self.workload, self.capacity, self.simulation.wait_seconds))
         if now <= LONG_SECONDS:
             return ""
         gains = {change.name: now / self._seconds(change) for change in self._changes()}
         best = max(gains, key=lambda name: gains[name], default=None)
-        if best is None or gains[best] < WORTH:
+        if best is None or gains[best] < WORTH_NAMING:
             return "Nothing in the configuration would make it much faster."
-        return f"{best} would make it {_times(gains[best])} as fast."
+        return f"{best} would make it {_times_as_fast(gains[best])} as fast."
 
-    def _seconds(self, change: Change) -> float:
-        return forecast(change.work, change.pace, change.wait_seconds).seconds_low
+    def _seconds(self, change: ConfigChange) -> float:
+        return forecast_workload(change.workload, change.capacity, change.wait_seconds).seconds_low
 
-    def _changes(self) -> Iterator[Change]:
-        for name, pace in (*self._of_pace(), *self._of_service(), *self._of_format()):
-            yield Change(name, self.work, pace, self.allowance.wait_seconds)
-        if self.work.uploads:
-            by_url = replace(self.work, uploads=0)
-            yield Change(
-                "Locations the provider can fetch by itself", by_url, self.pace, self.allowance.wait_seconds
+    def _changes(self) -> Iterator[ConfigChange]:
+        for name, capacity in (*self._any_provider(), *self._own_service(), *self._lighter_format()):
+            yield ConfigChange(name, self.workload, capacity, self.simulation.wait_seconds)
+        if self.workload.uploads:
+            by_url = replace(self.workload, uploads=0)
+            yield ConfigChange(
+                "Locations the provider can fetch by itself",
+                by_url,
+                self.capacity,
+                self.simulation.wait_seconds,
             )
-        needed = self.allowance.needed(self.work.credits_high)
-        if self.allowance.wait_seconds and needed:
+        needed = self.simulation.limits_needed(self.workload.credits_high)
+        if self.simulation.wait_seconds and needed:
             limits = " and ".join(f"budget.{name}: {limit}" for name, limit in needed.items())
-            yield Change(limits, self.work, self.pace, 0.0)
+            yield ConfigChange(limits, self.workload, self.capacity, 0.0)
 
-    def _of_pace(self) -> Iterator[tuple[str, Pace]]:
+    def _any_provider(self) -> Iterator[tuple[str, RunCapacity]]:
         """Give what may be changed for any provider."""
-        pace, facts = self.pace, self.facts
-        if not is_embedded(self.settings, facts):
-            which = "A second API key" if pace.keys == 1 else "One more API key"
-            yield f"{which} (provider.keys)", replace(pace, keys=pace.keys + 1)
+        capacity, facts = self.capacity, self.facts
+        if not runs_own_service(self.settings, facts):
+            which = "A second API key" if capacity.keys == 1 else "One more API key"
+            yield f"{which} (provider.keys)", replace(capacity, keys=capacity.keys + 1)
         wanted = self._wanted_in_flight()
-        if wanted > pace.max_in_flight:
-            yield f"provider.max_in_flight: {wanted}", replace(pace, max_in_flight=wanted)
-        if pace.requests_per_minute < facts.requests_per_minute:
+        if wanted > capacity.max_in_flight:
+            yield f"provider.max_in_flight: {wanted}", replace(capacity, max_in_flight=wanted)
+        if capacity.requests_per_minute < facts.requests_per_minute:
             most = facts.requests_per_minute
-            yield f"provider.requests_per_minute: {most}", replace(pace, requests_per_minute=most)
-        if not pace.is_heard and not is_embedded(self.settings, facts):
-            yield "Webhooks (webhooks.public_url)", replace(pace, is_heard=True)
+            yield f"provider.requests_per_minute: {most}", replace(capacity, requests_per_minute=most)
+        if not capacity.has_webhooks and not runs_own_service(self.settings, facts):
+            yield "Webhooks (webhooks.public_url)", replace(capacity, has_webhooks=True)
 
-    def _of_service(self) -> Iterator[tuple[str, Pace]]:
+    def _own_service(self) -> Iterator[tuple[str, RunCapacity]]:
         """Give what may be changed where the run starts the service itself."""
-        pace = self.pace
-        if is_embedded(self.settings, self.facts) and pace.jobs_at_once is not None:
-            more = pace.jobs_at_once + 1
-            yield f"One more worker (provider.workers: {more})", replace(pace, jobs_at_once=more)
-            twice = 2 * pace.requests_per_minute
-            yield f"provider.requests_per_minute: {twice}", replace(pace, requests_per_minute=twice)
+        capacity = self.capacity
+        if runs_own_service(self.settings, self.facts) and capacity.jobs_at_once is not None:
+            more = capacity.jobs_at_once + 1
+            yield f"One more worker (provider.workers: {more})", replace(capacity, jobs_at_once=more)
+            twice = 2 * capacity.requests_per_minute
+            yield f"provider.requests_per_minute: {twice}", replace(capacity, requests_per_minute=twice)
 
-    def _of_format(self) -> Iterator[tuple[str, Pace]]:
+    def _lighter_format(self) -> Iterator[tuple[str, RunCapacity]]:
         """Give a lighter format of the same sound; mp3 is not one."""
         if self.settings.recipe.format == "wav" and "flac" in self.facts.formats:
-            lighter = self.pace.stem_bytes * STEM_BYTES["flac"] // PCM_BYTES
-            yield "recipe.format: flac", replace(self.pace, stem_bytes=lighter)
+            lighter = self.capacity.stem_bytes * STEM_BYTES["flac"] // PCM_BYTES
+            yield "recipe.format: flac", replace(self.capacity, stem_bytes=lighter)
 
     def _wanted_in_flight(self) -> int:
         """Give as many jobs at once as it takes for something else to be slower."""
-        limits = bounds(self.work, self.pace)
-        each = self.pace.job_seconds(self.work.audio_seconds / self.work.tracks)
+        limits = bottleneck_seconds(self.workload, self.capacity)
+        each = self.capacity.job_seconds(self.workload.audio_seconds / self.workload.tracks)
         others = max(seconds for name, seconds in limits.items() if name != IN_FLIGHT)
-        return math.ceil(self.work.tracks / self.pace.keys / (1 + others / each))
+        return math.ceil(self.workload.tracks / self.capacity.keys / (1 + others / each))
 
 
-def _times(ratio: float) -> str:
+def _times_as_fast(ratio: float) -> str:
     return f"{ratio:.1f} x" if ratio < 10 else f"{ratio:.0f} x"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stemline.plan.pace import Pace
-from stemline.plan.work import Work
+from stemline.plan.capacity import RunCapacity
+from stemline.plan.workload import Workload
 
 REQUESTS_BY_URL = 2
 """A submit and a detail read."""
@@ -18,14 +18,14 @@ PAGE_JOBS = 100
 """One page of a job list."""
 FEW_JOBS = 2
 """Up to so many jobs in flight are read one by one, without a list."""
-FURTHER_LOOKS = 0.5
-"""How often a job is looked at before it is done, where nothing else tells: half of them are late once."""
-MOST_FURTHER_LOOKS = 4.0
-"""The same for a job that takes twice as long as was expected: every look waits a fifth longer than the last."""
-MISSED_CALLS = 0.02
-"""The share of jobs that no webhook tells of in time."""
+EXTRA_POLLS = 0.5
+"""How often a job is polled in vain before it is done, where no webhook tells: half of them are late once."""
+MOST_EXTRA_POLLS = 4.0
+"""The same for a job that takes twice as long as expected: every poll waits a fifth longer than the last."""
+MISSED_WEBHOOKS = 0.02
+"""The share of jobs whose webhook does not come in time."""
 SLACK = 1.25
-"""How much longer all takes at the slow end: repeats, strangers on the key, a line that is shared."""
+"""How many times as long all takes at the slow end: repeated requests, other users of the key, a shared network."""
 
 RATE, IN_FLIGHT, BANDWIDTH = "rate limit", "jobs in flight", "bandwidth"
 BUDGET, SPEED, NOTHING = "budget", "provider speed", "nothing to do"
@@ -33,7 +33,7 @@ BUDGET, SPEED, NOTHING = "budget", "provider speed", "nothing to do"
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """How long the work takes and what it asks of the provider, as intervals, and what sets the time."""
+    """How long a workload takes and how many requests, as intervals, and what sets the time."""
 
     seconds_low: float = 0.0
     seconds_high: float = 0.0
@@ -43,88 +43,90 @@ class Forecast:
     requests_high: int = 0
 
 
-def forecast(work: Work, pace: Pace, wait_seconds: float = 0.0) -> Forecast:
-    """Give what the slowest of five makes of the work: rate limit, jobs in flight, bandwidth, budget, provider.
+def forecast_workload(workload: Workload, capacity: RunCapacity, wait_seconds: float = 0.0) -> Forecast:
+    """Give the forecast by the slowest of five: rate limit, jobs in flight, bandwidth, budget, provider speed.
 
     `wait_seconds` is how long the budget holds the last track back.
     """
-    if not work.tracks:
+    if not workload.tracks:
         return Forecast()
-    slow = pace.at_slow_end()
-    limits = bounds(work, pace, wait_seconds)
-    low = _seconds(work, pace, wait_seconds)
-    high = max(SLACK * _seconds(work, slow), _seconds(work, slow, wait_seconds))
+    slow = capacity.at_slow_end()
+    limits = bottleneck_seconds(workload, capacity, wait_seconds)
+    low = _seconds(workload, capacity, wait_seconds)
+    high = max(SLACK * _seconds(workload, slow), _seconds(workload, slow, wait_seconds))
     return Forecast(
         seconds_low=low,
         seconds_high=high,
         bottleneck=max(limits, key=lambda name: limits[name]),
-        # Nothing is looked at while the budget keeps everybody waiting.
-        requests_low=_requests(work, pace, _seconds(work, pace), 0.0),
-        requests_high=_requests(work, pace, SLACK * _seconds(work, slow), MOST_FURTHER_LOOKS),
+        # Nothing is polled while the budget keeps all tracks waiting.
+        requests_low=_requests(workload, capacity, _seconds(workload, capacity), 0.0),
+        requests_high=_requests(workload, capacity, SLACK * _seconds(workload, slow), MOST_EXTRA_POLLS),
     )
 
 
-def bounds(work: Work, pace: Pace, wait_seconds: float = 0.0) -> dict[str, float]:
-    """Give the seconds that the provider takes at least, and those after which each of the others lets the last go."""
-    each = pace.job_seconds(work.audio_seconds / work.tracks)
-    longest = pace.job_seconds(work.longest_seconds)
-    rounds = work.tracks / (pace.jobs_at_once or math.inf)
-    waits = max(0.0, work.tracks / (pace.max_in_flight * pace.keys) - 1)
-    line = pace.bytes_per_second
+def bottleneck_seconds(
+    workload: Workload, capacity: RunCapacity, wait_seconds: float = 0.0
+) -> dict[str, float]:
+    """Give by limit the seconds until it lets the last track be submitted; for the provider, what it takes at least."""
+    each = capacity.job_seconds(workload.audio_seconds / workload.tracks)
+    longest = capacity.job_seconds(workload.longest_seconds)
+    rounds = workload.tracks / (capacity.jobs_at_once or math.inf)
+    rounds_waited = max(0.0, workload.tracks / (capacity.max_in_flight * capacity.keys) - 1)
+    bandwidth = capacity.bytes_per_second
     return {
-        RATE: _rate_seconds(work, pace),
-        IN_FLIGHT: each * waits,
-        BANDWIDTH: pace.stem_bytes * work.audio_seconds / line if line else 0.0,
+        RATE: _rate_seconds(workload, capacity),
+        IN_FLIGHT: each * rounds_waited,
+        BANDWIDTH: capacity.stem_bytes * workload.audio_seconds / bandwidth if bandwidth else 0.0,
         BUDGET: wait_seconds,
         SPEED: max(longest, each * rounds),
     }
 
 
-def _seconds(work: Work, pace: Pace, wait_seconds: float = 0.0) -> float:
+def _seconds(workload: Workload, capacity: RunCapacity, wait_seconds: float = 0.0) -> float:
     """Give the time until the last track is done: it takes its own time after it was submitted."""
-    limits = bounds(work, pace, wait_seconds)
-    each = pace.job_seconds(work.audio_seconds / work.tracks)
+    limits = bottleneck_seconds(workload, capacity, wait_seconds)
+    each = capacity.job_seconds(workload.audio_seconds / workload.tracks)
     last_submit = max(limits[name] for name in (RATE, IN_FLIGHT, BANDWIDTH, BUDGET))
-    return max(last_submit + each, limits[SPEED] + 60 / pace.requests_per_minute)
+    return max(last_submit + each, limits[SPEED] + 60 / capacity.requests_per_minute)
 
 
-def _rate_seconds(work: Work, pace: Pace) -> float:
-    """Give the time the requests take, looks at the list among them: these come by the clock."""
-    a_minute = pace.keys * pace.requests_per_minute
-    fixed, looks = _fixed_requests(work, pace), _looks(work, pace, FURTHER_LOOKS)
-    if not _is_swept(work, pace):
-        return (fixed + looks) * 60 / a_minute
-    left = a_minute - 60 * _sweeps_a_second(work, pace)
+def _rate_seconds(workload: Workload, capacity: RunCapacity) -> float:
+    """Give the time the requests take. Reads of the job list are among them, and those come by the clock."""
+    a_minute = capacity.keys * capacity.requests_per_minute
+    fixed, polls = _fixed_requests(workload, capacity), _extra_polls(workload, capacity, EXTRA_POLLS)
+    if not _polls_the_list(workload, capacity):
+        return (fixed + polls) * 60 / a_minute
+    left = a_minute - 60 * _list_reads_per_second(workload, capacity)
     by_clock = fixed * 60 / left if left > 0 else math.inf
     # A list is read no oftener than there are jobs to find done, or late.
-    return min(by_clock, (fixed + work.tracks + looks) * 60 / a_minute)
+    return min(by_clock, (fixed + workload.tracks + polls) * 60 / a_minute)
 
 
-def _requests(work: Work, pace: Pace, seconds: float, further_looks: float) -> int:
-    """Give the requests of so many seconds, where jobs are looked at so often before they are done."""
-    looks = _looks(work, pace, further_looks)
-    if _is_swept(work, pace):
-        looks = min(work.tracks + looks, _sweeps_a_second(work, pace) * seconds)
-    return math.ceil(_fixed_requests(work, pace) + looks)
+def _requests(workload: Workload, capacity: RunCapacity, seconds: float, extra_polls: float) -> int:
+    """Give the requests of so many seconds, where each job is polled `extra_polls` times before it is done."""
+    polls = _extra_polls(workload, capacity, extra_polls)
+    if _polls_the_list(workload, capacity):
+        polls = min(workload.tracks + polls, _list_reads_per_second(workload, capacity) * seconds)
+    return math.ceil(_fixed_requests(workload, capacity) + polls)
 
 
-def _fixed_requests(work: Work, pace: Pace) -> float:
+def _fixed_requests(workload: Workload, capacity: RunCapacity) -> float:
     """Give the requests there are whatever the time: by URL, by upload, and the balance."""
-    uploads = work.uploads * (REQUESTS_BY_UPLOAD - REQUESTS_BY_URL)
-    return work.tracks * REQUESTS_BY_URL + uploads + BALANCE_READS * pace.keys
+    uploads = workload.uploads * (REQUESTS_BY_UPLOAD - REQUESTS_BY_URL)
+    return workload.tracks * REQUESTS_BY_URL + uploads + BALANCE_READS * capacity.keys
 
 
-def _looks(work: Work, pace: Pace, further: float) -> float:
-    """Give the looks at jobs that are not done yet."""
-    return work.tracks * (MISSED_CALLS if pace.is_heard else further)
+def _extra_polls(workload: Workload, capacity: RunCapacity, extra: float) -> float:
+    """Give the polls of jobs that are not done yet."""
+    return workload.tracks * (MISSED_WEBHOOKS if capacity.has_webhooks else extra)
 
 
-def _is_swept(work: Work, pace: Pace) -> bool:
-    """Tell whether jobs are looked at by their list."""
-    return pace.is_listed and not pace.is_heard and work.tracks > FEW_JOBS
+def _polls_the_list(workload: Workload, capacity: RunCapacity) -> bool:
+    """Tell whether jobs are polled by their list."""
+    return capacity.has_job_list and not capacity.has_webhooks and workload.tracks > FEW_JOBS
 
 
-def _sweeps_a_second(work: Work, pace: Pace) -> float:
+def _list_reads_per_second(workload: Workload, capacity: RunCapacity) -> float:
     """Give how often a page of the list is read while jobs are in flight, over all keys."""
-    in_flight = min(pace.max_in_flight, work.tracks / pace.keys)
-    return pace.keys * math.ceil(in_flight / PAGE_JOBS) / pace.sweep_seconds
+    in_flight = min(capacity.max_in_flight, workload.tracks / capacity.keys)
+    return capacity.keys * math.ceil(in_flight / PAGE_JOBS) / capacity.list_poll_seconds

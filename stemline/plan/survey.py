@@ -1,4 +1,7 @@
-"""The catalogue surveyed: manifest rows with the length of their audio, or the reason they cannot be used."""
+"""The rows of a manifest, each as a track with its length or as a reject with its reason.
+
+The readers are loaded where rows are read: whoever only checks a recipe does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from stemline.errors import AudioRejected, ConfigError
-from stemline.manifest import Kind, Source, kind_of, scan
-from stemline.probe import AudioFacts, probe_many
+from stemline.manifest import LocationKind, ManifestSource, location_kind
+from stemline.probe import AudioFacts
 from stemline.records import Code, Recipe, Reject, Track
 from stemline.settings import ProviderFacts, known_kinds, load_facts
 
@@ -15,8 +18,8 @@ PROBES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """A batch of manifest rows, looked at: usable tracks with their length, and rejects."""
+class SurveyedBatch:
+    """A batch of manifest rows: the usable tracks with their length, and the rejects."""
 
     tracks: tuple[Track, ...]
     rejects: tuple[Reject, ...]
@@ -44,67 +47,80 @@ def _offered(facts: ProviderFacts, name: str) -> tuple[str, ...]:
     return {"stems": facts.stems, "quality": facts.qualities, "format": facts.formats}[name]
 
 
-def survey(
-    source: Source,
+def survey_catalogue(
+    source: ManifestSource,
     facts: ProviderFacts,
     find_done: Callable[[Sequence[str]], Collection[str]],
     recipe: Recipe | None = None,
-) -> Iterator[Survey]:
+) -> Iterator[SurveyedBatch]:
     """Give the selected rows of a manifest, batch by batch, probed where the manifest gives no duration.
 
-    `find_done` names those of some track ids whose audio need not be looked at again. YouTube URLs are taken where
+    `find_done` names those of some track ids whose audio need not be probed again. YouTube URLs are taken where
     the provider makes `recipe` of them; how long they are, it alone knows.
     """
-    rules = _Rules(facts, takes_videos=recipe is not None and recipe.stems == facts.video_stems)
-    for batch in scan(source):
+    from stemline.manifest.scan import scan_manifest  # noqa: PLC0415 -- it loads DuckDB, which few need
+
+    rules = _TrackRules(facts, takes_videos=recipe is not None and recipe.stems == facts.video_stems)
+    for batch in scan_manifest(source):
         done = find_done([track.track_id for track in batch.tracks])
-        looked_at = list(_look_at(batch.tracks, done, source, rules))
-        tracks = tuple(each for each in looked_at if isinstance(each, Track))
-        rejects = tuple(each for each in looked_at if isinstance(each, Reject))
-        yield Survey(tracks, (*batch.rejects, *rejects))
+        checked = list(_probe_and_check(batch.tracks, done, source, rules))
+        tracks = tuple(each for each in checked if isinstance(each, Track))
+        rejects = tuple(each for each in checked if isinstance(each, Reject))
+        yield SurveyedBatch(tracks, (*batch.rejects, *rejects))
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
-    """What a track is held against."""
+class _TrackRules:
+    """What a provider takes."""
 
     facts: ProviderFacts
     takes_videos: bool
 
 
-def _look_at(
-    tracks: Sequence[Track], done: Collection[str], source: Source, rules: _Rules
+def _probe_and_check(
+    tracks: Sequence[Track], done: Collection[str], source: ManifestSource, rules: _TrackRules
 ) -> Iterator[Track | Reject]:
     needed = [track for track in tracks if track.track_id not in done and _needs_probe(track)]
-    locations = [track.location for track in needed]
-    probed = probe_many(locations, workers=PROBES_AT_ONCE, storage_options=source.storage_options)
-    looks = iter(probed)
+    probed = _probe(needed, source)
     for track in tracks:
         if track.track_id in done:
             yield track
         elif _needs_probe(track):
-            yield _judge(track, next(looks)[1], rules)
+            yield _check_probed(track, next(probed), rules)
         else:
             yield _check(track, rules)
 
 
+def _probe(tracks: Sequence[Track], source: ManifestSource) -> Iterator[AudioFacts | AudioRejected]:
+    """Give what each track's file turns out to be; the decoder is loaded only where a file has to be opened."""
+    if not tracks:
+        return
+    from stemline.probe.probing import probe_many  # noqa: PLC0415 -- most runs need none, and it takes 0.2 s
+
+    locations = [track.location for track in tracks]
+    for _, outcome in probe_many(locations, workers=PROBES_AT_ONCE, storage_options=source.storage_options):
+        yield outcome
+
+
 def _needs_probe(track: Track) -> bool:
-    return track.duration_seconds is None and kind_of(track.location) is not Kind.YOUTUBE
+    return track.duration_seconds is None and location_kind(track.location) is not LocationKind.YOUTUBE
 
 
-def _judge(track: Track, look: AudioFacts | AudioRejected, rules: _Rules) -> Track | Reject:
-    if isinstance(look, AudioRejected):
-        return _reject(track, look.code, str(look))
-    return _check(replace(track, duration_seconds=look.duration_seconds, size_bytes=look.size_bytes), rules)
+def _check_probed(track: Track, outcome: AudioFacts | AudioRejected, rules: _TrackRules) -> Track | Reject:
+    if isinstance(outcome, AudioRejected):
+        return _reject(track, outcome.code, str(outcome))
+    return _check(
+        replace(track, duration_seconds=outcome.duration_seconds, size_bytes=outcome.size_bytes), rules
+    )
 
 
-def _check(track: Track, rules: _Rules) -> Track | Reject:
-    facts, kind = rules.facts, kind_of(track.location)
-    if kind is Kind.YOUTUBE and not rules.takes_videos:
+def _check(track: Track, rules: _TrackRules) -> Track | Reject:
+    facts, kind = rules.facts, location_kind(track.location)
+    if kind is LocationKind.YOUTUBE and not rules.takes_videos:
         return _reject(track, Code.BAD_LOCATION, _no_videos(facts))
     if track.duration_seconds is not None and (reject := _check_length(track, track.duration_seconds, facts)):
         return reject
-    is_uploaded = kind in {Kind.FILE, Kind.STORE}
+    is_uploaded = kind in {LocationKind.FILE, LocationKind.STORE}
     if is_uploaded and facts.max_size_bytes and (track.size_bytes or 0) > facts.max_size_bytes:
         sentence = (
             f"The file has {track.size_bytes} bytes; {facts.kind} takes at most {facts.max_size_bytes}."

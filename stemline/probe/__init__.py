@@ -1,7 +1,8 @@
-"""The probe: length, rate, channels and codec of an audio file without decoding it."""
+"""The probe: length, rate, channels and codec of an audio file without decoding it.
 
-from stemline.probe.facts import AudioFacts
-from stemline.probe.many import probe_many
-from stemline.probe.single import probe
+What stands here is light. `probe` and `probe_many` are in `stemline.probe.probing`, which loads the readers.
+"""
 
-__all__ = ["AudioFacts", "probe", "probe_many"]
+from stemline.probe.audio_facts import AudioFacts
+
+__all__ = ["AudioFacts"]

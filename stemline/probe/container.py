@@ -8,19 +8,19 @@ from typing import cast
 import av
 import soundfile
 
-from stemline.probe.facts import AudioFacts, unreadable
-from stemline.probe.opening import OpenAudio
+from stemline.probe.audio_facts import AudioFacts, unreadable
+from stemline.probe.audio_file import OpenAudio
 
 # Formats without a length of their own: FFmpeg would guess it from the bit rate of the first packets.
 _UNMEASURED = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "truehd", "mpeg", "mpegts", "amr", "loas"})
-# libsndfile tells streams of unknown length as huge ones.
+# libsndfile gives streams of unknown length as huge ones.
 _LONGEST_SAMPLES = 2**48
 _PROBE_BYTES = "65536"
 _Container = av.container.InputContainer
 
 
 def read_sound_file(audio: OpenAudio) -> AudioFacts | None:
-    """Give the facts of a wav, flac, ogg, opus or aiff file; None: libsndfile cannot tell."""
+    """Give the facts of a wav, flac, ogg, opus or aiff file; None: libsndfile cannot read it."""
     audio.file.seek(0)
     try:
         with soundfile.SoundFile(audio.path or audio.file) as file:
@@ -57,8 +57,12 @@ def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
             if stream is None:
                 raise unreadable(audio.location, "it holds no audio stream")
             stream = cast("av.AudioStream", stream)
-            length = None if is_counted or container.format.name in _UNMEASURED else _told(container, stream)
-            seconds = float(_counted(container, stream) if length is None else length)
+            length = (
+                None
+                if is_counted or container.format.name in _UNMEASURED
+                else _stated_length(container, stream)
+            )
+            seconds = float(_counted_length(container, stream) if length is None else length)
             context = stream.codec_context
             facts = AudioFacts(
                 seconds,
@@ -75,13 +79,13 @@ def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
     return facts
 
 
-def _told(container: _Container, stream: av.AudioStream) -> Fraction | None:
+def _stated_length(container: _Container, stream: av.AudioStream) -> Fraction | None:
     if stream.duration and stream.time_base:
         return stream.duration * stream.time_base
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
-def _counted(container: _Container, stream: av.AudioStream) -> Fraction:
+def _counted_length(container: _Container, stream: av.AudioStream) -> Fraction:
     start = end = None
     for packet in container.demux(stream):
         if packet.pts is None:

@@ -23,7 +23,7 @@ _SEARCH_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Mp3Frame:
     """The header of an mp3 frame."""
 
     start: int
@@ -49,7 +49,7 @@ class Frame:
 class Mp3Length:
     """What the header of an mp3 says."""
 
-    frame: Frame
+    frame: Mp3Frame
     samples: int
     audio_bytes: int | None
     """Size of all frames; None: the header does not say."""
@@ -71,7 +71,7 @@ def tag_bytes(head: bytes) -> int:
     return 10 + size + (10 if has_footer else 0)
 
 
-def first_frame(data: bytes) -> Frame | None:
+def first_frame(data: bytes) -> Mp3Frame | None:
     """Give the first mp3 frame, near the start, that another of its kind follows; a lone one will do."""
     start = data.find(b"\xff", 0, _SEARCH_BYTES)
     while 0 <= start < len(data) - 4:
@@ -94,7 +94,7 @@ def read_length(data: bytes) -> Mp3Length | None:
     return None
 
 
-def _frame_at(data: bytes, start: int) -> Frame | None:
+def _frame_at(data: bytes, start: int) -> Mp3Frame | None:
     second, third, fourth = data[start + 1], data[start + 2], data[start + 3]
     version, layer = second >> 3 & 3, second >> 1 & 3
     bit_rate, rate = third >> 4, third >> 2 & 3
@@ -106,10 +106,10 @@ def _frame_at(data: bytes, start: int) -> Frame | None:
     sample_rate = _SAMPLE_RATES[version][rate]
     kbps = (_KBPS_MPEG_1 if is_mpeg_1 else _KBPS_MPEG_2)[bit_rate]
     size = (144 if is_mpeg_1 else 72) * kbps * 1000 // sample_rate + (third >> 1 & 1)
-    return Frame(start, size, is_mpeg_1, sample_rate, 1 if fourth >> 6 == 3 else 2)
+    return Mp3Frame(start, size, is_mpeg_1, sample_rate, 1 if fourth >> 6 == 3 else 2)
 
 
-def _is_followed(data: bytes, frame: Frame) -> bool:
+def _is_followed(data: bytes, frame: Mp3Frame) -> bool:
     behind = frame.start + frame.size_bytes
     if behind + 4 > len(data):
         return frame.start == 0
@@ -118,7 +118,7 @@ def _is_followed(data: bytes, frame: Frame) -> bool:
     return data[behind] == 0xFF and is_same_kind and data[behind + 2] & 0x0C == data[frame.start + 2] & 0x0C
 
 
-def _xing(data: bytes, frame: Frame) -> Mp3Length | None:
+def _xing(data: bytes, frame: Mp3Frame) -> Mp3Length | None:
     place = frame.info_start + 8
     if len(data) < place + 120:
         return None
@@ -138,7 +138,7 @@ def _xing(data: bytes, frame: Frame) -> Mp3Length | None:
     return Mp3Length(frame, max(samples - (gaps >> 12) - (gaps & 0xFFF), 0), audio_bytes, is_exact=True)
 
 
-def _vbri(data: bytes, frame: Frame) -> Mp3Length | None:
+def _vbri(data: bytes, frame: Mp3Frame) -> Mp3Length | None:
     place = frame.start + _VBRI_OFFSET
     if len(data) < place + 18:
         return None

@@ -6,8 +6,8 @@ import importlib
 import pkgutil
 
 from stemline.errors import ConfigError
+from stemline.protocol import Provider
 from stemline.settings import ProviderFacts
-from stemline.wire import Provider
 
 
 def load_provider(facts: ProviderFacts) -> Provider:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stemline.report.markup import Html, element
-from stemline.report.pitch import KEYS
+from stemline.report.musical_key import KEYS
 
 _HEIGHT = 100
 _GAP = 0.16
@@ -20,7 +20,7 @@ _RINGS = ((78.0, 118.0), (122.0, 168.0))
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ColumnChart:
     """One bar each and, over the same axis, an optional line."""
 
     label: str
@@ -33,7 +33,7 @@ class Columns:
     line: Sequence[float] = ()
 
 
-def columns(chart: Columns) -> Html:
+def column_chart(chart: ColumnChart) -> Html:
     """Give a column chart."""
     top = round_top(max([*chart.values, *chart.line, 1.0]))
     count = len(chart.values)
@@ -81,7 +81,7 @@ def short(count: int) -> str:
 def key_wheel(counts: Mapping[int, int]) -> Html:
     """Give the keys by fifths, majors outside and their relative minors inside, the frequent ones stronger.
 
-    `counts` is by the place in `pitch.KEYS`.
+    `counts` is by the place in `musical_key.KEYS`.
     """
     most = max(counts.values(), default=1)
     slices = []

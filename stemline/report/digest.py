@@ -1,4 +1,4 @@
-"""All that a page says of a run, gathered from the ledger in one pass and bounded in size."""
+"""All that a page shows of a run, read from the ledger in one pass and bounded in size."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from itertools import islice
 from typing import Any
 
 from stemline.budget import Spending
-from stemline.ledger import BatchRow, Ledger, Run
-from stemline.ledger.reading import Landed
+from stemline.ledger import BatchRow, Ledger, PublishedTrack, RunRecord
 from stemline.records import Code, State
 from stemline.report.markup import without_secrets
-from stemline.report.meaning import BROKEN
-from stemline.report.pitch import key_index
+from stemline.report.musical_key import key_index
 from stemline.storage import Store
+from stemline.wording import PROBLEM_STATES
 
-TROUBLES = 200
-SAMPLES = 12
+SHOWN_PROBLEMS = 200
+SHOWN_SAMPLES = 12
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 """Lengths in seconds that one column of the timeline may stand for."""
-COLUMNS = 60
+COLUMN_COUNT = 60
+"""At most so many columns, as long as a step of STEPS is long enough."""
 TEMPO_STEP = 5
 SLOWEST, FASTEST = 30, 300
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ProblemRow:
     """One track or manifest row that is not in the dataset."""
 
     name: str
-    place: str
+    location: str
     state: State
     code: Code
     sentence: str
@@ -48,18 +48,18 @@ class Timeline:
 
 
 @dataclass(slots=True)
-class Music:
+class MusicTally:
     """Tempo and key of the published tracks, counted."""
 
     tempos: Counter[int] = field(default_factory=Counter)
     """By the lower end of a band of TEMPO_STEP bpm; the outermost bands hold what is beyond."""
     keys: Counter[int] = field(default_factory=Counter)
-    """By the place in `pitch.KEYS`."""
+    """By the place in `musical_key.KEYS`."""
     other_keys: int = 0
     tempo_sources: Counter[str] = field(default_factory=Counter)
     key_sources: Counter[str] = field(default_factory=Counter)
 
-    def add(self, track: Landed) -> None:
+    def add(self, track: PublishedTrack) -> None:
         """Count a track."""
         if track.bpm is not None:
             bpm = min(max(track.bpm, SLOWEST), FASTEST - TEMPO_STEP)
@@ -75,19 +75,19 @@ class Music:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
+class RunDigest:
     """A run as its page shows it."""
 
-    run: Run
+    run: RunRecord
     tracks: dict[State, int]
     codes: dict[Code, int]
     spending: Spending
     timeline: Timeline
-    music: Music
+    music: MusicTally
     earlier: int
     """Published tracks that an earlier run had published already."""
-    troubles: list[Trouble]
-    trouble_count: int
+    problems: list[ProblemRow]
+    problem_count: int
     samples: list[BatchRow]
     root_url: str
     is_local: bool
@@ -96,70 +96,70 @@ class Digest:
     @property
     def seconds(self) -> float:
         """How long the run took."""
-        said = self.run.totals.get("seconds")
-        if isinstance(said, int | float):
-            return float(said)
+        total = self.run.totals.get("seconds")
+        if isinstance(total, int | float):
+            return float(total)
         ended = self.run.finished_at
         return 0.0 if ended is None else (ended - self.run.started_at).total_seconds()
 
     @property
     def credits(self) -> Mapping[str, Any]:
-        """What the run's result says of credits, else what the ledger does."""
+        """The credits of the run's result, else those of the ledger."""
         spent = self.spending.run
-        said = self.run.totals.get("credits") or {}
-        return {"reserved": spent.reserved, "charged": spent.charged, "balance": None, **said}
+        totals = self.run.totals.get("credits") or {}
+        return {"reserved": spent.reserved, "charged": spent.charged, "balance": None, **totals}
 
 
-def gather(ledger: Ledger, store: Store, run_id: str) -> Digest:
-    """Gather what a page says of a run; raises LedgerConflict when there is none of that id."""
-    run = ledger.run(run_id)
-    tracks, codes = _standing(ledger, run)
-    landing = _Landing(run.started_at, run.finished_at or ledger.clock(), tracks.get(State.PUBLISHED, 0))
-    landing.add(ledger.landed(run_id))
+def gather(ledger: Ledger, store: Store, run_id: str) -> RunDigest:
+    """Gather what a page shows of a run; raises LedgerConflict when there is none of that id."""
+    run = ledger.runs.get(run_id)
+    tracks, codes = _final_counts(ledger, run)
+    tally = _PublishedTally(run.started_at, run.finished_at or ledger.clock(), tracks.get(State.PUBLISHED, 0))
+    tally.add(ledger.queries.published_tracks(run_id))
     rejects_key = f"_stemline/rejects/{run_id}.csv"
-    return Digest(
+    return RunDigest(
         run=run,
         tracks=tracks,
         codes=codes,
-        spending=ledger.credits(run_id),
-        timeline=landing.timeline,
-        music=landing.music,
-        earlier=landing.earlier,
-        troubles=_troubles(ledger, run_id),
-        trouble_count=sum(tracks.get(state, 0) for state in (*BROKEN, State.READY, State.REJECTED)),
-        samples=ledger.results(landing.tokens),
+        spending=ledger.credits.spending(run_id),
+        timeline=tally.timeline,
+        music=tally.music,
+        earlier=tally.earlier,
+        problems=_problems(ledger, run_id),
+        problem_count=sum(tracks.get(state, 0) for state in (*PROBLEM_STATES, State.READY, State.REJECTED)),
+        samples=ledger.queries.results(tally.tokens),
         root_url=without_secrets(store.url()),
         is_local="://" not in store.url(),
         rejects_key=rejects_key if store.exists(rejects_key) else None,
     )
 
 
-def _standing(ledger: Ledger, run: Run) -> tuple[dict[State, int], dict[Code, int]]:
+def _final_counts(ledger: Ledger, run: RunRecord) -> tuple[dict[State, int], dict[Code, int]]:
     """Give the counts the run ended with: a later run may have selected its tracks since."""
     if run.finished_at is None or "tracks" not in run.totals:
-        return ledger.counts(run.run_id), ledger.codes(run.run_id)
-    said = run.totals
-    tracks = {State(name): int(count) for name, count in said["tracks"].items()}
-    return tracks, {Code(name): int(count) for name, count in said.get("codes", {}).items()}
+        return ledger.queries.counts(run.run_id), ledger.queries.codes(run.run_id)
+    totals = run.totals
+    tracks = {State(name): int(count) for name, count in totals["tracks"].items()}
+    return tracks, {Code(name): int(count) for name, count in totals.get("codes", {}).items()}
 
 
-class _Landing:
-    """Counts published tracks as they stream by, and picks some that are spread over the run."""
+class _PublishedTally:
+    """Counts published tracks one by one, and picks samples that are spread over the run."""
 
     def __init__(self, started: datetime, ended: datetime, expected: int) -> None:
         self._started = started
         seconds = (ended - started).total_seconds()
-        step = next((step for step in STEPS if seconds <= step * COLUMNS), STEPS[-1])
-        # At 86,400 s a column 4 * COLUMNS is most of a year: what comes later shows in the last one.
-        count = min(int(seconds // step) + 1, 4 * COLUMNS)
+        step = next((step for step in STEPS if seconds <= step * COLUMN_COUNT), STEPS[-1])
+        # At 86,400 s a column 4 * COLUMN_COUNT is most of a year: what comes later shows in the last one.
+        count = min(int(seconds // step) + 1, 4 * COLUMN_COUNT)
         self.timeline = Timeline(step, [0] * count, [0] * count)
-        self.music = Music()
+        self.music = MusicTally()
         self.earlier = 0
         self.tokens: list[str] = []
-        wanted = min(SAMPLES, expected)
+        wanted = min(SHOWN_SAMPLES, expected)
         self._chosen = {number * expected // wanted for number in range(wanted)}
 
-    def add(self, tracks: Iterable[Landed]) -> None:
+    def add(self, tracks: Iterable[PublishedTrack]) -> None:
         for index, track in enumerate(tracks):
             if index in self._chosen:
                 self.tokens.append(track.token)
@@ -176,16 +176,16 @@ class _Landing:
         columns[min(place, len(columns) - 1)] += 1
 
 
-def _troubles(ledger: Ledger, run_id: str) -> list[Trouble]:
+def _problems(ledger: Ledger, run_id: str) -> list[ProblemRow]:
     """Give the first tracks that failed, then the first that are paid and not collected, then rejected rows."""
-    failed = islice(ledger.track_list(run_id, *BROKEN), TROUBLES)
-    waiting = islice(ledger.track_list(run_id, State.READY), TROUBLES)
+    failed = islice(ledger.queries.track_list(run_id, *PROBLEM_STATES), SHOWN_PROBLEMS)
+    waiting = islice(ledger.queries.track_list(run_id, State.READY), SHOWN_PROBLEMS)
     found = [
-        Trouble(track.track_id, track.location, track.state, track.code, track.sentence)
+        ProblemRow(track.track_id, track.location, track.state, track.code, track.sentence)
         for tracks in (failed, waiting)
         for track in tracks
     ]
-    for reject in islice(ledger.rejected_rows(run_id), max(0, TROUBLES - len(found))):
+    for reject in islice(ledger.queries.rejected_rows(run_id), max(0, SHOWN_PROBLEMS - len(found))):
         name = reject.track_id or f"row {reject.row}"
-        found.append(Trouble(name, reject.location or "", State.REJECTED, reject.code, reject.sentence))
-    return found[:TROUBLES]
+        found.append(ProblemRow(name, reject.location or "", State.REJECTED, reject.code, reject.sentence))
+    return found[:SHOWN_PROBLEMS]

@@ -7,9 +7,9 @@ const whenReady = (audio) => new Promise((go) => {
 });
 let playing = null;
 
-function bringToLife(deck) {
-  const rows = [...deck.querySelectorAll(".stem")], audios = rows.map((row) => row.querySelector("audio"));
-  const play = deck.querySelector(".play"), seek = deck.querySelector("input"), output = deck.querySelector("output");
+function connectPlayer(player) {
+  const rows = [...player.querySelectorAll(".stem")], audios = rows.map((row) => row.querySelector("audio"));
+  const play = player.querySelector(".play"), seek = player.querySelector("input"), output = player.querySelector("output");
   const present = () => audios.filter((audio) => !audio.error);
   const show = (at) => { seek.value = at; output.value = `${clock(at)} / ${clock(seek.max)}`; };
   const pause = () => {
@@ -49,7 +49,7 @@ function bringToLife(deck) {
       row.classList.toggle("muted", audios[index].muted);
     });
   };
-  for (const button of deck.querySelectorAll(".mute, .solo")) {
+  for (const button of player.querySelectorAll(".mute, .solo")) {
     button.addEventListener("click", () => {
       button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") !== "true");
       silence();
@@ -61,4 +61,4 @@ function bringToLife(deck) {
 }
 
 document.documentElement.classList.add("scripted");
-document.querySelectorAll(".deck").forEach((deck) => { if (deck.querySelector(".play")) bringToLife(deck); });
+document.querySelectorAll(".deck").forEach((player) => { if (player.querySelector(".play")) connectPlayer(player); });

@@ -9,14 +9,14 @@ from importlib.resources import files
 from string import Template
 
 from stemline import __version__
-from stemline.report import music, section
-from stemline.report.digest import Digest
-from stemline.report.foresight import foresight
+from stemline.report import music_charts, section
+from stemline.report.comparison import compare_prediction
+from stemline.report.digest import RunDigest
 from stemline.report.markup import Html, clipped, element, text, without_secrets
-from stemline.report.meaning import verdict
+from stemline.wording import run_verdict
 
 
-def render(digest: Digest) -> str:
+def render(digest: RunDigest) -> str:
     """Give the HTML page of a digest."""
     script = _asset("page.js")
     body = (
@@ -24,10 +24,10 @@ def render(digest: Digest) -> str:
         section.counters(digest),
         section.states(digest),
         section.throughput(digest),
-        foresight(digest),
-        element("div", section.spending(digest), *music.cards(digest), class_="pair"),
+        compare_prediction(digest),
+        element("div", section.spending(digest), *music_charts.music_panels(digest), class_="pair"),
         section.reasons(digest),
-        section.troubles(digest),
+        section.problems(digest),
         section.samples(digest),
         _footer(digest),
     )
@@ -40,9 +40,9 @@ def render(digest: Digest) -> str:
     )
 
 
-def _headline(digest: Digest) -> Html:
+def _headline(digest: RunDigest) -> Html:
     run = digest.run
-    found = verdict(run.exit_code if run.finished_at else None, digest.tracks)
+    found = run_verdict(run.exit_code if run.finished_at else None, digest.tracks)
     when = instant(run.started_at)
     if run.finished_at is not None:
         same_day = run.finished_at.date() == run.started_at.date()
@@ -61,7 +61,7 @@ def _headline(digest: Digest) -> Html:
     )
 
 
-def _footer(digest: Digest) -> Html:
+def _footer(digest: RunDigest) -> Html:
     return element(
         "footer",
         element("p", "Dataset ", element("code", clipped(without_secrets(digest.root_url), 300))),

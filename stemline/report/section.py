@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stemline.records import State
-from stemline.report.card import card, facts, length, nothing, table
-from stemline.report.chart import Columns, columns
-from stemline.report.deck import deck
-from stemline.report.digest import STEPS, TROUBLES, Digest
+from stemline.report.chart import ColumnChart, column_chart
+from stemline.report.components import empty_note, facts, panel, table
+from stemline.report.digest import SHOWN_PROBLEMS, STEPS, RunDigest
 from stemline.report.markup import Html, clipped, element, joined, with_code, without_secrets
-from stemline.report.meaning import CODES, STATES, counted
+from stemline.report.player import track_player
+from stemline.wording import CODES, STATES, counted, length
 
 
-def counters(digest: Digest) -> Html:
+def counters(digest: RunDigest) -> Html:
     """Give the run's few most telling numbers."""
     run, requests = digest.run, digest.run.totals.get("requests") or {}
     total, published = sum(digest.tracks.values()), digest.tracks.get(State.PUBLISHED, 0)
@@ -43,11 +43,11 @@ def _counter(label: str, value: str, note: str) -> Html:
     )
 
 
-def states(digest: Digest) -> Html:
+def states(digest: RunDigest) -> Html:
     """Give where the manifest's rows stand, as one bar with its legend."""
     total = sum(digest.tracks.values())
     if not total:
-        return card("Tracks", nothing("The run selected no rows of the manifest."))
+        return panel("Tracks", empty_note("The run selected no rows of the manifest."))
     shown = [(state, digest.tracks[state]) for state in STATES if digest.tracks.get(state)]
     bar = (element("i", class_=f"s-{s}", style=f"flex-grow:{n}", title=f"{s}: {n:,}") for s, n in shown)
     legend = (
@@ -60,29 +60,29 @@ def states(digest: Digest) -> Html:
         )
         for state, count in shown
     )
-    return card(
+    return panel(
         "Tracks", element("div", *bar, class_="bar-of-states"), element("ul", *legend, class_="legend")
     )
 
 
-def throughput(digest: Digest) -> Html:
+def throughput(digest: RunDigest) -> Html:
     """Give how many tracks were published, and finished by the provider, over time."""
-    line = digest.timeline
-    if not any(line.published):
-        return card("Throughput", nothing("Nothing was published in this run."))
-    unit = min(line.step_seconds, 60)
-    scale = unit / line.step_seconds
+    timeline = digest.timeline
+    if not any(timeline.published):
+        return panel("Throughput", empty_note("Nothing was published in this run."))
+    unit = min(timeline.step_seconds, 60)
+    scale = unit / timeline.step_seconds
     per = "a minute" if unit == 60 else "a second" if unit == 1 else f"in {unit} s"
     titles = [
-        f"{length(index * line.step_seconds)}: {counted(count)} published"
-        for index, count in enumerate(line.published)
+        f"{length(index * timeline.step_seconds)}: {counted(count)} published"
+        for index, count in enumerate(timeline.published)
     ]
-    chart = Columns(
+    chart = ColumnChart(
         label=f"Tracks published {per}, over time",
-        values=[count * scale for count in line.published],
+        values=[count * scale for count in timeline.published],
         titles=titles,
-        ticks=_time_ticks(len(line.published) * line.step_seconds),
-        line=[count * scale for count in line.ready],
+        ticks=_time_ticks(len(timeline.published) * timeline.step_seconds),
+        line=[count * scale for count in timeline.ready],
     )
     key = element(
         "p",
@@ -90,7 +90,7 @@ def throughput(digest: Digest) -> Html:
         element("span", element("i", class_="swatch line"), f"finished by the provider {per}"),
         class_="key",
     )
-    return card("Throughput", key, columns(chart))
+    return panel("Throughput", key, column_chart(chart))
 
 
 def _time_ticks(seconds: int) -> dict[float, str]:
@@ -100,22 +100,22 @@ def _time_ticks(seconds: int) -> dict[float, str]:
     return {at / seconds: length(at) for at in range(0, seconds + 1, step) if at <= 0.94 * seconds}
 
 
-def spending(digest: Digest) -> Html:
+def spending(digest: RunDigest) -> Html:
     """Give what was spent, what is still reserved, what is left, and the requests it took."""
-    said, requests = digest.credits, digest.run.totals.get("requests") or {}
-    balance, per_track = said["balance"], requests.get("per_track")
-    told = {
-        "Charged": f"{said['charged']:,}",
-        "Still reserved": f"{said['reserved']:,}",
+    credits_, requests = digest.credits, digest.run.totals.get("requests") or {}
+    balance, per_track = credits_["balance"], requests.get("per_track")
+    values = {
+        "Charged": f"{credits_['charged']:,}",
+        "Still reserved": f"{credits_['reserved']:,}",
         "Balance with the provider": "unknown" if balance is None else f"{balance:,}",
         "Requests sent": f"{requests.get('sent', 0):,}",
         "Requests rejected": f"{requests.get('rejected', 0):,}",
         "Requests a track": "unknown" if per_track is None else f"{per_track:.2f}",
     }
-    return card("Credits and requests", *_meters(digest), facts(told))
+    return panel("Credits and requests", *_meters(digest), facts(values))
 
 
-def _meters(digest: Digest) -> list[Html]:
+def _meters(digest: RunDigest) -> list[Html]:
     """Give each limit of the budget as a bar, for a run whose totals name them."""
     limits: Mapping[str, int | None] = digest.run.totals.get("budget") or {}
     spent = {"run": digest.spending.run, "day": digest.spending.day, "month": digest.spending.month}
@@ -137,8 +137,8 @@ def _meters(digest: Digest) -> list[Html]:
     ]
 
 
-def reasons(digest: Digest) -> Html:
-    """Give every code with its count, its meaning and what to do next."""
+def reasons(digest: RunDigest) -> Html:
+    """Give every code with its count, what it means and what to do next."""
     found = sorted(digest.codes.items(), key=lambda item: -item[1])
     rows = [
         [
@@ -152,14 +152,14 @@ def reasons(digest: Digest) -> Html:
     ]
     if not rows:
         return Html()
-    return card("Reasons and next steps", table(("Tracks", "Code", "Meaning", "Next"), rows, "reasons"))
+    return panel("Reasons and next steps", table(("Tracks", "Code", "Meaning", "Next"), rows, "reasons"))
 
 
-def samples(digest: Digest) -> Html:
+def samples(digest: RunDigest) -> Html:
     """Give some of the published tracks to listen to."""
     if not digest.samples:
         return Html()
-    decks = (deck(row, digest.root_url, is_local=digest.is_local) for row in digest.samples)
+    players = (track_player(row, digest.root_url, is_local=digest.is_local) for row in digest.samples)
     total = digest.tracks.get(State.PUBLISHED, 0)
     note = f"{len(digest.samples)} of {counted(total)}, spread over the run."
     if not digest.is_local:
@@ -168,38 +168,38 @@ def samples(digest: Digest) -> Html:
         "section",
         element("h2", "Listen"),
         element("p", note, class_="note"),
-        element("div", *decks, class_="decks"),
+        element("div", *players, class_="decks"),
         class_="listen",
     )
 
 
-def troubles(digest: Digest) -> Html:
+def problems(digest: RunDigest) -> Html:
     """Give the tracks and rows that are not in the dataset, and where the rest of them are listed."""
-    if not digest.troubles:
+    if not digest.problems:
         return Html()
     rows = [
         [
-            joined(element("i", class_=f"s-{trouble.state}"), trouble.state),
-            element("strong", clipped(trouble.name, 80)),
-            element("code", trouble.code),
+            joined(element("i", class_=f"s-{problem.state}"), problem.state),
+            element("strong", clipped(problem.name, 80)),
+            element("code", problem.code),
             joined(
-                clipped(without_secrets(trouble.sentence), 300),
+                clipped(without_secrets(problem.sentence), 300),
                 " ",
-                element("small", clipped(without_secrets(trouble.place), 160)),
+                element("small", clipped(without_secrets(problem.location), 160)),
             ),
         ]
-        for trouble in digest.troubles
+        for problem in digest.problems
     ]
     title = "Tracks that are not in the dataset"
     listed = table(("State", "Track", "Code", "Why"), rows, "troubles")
     scrolled = element("div", listed, class_="scroll", tabindex="0", role="region", aria_label=title)
-    return card(title, scrolled, _rest(digest))
+    return panel(title, scrolled, _rest(digest))
 
 
-def _rest(digest: Digest) -> Html:
+def _rest(digest: RunDigest) -> Html:
     """Say how many rows are not shown, and where they are."""
-    more = digest.trouble_count - len(digest.troubles)
-    hidden = f"{more:,} more are not shown: this page ends at {TROUBLES}. " if more > 0 else ""
+    more = digest.problem_count - len(digest.problems)
+    hidden = f"{more:,} more are not shown: this page ends at {SHOWN_PROBLEMS}. " if more > 0 else ""
     if hidden:
         hidden += "`stemline status` lists them all. "
     if digest.rejects_key is None:

@@ -1,4 +1,4 @@
-"""Where the provider is, and the key for it; the local service is started where no address is configured."""
+"""Where the provider is, and the keys for it; the local service is started where no address is configured."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stemline.client import Access
 from stemline.errors import ConfigError
 from stemline.local import LocalRun, load_local_service
 from stemline.settings import ProviderFacts, Settings, load_facts
+
+if TYPE_CHECKING:
+    from stemline.client import Access
 
 
 def fingerprint(api_key: str) -> str:
@@ -18,29 +21,35 @@ def fingerprint(api_key: str) -> str:
     return hashlib.sha256(api_key.encode()).hexdigest()[:12]
 
 
-@contextmanager
-def open_access(settings: Settings, facts: ProviderFacts) -> Iterator[Access]:
-    """Give where the provider is and the first key for it, starting the local service where no URL is configured."""
-    with open_accesses(settings, facts) as accesses:
-        yield accesses[0]
+def read_api_keys(settings: Settings, facts: ProviderFacts) -> tuple[str, ...]:
+    """Give the configured API keys, or the one of the local service's own; nothing is started for it.
 
-
-@contextmanager
-def open_accesses(settings: Settings, facts: ProviderFacts) -> Iterator[tuple[Access, ...]]:
-    """Give where the provider is with each of its keys, starting the local service where no URL is configured."""
-    provider, options = settings.provider, settings.catalogue.storage_options
-    keys = [key.get_secret_value() for key in provider.api_keys]
-    base_url = provider.base_url or facts.base_url
-    if base_url is None:
-        with load_local_service().running_beside(_local_run(settings)) as service:
-            yield (Access(service.api_url, service.key, options),)
-        return
+    Raises ConfigError when there is none.
+    """
+    provider = settings.provider
+    if (provider.base_url or facts.base_url) is None:
+        return (load_local_service().own_key(_local_run(settings)),)
+    keys = tuple(key.get_secret_value() for key in provider.api_keys)
     if not all(keys) or not keys:
         raise ConfigError(
             f"provider.api_key is missing, and {facts.kind} needs one.",
             fix=f"Set it to ${{{facts.key_variable or 'STEMLINE_API_KEY'}}} and export that variable.",
         )
-    yield tuple(Access(base_url, key, options) for key in keys)
+    return keys
+
+
+@contextmanager
+def open_accesses(settings: Settings, facts: ProviderFacts) -> Iterator[tuple[Access, ...]]:
+    """Give where the provider is with each of its keys, starting the local service where no URL is configured."""
+    from stemline.client import Access  # noqa: PLC0415 - brings httpx, which not every run needs
+
+    storage_options = settings.catalogue.storage_options
+    base_url = settings.provider.base_url or facts.base_url
+    if base_url is None:
+        with load_local_service().running_beside(_local_run(settings)) as service:
+            yield (Access(service.api_url, service.key, storage_options),)
+        return
+    yield tuple(Access(base_url, key, storage_options) for key in read_api_keys(settings, facts))
 
 
 def _local_run(settings: Settings) -> LocalRun:

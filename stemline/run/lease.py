@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from stemline.errors import LeaseHeld
-from stemline.ledger import Ledger
-from stemline.ledger.lease import LEASE_SECONDS
+from stemline.ledger import LEASE_SECONDS, Ledger
 
 
 @contextmanager
@@ -17,22 +16,22 @@ def holding_key(ledger: Ledger, key_id: str) -> Iterator[int]:
     """Hold the API key; take it over at once from a process of this machine that is dead."""
     holder = f"{socket.gethostname()}:{os.getpid()}"
     try:
-        fence = ledger.acquire_lease(key_id, holder, LEASE_SECONDS)
+        fence = ledger.leases.acquire(key_id, holder, LEASE_SECONDS)
     except LeaseHeld:
-        lease = ledger.lease(key_id)
+        lease = ledger.leases.get(key_id)
         if lease is None or not _is_dead(lease.holder):
             raise
-        ledger.release_lease(key_id, lease.fence)
-        fence = ledger.acquire_lease(key_id, holder, LEASE_SECONDS)
+        ledger.leases.release(key_id, lease.fence)
+        fence = ledger.leases.acquire(key_id, holder, LEASE_SECONDS)
     try:
         yield fence
     finally:
-        ledger.release_lease(key_id, fence)
+        ledger.leases.release(key_id, fence)
 
 
 def is_held(ledger: Ledger, key_id: str) -> bool:
     """Tell whether somebody who may be alive holds the API key."""
-    lease = ledger.lease(key_id)
+    lease = ledger.leases.get(key_id)
     return lease is not None and lease.expires_at > ledger.clock() and not _is_dead(lease.holder)
 
 

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from stemline.dataset import Layout, claim_layout
-from stemline.dispatcher import HeldKey
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.metadata import claim_layout
 from stemline.errors import ConfigError, StemlineError
 from stemline.ledger import open_ledger
-from stemline.manifest import columns
-from stemline.plan import check_recipe
-from stemline.run.access import fingerprint, open_accesses
+from stemline.manifest.scan import read_columns
+from stemline.plan.survey import check_recipe
+from stemline.run.access import fingerprint, read_api_keys
 from stemline.run.lease import holding_key
 from stemline.run.observer import present_observer
 from stemline.run.run import Run
@@ -34,26 +34,23 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
         )
     facts = load_facts(settings.provider.kind)
     check_recipe(settings.recipe.as_recipe(), facts)
-    carried = columns(source_of(settings, selection))
-    layout = Layout(settings.dataset.partition_by, carried, settings.dataset.audio)
+    carried = read_columns(source_of(settings, selection))
+    layout = DatasetLayout(settings.dataset.partition_by, carried, settings.dataset.audio)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     store.check_writable()
     claim_layout(store, layout)
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(settings.ledger_url))
-        keys = [
-            HeldKey(access, key_id, stack.enter_context(holding_key(ledger, key_id)))
-            for access in stack.enter_context(open_accesses(settings, facts))
-            for key_id in [fingerprint(access.api_key)]
-        ]
-        run_id = ledger.start_run(
+        key_ids = [fingerprint(key) for key in read_api_keys(settings, facts)]
+        fences = {key_id: stack.enter_context(holding_key(ledger, key_id)) for key_id in key_ids}
+        run_id = ledger.runs.start(
             settings.name,
             settings.provider.kind,
             settings.recipe.as_recipe(),
             _digest(settings),
-            keys[0].key_id,
+            key_ids[0],
         )
-        run = Run(settings, selection, facts, keys, ledger, store, layout, run_id)
+        run = Run(settings, selection, facts, ledger, store, layout, run_id, fences)
         observer = present_observer()
         if observer is not None:
             observer.opened(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from stemline.manifest import Source
+from stemline.manifest import ManifestSource
 from stemline.records import Code
 from stemline.settings import Settings
 
@@ -30,10 +30,10 @@ class Result:
     """Why it stopped early, as a sentence with the fix; empty when it did not."""
 
 
-def source_of(settings: Settings, selection: Selection) -> Source:
+def source_of(settings: Settings, selection: Selection) -> ManifestSource:
     """Give the part of the catalogue that is selected."""
     catalogue = settings.catalogue
-    return Source(
+    return ManifestSource(
         catalogue.manifest,
         where=selection.where or catalogue.where,
         limit=selection.limit,

@@ -1,7 +1,7 @@
 """Where the dataset lives: a folder, an object store or memory, behind one set of whole-or-nothing writes.
 
 `open_store` takes the `dataset.url` and `dataset.storage_options` of the configuration. Bytes flow to S3
-through obstore (a tenth of s3fs's memory, half its CPU); whatever obstore cannot be told goes through fsspec.
+through obstore (a tenth of s3fs's memory, half its CPU); whatever obstore has no option for goes through fsspec.
 obstore panics in a forked process: start workers with spawn.
 """
 
@@ -13,12 +13,10 @@ from typing import Any
 
 from stemline.errors import ConfigError, StemlineError
 from stemline.storage.disk import disk_guarded, scratch_folder
-from stemline.storage.local import LocalStore
-from stemline.storage.remote import RemoteStore
-from stemline.storage.s3 import S3ObjectStore, s3_settings
-from stemline.storage.store import Store
+from stemline.storage.local_store import LocalStore
+from stemline.storage.store import Store, joined_url
 
-__all__ = ["Store", "disk_guarded", "open_store", "scratch_folder"]
+__all__ = ["Store", "disk_guarded", "object_url", "open_store", "scratch_folder"]
 
 
 def open_store(url: str, storage_options: Mapping[str, Any] | None = None) -> Store:
@@ -32,14 +30,31 @@ def open_store(url: str, storage_options: Mapping[str, Any] | None = None) -> St
     """
     if not url.strip():
         raise ConfigError("dataset.url is empty.", fix="Give a folder or a URL such as s3://bucket/stems.")
-    options = dict(storage_options or {})
+    folder = _local_folder(url)
+    return LocalStore(folder) if folder is not None else _open_remote(url, dict(storage_options or {}))
+
+
+def object_url(url: str, key: str) -> str:
+    """Give what `open_store(url).url(key)` gives, without opening the store."""
+    folder = _local_folder(url)
+    return LocalStore(folder).url(key) if folder is not None else joined_url(url, key)
+
+
+def _local_folder(url: str) -> str | None:
+    """Give the folder that a URL names; None for one that is reached through a client."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return LocalStore(url)
-    if scheme in ("file", "local"):
-        return LocalStore(rest)
+        return url
+    return rest if scheme in ("file", "local") else None
+
+
+def _open_remote(url: str, options: dict[str, Any]) -> Store:
+    """Open a store that is reached through a client."""
+    from stemline.storage.remote_store import RemoteStore  # noqa: PLC0415 - a dataset in a folder needs no client
+    from stemline.storage.s3_store import S3ObjectStore, s3_settings  # noqa: PLC0415
+
     with _opening(url):
-        settings = s3_settings(options) if scheme in ("s3", "s3a") else None
+        settings = s3_settings(options) if url.startswith(("s3://", "s3a://")) else None
         return RemoteStore(url, options) if settings is None else S3ObjectStore(url, options, settings)
 
 

@@ -1,4 +1,4 @@
-"""What every store can do, and the one sentence each way of failing becomes."""
+"""What every store can do, and the one sentence that each way of failing becomes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHUNK_BYTES = 1 << 20
 TEMPORARY_PREFIX = "_stemline/tmp"
 
 _NO_BUCKET = ("NoSuchBucket", "specified bucket does not exist")
-_SIGNS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+_KNOWN_ERRORS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (_NO_BUCKET, "The bucket of {url} does not exist.", "Create it or correct dataset.url."),
     (
         ("redirect",),
@@ -58,14 +58,13 @@ class Store(ABC):
 
     def __init__(self, root_url: str, storage_options: Mapping[str, Any]) -> None:
         """Take the URL under which other tools find the place, and what they need to open it."""
-        root = root_url.rstrip("/")
-        self.root_url = f"{root}/" if root.endswith(":") else root  # memory:// is a root of its own
+        self.root_url = joined_url(root_url)
         self.storage_options = dict(storage_options)
         """What pandas, Polars or fsspec need beside `url(key)` to read an object."""
 
     def url(self, key: str = "") -> str:
         """Give the path or fsspec URL under which other tools find the object or folder."""
-        return f"{self.root_url}/{checked_key(key)}" if key else self.root_url
+        return joined_url(self.root_url, key)
 
     @abstractmethod
     def put_bytes(self, key: str, data: bytes) -> None:
@@ -124,12 +123,12 @@ class Store(ABC):
             )
 
 
-class KeyRejected(ValueError):
+class InvalidKey(ValueError):
     """A key that is no relative path: a mistake in the calling code, never the store's doing."""
 
 
-class Watched:
-    """An iterable that remembers the exception its source raised, to tell it from the store's own."""
+class ChunkSource:
+    """Chunks to store, and the exception their source raised, to tell it from the store's own."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         """Take the source."""
@@ -145,23 +144,30 @@ class Watched:
             raise
 
 
+def joined_url(root_url: str, key: str = "") -> str:
+    """Give the URL of an object below a root, or the root's own."""
+    root = root_url.rstrip("/")
+    root = f"{root}/" if root.endswith(":") else root  # memory:// is a root of its own
+    return f"{root}/{checked_key(key)}" if key else root
+
+
 def checked_key(key: str) -> str:
     """Give the key back when it is a relative path without `.` or `..` steps.
 
     Raises:
-        KeyRejected: it is not.
+        InvalidKey: it is not.
     """
     if key != "" and any(step in ("", ".", "..") for step in key.split("/")):
-        raise KeyRejected(f"{key!r} is no key: it must be a relative path without empty, '.' or '..' steps")
+        raise InvalidKey(f"{key!r} is no key: it must be a relative path without empty, '.' or '..' steps")
     return key
 
 
 @contextmanager
-def guarded(root_url: str, source: Watched | None = None) -> Iterator[None]:
+def guarded(root_url: str, source: ChunkSource | None = None) -> Iterator[None]:
     """Turn what a store raises into StorageError; the source's own exception and our errors pass through."""
     try:
         yield
-    except (StemlineError, KeyRejected):
+    except (StemlineError, InvalidKey):
         raise
     except Exception as error:
         if source is not None and source.error is not None:
@@ -170,7 +176,7 @@ def guarded(root_url: str, source: Watched | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def reading(root_url: str, url: str) -> Iterator[None]:
+def guarded_read(root_url: str, url: str) -> Iterator[None]:
     """Do as `guarded`, but an object that is not there is a FileNotFoundError with its URL."""
     with guarded(root_url):
         try:
@@ -190,7 +196,7 @@ def storage_error(url: str, error: Exception) -> StorageError:
     if isinstance(error, OSError) and error.filename:
         return disk_error(url, error)
     text = f"{error} {error.__cause__ or ''} {'403 Forbidden' if isinstance(error, PermissionError) else ''}"
-    for words, sentence, fix in _SIGNS:
+    for words, sentence, fix in _KNOWN_ERRORS:
         if any(word in text for word in words):
             return StorageError(sentence.format(url=url), fix=fix)
     if isinstance(error, OSError) and error.errno is not None:

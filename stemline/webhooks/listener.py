@@ -1,4 +1,4 @@
-"""Listening: the provider is told where we are, and the receiver runs, beside a run or alone."""
+"""Webhooks received: the provider is told where we are, and the receiver runs, beside a run or alone."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from stemline.ledger import Ledger, open_ledger
 from stemline.providers import load_provider
 from stemline.records import Event
 from stemline.settings import Settings, WebhookSettings, load_facts
-from stemline.webhooks.receiver import Post, create_app, health
-from stemline.webhooks.registration import Hooks
+from stemline.webhooks.receiver import ReceiverSettings, create_app, health
+from stemline.webhooks.registration import RegisteredWebhooks
 from stemline.webhooks.server import ReceiverServer, serve_receiver
 
 HEALTH_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
-    """How a run hears of its jobs."""
+class WebhookRoute:
+    """How events about its jobs reach a run."""
 
     url: str
     """What the provider calls."""
@@ -34,9 +34,9 @@ class Hearing:
 
 
 @contextmanager
-def listening(
+def receiving_webhooks(
     settings: Settings, accesses: Sequence[Access], ledger: Ledger, on_event: Callable[[Event], object]
-) -> Iterator[Hearing]:
+) -> Iterator[WebhookRoute]:
     """Receive the events of every key's account for the length of a `with` block; our hooks are removed at its end.
 
     A receiver that already writes to this ledger (`stemline listen`) is left to its work.
@@ -44,17 +44,17 @@ def listening(
     """
     webhooks = _webhooks(settings)
     url = webhooks.hook_url(settings.provider.kind)
-    if _is_heard_elsewhere(webhooks, health(ledger, settings.provider.kind)):
-        yield Hearing(url, is_shared=True)
+    if _is_received_elsewhere(webhooks, health(ledger, settings.provider.kind)):
+        yield WebhookRoute(url, is_shared=True)
         return
     with (
-        _registered(settings, accesses, is_kept=False) as post,
-        serve_receiver(create_app(ledger, post, on_event), webhooks.listen),
+        _registered(settings, accesses, is_kept=False) as receiver,
+        serve_receiver(create_app(ledger, receiver, on_event), webhooks.listen),
     ):
-        yield Hearing(url, is_shared=False)
+        yield WebhookRoute(url, is_shared=False)
 
 
-def listen(
+def receive_webhooks(
     settings: Settings,
     accesses: Sequence[Access],
     *,
@@ -63,7 +63,7 @@ def listen(
 ) -> None:
     """Receive events into the ledger until Ctrl-C or SIGTERM; with `unregister`, our hooks are removed at the end.
 
-    `on_listening` is told the URL that the provider calls. Raises what `listening` raises.
+    `on_listening` is told the URL that the provider calls. Raises what `receiving_webhooks` raises.
     """
     webhooks = _webhooks(settings)
     facts = load_facts(settings.provider.kind)
@@ -74,31 +74,35 @@ def listen(
         )
     with (
         open_ledger(settings.ledger_url) as ledger,
-        _registered(settings, accesses, is_kept=not unregister) as post,
+        _registered(settings, accesses, is_kept=not unregister) as receiver,
     ):
-        server = ReceiverServer(create_app(ledger, post, lambda _: None), webhooks.listen)
+        server = ReceiverServer(create_app(ledger, receiver, lambda _: None), webhooks.listen)
         on_listening(webhooks.hook_url(facts.kind))
         with _stopped_by_signals(server):
             server.run()
 
 
 @contextmanager
-def _registered(settings: Settings, accesses: Sequence[Access], *, is_kept: bool) -> Iterator[Post]:
+def _registered(
+    settings: Settings, accesses: Sequence[Access], *, is_kept: bool
+) -> Iterator[ReceiverSettings]:
     """Have the provider call us for the length of the block, or, `is_kept`, from now on."""
     webhooks, facts = _webhooks(settings), load_facts(settings.provider.kind)
     provider = load_provider(facts)
     if webhooks.secret is not None:
         # Whoever names the secret has registered the hook, or the vendor has one secret for the account.
-        yield Post(facts.kind, provider, (webhooks.secret.get_secret_value(),), webhooks.public_url)
+        yield ReceiverSettings(
+            facts.kind, provider, (webhooks.secret.get_secret_value(),), webhooks.public_url
+        )
         return
-    hooks = Hooks(settings, webhooks.hook_url(facts.kind))
+    registered = RegisteredWebhooks(settings, webhooks.hook_url(facts.kind))
     try:
-        hooks.register(accesses)
-        with hooks.looked_after():
-            yield Post(facts.kind, provider, hooks.secrets, webhooks.public_url)
+        registered.register(accesses)
+        with registered.kept_up():
+            yield ReceiverSettings(facts.kind, provider, registered.secrets, webhooks.public_url)
     finally:
         if not is_kept:
-            hooks.remove()
+            registered.remove()
 
 
 def _webhooks(settings: Settings) -> WebhookSettings:
@@ -110,7 +114,7 @@ def _webhooks(settings: Settings) -> WebhookSettings:
     return settings.webhooks
 
 
-def _is_heard_elsewhere(webhooks: WebhookSettings, own: dict[str, str]) -> bool:
+def _is_received_elsewhere(webhooks: WebhookSettings, own: dict[str, str]) -> bool:
     """Tell whether a receiver of this ledger answers already, on this machine or behind the public address."""
     host, _, port = webhooks.listen.rpartition(":")
     host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - the address of all is none to call

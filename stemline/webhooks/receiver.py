@@ -24,8 +24,8 @@ from starlette.routing import Route
 
 from stemline.errors import EventRefused, SignatureRefused, StemlineError
 from stemline.ledger import Ledger
+from stemline.protocol import Provider, WebhookDelivery
 from stemline.records import Event
-from stemline.wire import Delivery, Provider
 
 MAX_BODY_BYTES = 1 << 20
 BODY_SECONDS = 10.0
@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
-    """What one receiver is for."""
+class ReceiverSettings:
+    """What one receiver is for, and whose word it believes."""
 
     kind: str
     """The provider, by the name the ledger knows it under."""
@@ -48,7 +48,7 @@ class Post:
     body_seconds: float = BODY_SECONDS
 
 
-def create_app(ledger: Ledger, post: Post, on_event: Callable[[Event], object]) -> Starlette:
+def create_app(ledger: Ledger, settings: ReceiverSettings, on_event: Callable[[Event], object]) -> Starlette:
     """Give the app: `POST /hooks/<provider>` and `GET /health`.
 
     `on_event` is called once per event that is news, after it is stored, in a thread of the app's own; it should
@@ -57,7 +57,7 @@ def create_app(ledger: Ledger, post: Post, on_event: Callable[[Event], object]) 
 
     async def receive(request: Request) -> Response:
         try:
-            async with asyncio.timeout(post.body_seconds):
+            async with asyncio.timeout(settings.body_seconds):
                 body = await _read_body(request)
         except TimeoutError:
             return _refuse(HTTPStatus.REQUEST_TIMEOUT)
@@ -66,54 +66,56 @@ def create_app(ledger: Ledger, post: Post, on_event: Callable[[Event], object]) 
         if body is None:
             return _refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        delivery = Delivery(headers, body, datetime.now(UTC))
-        return await run_in_threadpool(_take, ledger, post, delivery, on_event)
+        delivery = WebhookDelivery(headers, body, datetime.now(UTC))
+        return await run_in_threadpool(_receive, ledger, settings, delivery, on_event)
 
     async def tell_health(_: Request) -> Response:
-        return JSONResponse(health(ledger, post.kind))
+        return JSONResponse(health(ledger, settings.kind))
 
-    prefixes = {"", urlsplit(post.public_url).path.rstrip("/")}
-    routes = [Route(f"{prefix}/hooks/{post.kind}", receive, methods=["POST"]) for prefix in prefixes]
+    prefixes = {"", urlsplit(settings.public_url).path.rstrip("/")}
+    routes = [Route(f"{prefix}/hooks/{settings.kind}", receive, methods=["POST"]) for prefix in prefixes]
     return Starlette(routes=[*routes, *(Route(f"{prefix}/health", tell_health) for prefix in prefixes)])
 
 
 def health(ledger: Ledger, kind: str) -> dict[str, str]:
-    """Give what tells one receiver from another: whom it hears, and the ledger it writes to as a digest."""
-    name = str(Path(ledger.url.database or "").resolve()) if ledger.is_sqlite else ledger.name
+    """Give what tells one receiver from another: whose events it takes, and the ledger it writes to as a digest."""
+    name = str(Path(ledger.url.database or "").resolve()) if ledger.database.is_sqlite else ledger.name
     return {"hears": kind, "ledger": hashlib.sha256(name.encode()).hexdigest()[:16]}
 
 
-def _take(ledger: Ledger, post: Post, delivery: Delivery, on_event: Callable[[Event], object]) -> Response:
+def _receive(
+    ledger: Ledger, settings: ReceiverSettings, delivery: WebhookDelivery, on_event: Callable[[Event], object]
+) -> Response:
     """Believe, store, answer, and only then tell."""
     try:
-        event = _read(post, delivery)
+        event = _read(settings, delivery)
     except SignatureRefused as error:
-        logger.info("A delivery for %s was refused: %s", post.kind, error)
+        logger.info("A delivery for %s was refused: %s", settings.kind, error)
         return _refuse(HTTPStatus.UNAUTHORIZED)
     except EventRefused as error:
-        logger.info("A delivery of %s was refused: %s", post.kind, error)
+        logger.info("A delivery of %s was refused: %s", settings.kind, error)
         return _refuse(HTTPStatus.BAD_REQUEST)
     if event is None:
         return JSONResponse({"received": False})  # acknowledged: sending it again would not help
     try:
-        is_news = ledger.receive_event(post.kind, event)
+        is_news = ledger.inbox.receive(settings.kind, event)
     except StemlineError:
         logger.exception("The event about job %s could not be stored.", event.job_id)
         return _refuse(HTTPStatus.SERVICE_UNAVAILABLE)
     if is_news:
         try:
             on_event(event)
-        except Exception:  # it is stored: whoever failed to hear of it finds it in the inbox
+        except Exception:  # it is stored: whoever could not be told finds it in the inbox
             logger.exception("Nobody could be told of the event about job %s.", event.job_id)
     return JSONResponse({"received": True})
 
 
-def _read(post: Post, delivery: Delivery) -> Event | None:
+def _read(settings: ReceiverSettings, delivery: WebhookDelivery) -> Event | None:
     """Give what a delivery says, whoever of ours it is signed for; raises as the provider's `read_event` does."""
     refusal = SignatureRefused("There is no secret to know a delivery by.")
-    for secret in tuple(post.secrets):
+    for secret in tuple(settings.secrets):
         try:
-            return post.provider.read_event(delivery, secret)
+            return settings.provider.read_event(delivery, secret)
         except SignatureRefused as error:
             refusal = error
     raise refusal

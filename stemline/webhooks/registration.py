@@ -1,4 +1,4 @@
-"""Our hooks with the provider, one an account: registered, looked after, and removed."""
+"""Our hooks with the provider, one an account: registered, kept up, and removed."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from threading import Event as Flag
 from threading import Thread
 from typing import TypeVar
 
-from stemline.client import Access, Client, Lane, Patience
+from stemline.client import Access, Client, Lane, Pacer, RetryPolicy
 from stemline.errors import ConfigError, KeyRefused, ProviderGone, RetryableError, StemlineError
-from stemline.pacing import Pacer
+from stemline.protocol import Steps
 from stemline.providers import load_provider
 from stemline.settings import Settings, load_facts
 from stemline.webhooks.secret import SecretFile
-from stemline.wire import Steps
 
 T = TypeVar("T")
 CHECK_SECONDS = 600.0
 """How often the provider is asked whether our hooks are still in force: what fails too often is switched off."""
-BRIEFLY = Patience(tries=2)
+BRIEF_RETRIES = RetryPolicy(tries=2)
 """For what may be left undone."""
 
 logger = logging.getLogger(__name__)
 
 
-class Hooks:
+class RegisteredWebhooks:
     """The hooks by which the accounts of some API keys call one URL; two keys of one account share its hook."""
 
     def __init__(self, settings: Settings, url: str) -> None:
@@ -60,7 +59,7 @@ class Hooks:
     def check(self) -> None:
         """Register again what is no longer in force; as long as all is, this takes one request an account."""
         for hook_id, access in list(self._owners.items()):
-            found = self._register(access, BRIEFLY)
+            found = self._register(access, BRIEF_RETRIES)
             if found != hook_id:
                 logger.warning(
                     "The webhook %s was switched off or removed: it is registered again.", self.url
@@ -73,23 +72,25 @@ class Hooks:
         """Have nobody call us any longer; what cannot be removed is told and left."""
         for access in self._owners.values():
             try:
-                self._file.forget(*self._ask(access, self._provider.unregister_webhook(self.url), BRIEFLY))
+                self._file.forget(
+                    *self._run(access, self._provider.unregister_webhook(self.url), BRIEF_RETRIES)
+                )
             except StemlineError as error:
                 logger.warning("The webhook %s could not be removed: %s", self.url, error)
 
     @contextmanager
-    def looked_after(self) -> Iterator[None]:
+    def kept_up(self) -> Iterator[None]:
         """Check now and then for the length of a `with` block."""
         is_over = Flag()
 
-        def look() -> None:
+        def check_again() -> None:
             while not is_over.wait(CHECK_SECONDS):
                 try:
                     self.check()
                 except StemlineError as error:
                     logger.warning("The webhook %s could not be checked: %s", self.url, error.message)
 
-        thread = Thread(target=look, name="hooks", daemon=True)
+        thread = Thread(target=check_again, name="hooks", daemon=True)
         thread.start()
         try:
             yield
@@ -97,9 +98,9 @@ class Hooks:
             is_over.set()
             thread.join()  # or a late check could register what is removed next
 
-    def _register(self, access: Access, patience: Patience | None = None) -> str:
+    def _register(self, access: Access, policy: RetryPolicy | None = None) -> str:
         held = self._file.read()
-        hook = self._ask(access, self._provider.register_webhook(self.url, held), patience)
+        hook = self._run(access, self._provider.register_webhook(self.url, held), policy)
         if hook is None:
             raise ConfigError(
                 f"webhooks.secret is missing, and {self._facts.kind} signs with a secret of your account.",
@@ -111,16 +112,16 @@ class Hooks:
         self._secrets[hook.hook_id] = hook.secret or held[hook.hook_id]
         return hook.hook_id
 
-    def _ask(self, access: Access, steps: Steps[T], patience: Patience | None = None) -> T:
+    def _run(self, access: Access, steps: Steps[T], policy: RetryPolicy | None = None) -> T:
         """Carry steps out, on an event loop of their own."""
         pacer = Pacer(self._settings.provider.requests_per_minute or self._facts.requests_per_minute)
 
-        async def ask() -> T:
-            async with Client(self._provider, access, pacer, patience) as client:
-                return await client.run(steps, Lane.LOOK)
+        async def run() -> T:
+            async with Client(self._provider, access, pacer, policy) as client:
+                return await client.run(steps, Lane.POLL)
 
         try:
-            return asyncio.run(ask())
+            return asyncio.run(run())
         except RetryableError as error:
             raise ProviderGone(
                 error.message, fix="Run again later, or without the webhooks section."

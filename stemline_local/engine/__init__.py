@@ -3,7 +3,7 @@
 `separate_file` carries out one order from file to files; `load_engine` gives the engine behind it.
 """
 
-from stemline_local.engine.contract import Engine
-from stemline_local.engine.separation import Order, Separation, load_engine, separate_file
+from stemline_local.engine.interface import SeparationEngine
+from stemline_local.engine.separation import SeparatedFile, SeparationOrder, load_engine, separate_file
 
-__all__ = ["Engine", "Order", "Separation", "load_engine", "separate_file"]
+__all__ = ["SeparatedFile", "SeparationEngine", "SeparationOrder", "load_engine", "separate_file"]

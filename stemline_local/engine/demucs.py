@@ -25,8 +25,8 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from stemline.errors import UsageError
-from stemline_local.engine.contract import Progress
-from stemline_local.engine.transform import Floats
+from stemline_local.engine.interface import Progress
+from stemline_local.engine.stft import Floats
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -37,7 +37,7 @@ OVERLAPS = {"fast": 0.1, "balanced": 0.25, "best": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class DemucsModel:
     """One exported network: its file in a Hugging Face repository, and its stems in the order of its output."""
 
     name: str
@@ -50,16 +50,16 @@ class Model:
         return f"{self.name}.onnx"
 
 
-FOUR = Model("htdemucs", "StemSplitio/htdemucs-onnx", ("drums", "bass", "other", "vocals"))
-SIX = Model("htdemucs_6s", "StemSplitio/htdemucs-6s-onnx", (*FOUR.stems, "guitar", "piano"))
+FOUR = DemucsModel("htdemucs", "StemSplitio/htdemucs-onnx", ("drums", "bass", "other", "vocals"))
+SIX = DemucsModel("htdemucs_6s", "StemSplitio/htdemucs-6s-onnx", (*FOUR.stems, "guitar", "piano"))
 
 
-def model_for(stems: tuple[str, ...]) -> Model:
+def model_for(stems: tuple[str, ...]) -> DemucsModel:
     """Give the model that knows all of `stems`."""
     return SIX if {"piano", "guitar"} & set(stems) else FOUR
 
 
-def find_weights(model: Model, cache: Path | None = None) -> Path:
+def find_weights(model: DemucsModel, cache: Path | None = None) -> Path:
     """Give the file of a model's weights in the Hugging Face cache (None: the usual one), without any network.
 
     Raises:
@@ -111,7 +111,7 @@ class DemucsEngine:
             result[stem] = samples - part if stem == "instrumental" else part
         return result
 
-    def _session(self, model: Model) -> InferenceSession:
+    def _session(self, model: DemucsModel) -> InferenceSession:
         if model.name not in self._sessions:
             weights = find_weights(model, self.cache)
             from onnxruntime import InferenceSession, get_available_providers  # noqa: PLC0415 - with the extra

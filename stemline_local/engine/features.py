@@ -1,4 +1,4 @@
-"""What the engine looks at: maps over time and frequency that tell a voice, a drum, a bass and the rest apart.
+"""The features the engine judges by: maps over time and frequency that tell a voice, a drum, a bass and the rest apart.
 
 Every map has the shape (frames, bands). Levels are natural logarithms relative to the chunk's own loudness, so a
 quiet file and a loud one look the same. Ideas: harmonic/percussive medians (Fitzgerald 2010), repetition by similar
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter, uniform_filter1d
 
-from stemline_local.engine.grid import Grid, grid_for
+from stemline_local.engine.grid import FrequencyGrid, grid_for
 from stemline_local.engine.median import median_filter, median_of_rows
-from stemline_local.engine.pitch import BASS, VOICE, comb
-from stemline_local.engine.transform import Floats, Spectra, analyse, hop_for
+from stemline_local.engine.pitch_tracking import BASS, VOICE, comb
+from stemline_local.engine.stft import Floats, Spectra, analyse, hop_for
 
 NAMES = (
     "pitch", "centre", "centre_wide", "balance", "harmonic", "sustain", "repeat", "attack", "decay",
@@ -32,7 +32,7 @@ Map = tuple[str, Floats]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stereo:
+class StereoPower:
     """Power (frames, bands) of both channels together, what they share, and how they differ."""
 
     power: Floats
@@ -41,12 +41,12 @@ class Stereo:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Analysis:
-    """A chunk taken apart: its spectra (channels, frames, bins) and the maps (len(NAMES), frames, bands)."""
+class ChunkFeatures:
+    """The features of a chunk: its spectra (channels, frames, bins) and the maps (len(NAMES), frames, bands)."""
 
     spectra: Spectra
     hop: int
-    grid: Grid
+    grid: FrequencyGrid
     magnitude: Floats
     similar: NDArray[np.intp]
     """The nine frames most like each frame (frames, 9)."""
@@ -59,8 +59,8 @@ def level(values: Floats) -> Floats:
     return logarithm
 
 
-def take_apart(samples: Floats, sample_rate: int) -> Analysis:
-    """Give the analysis of one chunk (n, channels) of one or two channels."""
+def extract_features(samples: Floats, sample_rate: int) -> ChunkFeatures:
+    """Give the features of one chunk (n, channels) of one or two channels."""
     hop = hop_for(sample_rate)
     grid = grid_for(hop, sample_rate)
     spectra = analyse(samples, hop)
@@ -70,20 +70,20 @@ def take_apart(samples: Floats, sample_rate: int) -> Analysis:
     similar = similar_frames(magnitude)
     maps = np.empty((len(NAMES), *magnitude.shape), np.float32)
     place = {name: number for number, name in enumerate(NAMES)}
-    for name, values in draw(stereo, magnitude, similar, grid):
+    for name, values in feature_maps(stereo, magnitude, similar, grid):
         maps[place[name]] = values
-    return Analysis(spectra, hop, grid, magnitude, similar, maps)
+    return ChunkFeatures(spectra, hop, grid, magnitude, similar, maps)
 
 
-def stereo_of(spectra: Spectra, grid: Grid) -> Stereo:
+def stereo_of(spectra: Spectra, grid: FrequencyGrid) -> StereoPower:
     """Give powers on the grid; one channel counts as the same signal on both sides."""
     left, right = spectra[0], spectra[-1]
     left_power = grid.reduce(left.real**2 + left.imag**2)
     if len(spectra) == 1:
-        return Stereo(2 * left_power, left_power, np.zeros_like(left_power))
+        return StereoPower(2 * left_power, left_power, np.zeros_like(left_power))
     right_power = grid.reduce(right.real**2 + right.imag**2)
     shared = grid.reduce(left.real * right.real + left.imag * right.imag)
-    return Stereo(left_power + right_power, shared, left_power - right_power)
+    return StereoPower(left_power + right_power, shared, left_power - right_power)
 
 
 def similar_frames(magnitude: Floats) -> NDArray[np.intp]:
@@ -99,7 +99,9 @@ def similar_frames(magnitude: Floats) -> NDArray[np.intp]:
     return np.argpartition(-alike, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
 
 
-def draw(stereo: Stereo, magnitude: Floats, similar: NDArray[np.intp], grid: Grid) -> Iterator[Map]:
+def feature_maps(
+    stereo: StereoPower, magnitude: Floats, similar: NDArray[np.intp], grid: FrequencyGrid
+) -> Iterator[Map]:
     """Yield every map of `NAMES` once."""
     yield "pitch", np.log2(np.maximum(grid.hertz, 10) / 440)[None]
     centre, balance = centredness(stereo, 3, 3)
@@ -115,7 +117,7 @@ def draw(stereo: Stereo, magnitude: Floats, similar: NDArray[np.intp], grid: Gri
     yield from pitch_maps(magnitude, centre, novel, grid)
 
 
-def centredness(stereo: Stereo, frames: int, bands: int) -> tuple[Floats, Floats]:
+def centredness(stereo: StereoPower, frames: int, bands: int) -> tuple[Floats, Floats]:
     """Give what share of the power both channels hold alike (0..1) and how one-sided it is (0..1), smoothed."""
 
     def smooth(values: Floats) -> Floats:
@@ -138,7 +140,7 @@ def shape_maps(magnitude: Floats, levels: Floats) -> Iterator[Map]:
     yield "above_usual", levels - level(magnitude.mean(axis=0, keepdims=True))
 
 
-def motion_maps(levels: Floats, grid: Grid) -> Iterator[Map]:
+def motion_maps(levels: Floats, grid: FrequencyGrid) -> Iterator[Map]:
     """Yield how each point rose from two frames before, how it falls, and how much a whole frame rises."""
     padded = np.pad(levels, ((2, 2), (0, 0)), "edge")
     attack = levels - padded[:-4]
@@ -150,7 +152,7 @@ def motion_maps(levels: Floats, grid: Grid) -> Iterator[Map]:
     yield "low_flux", rise[:, low].mean(axis=1, keepdims=True)
 
 
-def pitch_maps(magnitude: Floats, centre: Floats, novel: Floats, grid: Grid) -> Iterator[Map]:
+def pitch_maps(magnitude: Floats, centre: Floats, novel: Floats, grid: FrequencyGrid) -> Iterator[Map]:
     """Yield the combs of a centred, non-repeating voice and of a centred bass, with their salience."""
     hertz = grid.hertz[None]
     sung = np.sqrt(magnitude * centre**2 * novel) * (hertz > 90) / (1 + hertz / 1500)

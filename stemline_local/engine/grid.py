@@ -8,14 +8,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline_local.engine.transform import OVERLAP, Floats
+from stemline_local.engine.stft import OVERLAP, Floats
 
 FINE_HERTZ = 4000.0
 """Below this every bin is a band of its own; above, bands double in width with each octave."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Grid:
+class FrequencyGrid:
     """Bands over the bins of one transform."""
 
     starts: NDArray[np.intp]
@@ -39,7 +39,7 @@ class Grid:
 
 
 @lru_cache(maxsize=8)
-def grid_for(hop: int, sample_rate: int) -> Grid:
+def grid_for(hop: int, sample_rate: int) -> FrequencyGrid:
     """Give the grid of a transform with windows of `OVERLAP` hops at `sample_rate`."""
     bins = OVERLAP * hop // 2 + 1
     spacing = sample_rate / (OVERLAP * hop)
@@ -50,7 +50,7 @@ def grid_for(hop: int, sample_rate: int) -> Grid:
         position += 1 if octave < 1 else 2 ** int(octave)
     edges = np.array([*starts, bins], np.intp)
     widths = np.diff(edges)
-    return Grid(
+    return FrequencyGrid(
         starts=edges[:-1],
         widths=widths.astype(np.float32),
         band_of_bin=np.repeat(np.arange(len(starts)), widths),

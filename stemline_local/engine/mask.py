@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from stemline_local.engine.features import Analysis
-from stemline_local.engine.transform import Floats
+from stemline_local.engine.features import ChunkFeatures
+from stemline_local.engine.stft import Floats
 
 STEMS = ("vocals", "drums", "bass", "other")
 _FRAMES = 16
@@ -27,7 +27,7 @@ Layer = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Network:
+class MaskNetwork:
     """Dense layers with rectifiers between and a softmax behind."""
 
     layers: tuple[Layer, ...]
@@ -55,42 +55,42 @@ class Network:
 
 
 @lru_cache(maxsize=1)
-def load_networks() -> dict[str, Network]:
+def load_networks() -> dict[str, MaskNetwork]:
     """Give the shipped networks: `first`, `second`, `third`, and `keys` (piano and guitar within other)."""
     with as_file(files(__package__) / "weights.npz") as path, np.load(path) as arrays:
         return {name: read_network(arrays, name) for name in ("first", "second", "third", "keys")}
 
 
-def read_network(arrays: Mapping[str, NDArray[np.floating]], name: str) -> Network:
+def read_network(arrays: Mapping[str, NDArray[np.floating]], name: str) -> MaskNetwork:
     """Give the network whose layers are stored as `<name>_w0`, `<name>_b0`, `<name>_w1` and so on."""
     layers: list[Layer] = []
     while f"{name}_w{len(layers)}" in arrays:
         weight, bias = (arrays[f"{name}_{kind}{len(layers)}"] for kind in "wb")
         layers.append((weight.astype(np.float32), bias.astype(np.float32)))
-    return Network(tuple(layers))
+    return MaskNetwork(tuple(layers))
 
 
-def context(analysis: Analysis, masks: Floats) -> Floats:
+def context(features: ChunkFeatures, masks: Floats) -> Floats:
     """Give what `masks` (4, frames, bands) say around each point: power-weighted shares (24, frames, bands).
 
     Per stem: the mask itself, its share over 0.5 s of the band, over 9 bands of the frame, over the whole frame,
     over the whole chunk of the band, and over the nine frames most like this one.
     """
-    whole = _around(analysis.magnitude, analysis)
-    maps = np.empty((len(masks), 1 + len(whole), *analysis.magnitude.shape), np.float32)
+    whole = _around(features.magnitude, features)
+    maps = np.empty((len(masks), 1 + len(whole), *features.magnitude.shape), np.float32)
     for views, mask in zip(maps, masks, strict=True):
         views[0] = mask
         for view, part, total in zip(
-            views[1:], _around(analysis.magnitude * mask, analysis), whole, strict=True
+            views[1:], _around(features.magnitude * mask, features), whole, strict=True
         ):
             view[:] = np.clip(part / (total + np.float32(1e-6)), 0, 1)
-    return maps.reshape(-1, *analysis.magnitude.shape)
+    return maps.reshape(-1, *features.magnitude.shape)
 
 
-def _around(values: Floats, analysis: Analysis) -> tuple[Floats, ...]:
-    similar = values[analysis.similar[:, 0]]
-    for column in range(1, analysis.similar.shape[1]):
-        similar += values[analysis.similar[:, column]]
+def _around(values: Floats, features: ChunkFeatures) -> tuple[Floats, ...]:
+    similar = values[features.similar[:, 0]]
+    for column in range(1, features.similar.shape[1]):
+        similar += values[features.similar[:, column]]
     return (
         uniform_filter1d(values, 21, axis=0),
         uniform_filter1d(values, 9, axis=1),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stemline_local.engine.transform import Floats
+from stemline_local.engine.stft import Floats
 
 # Exchanges that leave the median of nine in place 4 (N. Devillard, "Fast median search", 1998, after Paeth).
 _EXCHANGES = (

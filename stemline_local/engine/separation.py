@@ -1,4 +1,4 @@
-"""One order from file to files: decode, separate, measure tempo and key, write."""
+"""Carries out one order from file to files: decode, separate, measure tempo and key, write."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from stemline import audio
 from stemline.analysis import estimate_key, estimate_tempo
 from stemline.errors import UsageError
 from stemline.records import STEMS
-from stemline_local.engine.contract import Engine, Progress
 from stemline_local.engine.demucs import DemucsEngine, find_weights, model_for
-from stemline_local.engine.separator import DraftEngine
-from stemline_local.engine.transform import Floats
+from stemline_local.engine.draft import DraftEngine
+from stemline_local.engine.interface import Progress, SeparationEngine
+from stemline_local.engine.stft import Floats
 
 ENGINES = ("auto", "draft", "demucs")
 SIDE_GAIN = np.float32(0.7071)
@@ -23,7 +23,7 @@ SIDE_GAIN = np.float32(0.7071)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SeparationOrder:
     """What is asked of an engine, in the words of a recipe."""
 
     stems: str
@@ -37,8 +37,8 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Separation:
-    """What came of an order."""
+class SeparatedFile:
+    """The stems of one file, with tempo, key and length."""
 
     stems: dict[str, Path]
     bpm: float | None
@@ -49,7 +49,7 @@ class Separation:
     """The stems that are a trial only."""
 
 
-def separate_file(source: Path, folder: Path, order: Order, on_progress: Progress) -> Separation:
+def separate_file(source: Path, folder: Path, order: SeparationOrder, on_progress: Progress) -> SeparatedFile:
     """Write the stems of `source` to `folder`/<stem>.<format> and give them with tempo, key and length.
 
     Stems have the source's sample rate (an mp3 the nearest it can hold) and its one or two channels; a source with
@@ -78,7 +78,7 @@ def separate_file(source: Path, folder: Path, order: Order, on_progress: Progres
         audio.encode(paths[stem], made.pop(stem), rate, order.format)
         on_progress(0.85 + 0.15 * number / len(STEMS[order.stems]))
     experimental = tuple(stem for stem in paths if engine.is_experimental(stem))
-    return Separation(paths, tempo.bpm, key.name, len(mixture) / rate, engine.name, experimental)
+    return SeparatedFile(paths, tempo.bpm, key.name, len(mixture) / rate, engine.name, experimental)
 
 
 def to_stereo(samples: Floats) -> Floats:
@@ -91,7 +91,7 @@ def to_stereo(samples: Floats) -> Floats:
     return mixed
 
 
-def load_engine(kind: str = "auto", stems: tuple[str, ...] = ()) -> Engine:
+def load_engine(kind: str = "auto", stems: tuple[str, ...] = ()) -> SeparationEngine:
     """Give an engine: `draft` ships with stemline, `demucs` needs its package and weights, `auto` is the best here.
 
     `stems` are what it will be asked for: demucs keeps six stems in a file of their own.
@@ -113,10 +113,10 @@ def load_engine(kind: str = "auto", stems: tuple[str, ...] = ()) -> Engine:
 
 
 @lru_cache(maxsize=1)
-def _draft() -> Engine:
+def _draft() -> SeparationEngine:
     return DraftEngine()
 
 
 @lru_cache(maxsize=1)
-def _demucs() -> Engine:
+def _demucs() -> SeparationEngine:
     return DemucsEngine()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from stemline import audio
-from stemline_local.songs.pitch import KEYS
+from stemline_local.songs.notes import KEYS
 from stemline_local.songs.song import make_song
 
 COLUMNS = (
@@ -67,7 +67,7 @@ _LICENSES = ("CC0-1.0", "CC-BY-4.0", "proprietary")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class CatalogueSong:
     """One song of the catalogue before it is made: a manifest row and what to make."""
 
     folder: Path
@@ -102,26 +102,26 @@ def make_catalogue(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    listings = list(_listings(folder, count, seed, has_truth=truth))
+    songs = list(_catalogue_songs(folder, count, seed, has_truth=truth))
     workers = workers or min(4, multiprocessing.cpu_count())
     if workers == 1 or count == 1:
-        for listing in listings:
-            listing.write()
+        for song in songs:
+            song.write()
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             # The longest songs first, so that no process is left with one at the end.
-            longest_first = sorted(listings, key=lambda listing: -listing.seconds)
-            list(pool.map(Listing.write, longest_first))
+            longest_first = sorted(songs, key=lambda song: -song.seconds)
+            list(pool.map(CatalogueSong.write, longest_first))
     manifest = folder / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows(listing.row for listing in listings)
+        writer.writerows(song.row for song in songs)
     return manifest
 
 
-def _listings(folder: Path, count: int, seed: int, *, has_truth: bool) -> Iterator[Listing]:
+def _catalogue_songs(folder: Path, count: int, seed: int, *, has_truth: bool) -> Iterator[CatalogueSong]:
     """Give what to make: different keys, tempi from 72 to 160, lengths that lean to the short side."""
     rng = np.random.default_rng(seed)
     spread = np.linspace(0.0, 1.0, count)
@@ -144,4 +144,4 @@ def _listings(folder: Path, count: int, seed: int, *, has_truth: bool) -> Iterat
             "true_bpm": f"{tempi[i]:.0f}",
             "true_key": str(keys[i]),
         }
-        yield Listing(folder, int(rng.integers(2**31)), row, float(lengths[i]), has_truth)
+        yield CatalogueSong(folder, int(rng.integers(2**31)), row, float(lengths[i]), has_truth)

@@ -12,8 +12,8 @@ Kit = dict[str, Samples]
 PIECES = ("kick", "snare", "hat", "open_hat", "ride", "shaker", "crash", "high_tom", "low_tom")
 
 
-class Drummaker:
-    """The workbench on which a kit is built."""
+class DrumKitBuilder:
+    """Builds the sounds of one drum kit."""
 
     def __init__(self, rng: np.random.Generator, sample_rate: int) -> None:
         """Choose between an acoustic and an electronic kit."""

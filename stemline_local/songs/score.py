@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stemline_local.songs.groove import CHORD_RHYTHMS, GROOVES, MELODY_RHYTHMS, STRUM_RHYTHMS, Groove, Steps
-from stemline_local.songs.pitch import MAJOR, MINOR, parse_key
+from stemline_local.songs.notes import MAJOR, MINOR, parse_key
 
 _PROGRESSIONS = {  # scale degrees, one a bar, 0 the tonic
     False: (
@@ -50,7 +50,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class DrumHit:
     """One stroke on a piece of the drum kit."""
 
     start: float
@@ -75,7 +75,7 @@ class Score:
     """All that is played and sung in a song."""
 
     groove: str
-    drums: tuple[Hit, ...]
+    drums: tuple[DrumHit, ...]
     parts: dict[str, tuple[Note, ...]]
     """Notes of bass, piano, guitar and other."""
     phrases: tuple[tuple[Syllable, ...], ...]
@@ -135,7 +135,7 @@ class Composer:
     def _is_chorus(self, bar: int) -> bool:
         return (bar // self.section_bars) % 2 == 1
 
-    def _drums(self) -> Iterator[Hit]:
+    def _drums(self) -> Iterator[DrumHit]:
         """Give the beat, a crash at a section's start and a fill at its end; a break leaves the hat alone."""
         has_fills = self.rng.random() < 0.7
         cymbal = self.rng.choice(["hat", "ride", "shaker"], p=[0.7, 0.15, 0.15])
@@ -149,20 +149,20 @@ class Composer:
                 lines = lines[-1:]
             yield from self._beat(bar, lines)
             if bar % self.section_bars == 0 and bar >= self.intro_bars:
-                yield Hit(self._when(bar, 0), "crash", 0.7)
+                yield DrumHit(self._when(bar, 0), "crash", 0.7)
             if has_fills and bar % self.section_bars == self.section_bars - 1:
                 yield from (
-                    Hit(self._when(bar, 12 + i), ("high_tom", "low_tom")[i // 2], 0.8) for i in range(4)
+                    DrumHit(self._when(bar, 12 + i), ("high_tom", "low_tom")[i // 2], 0.8) for i in range(4)
                 )
 
-    def _beat(self, bar: int, lines: tuple[tuple[str, str], ...]) -> Iterator[Hit]:
+    def _beat(self, bar: int, lines: tuple[tuple[str, str], ...]) -> Iterator[DrumHit]:
         for piece, line in lines:
             for step, mark in enumerate(line):
                 if mark == ".":
                     continue
                 velocity = (0.95 if mark == "x" else 0.45) * self.rng.uniform(0.8, 1.1)
                 is_open = piece == "hat" and step == 14 and bar % 2 == 1
-                yield Hit(self._when(bar, step), "open_hat" if is_open else piece, velocity)
+                yield DrumHit(self._when(bar, step), "open_hat" if is_open else piece, velocity)
 
     def _bass(self) -> Iterator[Note]:
         """Give roots in the groove's rhythm, with a fifth or an octave now and then."""

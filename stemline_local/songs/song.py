@@ -9,10 +9,10 @@ from functools import reduce
 import numpy as np
 
 from stemline.audio import Samples
-from stemline_local.songs.drum import Drummaker
-from stemline_local.songs.mix import Room, Track, draw_room, level
-from stemline_local.songs.pitch import KEYS, hertz
-from stemline_local.songs.score import Composer, Hit, Note, Score
+from stemline_local.songs.drum import DrumKitBuilder
+from stemline_local.songs.mixing import Reverberation, StereoTrack, draw_reverberation, level
+from stemline_local.songs.notes import KEYS, hertz
+from stemline_local.songs.score import Composer, DrumHit, Note, Score
 from stemline_local.songs.timbre import Timbre, draw_bass, draw_guitar, draw_other, draw_piano
 from stemline_local.songs.voice import draw_singer
 
@@ -66,23 +66,23 @@ def make_song(
     drawn_key = KEYS[rng.integers(len(KEYS))]
     bpm, key = bpm or drawn_bpm, key or drawn_key
     score = Composer(rng, bpm, key, seconds).score()
-    studio = Studio(rng, score, round(seconds * 44100), bpm)
-    stems = studio.stems(frozenset(without))
+    renderer = SongRenderer(rng, score, round(seconds * 44100), bpm)
+    stems = renderer.stems(frozenset(without))
     mix = reduce(np.add, stems.values())
-    return Song(stems, mix, studio.sample_rate, bpm, key, score.groove)
+    return Song(stems, mix, renderer.sample_rate, bpm, key, score.groove)
 
 
-class Studio:
-    """One recording session: the players, where they stand, and the room."""
+class SongRenderer:
+    """Turns a score into stems: the instruments, where each stands in the stereo image, and the reverberation."""
 
     sample_rate = 44100
 
     def __init__(self, rng: np.random.Generator, score: Score, length: int, bpm: float) -> None:
-        """Choose tuning, width and rooms."""
+        """Choose tuning, stereo width and reverberations."""
         self.rng, self.score, self.length, self.beat = rng, score, length, 60.0 / bpm
         self.tuning = float(rng.uniform(-25, 25)) if rng.random() < 0.25 else 0.0
         self.width = float(rng.uniform(0.0, 0.4)) if rng.random() < 0.12 else float(rng.uniform(0.7, 1.0))
-        self.rooms = [draw_room(rng, length, self.sample_rate) for _ in range(2)]
+        self.reverberations = [draw_reverberation(rng, length, self.sample_rate) for _ in range(2)]
         self.dryness = rng.uniform(0.3, 1.2)
 
     def stems(self, without: frozenset[str]) -> dict[str, Samples]:
@@ -104,14 +104,14 @@ class Studio:
         playing = {part for part in parts if self.rng.random() < 0.75} or {parts[self.rng.integers(3)]}
         return frozenset(parts) - playing
 
-    def _finish(self, stem: str, track: Track, *, is_resting: bool) -> Samples:
-        """Give a stem, (2, frames), in its room and at its level, faded out at the end."""
-        room: Room = self.rooms[self.rng.integers(2)]
+    def _finish(self, stem: str, track: StereoTrack, *, is_resting: bool) -> Samples:
+        """Give a stem, (2, frames), with its reverberation and at its level, faded out at the end."""
+        reverberation: Reverberation = self.reverberations[self.rng.integers(2)]
         share = _WETNESS[stem] * self.dryness * self.rng.uniform(0.2, 1.5)
         loudness = _LEVEL_DBFS[stem] + self.rng.normal(0, 2.5)
         if is_resting or not track.samples.any():
             return np.zeros_like(track.samples)
-        samples = room.wet(track, share)
+        samples = reverberation.wet(track, share)
         samples *= np.float32(10 ** (loudness / 20) / max(level(samples), 1e-9))
         fade = min(self.length, int(0.03 * self.sample_rate))
         samples[:, -fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
@@ -120,9 +120,9 @@ class Studio:
     def _frame(self, second: float) -> int:
         return round(second * self.sample_rate)
 
-    def _drums(self) -> Track:
+    def _drums(self) -> StereoTrack:
         """Give the kit, its cymbals and toms spread over the stage."""
-        track, kit = Track(self.length), Drummaker(self.rng, self.sample_rate).kit()
+        track, kit = StereoTrack(self.length), DrumKitBuilder(self.rng, self.sample_rate).kit()
         spread = self.width * self.rng.uniform(0.1, 0.9) * self.rng.choice([-1, 1])
         pans = {
             "hat": 0.5,
@@ -138,12 +138,14 @@ class Studio:
             self._place(track, kit[hit.piece], hit, spread * pans.get(hit.piece, 0.0), balance[hit.piece])
         return track
 
-    def _place(self, track: Track, sound: Samples, event: Hit | Note, pan: float, gain: float) -> None:
+    def _place(
+        self, track: StereoTrack, sound: Samples, event: DrumHit | Note, pan: float, gain: float
+    ) -> None:
         track.add(sound, self._frame(event.start), pan, gain * event.velocity)
 
-    def _instrument(self, part: str) -> Track:
+    def _instrument(self, part: str) -> StereoTrack:
         """Give one pitched part: in the middle, to a side, or played twice, left and right."""
-        track, rng = Track(self.length), self.rng
+        track, rng = StereoTrack(self.length), self.rng
         timbre = _INSTRUMENTS[part](rng)
         pans = self._positions(part)
         keyboard_spread = self.width * rng.uniform(0, 0.6) if part == "piano" else 0.0
@@ -169,9 +171,9 @@ class Studio:
             return (-side, side)
         return (0.0,) if kind > 0.8 else (side * float(self.rng.choice([-1, 1])),)
 
-    def _vocals(self) -> Track:
+    def _vocals(self) -> StereoTrack:
         """Give the lead, mostly in the middle, sometimes doubled or off it, and a harmony to the sides."""
-        track, rng = Track(self.length), self.rng
+        track, rng = StereoTrack(self.length), self.rng
         singer = draw_singer(rng, self.sample_rate, self.tuning)
         kind = rng.random()
         places: tuple[float, ...] = (0.0,)

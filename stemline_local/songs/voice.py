@@ -14,7 +14,7 @@ from scipy import fft
 from scipy.signal import butter, lfilter, sosfilt
 
 from stemline.audio import Samples
-from stemline_local.songs.pitch import hertz
+from stemline_local.songs.notes import hertz
 from stemline_local.songs.score import Syllable
 
 _VOWELS = {  # the first four formants in Hz
@@ -122,8 +122,8 @@ class Singer:
             noise = sosfilt(band, rng.standard_normal(int(seconds * self.sample_rate)))
             burst = (self.consonants * noise * np.hanning(len(noise))).astype(np.float32)
             start = max(0, int((one.start - phrase[0].start) * self.sample_rate) - len(burst) // 2)
-            room = sound[start : start + len(burst)]
-            room += burst[: len(room)]
+            target = sound[start : start + len(burst)]
+            target += burst[: len(target)]
 
 
 def draw_singer(rng: np.random.Generator, sample_rate: int, tuning_cents: float) -> Singer:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stemline.analysis import Key, estimate_key
+from stemline.analysis import KeyEstimate, estimate_key
 from stemline_local.songs import make_song
-from stemline_local.songs.pitch import KEYS, MAJOR, MINOR, hertz, parse_key
+from stemline_local.songs.notes import KEYS, MAJOR, MINOR, hertz, parse_key
 
 RATE = 22050
 
@@ -51,7 +51,7 @@ def test_the_sample_rate_and_the_channels_make_no_difference(rate):
 
 @pytest.mark.parametrize("length", [0, 1, 500, RATE, 30 * RATE])
 def test_silence_has_no_key(length):
-    assert estimate_key(np.zeros((length, 2), np.float32), RATE) == Key(None, 0.0, None)
+    assert estimate_key(np.zeros((length, 2), np.float32), RATE) == KeyEstimate(None, 0.0, None)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemline.analysis import Tempo, estimate_tempo
+from stemline.analysis import TempoEstimate, estimate_tempo
 from stemline_local.songs import make_song
 
 RATE = 22050
@@ -64,7 +64,7 @@ def test_stereo_and_a_quiet_level_make_no_difference():
 
 @pytest.mark.parametrize("length", [0, 1, 500, RATE, 30 * RATE])
 def test_silence_has_no_tempo(length):
-    assert estimate_tempo(np.zeros((length, 2), np.float32), RATE) == Tempo(None, 0.0, None)
+    assert estimate_tempo(np.zeros((length, 2), np.float32), RATE) == TempoEstimate(None, 0.0, None)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,4 +1,4 @@
-"""A storage server on loopback that does what it is told: serve audio with Range, break off, refuse."""
+"""A storage server on loopback that does as the test asks: serve audio with Range, break off, refuse."""
 
 from __future__ import annotations
 

@@ -16,8 +16,11 @@ import pandas as pd
 import pytest
 
 import stemline
-from stemline.collector import Relink, Target, collect_batch
-from stemline.dataset import Batch, Layout, PublishedRow, discard_staged, publish
+from stemline.collector import CollectTarget, Relink
+from stemline.collector.batch import collect_batch
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.parts import DatasetBatch, discard_staged, write_parts
+from stemline.dataset.table_row import PublishedRow
 from stemline.errors import StorageError
 from stemline.records import Code, CollectedTrack, Failure, Job, Output, Phase, State
 from stemline.storage import open_store
@@ -28,11 +31,11 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 @pytest.fixture(params=["path", "memory", "s3"])
 def any_target(request, tmp_path):
     if request.param == "path":
-        return Target(str(tmp_path / "stems"))
+        return CollectTarget(str(tmp_path / "stems"))
     if request.param == "memory":
-        return Target(f"memory://{uuid.uuid4().hex}/stems")
+        return CollectTarget(f"memory://{uuid.uuid4().hex}/stems")
     bucket = request.getfixturevalue("bucket")
-    return Target(f"s3://{bucket}/stems", request.getfixturevalue("s3_server").storage_options)
+    return CollectTarget(f"s3://{bucket}/stems", request.getfixturevalue("s3_server").storage_options)
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ def spool(tmp_path):
 
 @pytest.fixture
 def target(tmp_path, spool):
-    return Target(str(tmp_path / "stems"), spool=str(spool))
+    return CollectTarget(str(tmp_path / "stems"), spool=str(spool))
 
 
 def collect(ready, target):
@@ -211,7 +214,7 @@ class TestRejection:
         self.quarantined(collect(track, target), target, Code.UNDECODABLE)
 
     def test_when_it_cannot_be_fetched_again_what_came_first_is_kept(self, ready, storage, audio):
-        track, target = ready(), Target(f"memory://{uuid.uuid4().hex}")
+        track, target = ready(), CollectTarget(f"memory://{uuid.uuid4().hex}")
         storage.faults["/song/vocals"] = [("short",), ("status", 403)]
 
         kept = self.quarantined(collect(track, target), target, Code.UNDECODABLE)
@@ -255,7 +258,7 @@ class TestMusic:
             "manifest",
         )
 
-    def test_what_nobody_tells_is_heard(self, ready, target, storage, song):
+    def test_what_nobody_gives_is_measured(self, ready, target, storage, song):
         track = ready(bpm=None, key=None, columns={"bpm": "fast", "key": " "})
         storage.files |= {f"/song/{stem}": data for stem, data in song.files.items()}
         longer = replace(track.attempt.track, duration_seconds=song.seconds)
@@ -352,7 +355,7 @@ class TestDisk:
 
 WORKER = """
 import pickle, sys
-from stemline.collector import collect_batch
+from stemline.collector.batch import collect_batch
 collect_batch(*pickle.load(sys.stdin.buffer))
 """
 
@@ -385,17 +388,17 @@ def test_what_a_worker_is_handed_and_hands_back_can_be_pickled(ready, target):
 
 
 def test_secrets_of_the_target_stay_out_of_logs():
-    assert "hidden" not in repr(Target("s3://x", {"secret": "hidden"}))
+    assert "hidden" not in repr(CollectTarget("s3://x", {"secret": "hidden"}))
 
 
 def test_an_embedded_dataset_holds_the_audio_and_no_objects(ready, target, audio):
     track = ready()
     embedded = replace(target, audio="embedded")
-    store, layout = open_store(target.url), Layout(audio="embedded")
+    store, layout = open_store(target.url), DatasetLayout(audio="embedded")
 
     collected = collect(track, embedded)
-    batch = Batch("0001", "run-1", [PublishedRow(track.attempt, track.job, collected)])
-    publish(store, batch, layout)
+    batch = DatasetBatch("0001", "run-1", [PublishedRow(track.attempt, track.job, collected)])
+    write_parts(store, batch, layout)
     discard_staged(store, batch, layout)
 
     stems = pd.read_parquet(store.url("stems")).set_index("stem")
@@ -406,10 +409,10 @@ def test_an_embedded_dataset_holds_the_audio_and_no_objects(ready, target, audio
 def test_a_collected_track_is_published_with_paths_that_lead_to_the_audio(ready, target, audio):
     track = ready()
     store = open_store(target.url)
-    publish(
+    write_parts(
         store,
-        Batch("0001", "run-1", [PublishedRow(track.attempt, track.job, collect(track, target))]),
-        Layout(),
+        DatasetBatch("0001", "run-1", [PublishedRow(track.attempt, track.job, collect(track, target))]),
+        DatasetLayout(),
     )
 
     for row in pd.read_parquet(store.url("stems")).itertuples():

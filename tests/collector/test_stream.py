@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stemline.collector import Relink, Target, collect_batch
+from stemline.collector import CollectTarget, Relink
+from stemline.collector.batch import collect_batch
 from stemline.collector.download import Downloader, new_client
-from stemline.collector.stream import Streamer, is_streamable
-from stemline.dataset import stem_path
+from stemline.collector.stream import StemStreamer, is_streamable
+from stemline.dataset.paths import stem_path
 from stemline.errors import AudioRejected
 from stemline.records import CollectedTrack, Output, Recipe, State
 from stemline.storage import open_store
@@ -23,12 +24,12 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 @pytest.fixture
 def diskless(tmp_path):
     """A target without any disk to work on: what goes there raises."""
-    return Target(str(tmp_path / "stems"), spool=str(tmp_path / "nowhere"))
+    return CollectTarget(str(tmp_path / "stems"), spool=str(tmp_path / "nowhere"))
 
 
 @pytest.fixture
 def target(tmp_path):
-    return Target(str(tmp_path / "stems"))
+    return CollectTarget(str(tmp_path / "stems"))
 
 
 def collect(ready, target):
@@ -42,7 +43,7 @@ def keys(target):
 
 @pytest.fixture
 def sourced(ready, storage, song, tmp_path):
-    """A track with a source, and with tempo and key that nobody tells."""
+    """A track with a source, and with tempo and key that nobody gives."""
     track = ready(bpm=None, key=None)
     storage.files |= {f"/song/{stem}": data for stem, data in song.files.items()}
     path = tmp_path / "source.flac"
@@ -69,7 +70,7 @@ class TestDiskless:
 
         assert isinstance(collect(ready(), target), CollectedTrack)
 
-    def test_nor_when_it_is_listened_to(self, sourced, diskless):
+    def test_nor_when_it_is_analysed(self, sourced, diskless):
         assert collect(sourced, diskless).bpm_source == "stemline"
 
     def test_nor_when_the_transfer_breaks(self, ready, diskless, storage):
@@ -84,7 +85,7 @@ class TestSameResult:
 
     @pytest.fixture
     def other(self):
-        return Target(f"memory://{uuid.uuid4().hex}/stems")
+        return CollectTarget(f"memory://{uuid.uuid4().hex}/stems")
 
     @pytest.mark.parametrize("audio_format", ["flac", "mp3"])
     def test_both_ways_say_the_same_of_a_track(self, ready, diskless, other, audio_format):
@@ -92,7 +93,7 @@ class TestSameResult:
 
         assert collect(track, diskless) == collect(track, other)
 
-    def test_both_ways_hear_the_same(self, sourced, diskless, other):
+    def test_both_ways_measure_the_same_tempo_and_key(self, sourced, diskless, other):
         assert collect(sourced, diskless) == collect(sourced, other)
 
     def test_both_ways_miss_the_same(self, sourced, diskless, other, storage, song):
@@ -127,9 +128,9 @@ class TestNames:
         named = {stem: f"{stem}.flac" for stem in ("vocals", "instrumental")}
 
         with new_client(1) as client:
-            streamer = Streamer(Downloader(client, lambda _: None), open_store(target.url), 1.0)
+            streamer = StemStreamer(Downloader(client, lambda _: None), open_store(target.url), 1.0)
             with pytest.raises(AudioRejected, match="checksum"):
-                streamer.stream_stems(track, named, is_heard=False)
+                streamer.stream_stems(track, named, with_mixdown=False)
 
         assert keys(target) == ["vocals.flac"]
 

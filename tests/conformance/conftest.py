@@ -12,9 +12,9 @@ from queue import Queue
 import httpx
 import pytest
 import stemsplit_python as sdk
-from vendor_stage import Call, Receiver, make_songs, options, serving
+from conformance_service import Call, Receiver, make_songs, options, serving
 
-from stemline_local.process import Service, running_service
+from stemline_local.process import RunningService, running_service
 
 _numbers = count()
 
@@ -26,13 +26,13 @@ def song(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory, song) -> Iterator[Service]:
+def service(tmp_path_factory, song) -> Iterator[RunningService]:
     with running_service(options(tmp_path_factory.mktemp("vendor"), song)) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
-def lenient_service(tmp_path_factory, song) -> Iterator[Service]:
+def lenient_service(tmp_path_factory, song) -> Iterator[RunningService]:
     """The service as StemSplit's Python package can read it."""
     folder = tmp_path_factory.mktemp("lenient")
     with running_service(options(folder, song, youtube_outputs_in_create=False, workers=1)) as service:

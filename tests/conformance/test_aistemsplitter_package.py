@@ -17,7 +17,7 @@ import urllib.error
 import httpx
 import pytest
 from aistemsplitter import AIStemSplitter, AIStemSplitterError
-from vendor_stage import CREDITS
+from conformance_service import CREDITS
 
 from stemline.audio import decode
 
@@ -46,7 +46,7 @@ def uploaded(client, song) -> dict:
 
 
 def wait(client: AIStemSplitter, split: dict) -> dict:
-    return client.wait_for_split(split["id"], timeout=30, interval=0.05)
+    return client.wait_for_split(split["id"], timeout=30, interval=0.02)
 
 
 def refusal(call) -> tuple[int, str]:
@@ -85,7 +85,7 @@ def test_a_song_is_uploaded_split_waited_for_and_downloaded(client, uploaded, tm
         assert decode(path).seconds == pytest.approx(2, abs=0.1)
 
 
-def test_an_upload_is_named_by_what_the_worker_answered(uploaded):
+def test_an_upload_is_named_by_what_the_upload_answered(uploaded):
     assert uploaded["uploadId"].startswith("upl_")
     assert uploaded["input"] == {
         "type": "uploaded_file",
@@ -239,7 +239,7 @@ class TestErrors:
     def test_a_split_that_never_ends(self, client, uploaded, break_with):
         break_with({"fault": "job_stuck"})
         made = client.create_split({"input": uploaded["input"]})
-        assert refusal(lambda: client.wait_for_split(made["id"], timeout=0.2, interval=0.05)) == (
+        assert refusal(lambda: client.wait_for_split(made["id"], timeout=0.2, interval=0.02)) == (
             0,
             "TIMEOUT",
         )

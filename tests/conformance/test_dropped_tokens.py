@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler
 
 import pytest
 import yaml
-from vendor_stage import CREDITS, make_songs, serving
+from conformance_service import CREDITS, make_songs, serving
 
 from flows import start
 

@@ -20,19 +20,20 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from vendor_stage import SAMPLE_RATE, make_songs, options
+from conformance_service import SAMPLE_RATE, make_songs, options, prompt_vendors
 
 import flows
 from stemline.audio import decode
 from stemline.records import STEMS
-from stemline.run import Result
+from stemline.run.selection import Result
 from stemline.settings import load_facts
-from stemline_local.process import Service, running_service
+from stemline_local.process import RunningService, running_service
 
 KINDS = sorted(path.stem for path in (Path(__file__).parents[2] / "configs" / "providers").glob("*.yaml"))
 RECIPE = {"stems": "four", "quality": "best", "format": "mp3"}
 """What every provider makes."""
-TRACKS = 6
+TRACKS = 4
+"""Every format that the service is sent, and one of them twice."""
 SHORTEST = 5.0
 """A vendor takes nothing shorter."""
 OWN = {
@@ -65,7 +66,7 @@ class Done:
         return decode(self.dataset / stems.loc[(track_id, stem), "path"]).samples.mean(axis=1)
 
 
-def write_config(folder: Path, kind: str, service: Service, songs: list[Path]) -> Path:
+def write_config(folder: Path, kind: str, service: RunningService, songs: list[Path]) -> Path:
     folder.mkdir()
     with (folder / "catalogue.csv").open("w", newline="") as file:
         table = csv.writer(file)
@@ -105,10 +106,11 @@ def datasets(tmp_path_factory, worker_id) -> dict[str, Done]:
 
 
 def process(folder: Path) -> dict[str, Done]:
-    """Run the catalogue through all providers at once, for each waits as long as its vendor needs."""
+    """Run the catalogue through all providers at once, for each waits for its jobs."""
     (folder / "music").mkdir()
     songs = make_songs(folder / "music", TRACKS, SHORTEST)
-    with running_service(options(folder, songs[0], engine="draft")) as service, ThreadPoolExecutor() as pool:
+    service_options = options(folder, songs[0], engine="draft")
+    with running_service(service_options) as service, prompt_vendors(), ThreadPoolExecutor() as pool:
         spoken = [kind for kind in KINDS if load_facts(kind).dialect in service.api_urls]
         configs = [write_config(folder / kind, kind, service, songs) for kind in spoken]
         results = pool.map(lambda config: flows.start("process_catalogue", config=str(config)), configs)

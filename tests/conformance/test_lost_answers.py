@@ -7,7 +7,7 @@ import csv
 import pandas as pd
 import pytest
 import yaml
-from vendor_stage import CREDITS, make_songs
+from conformance_service import CREDITS, make_songs, prompt_vendors
 
 from flows import start
 
@@ -40,7 +40,8 @@ def run(tmp_path, service, fresh_key):
         }
         config = tmp_path / "lost.yaml"
         config.write_text(yaml.safe_dump(tree))
-        result = start("process_catalogue", config=str(config))
+        with prompt_vendors():
+            result = start("process_catalogue", config=str(config))
         return result, CREDITS - result.summary["credits"]["balance"]
 
     return go

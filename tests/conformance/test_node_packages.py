@@ -12,14 +12,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from vendor_stage import CREDITS
+from conformance_service import CREDITS
 
 PACKAGES = ("@stemsplit/sdk@0.1", "@aistemsplitter/sdk@0.1")
 SCRIPT = Path(__file__).with_name("drive_packages.mjs")
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory) -> Path:
+def package_folder(tmp_path_factory) -> Path:
     """A folder with the packages and the script that drives them."""
     if os.environ.get("STEMLINE_NODE_SDK") != "1":
         pytest.skip("STEMLINE_NODE_SDK is not 1: the Node packages would be downloaded")
@@ -35,10 +35,12 @@ def workshop(tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_node_packages_work_unchanged(service, workshop, song, tmp_path):
+def test_the_node_packages_work_unchanged(service, package_folder, song, tmp_path):
     addresses = (service.api_url, service.api_urls["aistemsplitter"])
     command = [shutil.which("node"), SCRIPT.name, *addresses, song, tmp_path / "stems"]
-    done = subprocess.run(command, cwd=workshop, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=package_folder, capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout) == {

@@ -20,8 +20,8 @@ import pydantic
 import pytest
 import soundfile
 import stemsplit_python as sdk
+from conformance_service import CREDITS, FAST, VIDEO
 from stemsplit_python import webhooks
-from vendor_stage import CREDITS, FAST, VIDEO
 
 ALL_STEMS = {
     "VOCALS": {"vocals"},

@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 import soundfile
 import stemsplit_python as sdk
-from vendor_stage import FAST
+from conformance_service import FAST
 
 
 def test_a_wrong_key(connect):

@@ -9,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from stemline.dataset import Batch, PublishedRow, stem_path
+from stemline.dataset.parts import DatasetBatch
+from stemline.dataset.paths import stem_path
+from stemline.dataset.table_row import PublishedRow
 from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
 
 CARRIED = pa.schema(
@@ -62,8 +64,8 @@ class Press:
             attempt.token, stems, 120.5, "C# major", "provider", "provider", self.collected_at
         )
 
-    def batch(self, *track_ids: str, batch_id: str = "0001") -> Batch:
-        return Batch(batch_id, "run-1", [self.row(track_id) for track_id in track_ids])
+    def batch(self, *track_ids: str, batch_id: str = "0001") -> DatasetBatch:
+        return DatasetBatch(batch_id, "run-1", [self.row(track_id) for track_id in track_ids])
 
 
 @pytest.fixture

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemline.dataset import Layout, claim_layout, path_safe, stem_path, tracks_schema
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.metadata import claim_layout
+from stemline.dataset.paths import path_safe, stem_path
+from stemline.dataset.table_schemas import tracks_schema
 from stemline.errors import ConfigError
 from stemline.records import Attempt, Recipe, Track
 from stemline.storage import open_store
@@ -75,14 +78,14 @@ def test_lookalikes_stay_apart(one, other):
     ],
 )
 def test_a_partition_folder_is_spelled_as_hive_does(value, folder):
-    layout = Layout(("x",), pa.schema([("x", pa.string())]))
+    layout = DatasetLayout(("x",), pa.schema([("x", pa.string())]))
 
     assert layout.folder({"x": value}) == folder
 
 
 @given(st.text(max_size=400))
 def test_a_partition_folder_fits_a_file_system(value):
-    folder = Layout(("x",), pa.schema([("x", pa.string())])).folder({"x": value})
+    folder = DatasetLayout(("x",), pa.schema([("x", pa.string())])).folder({"x": value})
 
     assert "/" not in folder
     assert len(folder) < 255
@@ -90,7 +93,7 @@ def test_a_partition_folder_fits_a_file_system(value):
 
 def test_an_unknown_partition_column_is_a_config_error_that_lists_them():
     with pytest.raises(ConfigError, match=r"'gener'.*genre") as caught:
-        Layout(("gener",), pa.schema([("genre", pa.string())]))
+        DatasetLayout(("gener",), pa.schema([("genre", pa.string())]))
 
     assert caught.value.exit_code == 2
 
@@ -122,10 +125,10 @@ def test_a_manifest_column_whose_name_is_taken_gets_a_prefix():
 
 def test_a_dataset_keeps_the_layout_it_began_with(tmp_path):
     store = open_store(str(tmp_path / "stems"))
-    claim_layout(store, Layout(("provider",)))
-    claim_layout(store, Layout(("provider",)))
+    claim_layout(store, DatasetLayout(("provider",)))
+    claim_layout(store, DatasetLayout(("provider",)))
 
     with pytest.raises(ConfigError, match=r"partition_by \['provider'\], not \['collected_on'\]"):
-        claim_layout(store, Layout(("collected_on",)))
+        claim_layout(store, DatasetLayout(("collected_on",)))
     with pytest.raises(ConfigError, match=r"audio 'objects', not 'embedded'"):
-        claim_layout(store, Layout(("provider",), audio="embedded"))
+        claim_layout(store, DatasetLayout(("provider",), audio="embedded"))

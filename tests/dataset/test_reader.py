@@ -11,7 +11,8 @@ import polars as pl
 import pyarrow.dataset as pads
 import pytest
 
-from stemline.dataset import Batch, Layout, publish
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.storage import open_store
 
 IDS = ["a", "b/c", "ü 100%", "d"]
@@ -22,11 +23,11 @@ GENRES = ["C# major", None, "rock/pop=a%20b", "soul"]
 def published(request, tmp_path, press, carried):
     """A dataset of two batches under each partitioning, and the columns it is partitioned by."""
     columns = tuple(filter(None, request.param.split(",")))
-    layout = Layout(columns, carried)
+    layout = DatasetLayout(columns, carried)
     store = open_store(str(tmp_path / "stems"))
     rows = [press.row(name, genre=genre) for name, genre in zip(IDS, GENRES, strict=True)]
-    publish(store, Batch("0001", "run-1", rows[:2]), layout)
-    publish(store, Batch("0002", "run-1", rows[2:]), layout)
+    write_parts(store, DatasetBatch("0001", "run-1", rows[:2]), layout)
+    write_parts(store, DatasetBatch("0002", "run-1", rows[2:]), layout)
     return store, columns
 
 
@@ -88,16 +89,16 @@ def test_hugging_face_datasets_sees_the_partition_columns(published, tmp_path, m
 
 def test_pandas_reads_it_back_from_memory(press, carried):
     url = f"memory://{uuid.uuid4().hex}/stems"
-    publish(open_store(url), press.batch("a", "b"), Layout(carried=carried))
+    write_parts(open_store(url), press.batch("a", "b"), DatasetLayout(carried=carried))
 
     assert sorted(pd.read_parquet(f"{url}/tracks")["track_id"]) == ["a", "b"]
 
 
 def test_it_is_read_from_s3_with_the_same_options(s3_server, bucket, press, carried):
     store = open_store(f"s3://{bucket}/stems", s3_server.storage_options)
-    layout = Layout(("key", "collected_on"), carried)
+    layout = DatasetLayout(("key", "collected_on"), carried)
 
-    (_, tracks) = publish(store, press.batch("a", "b"), layout)
+    (_, tracks) = write_parts(store, press.batch("a", "b"), layout)
 
     assert tracks.startswith("tracks/by_key=C%23%20major/")
     read = pd.read_parquet(store.url("tracks"), storage_options=store.storage_options)

@@ -12,7 +12,8 @@ import pyarrow.dataset as pads
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stemline.dataset import Batch, Layout, publish
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.storage import open_store
 
 CARRIED = pa.schema(
@@ -53,7 +54,7 @@ def test_a_manifest_column_comes_back_whatever_it_holds_and_partitions(press, ro
     store = open_store(f"memory://{name}")
     published = [press.row(f"track {index}", **row) for index, row in enumerate(rows)]
 
-    publish(store, Batch("0001", "run-1", published), Layout(tuple(columns), CARRIED))
+    write_parts(store, DatasetBatch("0001", "run-1", published), DatasetLayout(tuple(columns), CARRIED))
 
     tracks = pads.dataset(f"/{name}/tracks", filesystem=fsspec.filesystem("memory"))
     found = tracks.to_table().sort_by("track_id").to_pylist()

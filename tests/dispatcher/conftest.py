@@ -1,4 +1,4 @@
-"""A dispatcher over a real ledger and a vendor that misbehaves, with a collector that only books."""
+"""A dispatcher over a real ledger and a vendor that misbehaves, with a collector that only reconciliation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from bad_vendor import Vendor, open_for_business
+from misbehaving_vendor import MisbehavingVendor, running_vendor
+from sqlalchemy import select
 
 from stemline.budget import Limits
-from stemline.client import Access, Patience
-from stemline.dispatcher import HeldKey, Orders, Outbox, dispatching
+from stemline.client import Access, RetryPolicy
+from stemline.dispatcher import LeasedKey, ReadyQueue, RunParameters, running_dispatchers
 from stemline.ledger import Ledger, open_ledger
+from stemline.ledger.tables import attempts
 from stemline.providers import load_provider
 from stemline.records import CollectedTrack, Recipe, StemFile, Track
 from stemline.settings import load_facts
@@ -29,27 +31,27 @@ END_SECONDS = 30
 
 
 @dataclass
-class Yard:
+class DispatcherHarness:
     """A ledger, a vendor, and runs over them."""
 
     ledger: Ledger
-    vendor: Vendor
+    vendor: MisbehavingVendor
     reads: Counter = field(default_factory=Counter)
     """How often each track came out of the dispatcher."""
-    dispatch: object = None
+    group: object = None
 
     def plan(self, *names: str) -> str:
         """Begin a run over tracks of ten seconds."""
-        run_id = self.ledger.start_run("night", "local", RECIPE, "digest", KEY_ID)
+        run_id = self.ledger.runs.start("night", "local", RECIPE, "digest", KEY_ID)
         tracks = [
             Track(name, f"http://music.test/{name}.mp3", number, duration_seconds=10.0)
             for number, name in enumerate(names)
         ]
-        self.ledger.plan(run_id, tracks)
+        self.ledger.tracks.plan(run_id, tracks)
         return run_id
 
-    def orders(self, run_id: str, **changes) -> Orders:
-        orders = {
+    def parameters(self, run_id: str, **changes) -> RunParameters:
+        usual = {
             "run_id": run_id,
             "kind": "local",
             "recipe": RECIPE,
@@ -60,24 +62,32 @@ class Yard:
             "max_attempts": 3,
             "tolerate": None,
             "selected": 3,
-            "patience": Patience(3, 0.01, 0.02, first_probe_seconds=0.02, longest_probe_seconds=0.1),
+            "retry_policy": RetryPolicy(3, 0.01, 0.02, first_probe_seconds=0.02, longest_probe_seconds=0.1),
         }
-        return Orders(**{**orders, **changes})
+        return RunParameters(**{**usual, **changes})
 
-    def hold(self, key_id: str) -> HeldKey:
-        fence = self.ledger.acquire_lease(key_id, "tests", 60)
-        return HeldKey(Access(self.vendor.url, f"sk_{key_id}", {}), key_id, fence)
+    def attempt_state(self, token: str) -> str:
+        """Give an attempt's own state, which may be `released` where its track's is not."""
+        with self.ledger.database.read() as connection:
+            return connection.execute(select(attempts.c.state).where(attempts.c.token == token)).scalar_one()
+
+    def hold(self, key_id: str) -> LeasedKey:
+        fence = self.ledger.leases.acquire(key_id, "tests", 60)
+        return LeasedKey(Access(self.vendor.url, f"sk_{key_id}", {}), key_id, fence)
 
     @contextmanager
-    def dispatching(self, run_id: str, *, key_ids=(KEY_ID,), **changes):
+    def running(self, run_id: str, *, key_ids=(KEY_ID,), **changes):
         keys = [self.hold(key_id) for key_id in key_ids]
-        orders, outbox = self.orders(run_id, **changes), Outbox(10, 0.05, chutes=len(keys))
-        with dispatching(self.ledger, load_provider(FACTS), keys, orders, outbox) as dispatch:
-            self.dispatch = dispatch
-            guard = threading.Timer(END_SECONDS, outbox.close)
+        parameters, ready_queue = (
+            self.parameters(run_id, **changes),
+            ReadyQueue(10, 0.05, producers=len(keys)),
+        )
+        with running_dispatchers(self.ledger, load_provider(FACTS), keys, parameters, ready_queue) as group:
+            self.group = group
+            guard = threading.Timer(END_SECONDS, ready_queue.close)
             guard.start()
             try:
-                yield dispatch
+                yield group
                 assert guard.is_alive(), "the dispatcher hangs"
             finally:
                 guard.cancel()
@@ -87,8 +97,8 @@ class Yard:
     ) -> dict[str, int]:
         """Run to the end, collecting all but the first `stale` deliveries of a track; give the counts by state."""
         left = dict(stale or {})
-        with self.dispatching(run_id, **changes) as dispatch:
-            for batch in dispatch.batches():
+        with self.running(run_id, **changes) as group:
+            for batch in group.batches():
                 relinks = []
                 for ready in batch:
                     track_id = ready.attempt.track.track_id
@@ -97,10 +107,12 @@ class Yard:
                         left[track_id] -= 1
                         relinks.append(ready.attempt)
                     else:
-                        self.ledger.record_collected(collected(ready.attempt.token, self.ledger.clock()))
+                        self.ledger.attempts.record_collected(
+                            collected(ready.attempt.token, self.ledger.clock())
+                        )
                 gone = [attempt.token for attempt in relinks] if is_gone else []
-                dispatch.settle([ready.attempt.token for ready in batch], relinks, gone)
-        return {str(state): count for state, count in self.ledger.counts(run_id).items()}
+                group.acknowledge([ready.attempt.token for ready in batch], relinks, gone)
+        return {str(state): count for state, count in self.ledger.queries.counts(run_id).items()}
 
 
 def collected(token, now) -> CollectedTrack:
@@ -109,11 +121,11 @@ def collected(token, now) -> CollectedTrack:
 
 @pytest.fixture
 def vendor():
-    with open_for_business() as vendor:
+    with running_vendor() as vendor:
         yield vendor
 
 
 @pytest.fixture
-def yard(tmp_path, vendor):
+def harness(tmp_path, vendor):
     with open_ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
-        yield Yard(ledger, vendor)
+        yield DispatcherHarness(ledger, vendor)

@@ -27,67 +27,67 @@ def nameless(vendor):
     return vendor
 
 
-def test_a_job_is_known_by_its_sources_name(yard, vendor):
+def test_a_job_is_known_by_its_sources_name(harness, vendor):
     vendor.name_of = name_of_source
     vendor.submits = ["cut", "ok", "cut"]
-    assert yard.work(yard.plan("a", "b", "c")) == {"collected": 3}
+    assert harness.work(harness.plan("a", "b", "c")) == {"collected": 3}
     assert sorted(vendor.tracks()) == ["a", "b", "c"]
-    assert yard.reads == {"a": 1, "b": 1, "c": 1}
+    assert harness.reads == {"a": 1, "b": 1, "c": 1}
 
 
-def test_a_job_without_a_name_is_the_one_that_nobody_else_has(yard, vendor):
+def test_a_job_without_a_name_is_the_one_that_nobody_else_has(harness, vendor):
     vendor.name_of = lambda _: None
     vendor.submits = ["ok", "cut", "ok"]
-    assert yard.work(yard.plan("a", "b", "c"), max_in_flight=1) == {"collected": 3}
+    assert harness.work(harness.plan("a", "b", "c"), max_in_flight=1) == {"collected": 3}
     assert sorted(vendor.tracks()) == ["a", "b", "c"]
 
 
-def test_a_job_that_is_listed_late_is_waited_for(yard, vendor):
+def test_a_job_that_is_listed_late_is_waited_for(harness, vendor):
     def list_at_last(path: str) -> None:
         vendor.unlisted = path == "jobs" and vendor.requests.count("GET jobs") < 3
 
     vendor.name_of, vendor.on_get = name_of_source, list_at_last
     vendor.submits = ["cut"]
-    assert yard.work(yard.plan("a")) == {"collected": 1}
+    assert harness.work(harness.plan("a")) == {"collected": 1}
     assert vendor.requests.count("POST jobs") == 1
 
 
-def test_two_jobs_that_are_alike_are_given_to_neither_submit(yard, nameless):
+def test_two_jobs_that_are_alike_are_given_to_neither_submit(harness, nameless):
     nameless.submits = ["cut", "cut", "ok"]
-    run_id = yard.plan("a", "b", "c")
-    assert yard.work(run_id) == {"unknown": 2, "collected": 1}
+    run_id = harness.plan("a", "b", "c")
+    assert harness.work(run_id) == {"unknown": 2, "collected": 1}
     assert len(nameless.jobs) == 3
-    spent = yard.ledger.credits(run_id).run
+    spent = harness.ledger.credits.spending(run_id).run
     assert (spent.charged, spent.reserved) == (10, 20)
 
 
 @pytest.mark.parametrize("key_ids", [("one",), ("one", "other")])
-def test_one_job_of_two_unanswered_submits_is_given_to_neither(yard, nameless, key_ids):
+def test_one_job_of_two_unanswered_submits_is_given_to_neither(harness, nameless, key_ids):
     nameless.submits = ["lose", "cut"]
     at_once = 2 // len(key_ids)
-    assert yard.work(yard.plan("a", "b"), key_ids=key_ids, max_in_flight=at_once) == {"unknown": 2}
+    assert harness.work(harness.plan("a", "b"), key_ids=key_ids, max_in_flight=at_once) == {"unknown": 2}
     assert len(nameless.jobs) == 1
 
 
-def test_what_was_unknown_is_settled_when_the_list_tells_more(yard, nameless):
+def test_what_was_unknown_is_resolved_when_the_list_tells_more(harness, nameless):
     nameless.submits = ["cut", "cut"]
-    assert yard.work(yard.plan("a", "b")) == {"unknown": 2}
-    assert yard.work(yard.plan("a", "b")) == {"unknown": 2}
+    assert harness.work(harness.plan("a", "b")) == {"unknown": 2}
+    assert harness.work(harness.plan("a", "b")) == {"unknown": 2}
     for job in nameless.jobs.values():
         job["input"]["fileName"] = f"{job['track']}.mp3"
-    assert yard.work(yard.plan("a", "b")) == {"collected": 2}
+    assert harness.work(harness.plan("a", "b")) == {"collected": 2}
     assert len(nameless.jobs) == 2
 
 
-def test_a_job_that_another_attempt_has_is_no_crash(yard, vendor):
+def test_a_job_that_another_attempt_has_is_no_crash(harness, vendor):
     """The vendor gives an id twice: the list shows one job under the token of a submit and the id of another's job."""
-    run_id = yard.plan("a", "b")
-    tracks = yard.ledger.next_planned(run_id, 2)
+    run_id = harness.plan("a", "b")
+    tracks = harness.ledger.tracks.next_planned(run_id, 2)
     tokens = ["sl" + digit * 20 for digit in "01"]
     for track, token in zip(tracks, tokens, strict=True):
-        yard.ledger.reserve(run_id, track, token, 10, Limits())
-        yard.ledger.mark_sending(token)
+        harness.ledger.attempts.reserve(run_id, track, token, 10, Limits())
+        harness.ledger.attempts.mark_sending(token)
     job = vendor.make_job({"fileName": f"a.{tokens[0]}.mp3"})
-    yard.ledger.record_submission(tokens[1], Submission(job["id"]))
-    assert yard.work(yard.plan("a", "b")) == {"unknown": 1, "collected": 1}
-    assert yard.ledger.attempt_state(tokens[0]) == "unknown"
+    harness.ledger.attempts.record_submission(tokens[1], Submission(job["id"]))
+    assert harness.work(harness.plan("a", "b")) == {"unknown": 1, "collected": 1}
+    assert harness.attempt_state(tokens[0]) == "unknown"

@@ -1,4 +1,4 @@
-"""Several API keys: a dispatcher each, one line of tracks, one budget."""
+"""Several API keys: a dispatcher each, one queue of tracks, one budget."""
 
 from __future__ import annotations
 
@@ -11,59 +11,61 @@ NAMES = [f"t{number:02d}" for number in range(24)]
 TWO = ("first", "second")
 
 
-def test_every_track_is_paid_once_whichever_key_takes_it(yard, vendor):
-    run_id = yard.plan(*NAMES)
-    assert yard.work(run_id, key_ids=TWO, max_in_flight=3) == {"collected": 24}
+def test_every_track_is_paid_once_whichever_key_takes_it(harness, vendor):
+    run_id = harness.plan(*NAMES)
+    assert harness.work(run_id, key_ids=TWO, max_in_flight=3) == {"collected": 24}
     assert Counter(vendor.tracks()) == dict.fromkeys(NAMES, 1)
     assert set(vendor.paid_with) == {"sk_first", "sk_second"}
-    assert yard.reads == dict.fromkeys(NAMES, 1)
-    assert yard.dispatch.finished == 24
+    assert harness.reads == dict.fromkeys(NAMES, 1)
+    assert harness.group.finished == 24
 
 
-def test_keys_of_one_account_agree_with_its_balance(yard, vendor):
-    run_id = yard.plan(*NAMES)
-    yard.work(run_id, key_ids=TWO)
-    assert yard.ledger.credits(run_id).run.charged == 240
-    assert yard.dispatch.books.balance == vendor.credits == 760
-    assert yard.dispatch.books.drift == 0
+def test_keys_of_one_account_agree_with_its_balance(harness, vendor):
+    run_id = harness.plan(*NAMES)
+    harness.work(run_id, key_ids=TWO)
+    assert harness.ledger.credits.spending(run_id).run.charged == 240
+    assert harness.group.reconciliation.balance == vendor.credits == 760
+    assert harness.group.reconciliation.drift == 0
 
 
-def test_the_keys_share_the_budget(yard, vendor):
-    counts = yard.work(yard.plan(*NAMES), key_ids=TWO, read_limits=lambda: Limits(run=105))
+def test_the_keys_share_the_budget(harness, vendor):
+    counts = harness.work(harness.plan(*NAMES), key_ids=TWO, read_limits=lambda: Limits(run=105))
     assert counts == {"collected": 10, "held": 14}
-    assert isinstance(yard.dispatch.reason, BudgetReached)
+    assert isinstance(harness.group.reason, BudgetReached)
     assert len(vendor.jobs) == 10
 
 
-def test_a_revoked_key_leaves_its_tracks_to_the_others(yard, vendor):
+def test_a_revoked_key_leaves_its_tracks_to_the_other_keys(harness, vendor):
     vendor.revoked_key = "sk_first"
-    assert yard.work(yard.plan(*NAMES), key_ids=TWO) == {"collected": 24}
-    assert isinstance(yard.dispatch.reason, KeyRefused)
+    assert harness.work(harness.plan(*NAMES), key_ids=TWO) == {"collected": 24}
+    assert isinstance(harness.group.reason, KeyRefused)
     assert set(vendor.paid_with) == {"sk_second"}
 
 
-def test_the_failures_of_all_keys_count_together(yard, vendor):
+def test_the_failures_of_all_keys_count_together(harness, vendor):
     vendor.endings = {name: ["FAILED"] for name in NAMES}
-    run_id = yard.plan(*NAMES)
-    yard.work(run_id, key_ids=TWO, tolerate=0.25, selected=24, max_in_flight=1, max_attempts=1)
-    assert 7 <= yard.ledger.counts(run_id)["failed"] < len(NAMES)  # what is under way is waited for
+    run_id = harness.plan(*NAMES)
+    harness.work(run_id, key_ids=TWO, tolerate=0.25, selected=24, max_in_flight=1, max_attempts=1)
+    assert (
+        7 <= harness.ledger.queries.counts(run_id)["failed"] < len(NAMES)
+    )  # what is under way is waited for
 
 
-def test_each_key_takes_up_what_it_left_itself(yard, vendor):
+def test_each_key_takes_up_what_it_left_itself(harness, vendor):
     vendor.endings = {name: ["PROCESSING"] for name in NAMES[:4]}
-    run_id = yard.plan(*NAMES[:4])
-    with yard.dispatching(run_id, key_ids=TWO) as dispatch:
+    run_id = harness.plan(*NAMES[:4])
+    with harness.running(run_id, key_ids=TWO) as group:
         while len(vendor.jobs) < 4:
             pass
-        dispatch.interrupt()
-        list(dispatch.batches())
+        group.interrupt()
+        list(group.batches())
     for job in vendor.jobs.values():
         job["status"] = "COMPLETED"
-    assert yard.work(yard.plan(*NAMES[:4]), key_ids=TWO) == {"collected": 4}
+    assert harness.work(harness.plan(*NAMES[:4]), key_ids=TWO) == {"collected": 4}
     assert len(vendor.jobs) == 4
 
 
-def test_a_limit_lowered_while_the_run_goes_on_is_kept(yard, vendor):
+def test_a_limit_lowered_while_the_run_goes_on_is_kept(harness, vendor):
     limits = [Limits(run=1_000)]
 
     def lowered() -> Limits:
@@ -71,16 +73,16 @@ def test_a_limit_lowered_while_the_run_goes_on_is_kept(yard, vendor):
             limits[0] = Limits(run=45)
         return limits[0]
 
-    counts = yard.work(yard.plan(*NAMES), max_in_flight=1, read_limits=lowered)
+    counts = harness.work(harness.plan(*NAMES), max_in_flight=1, read_limits=lowered)
     assert counts == {"collected": 4, "held": 20}
-    assert isinstance(yard.dispatch.reason, BudgetReached)
+    assert isinstance(harness.group.reason, BudgetReached)
 
 
-def test_what_the_vendor_takes_beyond_its_charges_is_told(yard, vendor):
-    run_id = yard.plan("a", "b", "c")
-    with yard.dispatching(run_id) as dispatch:
-        for batch in dispatch.batches():
+def test_what_the_vendor_takes_beyond_its_charges_is_told(harness, vendor):
+    run_id = harness.plan("a", "b", "c")
+    with harness.running(run_id) as group:
+        for batch in group.batches():
             vendor.credits -= 7
-            dispatch.settle([ready.attempt.token for ready in batch], [])
-    assert dispatch.books.drift % 7 == 0
-    assert dispatch.books.drift > 0
+            group.acknowledge([ready.attempt.token for ready in batch], [])
+    assert group.reconciliation.drift % 7 == 0
+    assert group.reconciliation.drift > 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -11,18 +10,18 @@ import pytest
 from support.command_line import Launcher, launching
 from support.workbench import POOR, RICH, Bench, Provider, make_songs
 
-from stemline_local import ApiKey, Options
-from stemline_local.process import Service, running_service
+from stemline_local import ApiKey, ServiceOptions
+from stemline_local.process import RunningService, running_service
 
 KEYS = 120
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """The service, with many keys: each test takes one that nobody has used."""
     rich = [ApiKey(f"sk_rich_{number}", RICH) for number in range(KEYS)]
     poor = [ApiKey(f"sk_poor_{number}", POOR) for number in range(KEYS)]
-    options = Options(
+    options = ServiceOptions(
         tmp_path_factory.mktemp("service"),
         keys=(*rich, *poor),
         requests_per_minute=6_000,
@@ -84,11 +83,3 @@ def break_with(service, bench) -> Iterator[Callable[..., None]]:
 
     yield set_faults
     bench.provider.http.delete(where, headers=account).raise_for_status()
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

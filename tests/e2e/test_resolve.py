@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stemline.audio import encode
-from stemline_local import ApiKey, Options
+from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import running_service
 
 SUBMIT = "POST /api/v1/jobs"
@@ -204,7 +204,7 @@ def test_a_provider_without_a_list_is_said_to_have_none(bench):
     bench.write_manifest([{"track_id": "t00", "uri": str(bad), "duration_seconds": 6}])
     faults = bench.folder / "faults.yaml"
     faults.write_text("[{fault: connection_cut, endpoint: POST /v1/audio/splits, nth: 1}]")
-    options = Options(bench.folder / "vendor", keys=(ApiKey("ast_live_key", 100),), workers=1, faults=faults)
+    options = ServiceOptions(bench.folder / "vendor", keys=(ApiKey("ast_live_key", 100),), workers=1, faults=faults)
     with running_service(options) as vendor:
         bench.write_config(
             provider={"kind": "aistemsplitter", "base_url": vendor.api_urls["aistemsplitter"]},

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from support.workbench import RICH, Provider
 
-from stemline_local import ApiKey, Options
+from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import running_service
 
 VIDEO = "dQw4w9WgXcQ"
@@ -17,7 +17,7 @@ def video_bench(bench, tmp_path):
     mapping = tmp_path / "videos.yaml"
     entry = {"audio": str(bench.songs[0]), "title": "A Song", "channel": "A Channel"}
     mapping.write_text(yaml.safe_dump({VIDEO: entry}))
-    options = Options(
+    options = ServiceOptions(
         tmp_path / "service",
         keys=(ApiKey("sk_video", RICH),),
         requests_per_minute=6_000,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support.command_line import Launcher, launching
-from support.postgresql import find_server_binaries, new_schema, running_postgresql
+from support.postgresql import new_schema
 from support.stage import Stage, make_tiny_songs, new_bench, open_stage
 from support.vendor import Vendor, running_vendor
 
@@ -28,23 +27,6 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 @pytest.fixture(scope="session")
 def songs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return make_tiny_songs(tmp_path_factory.mktemp("catalogue") / "music")
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    binaries = find_server_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server binaries (initdb, pg_ctl) on this machine")
-    with running_postgresql(binaries) as server:
-        yield server
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

@@ -126,31 +126,31 @@ POINTS = {
     point.name: point
     for point in (
         # Submitting.
-        KillPoint("in_reserve", "stemline.ledger", "Ledger.reserve", between, "INSERT INTO credit_entries"),
-        KillPoint("intent_written", "stemline.ledger", "Ledger.reserve", after),
-        KillPoint("intent_marked", "stemline.ledger", "Ledger.mark_sending", after),
+        KillPoint("in_reserve", "stemline.ledger.attempt", "Attempts.reserve", between, "INSERT INTO credit_entries"),
+        KillPoint("intent_written", "stemline.ledger.attempt", "Attempts.reserve", after),
+        KillPoint("intent_marked", "stemline.ledger.attempt", "Attempts.mark_sending", after),
         KillPoint("request_sent", "httpx", "AsyncClient.send", when_sent),
-        KillPoint("reply_unrecorded", "stemline.ledger", "Ledger.record_submission", before),
-        KillPoint("submission_recorded", "stemline.ledger", "Ledger.record_submission", after),
+        KillPoint("reply_unrecorded", "stemline.ledger.attempt", "Attempts.record_submission", before),
+        KillPoint("submission_recorded", "stemline.ledger.attempt", "Attempts.record_submission", after),
         # Hearing of it.
-        KillPoint("event_unstored", "stemline.ledger", "Ledger.receive_event", before),
-        KillPoint("event_stored", "stemline.ledger", "Ledger.receive_event", after),
-        KillPoint("in_settle", "stemline.ledger", "Ledger.record_ready", between, "UPDATE credit_totals"),
-        KillPoint("settled", "stemline.ledger", "Ledger.record_ready", after),
+        KillPoint("event_unstored", "stemline.ledger.inbox", "Inbox.receive", before),
+        KillPoint("event_stored", "stemline.ledger.inbox", "Inbox.receive", after),
+        KillPoint("in_settle", "stemline.ledger.attempt", "Attempts.record_ready", between, "UPDATE credit_totals"),
+        KillPoint("settled", "stemline.ledger.attempt", "Attempts.record_ready", after),
         # Collecting.
         KillPoint("in_download", "httpx", "Response.iter_raw", in_download),
         KillPoint("stem_unnamed", "pathlib", "Path.replace", before, "/audio/"),
         KillPoint("stem_named", "pathlib", "Path.replace", after, "/audio/"),
-        KillPoint("uncollected", "stemline.ledger", "Ledger.record_collected", before),
+        KillPoint("uncollected", "stemline.ledger.attempt", "Attempts.record_collected", before),
         # Publishing.
-        KillPoint("batch_opened", "stemline.ledger", "Ledger.open_batch", after),
+        KillPoint("batch_opened", "stemline.ledger.batch", "Batches.open", after),
         KillPoint("in_part", "pyarrow.parquet", "ParquetWriter.write_table", after),
         KillPoint("part_unnamed", "pathlib", "Path.replace", before, "/tracks/"),
-        KillPoint("parts_written", "stemline.ledger", "Ledger.publish_batch", before),
-        KillPoint("in_publish", "stemline.ledger", "Ledger.publish_batch", between, "UPDATE batches"),
+        KillPoint("parts_written", "stemline.ledger.batch", "Batches.publish", before),
+        KillPoint("in_publish", "stemline.ledger.batch", "Batches.publish", between, "UPDATE batches"),
         # Ending.
         KillPoint("in_report", "stemline.report", "render", after),
-        KillPoint("lease_held", "stemline.ledger", "Ledger.release_lease", before),
+        KillPoint("lease_held", "stemline.ledger.lease", "Leases.release", before),
     )
 }
 """Every kill point. What is missing: compaction, which does not exist yet."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kill_points import POINTS
 
-from stemline_local.fault import CREATE
+from stemline_local.faults import CREATE
 
 SHARES = (0.1, 0.2, 0.3)
 FAULTS = (

@@ -10,7 +10,7 @@ from endings import ENDINGS, TRACKS, Ending
 from schedule import draw_faults
 from verdict import assert_invariants, jobs_by_track, judge
 
-from stemline_local.fault import MENU
+from stemline_local.faults import MENU
 
 CASES = [(ending, dialect) for ending in ENDINGS for dialect in ending.dialects]
 MIXES = range(1, 6)

@@ -1,4 +1,4 @@
-"""Ledgers for tests: a SQLite file, and a database on a real PostgreSQL server started for the session."""
+"""Ledgers for tests: a SQLite file, and a database on a real PostgreSQL server of the whole session."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.postgresql import find_server_binaries, new_schema, running_postgresql
+from support.postgresql import new_schema
 
 from stemline.budget import Limits
 from stemline.ledger import Ledger, open_ledger
@@ -48,34 +48,34 @@ class Case:
         self.run_id = self.start()
 
     def start(self) -> str:
-        return self.ledger.start_run("nightly", self.provider, self.recipe, "digest", "key-1")
+        return self.ledger.runs.start("nightly", self.provider, self.recipe, "digest", "key-1")
 
     def track(self, number: int = 1, **changes: object) -> Track:
         cells = {"track_id": f"t{number}", "location": f"/music/{number}.mp3", "position": number}
         return Track(**{"duration_seconds": 10.0, **cells, **changes})
 
     def plan(self, *numbers: int) -> None:
-        self.ledger.plan(self.run_id, [self.track(number) for number in numbers])
+        self.ledger.tracks.plan(self.run_id, [self.track(number) for number in numbers])
 
     def submitting(self, number: int = 1, amount: int = 10) -> Attempt:
         self.plan(number)
         token = f"a{number}"
-        attempt = self.ledger.reserve(self.run_id, self.track(number), token, amount, Limits())
+        attempt = self.ledger.attempts.reserve(self.run_id, self.track(number), token, amount, Limits())
         assert isinstance(attempt, Attempt)
         return attempt
 
     def sent(self, number: int = 1) -> Attempt:
-        return self.ledger.mark_sending(self.submitting(number).token)
+        return self.ledger.attempts.mark_sending(self.submitting(number).token)
 
     def processing(self, number: int = 1) -> Attempt:
-        return self.ledger.record_submission(self.sent(number).token, Submission(f"j{number}", 10))
+        return self.ledger.attempts.record_submission(self.sent(number).token, Submission(f"j{number}", 10))
 
     def job(self, number: int = 1, **facts: object) -> Job:
         return Job(**{"job_id": f"j{number}", "phase": Phase.DONE, "credits_charged": 10, **facts})
 
     def ready(self, number: int = 1) -> Attempt:
         attempt = self.processing(number)
-        self.ledger.record_ready(attempt.token, self.job(number, bpm=120.5, key="Am"))
+        self.ledger.attempts.record_ready(attempt.token, self.job(number, bpm=120.5, key="Am"))
         return attempt
 
     def stems(self, number: int = 1) -> CollectedTrack:
@@ -97,32 +97,22 @@ class Case:
 
     def collected(self, number: int = 1) -> Attempt:
         attempt = self.ready(number)
-        self.ledger.record_collected(self.stems(number))
+        self.ledger.attempts.record_collected(self.stems(number))
         return attempt
 
     def published(self, number: int = 1) -> Attempt:
         attempt = self.collected(number)
-        self.ledger.open_batch(self.run_id, f"b{number}", [attempt.token])
-        self.ledger.publish_batch(f"b{number}")
+        self.ledger.batches.open(self.run_id, f"b{number}", [attempt.token])
+        self.ledger.batches.publish(f"b{number}")
         return attempt
 
     def state(self, number: int = 1) -> str:
         track_id = f"t{number}"
-        return self.ledger.track_status(self.run_id, [track_id])[track_id].state
+        return self.ledger.tracks.status(self.run_id, [track_id])[track_id].state
 
     def spent(self) -> tuple[int, int]:
-        spent = self.ledger.credits(self.run_id).run
+        spent = self.ledger.credits.spending(self.run_id).run
         return spent.reserved, spent.charged
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The socket folder of a PostgreSQL server that lives as long as the session."""
-    binaries = find_server_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server binaries (initdb, pg_ctl) on this machine")
-    with running_postgresql(binaries) as server:
-        yield server
 
 
 @pytest.fixture

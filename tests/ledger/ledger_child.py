@@ -32,7 +32,7 @@ def reserve_all(url: str, run_id: str, name: str, limit: str, *track_ids: str) -
         for track_id in track_ids:
             track = Track(track_id, "/music/x.mp3", 0, duration_seconds=10.0)
             try:
-                won = ledger.reserve(run_id, track, f"{name}-{track_id}", 10, Limits(day=int(limit)))
+                won = ledger.attempts.reserve(run_id, track, f"{name}-{track_id}", 10, Limits(day=int(limit)))
             except LedgerConflict:
                 continue
             if isinstance(won, Attempt):
@@ -57,30 +57,32 @@ class Provider:
 
 def work(ledger: Ledger, provider: Provider) -> None:
     """Take the track as far as it goes, from wherever an earlier life left it."""
-    run_id = ledger.start_run("nightly", "local", RECIPE, "d")
-    for attempt in ledger.never_sent("local"):
-        ledger.release(attempt.token)
-    for attempt in ledger.ambiguous("local"):
+    run_id = ledger.runs.start("nightly", "local", RECIPE, "d")
+    for attempt in ledger.recovery.never_sent("local"):
+        ledger.attempts.release(attempt.token)
+    for attempt in ledger.recovery.unanswered("local"):
         if attempt.token in provider.submitted():
-            ledger.record_submission(attempt.token, Submission(f"job-{attempt.token}", 10))
+            ledger.attempts.record_submission(attempt.token, Submission(f"job-{attempt.token}", 10))
         else:
-            ledger.release(attempt.token)
-    ledger.plan(run_id, [TRACK])
-    for track in ledger.next_planned(run_id, 10):
-        token = f"a{len(ledger.attempts_of('local', track.track_id))}"
-        ledger.reserve(run_id, track, token, 10, Limits(run=10))
-        ledger.mark_sending(token)
-        ledger.record_submission(token, provider.submit(token))
-    for attempt in ledger.in_flight("local"):
-        ledger.record_ready(attempt.token, Job(attempt.job_id or "", Phase.DONE, credits_charged=10))
-    for ready in ledger.ready_uncollected("local"):
+            ledger.attempts.release(attempt.token)
+    ledger.tracks.plan(run_id, [TRACK])
+    for track in ledger.tracks.next_planned(run_id, 10):
+        token = f"a{len(ledger.attempts.of_track('local', track.track_id))}"
+        ledger.attempts.reserve(run_id, track, token, 10, Limits(run=10))
+        ledger.attempts.mark_sending(token)
+        ledger.attempts.record_submission(token, provider.submit(token))
+    for attempt in ledger.recovery.in_flight("local"):
+        ledger.attempts.record_ready(attempt.token, Job(attempt.job_id or "", Phase.DONE, credits_charged=10))
+    for ready in ledger.recovery.ready("local"):
         now = datetime.now(UTC)
-        ledger.record_collected(CollectedTrack(ready.attempt.token, (STEM,), None, None, None, None, now))
-    if tokens := ledger.collected_unbatched("local", RECIPE):
-        ledger.open_batch(run_id, f"batch-{tokens[0]}", tokens)
-    for batch in ledger.unpublished_batches("local", RECIPE):
-        ledger.publish_batch(batch)
-    assert ledger.counts(run_id) == {State.PUBLISHED: 1}
+        ledger.attempts.record_collected(
+            CollectedTrack(ready.attempt.token, (STEM,), None, None, None, None, now)
+        )
+    if tokens := ledger.batches.collected_unbatched("local", RECIPE):
+        ledger.batches.open(run_id, f"batch-{tokens[0]}", tokens)
+    for batch in ledger.batches.unpublished("local", RECIPE):
+        ledger.batches.publish(batch)
+    assert ledger.queries.counts(run_id) == {State.PUBLISHED: 1}
 
 
 def live_and_die(url: str, submits: str, steps: int) -> None:
@@ -93,7 +95,7 @@ def live_and_die(url: str, submits: str, steps: int) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         for moment in ("before_cursor_execute", "commit"):
-            event.listen(ledger._engine, moment, maybe_die)
+            event.listen(ledger.database._engine, moment, maybe_die)
         work(ledger, Provider(Path(submits)))
 
 

@@ -10,14 +10,14 @@ from sqlalchemy import inspect
 
 from stemline.errors import ConfigError, StorageError
 from stemline.ledger import migration, open_ledger
-from stemline.ledger.schema import metadata
+from stemline.ledger.tables import metadata
 from stemline.records import Recipe
 
 RECIPE = Recipe("four", "best", "flac")
 
 
 def test_the_migrations_make_the_tables_the_queries_name(ledger) -> None:
-    with ledger.read() as connection:
+    with ledger.database.read() as connection:
         found = inspect(connection)
         assert set(found.get_table_names()) == set(metadata.tables)
         for name, table in metadata.tables.items():
@@ -30,14 +30,14 @@ def test_the_migrations_make_the_tables_the_queries_name(ledger) -> None:
 
 def test_a_ledger_is_migrated_once(url: str) -> None:
     with open_ledger(url) as ledger:
-        assert migration.apply(ledger) == []
-        with ledger.read() as connection:
+        assert migration.apply(ledger.database) == []
+        with ledger.database.read() as connection:
             applied = connection.exec_driver_sql("SELECT name FROM migrations ORDER BY name").scalars().all()
-    assert applied == migration.known()
+    assert applied == migration.names()
 
 
 def test_a_newer_ledger_is_refused_with_the_way_out(url: str) -> None:
-    with open_ledger(url) as ledger, ledger.write() as connection:
+    with open_ledger(url) as ledger, ledger.database.write() as connection:
         connection.exec_driver_sql(
             "INSERT INTO migrations SELECT '9999_later', applied_at FROM migrations LIMIT 1"
         )
@@ -46,7 +46,7 @@ def test_a_newer_ledger_is_refused_with_the_way_out(url: str) -> None:
 
 
 def test_a_committed_row_is_on_disk_before_the_commit_returns(sqlite_url: str) -> None:
-    with open_ledger(sqlite_url) as ledger, ledger.read() as connection:
+    with open_ledger(sqlite_url) as ledger, ledger.database.read() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -57,9 +57,9 @@ def test_a_committed_row_is_on_disk_before_the_commit_returns(sqlite_url: str) -
 
 def test_postgresql_commits_money_durably_even_where_the_server_is_lax(postgresql_url: str) -> None:
     with open_ledger(f"{postgresql_url}%20-csynchronous_commit%3Doff") as ledger:
-        with ledger.read() as connection:
+        with ledger.database.read() as connection:
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "off"
-        with ledger.write() as connection:
+        with ledger.database.write() as connection:
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
 
 
@@ -70,9 +70,9 @@ def test_the_ledgers_folder_is_made(tmp_path: Path) -> None:
 
 def test_an_open_ledger_keeps_what_a_closed_one_knew(url: str, clock) -> None:
     with open_ledger(url, clock=clock) as ledger:
-        run_id = ledger.start_run("nightly", "local", RECIPE, "d")
+        run_id = ledger.runs.start("nightly", "local", RECIPE, "d")
     with open_ledger(url) as ledger:
-        assert ledger.run(run_id).started_at == clock.now
+        assert ledger.runs.get(run_id).started_at == clock.now
 
 
 BAD_URLS = [
@@ -105,29 +105,29 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
 
 
 def test_a_full_disk_is_a_storage_error_and_loses_nothing_committed(case) -> None:
-    if not case.ledger.is_sqlite:
+    if not case.ledger.database.is_sqlite:
         pytest.skip("the limit on pages is SQLite's")
     case.plan(1)
-    with case.ledger.read() as connection:
+    with case.ledger.database.read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StorageError, match=r"is full.*Free some disk space"):
         case.plan(*range(2, 2000))
-    with case.ledger.read() as connection:
+    with case.ledger.database.read() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count=100000")
-    assert [track.track_id for track in case.ledger.next_planned(case.run_id, 10)] == ["t1"]
+    assert [track.track_id for track in case.ledger.tracks.next_planned(case.run_id, 10)] == ["t1"]
 
 
 def test_a_file_held_by_another_program_is_a_storage_error(sqlite_url: str) -> None:
     with open_ledger(sqlite_url) as ledger:
-        with ledger.read() as connection:
+        with ledger.database.read() as connection:
             connection.exec_driver_sql("PRAGMA busy_timeout=1")
         holder = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageError, match=r"locked.*close it and run again"):
-            ledger.start_run("nightly", "local", RECIPE, "d")
+            ledger.runs.start("nightly", "local", RECIPE, "d")
         holder.close()
-        assert ledger.start_run("nightly", "local", RECIPE, "d")
+        assert ledger.runs.start("nightly", "local", RECIPE, "d")
 
 
 def test_an_unreachable_server_is_a_storage_error_that_hides_the_password() -> None:

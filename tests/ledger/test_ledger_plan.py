@@ -10,7 +10,7 @@ import pytest
 
 from stemline.budget import Limits
 from stemline.errors import LedgerConflict
-from stemline.ledger import Planned
+from stemline.ledger import PlanCounts
 from stemline.records import Code, Failure, Reject, State
 
 
@@ -23,52 +23,52 @@ def test_a_new_track_is_planned_and_comes_back_as_it_went_in(case) -> None:
         "tags": ["x", None],
     }
     track = case.track(1, columns=columns, size_bytes=5, duration_seconds=10.25, priority=3)
-    assert case.ledger.plan(case.run_id, [track]) == Planned(new=1, known=0, revived=0)
-    assert case.ledger.next_planned(case.run_id, 10) == [track]
+    assert case.ledger.tracks.plan(case.run_id, [track]) == PlanCounts(new=1, known=0, revived=0)
+    assert case.ledger.tracks.next_planned(case.run_id, 10) == [track]
 
 
 def test_planning_again_changes_nothing_and_writes_no_event(case) -> None:
     case.plan(1, 2)
-    assert case.ledger.plan(case.run_id, [case.track(1), case.track(2)]) == Planned(0, 2, 0)
-    assert [event["verb"] for event in case.ledger.history("t1")] == ["plan"]
+    assert case.ledger.tracks.plan(case.run_id, [case.track(1), case.track(2)]) == PlanCounts(0, 2, 0)
+    assert [event["verb"] for event in case.ledger.queries.history("t1")] == ["plan"]
 
 
 def test_the_queue_runs_by_priority_then_by_the_manifest(case) -> None:
     rows = [case.track(n, priority=p) for n, p in ((1, 0), (2, 5), (3, 0), (4, 5), (5, -1))]
-    case.ledger.plan(case.run_id, list(reversed(rows)))
-    whole = case.ledger.next_planned(case.run_id, 10)
+    case.ledger.tracks.plan(case.run_id, list(reversed(rows)))
+    whole = case.ledger.tracks.next_planned(case.run_id, 10)
     assert [track.track_id for track in whole] == ["t2", "t4", "t1", "t3", "t5"]
     paged = []
-    while page := case.ledger.next_planned(case.run_id, 2, after=paged[-1] if paged else None):
+    while page := case.ledger.tracks.next_planned(case.run_id, 2, after=paged[-1] if paged else None):
         paged += page
     assert paged == whole
 
 
 def test_pages_lose_no_track_when_positions_repeat(case) -> None:
-    case.ledger.plan(case.run_id, [case.track(n, position=7) for n in range(1, 6)])
-    first = case.ledger.next_planned(case.run_id, 2)
-    rest = case.ledger.next_planned(case.run_id, 10, after=first[-1])
+    case.ledger.tracks.plan(case.run_id, [case.track(n, position=7) for n in range(1, 6)])
+    first = case.ledger.tracks.next_planned(case.run_id, 2)
+    rest = case.ledger.tracks.next_planned(case.run_id, 10, after=first[-1])
     assert len({track.track_id for track in first + rest}) == 5
 
 
 def test_a_manifest_in_another_order_and_size_plans_the_same_tracks(case) -> None:
     rows = [case.track(n) for n in range(1, 8)]
-    case.ledger.plan(case.run_id, rows)
+    case.ledger.tracks.plan(case.run_id, rows)
     for row in reversed(rows):
-        assert case.ledger.plan(case.run_id, [row]).new == 0
-    assert case.ledger.counts(case.run_id) == {State.PLANNED: 7}
+        assert case.ledger.tracks.plan(case.run_id, [row]).new == 0
+    assert case.ledger.queries.counts(case.run_id) == {State.PLANNED: 7}
 
 
 def test_the_same_track_twice_in_one_call_is_one_track(case) -> None:
-    assert case.ledger.plan(case.run_id, [case.track(1), case.track(1, priority=9)]).new == 1
-    assert case.ledger.next_planned(case.run_id, 10)[0].priority == 9
+    assert case.ledger.tracks.plan(case.run_id, [case.track(1), case.track(1, priority=9)]).new == 1
+    assert case.ledger.tracks.next_planned(case.run_id, 10)[0].priority == 9
 
 
 def test_another_recipe_is_another_piece_of_work(case) -> None:
     case.published(1)
-    other = case.ledger.start_run("nightly", case.provider, replace(case.recipe, stems="six"), "d")
-    assert case.ledger.plan(other, [case.track(1)]) == Planned(1, 0, 0)
-    assert case.ledger.plan(case.start(), [case.track(1)]) == Planned(0, 1, 0)
+    other = case.ledger.runs.start("nightly", case.provider, replace(case.recipe, stems="six"), "d")
+    assert case.ledger.tracks.plan(other, [case.track(1)]) == PlanCounts(1, 0, 0)
+    assert case.ledger.tracks.plan(case.start(), [case.track(1)]) == PlanCounts(0, 1, 0)
 
 
 def test_a_changed_manifest_refreshes_a_track_that_waits(case) -> None:
@@ -76,128 +76,118 @@ def test_a_changed_manifest_refreshes_a_track_that_waits(case) -> None:
     changed = case.track(
         1, location="/new.mp3", priority=4, position=9, columns={"a": 1}, duration_seconds=20.0
     )
-    case.ledger.plan(case.run_id, [changed])
-    assert case.ledger.next_planned(case.run_id, 1) == [changed]
+    case.ledger.tracks.plan(case.run_id, [changed])
+    assert case.ledger.tracks.next_planned(case.run_id, 1) == [changed]
 
 
 def test_a_manifest_without_lengths_does_not_erase_what_probing_found(case) -> None:
-    case.ledger.plan(case.run_id, [case.track(1, duration_seconds=None)])
-    attempt = case.ledger.reserve(case.run_id, case.track(1, size_bytes=7), "a1", 10, Limits())
-    case.ledger.release(attempt.token)
-    case.ledger.plan(case.run_id, [case.track(1, duration_seconds=None, priority=2)])
-    assert case.ledger.next_planned(case.run_id, 1) == [case.track(1, size_bytes=7, priority=2)]
+    case.ledger.tracks.plan(case.run_id, [case.track(1, duration_seconds=None)])
+    attempt = case.ledger.attempts.reserve(case.run_id, case.track(1, size_bytes=7), "a1", 10, Limits())
+    case.ledger.attempts.release(attempt.token)
+    case.ledger.tracks.plan(case.run_id, [case.track(1, duration_seconds=None, priority=2)])
+    assert case.ledger.tracks.next_planned(case.run_id, 1) == [case.track(1, size_bytes=7, priority=2)]
 
 
 def test_a_changed_manifest_leaves_the_length_of_a_paid_track_alone(case) -> None:
     case.processing(1)
-    case.ledger.plan(case.run_id, [case.track(1, duration_seconds=99.0, columns={"a": 1})])
-    assert case.ledger.attempt("a1").track == case.track(1, columns={"a": 1})
+    case.ledger.tracks.plan(case.run_id, [case.track(1, duration_seconds=99.0, columns={"a": 1})])
+    assert case.ledger.attempts.get("a1").track == case.track(1, columns={"a": 1})
 
 
 def test_a_published_track_keeps_the_row_it_was_published_with(case) -> None:
     case.published(1)
     run = case.start()
-    case.ledger.plan(run, [case.track(1, columns={"a": 1})])
-    assert case.ledger.attempt("a1").track == case.track(1)
-    assert case.ledger.counts(run) == {State.PUBLISHED: 1}
+    case.ledger.tracks.plan(run, [case.track(1, columns={"a": 1})])
+    assert case.ledger.attempts.get("a1").track == case.track(1)
+    assert case.ledger.queries.counts(run) == {State.PUBLISHED: 1}
 
 
-def test_held_and_rejected_tracks_return_to_the_line(case) -> None:
-    case.plan(1, 2)
-    case.ledger.reject_track(case.run_id, "t1", Code.TOO_LONG, "t1 is too long.")
-    assert case.ledger.hold(case.run_id, Code.BUDGET_DAY, "The day is over.") == 1
-    assert case.ledger.codes(case.run_id) == {Code.TOO_LONG: 1, Code.BUDGET_DAY: 1}
+def test_held_and_rejected_tracks_are_planned_again(case) -> None:
+    case.submitting(1)
+    case.plan(2)
+    case.ledger.attempts.release("a1", Code.TOO_LONG, "t1 is too long.", state=State.REJECTED)
+    assert case.ledger.tracks.hold(case.run_id, Code.BUDGET_DAY, "The day is over.") == 1
+    assert case.ledger.queries.codes(case.run_id) == {Code.TOO_LONG: 1, Code.BUDGET_DAY: 1}
     run = case.start()
-    assert case.ledger.plan(run, [case.track(1), case.track(2)]).revived == 2
-    assert case.ledger.counts(run) == {State.PLANNED: 2}
-    assert case.ledger.codes(run) == {Code.OK: 2}
+    assert case.ledger.tracks.plan(run, [case.track(1), case.track(2)]).revived == 2
+    assert case.ledger.queries.counts(run) == {State.PLANNED: 2}
+    assert case.ledger.queries.codes(run) == {Code.OK: 2}
 
 
 def test_a_retryable_failure_returns_until_its_attempts_are_used_up(case) -> None:
     for number in (1, 2):
-        case.ledger.plan(case.run_id, [case.track(1)], max_attempts=2)
-        case.ledger.fail_track(case.run_id, "t1", Code.SOURCE_UNREACHABLE, f"try {number}")
-    assert case.ledger.plan(case.run_id, [case.track(1)], max_attempts=2).revived == 0
+        case.ledger.tracks.plan(case.run_id, [case.track(1)], max_attempts=2)
+        case.ledger.attempts.reserve(case.run_id, case.track(1), f"a{number}", 10, Limits())
+        case.ledger.attempts.release(
+            f"a{number}", Code.SOURCE_UNREACHABLE, f"try {number}", state=State.FAILED, is_retryable=True
+        )
+    assert case.ledger.tracks.plan(case.run_id, [case.track(1)], max_attempts=2).revived == 0
     assert case.state() == State.FAILED
-    assert case.ledger.retry_failed(case.run_id, max_attempts=2) == 0
-    assert case.ledger.retry_failed(case.run_id, max_attempts=3) == 1
+    assert case.ledger.tracks.retry_failed(case.run_id, max_attempts=2) == 0
+    assert case.ledger.tracks.retry_failed(case.run_id, max_attempts=3) == 1
 
 
 def test_a_terminal_failure_returns_only_when_a_person_asks(case) -> None:
     case.processing(1)
-    case.ledger.fail(Failure("a1", State.FAILED, Code.JOB_FAILED, "It broke."))
+    case.ledger.attempts.fail(Failure("a1", State.FAILED, Code.JOB_FAILED, "It broke."))
     run = case.start()
-    assert case.ledger.plan(run, [case.track(1)]).revived == 0
-    assert case.ledger.retry_failed(run) == 0
-    assert case.ledger.redrive(run, [Code.TOO_LONG]) == 0
-    assert case.ledger.redrive(run) == 1
+    assert case.ledger.tracks.plan(run, [case.track(1)]).revived == 0
+    assert case.ledger.tracks.retry_failed(run) == 0
+    assert case.ledger.tracks.redrive(run, [Code.TOO_LONG]) == 0
+    assert case.ledger.tracks.redrive(run) == 1
     assert case.state() == State.PLANNED
 
 
 def test_a_quarantined_track_is_paid_again_only_when_its_code_is_named(case) -> None:
     case.ready(1)
-    case.ledger.fail(Failure("a1", State.QUARANTINED, Code.ALL_SILENT, "Silence."))
+    case.ledger.attempts.fail(Failure("a1", State.QUARANTINED, Code.ALL_SILENT, "Silence."))
     run = case.start()
-    assert case.ledger.redrive(run) == 0
-    assert case.ledger.redrive(run, [Code.ALL_SILENT]) == 1
-    again = case.ledger.reserve(run, case.track(1), "a1-2", 10, Limits())
+    assert case.ledger.tracks.redrive(run) == 0
+    assert case.ledger.tracks.redrive(run, [Code.ALL_SILENT]) == 1
+    again = case.ledger.attempts.reserve(run, case.track(1), "a1-2", 10, Limits())
     assert again.number == 2
 
 
-def test_held_tracks_can_be_let_go_within_the_run(case) -> None:
-    case.plan(1, 2)
-    case.ledger.hold(case.run_id, Code.BUDGET_DAY, "The day is over.")
-    assert case.ledger.unhold(case.run_id) == 2
-    assert case.ledger.counts(case.run_id) == {State.PLANNED: 2}
-
-
-def test_only_a_planned_track_can_be_rejected_or_failed(case) -> None:
-    case.submitting(1)
-    with pytest.raises(LedgerConflict, match="t1 is not planned"):
-        case.ledger.reject_track(case.run_id, "t1", Code.TOO_LONG, "")
-    with pytest.raises(LedgerConflict, match="t1 is not planned"):
-        case.ledger.fail_track(case.run_id, "t1", Code.TOO_LONG, "")
-
-
 def test_tracks_and_rejected_rows_sum_to_the_manifest(case) -> None:
-    case.plan(1, 2, 3)
+    case.plan(1, 2)
+    case.submitting(3)
     rejects = [
         Reject(4, None, None, Code.NO_LOCATION, "Row 4 has no location."),
         Reject(5, "t1", "/b.mp3", Code.DUPLICATE_ID, "Row 5 repeats t1."),
     ]
-    assert case.ledger.reject(case.run_id, rejects) == 2
-    assert case.ledger.reject(case.run_id, rejects) == 0
-    case.ledger.reject_track(case.run_id, "t3", Code.TOO_SHORT, "t3 is too short.")
-    assert case.ledger.counts(case.run_id) == {State.PLANNED: 2, State.REJECTED: 3}
-    assert sum(case.ledger.codes(case.run_id).values()) == 5
+    assert case.ledger.runs.reject(case.run_id, rejects) == 2
+    assert case.ledger.runs.reject(case.run_id, rejects) == 0
+    case.ledger.attempts.release("a3", Code.TOO_SHORT, "t3 is too short.", state=State.REJECTED)
+    assert case.ledger.queries.counts(case.run_id) == {State.PLANNED: 2, State.REJECTED: 3}
+    assert sum(case.ledger.queries.codes(case.run_id).values()) == 5
     listed = [*rejects, Reject(3, "t3", "/music/3.mp3", Code.TOO_SHORT, "t3 is too short.")]
-    assert list(case.ledger.rejected_rows(case.run_id)) == listed
+    assert list(case.ledger.queries.rejected_rows(case.run_id)) == listed
 
 
 def test_a_run_is_remembered_with_its_ending(case) -> None:
     case.clock.now = datetime(2026, 4, 1, tzinfo=UTC)
     newer = case.start()
-    case.ledger.finish_run(newer, 3, {"tracks": {"failed": 1}})
-    run = case.ledger.last_run("nightly")
+    case.ledger.runs.finish(newer, 3, {"tracks": {"failed": 1}})
+    run = case.ledger.runs.last("nightly")
     assert (run.run_id, run.exit_code, run.totals) == (newer, 3, {"tracks": {"failed": 1}})
     assert (run.recipe, run.provider, run.key_id) == (case.recipe, case.provider, "key-1")
     assert run.started_at == run.finished_at == case.clock.now
-    assert case.ledger.last_run("daily") is None
-    assert case.ledger.run(case.run_id).finished_at is None
+    assert case.ledger.runs.last("daily") is None
+    assert case.ledger.runs.get(case.run_id).finished_at is None
 
 
 def test_an_unknown_run_is_refused(case) -> None:
     with pytest.raises(LedgerConflict, match="knows no run"):
-        case.ledger.plan("nope", [case.track()])
+        case.ledger.tracks.plan("nope", [case.track()])
 
 
 def test_long_lists_are_streamed_whole_and_in_order(case) -> None:
     """More than two pages of 1,000."""
-    case.ledger.plan(case.run_id, [case.track(number) for number in range(2_100)])
-    case.ledger.hold(case.run_id, Code.RUN_STOPPED, "Stopped.")
+    case.ledger.tracks.plan(case.run_id, [case.track(number) for number in range(2_100)])
+    case.ledger.tracks.hold(case.run_id, Code.RUN_STOPPED, "Stopped.")
     rejects = [Reject(row, None, None, Code.NO_LOCATION, "No location.") for row in range(2_100)]
-    case.ledger.reject(case.run_id, rejects)
-    listed = [row.track_id for row in case.ledger.track_list(case.run_id, State.HELD)]
+    case.ledger.runs.reject(case.run_id, rejects)
+    listed = [row.track_id for row in case.ledger.queries.track_list(case.run_id, State.HELD)]
     assert len(set(listed)) == len(listed) == 2_100
-    assert list(case.ledger.rejected_rows(case.run_id)) == rejects
-    assert list(case.ledger.failures(case.run_id)) == []
+    assert list(case.ledger.queries.rejected_rows(case.run_id)) == rejects
+    assert list(case.ledger.queries.failures(case.run_id)) == []

@@ -39,7 +39,7 @@ def peak(ledger: Ledger) -> int:
     query = (
         "SELECT max(held) FROM (SELECT sum(amount) OVER (ORDER BY entry_id) AS held FROM credit_entries) AS s"
     )
-    with ledger.read() as connection:
+    with ledger.database.read() as connection:
         return connection.execute(text(query)).scalar_one()
 
 
@@ -47,7 +47,7 @@ def test_processes_racing_for_a_budget_never_pass_it(case, url: str) -> None:
     case.plan(*range(40))
     forward = [f"t{number}" for number in range(40)]
     runs = [case.run_id, case.start()]
-    case.ledger.plan(runs[1], [case.track(number) for number in range(40)])
+    case.ledger.tracks.plan(runs[1], [case.track(number) for number in range(40)])
     won = race(url, [[runs[0], "a", "105", *forward], [runs[1], "b", "105", *reversed(forward)]])
     assert len(won) == 10
     assert peak(case.ledger) == 100
@@ -58,7 +58,7 @@ def test_processes_racing_for_the_same_tracks_win_each_once(case, url: str) -> N
     names = [f"t{number}" for number in range(25)]
     won = race(url, [[case.run_id, racer, "9999", *names] for racer in "abc"])
     assert sorted(token.partition("-")[2] for token in won) == sorted(names)
-    assert case.ledger.counts(case.run_id) == {State.SUBMITTING: 25}
+    assert case.ledger.queries.counts(case.run_id) == {State.SUBMITTING: 25}
     assert case.spent() == (250, 0)
 
 
@@ -66,7 +66,9 @@ def test_threads_share_one_ledger(case) -> None:
     case.plan(*range(24))
 
     def reserve(number: int) -> object:
-        return case.ledger.reserve(case.run_id, case.track(number), f"a{number}", 10, Limits(run=155))
+        return case.ledger.attempts.reserve(
+            case.run_id, case.track(number), f"a{number}", 10, Limits(run=155)
+        )
 
     with ThreadPoolExecutor(8) as threads:
         outcomes = list(threads.map(reserve, range(24)))
@@ -93,13 +95,13 @@ def test_killed_anywhere_a_track_is_still_submitted_and_charged_once(tmp_path: P
     for steps, *submitted in rounds:
         assert len(submitted) == 1, steps
         with open_ledger(url.format(steps)) as ledger:
-            run = ledger.last_run("nightly")
-            assert ledger.counts(run.run_id) == {State.PUBLISHED: 1}
-            assert_books_balance(ledger)
+            run = ledger.runs.last("nightly")
+            assert ledger.queries.counts(run.run_id) == {State.PUBLISHED: 1}
+            assert_credits_balance(ledger)
 
 
-def assert_books_balance(ledger: Ledger) -> None:
-    with ledger.read() as connection:
+def assert_credits_balance(ledger: Ledger) -> None:
+    with ledger.database.read() as connection:
         charged = connection.execute(text("SELECT sum(amount) FROM credit_entries WHERE kind = 'charge'"))
         assert charged.scalar_one() == 10
         totals = "SELECT reserved, charged FROM credit_totals WHERE period = 'all'"

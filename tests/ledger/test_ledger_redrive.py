@@ -1,9 +1,10 @@
-"""What a redrive takes, foretold and done: the same tracks both times."""
+"""What a redrive takes, previewed and done: the same tracks both times."""
 
 from __future__ import annotations
 
 import pytest
 
+from stemline.budget import Limits
 from stemline.records import Code, Failure, State
 
 
@@ -12,18 +13,18 @@ def broken(case):
     """Tracks that failed (1 and 2), were given up (3) and expired (4), and one that is published (5)."""
     for number in (1, 2):
         case.processing(number)
-        case.ledger.fail(Failure(f"a{number}", State.FAILED, Code.JOB_FAILED, "It broke."))
+        case.ledger.attempts.fail(Failure(f"a{number}", State.FAILED, Code.JOB_FAILED, "It broke."))
     case.sent(3)
-    case.ledger.mark_unknown("a3", "Nobody knows.")
-    case.ledger.fail(Failure("a3", State.FAILED, Code.SUBMIT_UNANSWERED, "Given up."))
+    case.ledger.attempts.mark_unknown("a3", "Nobody knows.")
+    case.ledger.attempts.fail(Failure("a3", State.FAILED, Code.SUBMIT_UNANSWERED, "Given up."))
     case.ready(4)
-    case.ledger.fail(Failure("a4", State.EXPIRED, Code.OUTPUTS_EXPIRED, "Gone."))
+    case.ledger.attempts.fail(Failure("a4", State.EXPIRED, Code.OUTPUTS_EXPIRED, "Gone."))
     case.published(5)
     return case
 
 
-def foretell(case, codes=None, limit=None):
-    found = case.ledger.redrivable(case.provider, case.recipe, codes, limit=limit)
+def preview(case, codes=None, limit=None):
+    found = case.ledger.tracks.redrivable(case.provider, case.recipe, codes, limit=limit)
     return {group.code: (group.tracks, group.credits, group.is_paid_again) for group in found}
 
 
@@ -38,21 +39,22 @@ def foretell(case, codes=None, limit=None):
         ([Code.TOO_LONG], None, {}, []),
     ],
 )
-def test_what_is_foretold_is_what_is_done(broken, codes, limit, expected, moved):
-    assert foretell(broken, codes, limit) == expected
+def test_a_preview_shows_what_a_redrive_does(broken, codes, limit, expected, moved):
+    assert preview(broken, codes, limit) == expected
     run = broken.start()
-    assert broken.ledger.redrive(run, codes, limit=limit) == len(moved)
-    assert [status.track_id for status in broken.ledger.track_list(run, State.PLANNED)] == moved
+    assert broken.ledger.tracks.redrive(run, codes, limit=limit) == len(moved)
+    assert [status.track_id for status in broken.ledger.queries.track_list(run, State.PLANNED)] == moved
 
 
 def test_a_track_of_unknown_length_is_counted_apart(case):
-    case.ledger.plan(case.run_id, [case.track(1, duration_seconds=None)])
-    case.ledger.fail_track(case.run_id, "t1", Code.SOURCE_UNREACHABLE, "Not there.")
-    (group,) = case.ledger.redrivable(case.provider, case.recipe)
+    case.ledger.tracks.plan(case.run_id, [case.track(1, duration_seconds=None)])
+    case.ledger.attempts.reserve(case.run_id, case.track(1, duration_seconds=None), "a1", 10, Limits())
+    case.ledger.attempts.release("a1", Code.SOURCE_UNREACHABLE, "Not there.", state=State.FAILED)
+    (group,) = case.ledger.tracks.redrivable(case.provider, case.recipe)
     assert (group.tracks, group.credits, group.unmeasured) == (1, 0, 1)
 
 
 def test_the_key_of_an_attempt_is_known(case):
     case.sent(1)
-    assert case.ledger.key_of("a1") == "key-1"
-    assert case.ledger.key_of("nothing") is None
+    assert case.ledger.attempts.key_of("a1") == "key-1"
+    assert case.ledger.attempts.key_of("nothing") is None

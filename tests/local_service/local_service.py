@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
 from typing import Self
@@ -17,8 +18,8 @@ import httpx
 import numpy as np
 import soundfile
 
-from stemline_local import Options
-from stemline_local.server import Address, Server
+from stemline_local import ServiceOptions
+from stemline_local.server import LocalServer, ServiceAddress
 
 KEY = "sk_live_first"
 OTHER_KEY = "sk_live_second"
@@ -81,7 +82,7 @@ class Client(httpx.Client):
                 return job
             assert job["status"] not in {"FAILED", "EXPIRED"}, job
             assert time.monotonic() < deadline, job
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def balance(self) -> int:
         return self.get("balance").raise_for_status().json()["balanceSeconds"]
@@ -123,7 +124,7 @@ class SplitClient(httpx.Client):
         deadline = time.monotonic() + WAIT_SECONDS
         while (split := self.split(split_id))["status"] not in {"succeeded", "failed"}:
             assert time.monotonic() < deadline, split
-            time.sleep(0.05)
+            time.sleep(0.02)
         return split
 
     def balance(self) -> int:
@@ -194,10 +195,10 @@ class Receiver:
 
 
 @contextmanager
-def listening(options: Options, clock: Callable[[], float] = time.time) -> Iterator[Address]:
+def listening(options: ServiceOptions, clock: Callable[[], float] = time.time) -> Iterator[ServiceAddress]:
     """Run the service in a thread of this process."""
-    addresses: Queue[Address] = Queue()
-    server = Server(options, addresses.put, clock)
+    addresses: Queue[ServiceAddress] = Queue()
+    server = LocalServer(options, addresses.put, clock)
     thread = Thread(target=server.run)
     thread.start()
     try:
@@ -225,8 +226,34 @@ def error_of(response: httpx.Response) -> tuple[int, str]:
     return response.status_code, error["code"]
 
 
+def split_error_of(response: httpx.Response) -> tuple[int, str]:
+    """Give the status and the code of a refusal in the vendor's envelope."""
+    envelope = response.json()
+    assert set(envelope) == {"success", "error"}
+    assert set(envelope["error"]) == {"code", "message"}
+    assert envelope["success"] is False
+    return response.status_code, envelope["error"]["code"]
+
+
+@contextmanager
+def serving_folder(folder: Path) -> Iterator[str]:
+    """Serve a folder over HTTP."""
+    site = HTTPServer(("127.0.0.1", 0), lambda *args: _QuietFiles(*args, directory=str(folder)))
+    Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    try:
+        yield f"http://127.0.0.1:{site.server_port}"
+    finally:
+        site.shutdown()
+        site.server_close()
+
+
+class _QuietFiles(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        return
+
+
 @dataclass(frozen=True)
-class Lab:
+class VendorClients:
     """A service that copies instead of separating, and a key for both dialects that nobody has used."""
 
     url: str

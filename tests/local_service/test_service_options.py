@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from stemline.errors import UsageError
-from stemline_local import ApiKey, Options
+from stemline_local import ApiKey, ServiceOptions
 
 
 def test_options_survive_the_way_to_another_process() -> None:
-    options = Options(
+    options = ServiceOptions(
         Path("/state"),
         keys=(ApiKey("sk_live_x", 5),),
         window="fixed",
@@ -21,7 +21,7 @@ def test_options_survive_the_way_to_another_process() -> None:
         exit_with_parent=True,
     )
 
-    assert Options.from_json(options.to_json()) == options
+    assert ServiceOptions.from_json(options.to_json()) == options
     assert "\n" not in options.to_json()
 
 
@@ -45,7 +45,7 @@ def test_a_malformed_key_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "stems.example.com"])  # noqa: S104 - refused
 def test_an_open_address_needs_keys(host: str) -> None:
-    options = Options(Path("/state"), host=host)
+    options = ServiceOptions(Path("/state"), host=host)
 
     with pytest.raises(UsageError, match="no API key"):
         options.check()
@@ -54,7 +54,7 @@ def test_an_open_address_needs_keys(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
 def test_a_loopback_address_needs_no_keys(host: str) -> None:
-    Options(Path("/state"), host=host).check()
+    ServiceOptions(Path("/state"), host=host).check()
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_a_loopback_address_needs_no_keys(host: str) -> None:
 )
 def test_an_option_that_cannot_work_is_refused(change: dict) -> None:
     with pytest.raises(UsageError):
-        replace(Options(Path("/state")), **change).check()
+        replace(ServiceOptions(Path("/state")), **change).check()

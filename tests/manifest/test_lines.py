@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stemline.manifest import lines as under_test
-from stemline.manifest.lines import ROW, TROUBLE, read_table
+from stemline.manifest.lines import PROBLEM, ROW, read_table
 
 
 def read(text):
@@ -33,7 +33,7 @@ def test_blocks_give_what_single_lines_give(pieces, block):
     taken = under_test._Lines(iter(io.StringIO(text, newline="")))
     got, row = [], 0
     while lines := taken.take(block):
-        records = under_test._sound_records(lines, ",", 2)
+        records = under_test._block_records(lines, ",", 2)
         if records is None:
             taken.again.extend(lines)
             got += under_test._rows(taken, ",", 2, row)
@@ -41,8 +41,8 @@ def test_blocks_give_what_single_lines_give(pieces, block):
             got += [(row + place, None, record) for place, record in enumerate(records, start=1)]
         row = got[-1][0] if got else 0
 
-    assert [(number, trouble, list(values)) for number, trouble, values in got] == [
-        (number, trouble, list(values)) for number, trouble, values in expected
+    assert [(number, problem, list(values)) for number, problem, values in got] == [
+        (number, problem, list(values)) for number, problem, values in expected
     ]
 
 
@@ -61,8 +61,8 @@ def test_what_the_csv_module_writes_is_read(rows):
     assert [row[2:] for row in read(file.getvalue())] == [tuple(row) for row in rows]
 
 
-def test_columns_are_the_row_the_trouble_and_the_values():
+def test_columns_are_the_row_the_problem_and_the_values():
     reader = read_table(io.StringIO("uri,title\nx,y\n"), is_tab_separated=False)
 
-    assert reader.schema.names == [ROW, TROUBLE, "uri", "title"]
+    assert reader.schema.names == [ROW, PROBLEM, "uri", "title"]
     assert read("uri,title\nx,y\nz\n")[1][1].startswith("Row 2 has 1 values for 2 columns")

@@ -1,38 +1,38 @@
-"""Locations are told apart without opening them."""
+"""The kind of a location is found without opening it."""
 
 from __future__ import annotations
 
 import pytest
 
 from stemline.errors import TrackRefused
-from stemline.manifest import Kind, kind_of
+from stemline.manifest import LocationKind, location_kind
 from stemline.records import Code
 
 KINDS = {
-    "/music/a.mp3": Kind.FILE,
-    "a b/ünï.flac": Kind.FILE,
-    "../a.mp3": Kind.FILE,
-    "a.mp3": Kind.FILE,
-    "s3/a.mp3": Kind.FILE,
-    "weird:name.mp3": Kind.FILE,
-    "file:///music/a.mp3": Kind.FILE,
-    "s3://bucket/a.mp3": Kind.STORE,
-    "gs://bucket/a.mp3": Kind.STORE,
-    "az://bucket/a.mp3": Kind.STORE,
-    "memory://a.mp3": Kind.STORE,
-    "simplecache::s3://bucket/a.mp3": Kind.STORE,
-    "https://host/a.mp3?sig=x%20y": Kind.HTTP,
-    "HTTP://host:8080/a": Kind.HTTP,
-    "https://notyoutube.com/watch?v=x": Kind.HTTP,
-    "https://www.youtube.com/watch?v=dQw4w9WgXcQ": Kind.YOUTUBE,
-    "https://music.youtube.com/watch?v=x": Kind.YOUTUBE,
-    "https://youtu.be/x": Kind.YOUTUBE,
+    "/music/a.mp3": LocationKind.FILE,
+    "a b/ünï.flac": LocationKind.FILE,
+    "../a.mp3": LocationKind.FILE,
+    "a.mp3": LocationKind.FILE,
+    "s3/a.mp3": LocationKind.FILE,
+    "weird:name.mp3": LocationKind.FILE,
+    "file:///music/a.mp3": LocationKind.FILE,
+    "s3://bucket/a.mp3": LocationKind.STORE,
+    "gs://bucket/a.mp3": LocationKind.STORE,
+    "az://bucket/a.mp3": LocationKind.STORE,
+    "memory://a.mp3": LocationKind.STORE,
+    "simplecache::s3://bucket/a.mp3": LocationKind.STORE,
+    "https://host/a.mp3?sig=x%20y": LocationKind.HTTP,
+    "HTTP://host:8080/a": LocationKind.HTTP,
+    "https://notyoutube.com/watch?v=x": LocationKind.HTTP,
+    "https://www.youtube.com/watch?v=dQw4w9WgXcQ": LocationKind.YOUTUBE,
+    "https://music.youtube.com/watch?v=x": LocationKind.YOUTUBE,
+    "https://youtu.be/x": LocationKind.YOUTUBE,
 }
 
 
 @pytest.mark.parametrize("location", KINDS)
-def test_the_kind_is_told(location):
-    assert kind_of(location) is KINDS[location]
+def test_the_kind_is_found(location):
+    assert location_kind(location) is KINDS[location]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_kind_is_told(location):
 )
 def test_garbage_is_a_bad_location_with_the_fix(location):
     with pytest.raises(TrackRefused) as caught:
-        kind_of(location)
+        location_kind(location)
 
     assert caught.value.code is Code.BAD_LOCATION
     assert caught.value.fix

@@ -6,8 +6,9 @@ import duckdb
 import pytest
 
 from stemline.errors import ManifestError
-from stemline.manifest import Source, scan
+from stemline.manifest import ManifestSource
 from stemline.manifest.lines import BATCH_ROWS
+from stemline.manifest.scan import scan_manifest
 from stemline.records import Code
 
 CSV = """uri,track_id,artist,released_on,duration_seconds,priority
@@ -26,7 +27,7 @@ def manifest(tmp_path):
 
 
 def tracks(manifest, order_by, **slice_):
-    found = scan(Source(str(manifest), order_by=order_by, **slice_))
+    found = scan_manifest(ManifestSource(str(manifest), order_by=order_by, **slice_))
     return [track for batch in found for track in batch.tracks]
 
 
@@ -73,7 +74,7 @@ def test_an_order_and_a_filter_go_together(manifest):
 def test_rows_that_cannot_be_used_are_still_rejected(manifest):
     with manifest.open("a") as file:
         file.write("https://h/5,a,Twice,,10,\n,,,,5,\nbroken row\n")
-    batches = list(scan(Source(str(manifest), order_by="duration_seconds")))
+    batches = list(scan_manifest(ManifestSource(str(manifest), order_by="duration_seconds")))
     rejects = [reject for batch in batches for reject in batch.rejects]
 
     assert [(reject.row, reject.code) for reject in rejects] == [

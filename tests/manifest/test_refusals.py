@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from stemline.errors import ManifestError
-from stemline.manifest import Source, columns, scan
+from stemline.manifest import ManifestSource
+from stemline.manifest.scan import read_columns, scan_manifest
 
 
 def refusal(manifest, **slice_):
     with pytest.raises(ManifestError) as caught:
-        list(scan(Source(str(manifest), **slice_)))
+        list(scan_manifest(ManifestSource(str(manifest), **slice_)))
     assert caught.value.fix
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -84,7 +85,7 @@ def test_without_a_location_column_in_parquet_too(tmp_path):
 
     assert "its columns are song" in refusal(tmp_path / "m.parquet")
     with pytest.raises(ManifestError, match="its columns are song"):
-        columns(Source(str(tmp_path / "m.parquet")))
+        read_columns(ManifestSource(str(tmp_path / "m.parquet")))
 
 
 def test_jsonl_without_one_object_names_no_columns(tmp_path):

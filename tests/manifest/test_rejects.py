@@ -1,4 +1,4 @@
-"""Bad rows are told apart by row, code and sentence, and never stop the good ones."""
+"""Bad rows are named by row, code and sentence, and never stop the good ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stemline.manifest import REJECTS_SCHEMA, Source, rejects_table, scan
-from stemline.records import Code, Reject
+from stemline.manifest import ManifestSource
+from stemline.manifest.scan import scan_manifest
+from stemline.records import Code
 
 
 def read(manifest, **slice_):
-    batches = list(scan(Source(str(manifest), **slice_)))
+    batches = list(scan_manifest(ManifestSource(str(manifest), **slice_)))
     tracks = [track for batch in batches for track in batch.tracks]
     return tracks, [reject for batch in batches for reject in batch.rejects]
 
@@ -167,7 +168,7 @@ def test_bad_priorities_are_rejected(tmp_path):
     assert [track.priority for track in tracks] == [-3, 2, 0]
 
 
-def test_local_files_are_looked_at(tmp_path):
+def test_local_files_must_be_there_and_hold_something(tmp_path):
     (tmp_path / "empty.mp3").touch()
     (tmp_path / "folder").mkdir()
     (tmp_path / "good.mp3").write_bytes(b"x")
@@ -195,7 +196,7 @@ def test_unusable_ids_are_rejected(tmp_path):
 class TestSlices:
     TEXT = "uri,n\nhttps://h/1,1\nbroken\nhttps://h/3,3\n,4\nhttps://h/5,5\nbroken\n"
 
-    def test_lines_that_do_not_parse_are_told_whatever_the_filter(self, tmp_path):
+    def test_lines_that_do_not_parse_are_rejected_whatever_the_filter(self, tmp_path):
         tracks, rejects = read(write(tmp_path, self.TEXT), where="n >= 4")
 
         assert (numbers(tracks), numbers(rejects)) == ([5], [2, 4, 6])
@@ -209,14 +210,3 @@ class TestSlices:
         tracks, rejects = read(write(tmp_path, self.TEXT), where="n >= 3", limit=2)
 
         assert (numbers(tracks), numbers(rejects)) == ([3], [2, 4])
-
-
-def test_the_rejects_table_has_the_one_schema():
-    reject = Reject(3, None, "x.mp3", Code.MISSING_FILE, "Row 3: gone.")
-
-    table = rejects_table([reject])
-
-    assert table.schema == REJECTS_SCHEMA == rejects_table([]).schema
-    assert table.to_pylist() == [
-        {"row": 3, "track_id": None, "location": "x.mp3", "code": "missing_file", "sentence": "Row 3: gone."}
-    ]

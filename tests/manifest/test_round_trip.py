@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stemline.manifest import Source, scan
+from stemline.manifest import ManifestSource
+from stemline.manifest.scan import scan_manifest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('\n\t",;'), max_size=12)
 ROW = st.fixed_dictionaries(
@@ -51,7 +52,9 @@ def test_rows_come_back_unchanged(rows, form):
     name, write = form
     with tempfile.TemporaryDirectory() as folder:
         write(rows, Path(folder) / name)
-        tracks = [track for batch in scan(Source(f"{folder}/{name}")) for track in batch.tracks]
+        tracks = [
+            track for batch in scan_manifest(ManifestSource(f"{folder}/{name}")) for track in batch.tracks
+        ]
 
     assert [
         {

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stemline.manifest import ManifestBatch, Source, columns, scan
+from stemline.manifest import ManifestSource
+from stemline.manifest.scan import ManifestBatch, read_columns, scan_manifest
 from stemline.records import Code, Reject, Track
 
 
 def read(manifest, **slice_) -> tuple[list[Track], list[Reject]]:
-    batches = list(scan(Source(str(manifest), **slice_)))
+    batches = list(scan_manifest(ManifestSource(str(manifest), **slice_)))
     assert all(batch.rows == len(batch.tracks) + len(batch.rejects) for batch in batches)
     tracks = [track for batch in batches for track in batch.tracks]
     return tracks, [reject for batch in batches for reject in batch.rejects]
@@ -114,7 +115,7 @@ def test_csv_columns_are_typed_only_where_every_value_survives(tmp_path):
     )
 
     tracks, _ = read(write(tmp_path, "m.csv", text))
-    schema = columns(Source(str(tmp_path / "m.csv")))
+    schema = read_columns(ManifestSource(str(tmp_path / "m.csv")))
 
     assert [type(value).__name__ for value in tracks[0].columns.values()] == [
         *("str", "str", "int", "float", "date", "datetime", "bool", "str", "NoneType")
@@ -230,7 +231,7 @@ def test_many_rows_come_in_order_and_in_batches(tmp_path):
     rows = "".join(f"https://h/{n},{n}\n" for n in range(25_000))
     manifest = write(tmp_path, "m.csv", "uri,n\n" + rows)
 
-    batches = list(scan(Source(str(manifest))))
+    batches = list(scan_manifest(ManifestSource(str(manifest))))
 
     assert max(batch.rows for batch in batches) <= 10_000
     assert [track.columns["n"] for batch in batches for track in batch.tracks] == list(range(25_000))
@@ -240,7 +241,7 @@ def test_many_rows_come_in_order_and_in_batches(tmp_path):
 def test_a_scan_can_be_left_early(tmp_path):
     manifest = write(tmp_path, "m.csv", "uri\n" + "".join(f"https://h/{n}\n" for n in range(25_000)))
 
-    batches = scan(Source(str(manifest)))
+    batches = scan_manifest(ManifestSource(str(manifest)))
     first = next(batches)
     batches.close()
 
@@ -279,7 +280,7 @@ class TestListing:
         tracks, _ = read(music, where="uri LIKE '%.flac'")
 
         assert [track.columns for track in tracks] == [{}]
-        assert len(columns(Source(str(music)))) == 0
+        assert len(read_columns(ManifestSource(str(music)))) == 0
 
 
 class TestStores:

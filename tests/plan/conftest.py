@@ -11,7 +11,7 @@ import soundfile
 
 from stemline.budget import Limits
 from stemline.ledger import open_ledger
-from stemline.manifest import Source
+from stemline.manifest import ManifestSource
 from stemline.records import Code, CollectedTrack, Failure, Job, Phase, State, Submission, Track
 from stemline.settings import build_settings, load_facts
 
@@ -38,9 +38,9 @@ class Catalogue:
         self.rows.append(f"{name},{location},{seconds},{priority}")
 
     @property
-    def source(self) -> Source:
+    def source(self) -> ManifestSource:
         self.manifest.write_text("\n".join(self.rows) + "\n")
-        return Source(str(self.manifest))
+        return ManifestSource(str(self.manifest))
 
     def lose_ledger(self) -> None:
         """Remove the ledger, whoever has it open."""
@@ -68,32 +68,32 @@ class History:
     def __init__(self, ledger, settings):
         self.ledger = ledger
         recipe = settings.recipe.as_recipe()
-        self.run_id = ledger.start_run(settings.name, settings.provider.kind, recipe, "digest", "key")
+        self.run_id = ledger.runs.start(settings.name, settings.provider.kind, recipe, "digest", "key")
 
     def bring(self, name: str, state: State, location: str = "") -> None:
         """Bring a track of 7 credits to a state."""
         ledger, token = self.ledger, f"token-{name}"
         track = Track(name, location or f"/music/{name}.wav", 1, duration_seconds=6.5)
-        ledger.plan(self.run_id, [track])
+        ledger.tracks.plan(self.run_id, [track])
         if state is State.PLANNED:
             return
-        ledger.reserve(self.run_id, track, token, 7, Limits())
-        ledger.mark_sending(token)
+        ledger.attempts.reserve(self.run_id, track, token, 7, Limits())
+        ledger.attempts.mark_sending(token)
         if state is State.UNKNOWN:
-            ledger.mark_unknown(token, "No answer.")
+            ledger.attempts.mark_unknown(token, "No answer.")
             return
-        ledger.record_submission(token, Submission(f"job-{name}", 7))
+        ledger.attempts.record_submission(token, Submission(f"job-{name}", 7))
         if state is State.PROCESSING:
             return
         if state is not State.FAILED:
-            ledger.record_ready(token, Job(f"job-{name}", Phase.DONE, credits_charged=7))
+            ledger.attempts.record_ready(token, Job(f"job-{name}", Phase.DONE, credits_charged=7))
         if state in {State.FAILED, State.EXPIRED, State.QUARANTINED}:
-            ledger.fail(Failure(token, state, Code.JOB_FAILED, "It did not work."))
+            ledger.attempts.fail(Failure(token, state, Code.JOB_FAILED, "It did not work."))
         if state is State.PUBLISHED:
             now = datetime.now(UTC)
-            ledger.record_collected(CollectedTrack(token, (), 120.0, "Am", None, None, now))
-            ledger.open_batch(self.run_id, f"batch-{name}", [token])
-            ledger.publish_batch(f"batch-{name}")
+            ledger.attempts.record_collected(CollectedTrack(token, (), 120.0, "Am", None, None, now))
+            ledger.batches.open(self.run_id, f"batch-{name}", [token])
+            ledger.batches.publish(f"batch-{name}")
 
 
 @pytest.fixture

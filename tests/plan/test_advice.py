@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from stemline.plan import preview
+from stemline.plan.preview import preview_run
 from stemline.settings import load_facts
 
 
 def advice_of(catalogue, *overrides):
-    return preview(catalogue.settings(*overrides), catalogue.source, catalogue.facts).forecast
+    return preview_run(catalogue.settings(*overrides), catalogue.source, catalogue.facts).forecast
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_with_keys_there_already_it_is_one_more(urls):
     assert found.advice.startswith("One more API key (provider.keys) would make it 1.")
 
 
-def test_where_jobs_wait_for_places_it_is_more_places_and_how_many(urls):
+def test_where_few_jobs_are_in_flight_it_is_more_of_them_and_how_many(urls):
     found = advice_of(urls, "provider.max_in_flight=10")
 
     assert found.bottleneck == "jobs in flight"
@@ -84,7 +84,7 @@ def test_the_service_of_the_run_itself_gets_no_second_key(catalogue):
     for number in range(60):
         catalogue.row(f"t{number}", f"https://x.example/{number}.mp3", 180)
     settings = catalogue.settings("provider.kind=local", "provider.workers=2")
-    found = preview(settings, catalogue.source, load_facts("local")).forecast
+    found = preview_run(settings, catalogue.source, load_facts("local")).forecast
 
     assert found.bottleneck == "provider speed"
     assert found.advice == "One more worker (provider.workers: 3) would make it 1.5 x as fast."

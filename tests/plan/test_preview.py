@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from stemline.errors import ConfigError
-from stemline.plan import preview
+from stemline.plan.preview import preview_run
 from stemline.records import Code as Why
 from stemline.records import State
 
 
 def plan_of(catalogue, *overrides):
-    return preview(catalogue.settings(*overrides), catalogue.source, catalogue.facts)
+    return preview_run(catalogue.settings(*overrides), catalogue.source, catalogue.facts)
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def test_a_first_plan_counts_every_row_and_what_it_costs(tones):
     plan = plan_of(tones)
 
     assert (plan.new, plan.done, plan.under_way, plan.failed, plan.rejected, plan.held) == (7, 0, 0, 0, 2, 0)
-    assert (plan.work.credits_low, plan.work.credits_high) == (6 * 6 + 60, 6 * 7 + 60)
-    assert plan.work.uploads == 6
+    assert (plan.workload.credits_low, plan.workload.credits_high) == (6 * 6 + 60, 6 * 7 + 60)
+    assert plan.workload.uploads == 6
     assert {reject.track_id: reject.code for reject in plan.rejects} == {
         "short": Why.TOO_SHORT,
         "gone": Why.MISSING_FILE,
@@ -43,7 +43,7 @@ def test_a_first_plan_counts_every_row_and_what_it_costs(tones):
 def test_a_plan_writes_nothing(tones):
     settings, source = tones.settings("budget.run=20"), tones.source
     before = sorted(tones.folder.rglob("*"))
-    preview(settings, source, tones.facts)
+    preview_run(settings, source, tones.facts)
 
     assert sorted(tones.folder.rglob("*")) == before
 
@@ -65,7 +65,7 @@ def test_every_track_is_counted_where_the_ledger_has_it(tones, history):
     plan = plan_of(tones)
 
     assert (plan.done, plan.under_way, plan.failed, plan.new) == (1, 2, 1, 2)
-    assert plan.work.credits_high == 14
+    assert plan.workload.credits_high == 14
 
 
 def test_a_track_that_failed_for_good_is_not_to_do(tones, history):
@@ -85,7 +85,7 @@ def test_another_recipe_is_another_matter(tones, history):
 def test_the_budget_of_a_run_is_filled_and_the_rest_held(tones):
     plan = plan_of(tones, "budget.run=20")
 
-    assert (plan.new, plan.held, plan.work.credits_high) == (2, 4, 14)
+    assert (plan.new, plan.held, plan.workload.credits_high) == (2, 4, 14)
 
 
 def test_a_budget_of_nothing_holds_everything(tones):
@@ -100,7 +100,7 @@ def test_the_budget_goes_to_the_highest_priority_first(catalogue):
     catalogue.row("next", "https://x.example/3.mp3", 50, priority=1)
     plan = plan_of(catalogue, "budget.run=150")
 
-    assert (plan.new, plan.held, plan.work.credits_high) == (2, 1, 150)
+    assert (plan.new, plan.held, plan.workload.credits_high) == (2, 1, 150)
 
 
 def test_a_shorter_track_behind_one_that_does_not_fit_is_held_too(catalogue):
@@ -108,7 +108,7 @@ def test_a_shorter_track_behind_one_that_does_not_fit_is_held_too(catalogue):
         catalogue.row(f"t{number}", f"https://x.example/{number}.mp3", seconds)
     plan = plan_of(catalogue, "budget.run=50")
 
-    assert (plan.new, plan.held, plan.work.credits_high) == (1, 2, 10)
+    assert (plan.new, plan.held, plan.workload.credits_high) == (1, 2, 10)
 
 
 def test_an_order_decides_who_fits_the_budget_in_place_of_priority(catalogue):
@@ -118,9 +118,9 @@ def test_an_order_decides_who_fits_the_budget_in_place_of_priority(catalogue):
     settings = catalogue.settings("budget.run=100")
     by_length = replace(catalogue.source, order_by="duration_seconds")
 
-    assert preview(settings, catalogue.source, catalogue.facts).new == 1
-    plan = preview(settings, by_length, catalogue.facts)
-    assert (plan.new, plan.held, plan.work.credits_high) == (2, 1, 60)
+    assert preview_run(settings, catalogue.source, catalogue.facts).new == 1
+    plan = preview_run(settings, by_length, catalogue.facts)
+    assert (plan.new, plan.held, plan.workload.credits_high) == (2, 1, 60)
 
 
 @pytest.mark.parametrize("window", ["day", "month"])
@@ -150,10 +150,10 @@ def test_an_unknown_recipe_is_refused_before_anything_is_read(tones):
     facts = tones.facts.model_copy(update={"stems": ("both",)})
 
     with pytest.raises(ConfigError, match=r"does not make recipe\.stems 'four'"):
-        preview(tones.settings(), tones.source, facts)
+        preview_run(tones.settings(), tones.source, facts)
 
 
-def test_the_settings_set_the_pace_of_the_forecast(catalogue):
+def test_the_settings_set_the_capacity_of_the_forecast(catalogue):
     for number in range(100):
         catalogue.row(f"t{number}", f"https://x.example/{number}.mp3", 60)
 

@@ -7,20 +7,20 @@ import re
 import pytest
 
 from stemline.errors import ConfigError
-from stemline.plan import check_recipe, survey
+from stemline.plan.survey import check_recipe, survey_catalogue
 from stemline.records import Code, Recipe
 from stemline.settings import load_facts
 
 
-def look(catalogue, done=(), facts=None):
-    batches = list(survey(catalogue.source, facts or catalogue.facts, lambda _: done))
+def survey_all(catalogue, done=(), facts=None):
+    batches = list(survey_catalogue(catalogue.source, facts or catalogue.facts, lambda _: done))
     tracks = [track for batch in batches for track in batch.tracks]
     return tracks, [reject for batch in batches for reject in batch.rejects]
 
 
 def test_a_length_the_manifest_does_not_give_is_measured(catalogue):
     catalogue.tone("a", 6.5)
-    tracks, rejects = look(catalogue)
+    tracks, rejects = survey_all(catalogue)
 
     assert rejects == []
     assert tracks[0].duration_seconds == 6.5
@@ -28,15 +28,15 @@ def test_a_length_the_manifest_does_not_give_is_measured(catalogue):
     assert tracks[0].credits == 7
 
 
-def test_a_length_the_manifest_gives_is_believed_without_a_look(catalogue):
+def test_a_length_the_manifest_gives_is_believed_without_a_probe(catalogue):
     catalogue.row("a", "https://nobody.invalid/a.mp3", 215.5)
 
-    assert look(catalogue)[0][0].duration_seconds == 215.5
+    assert survey_all(catalogue)[0][0].duration_seconds == 215.5
 
 
-def test_tracks_that_are_done_are_not_looked_at(catalogue):
+def test_tracks_that_are_done_are_not_probed(catalogue):
     catalogue.row("a", "https://nobody.invalid/a.mp3")
-    tracks, rejects = look(catalogue, done={"a"})
+    tracks, rejects = survey_all(catalogue, done={"a"})
 
     assert rejects == []
     assert tracks[0].duration_seconds is None
@@ -48,7 +48,7 @@ def test_measured_and_given_lengths_stay_with_their_tracks(catalogue):
             catalogue.tone(f"t{number}", 5 + number / 4)
         else:
             catalogue.row(f"t{number}", f"https://nobody.invalid/{number}.mp3", 5 + number / 4)
-    tracks, _ = look(catalogue, done={"t6"})
+    tracks, _ = survey_all(catalogue, done={"t6"})
 
     assert [track.track_id for track in tracks] == [f"t{number}" for number in range(12)]
     assert [track.duration_seconds for track in tracks] == [5 + number / 4 for number in range(12)]
@@ -65,7 +65,7 @@ def test_measured_and_given_lengths_stay_with_their_tracks(catalogue):
 )
 def test_what_the_provider_will_not_take_is_rejected(catalogue, location, seconds, code, sentence):
     catalogue.row("a", location, seconds)
-    tracks, rejects = look(catalogue)
+    tracks, rejects = survey_all(catalogue)
 
     assert tracks == []
     assert (rejects[0].row, rejects[0].track_id, rejects[0].code) == (1, "a", code)
@@ -76,13 +76,13 @@ def test_what_the_provider_will_not_take_is_rejected(catalogue, location, second
 def test_the_limits_themselves_are_taken(catalogue, seconds):
     catalogue.row("a", "https://x.example/a.mp3", seconds)
 
-    assert len(look(catalogue)[0]) == 1
+    assert len(survey_all(catalogue)[0]) == 1
 
 
 def test_a_short_file_is_rejected_by_its_measured_length(catalogue):
     catalogue.tone("a", 1.0)
 
-    assert [reject.code for reject in look(catalogue)[1]] == [Code.TOO_SHORT]
+    assert [reject.code for reject in survey_all(catalogue)[1]] == [Code.TOO_SHORT]
 
 
 @pytest.mark.parametrize("seconds", ["", 6])
@@ -90,7 +90,7 @@ def test_a_file_too_large_to_upload_is_rejected(catalogue, seconds):
     catalogue.tone("a", 6.0)
     catalogue.rows[-1] = f"a,a.wav,{seconds},0"
     facts = catalogue.facts.model_copy(update={"max_size_bytes": 50_000})
-    tracks, rejects = look(catalogue, facts=facts)
+    tracks, rejects = survey_all(catalogue, facts=facts)
 
     assert tracks == []
     assert rejects[0].code is Code.TOO_LARGE
@@ -102,7 +102,7 @@ def test_bytes_that_are_no_audio_are_rejected_and_stop_nothing(catalogue):
     catalogue.row("bad", "bad.mp3")
     catalogue.row("gone", "gone.mp3")
     catalogue.tone("good", 6)
-    tracks, rejects = look(catalogue)
+    tracks, rejects = survey_all(catalogue)
 
     assert [track.track_id for track in tracks] == ["good"]
     assert {reject.track_id: reject.code for reject in rejects} == {

@@ -12,7 +12,8 @@ import soundfile
 from probe_audio import RATE, SECONDS, encode, song, vbri
 
 from stemline.errors import AudioRejected
-from stemline.probe import AudioFacts, probe, probe_many
+from stemline.probe import AudioFacts
+from stemline.probe.probing import probe, probe_many
 from stemline.records import Code
 
 SAMPLE_EXACT = {

@@ -6,8 +6,8 @@ import fsspec
 import pytest
 
 from stemline.errors import AudioRejected
-from stemline.probe import probe
-from stemline.probe.ranges import RangeFile
+from stemline.probe.audio_file import RangeFile
+from stemline.probe.probing import probe
 from stemline.records import Code
 
 HEADED = ("a.wav", "a.flac", "a.ogg", "a.opus", "a.mp3", "variable.mp3", "a.m4a", "a.mka", "a.aiff")
@@ -78,7 +78,7 @@ class TestS3:
     @pytest.mark.parametrize(
         ("name", "code"), [("none.mp3", Code.MISSING_FILE), ("empty.mp3", Code.EMPTY_FILE)]
     )
-    def test_missing_and_empty_objects_are_told(self, s3_server, prefix, name, code):
+    def test_missing_and_empty_objects_are_named(self, s3_server, prefix, name, code):
         with pytest.raises(AudioRejected) as caught:
             probe(f"{prefix}/{name}", storage_options=s3_server.storage_options)
         assert caught.value.code is code

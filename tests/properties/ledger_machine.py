@@ -1,4 +1,4 @@
-"""Dispatchers, a provider and a person in two processes on one ledger: any step at any time, and any death."""
+"""Dispatchers, a provider and a person in two processes on one ledger: any step at any time, killed at any time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from ledger_laws import LedgerLaws
-from ledger_model import FIRST_BALANCE, KEYS, MAX_ATTEMPTS, PROVIDER, RECIPES, Model, Row
+from killable_ledger import KillableLedgers, Killed, killing
+from ledger_invariants import LedgerInvariants
+from ledger_model import FIRST_BALANCE, KEYS, MAX_ATTEMPTS, PROVIDER, RECIPES, LedgerModel, ModelTrack
 from ledger_steps import ENDINGS, LedgerSteps
-from mortal_ledger import Killed, MortalLedgers, killing
 
 from stemline.budget import Limits
-from stemline.ledger import Ledger, Planned
+from stemline.ledger import Ledger, PlanCounts
 from stemline.records import Code, Reject, State, Track
 
 NUMBERS = st.lists(st.integers(0, 5), min_size=1)
@@ -28,19 +28,19 @@ LIMITS = st.builds(
 PAUSES = st.sampled_from(
     [timedelta(seconds=20), timedelta(seconds=61), timedelta(hours=13), timedelta(days=20)]
 )
-LATE_DEATHS = st.sampled_from([*[None] * 20, *range(0, 60, 3)])
+LATE_KILLS = st.sampled_from([*[None] * 20, *range(0, 60, 3)])
 TURNS = st.integers(0, 1)
-DEATHS = st.sampled_from([*[None] * 20, *range(10)])
-"""After how many statements the process dies; None: it lives on."""
+KILLS = st.sampled_from([*[None] * 20, *range(10)])
+"""After how many statements the process is killed; None: it is not."""
 
 
-class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
+class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerInvariants):
     """Few rules, so that schedules get far; each is a turn of one of the processes."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self.model = Model(limits=Limits(run=90, day=150, month=400))
-        self.processes = MortalLedgers(url, lambda: self.model.now, 2)
+        self.model = LedgerModel(limits=Limits(run=90, day=150, month=400))
+        self.processes = KillableLedgers(url, lambda: self.model.now, 2)
         self.turn = 0
         self.start_run(range(6))
 
@@ -51,7 +51,7 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
     def teardown(self) -> None:
         self.processes.close()
 
-    @rule(data=st.data(), turn=TURNS, moves=st.integers(1, 9), statements=LATE_DEATHS)
+    @rule(data=st.data(), turn=TURNS, moves=st.integers(1, 9), statements=LATE_KILLS)
     def work(self, data: st.DataObject, turn: int, moves: int, statements: int | None) -> None:
         def work() -> None:
             for _ in range(moves):
@@ -59,24 +59,20 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
 
         self.take(turn, work, statements)
 
-    @precondition(lambda self: self.model.open_tries())
-    @rule(data=st.data(), turn=TURNS, statements=DEATHS)
+    @precondition(lambda self: self.model.open_attempts())
+    @rule(data=st.data(), turn=TURNS, statements=KILLS)
     def go_wrong(self, data: st.DataObject, turn: int, statements: int | None) -> None:
-        one = data.draw(st.sampled_from(self.model.open_tries()))
+        one = data.draw(st.sampled_from(self.model.open_attempts()))
         self.take(turn, lambda: self.fail(one, data.draw), statements)
 
-    @rule(data=st.data(), turn=TURNS, statements=DEATHS)
+    @rule(data=st.data(), turn=TURNS, statements=KILLS)
     def select(self, data: st.DataObject, turn: int, statements: int | None) -> None:
         plan = lambda: self.plan(self.a_run(data.draw), data.draw(NUMBERS))  # noqa: E731
-        again = [
-            lambda: self.redrive(data.draw),
-            lambda: self.retry(data.draw),
-            lambda: self.unhold(data.draw),
-        ]
+        again = [lambda: self.redrive(data.draw), lambda: self.retry(data.draw)]
         steps = [plan, plan, *again, lambda: self.start_run(data.draw(NUMBERS))]
         self.take(turn, data.draw(st.sampled_from(steps)), statements)
 
-    @rule(data=st.data(), turn=TURNS, statements=DEATHS)
+    @rule(data=st.data(), turn=TURNS, statements=KILLS)
     def lease(self, data: st.DataObject, turn: int, statements: int | None) -> None:
         key_id, verb = (
             data.draw(st.sampled_from(KEYS)),
@@ -85,9 +81,9 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
         behind = data.draw(st.sampled_from([0, 0, 1]))
         self.take(turn, lambda: getattr(self, verb)(key_id, behind), statements)
 
-    @rule(data=st.data(), turn=TURNS, statements=DEATHS)
+    @rule(data=st.data(), turn=TURNS, statements=KILLS)
     def disturb(self, data: st.DataObject, turn: int, statements: int | None) -> None:
-        steps = [self.hold, self.drop_row, self.drop_track, self.settle_disputed, self.wait, self.crash]
+        steps = [self.hold, self.drop_row, self.settle_disputed, self.wait, self.crash]
         step = data.draw(st.sampled_from(steps))
         self.take(turn, lambda: step(data.draw), statements)
 
@@ -100,7 +96,7 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
         model.limits = replace(limits, balance=last.balance, balance_at=last.balance_at)
 
     def take(self, turn: int, step: Callable[[], object], statements: int | None = None) -> None:
-        """Have a process take a step, and die in the middle of it: of each verb, all or nothing is left."""
+        """Have a process take a step, and be killed in the middle of it: of each verb, all or nothing is left."""
         self.turn = turn
         try:
             if statements is None:
@@ -109,13 +105,13 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
                 with killing(self.ledger, statements):
                     step()
         except Killed:
-            self.processes.die(turn)
+            self.processes.replace(turn)
 
     # the run and the person
 
     def start_run(self, numbers: Collection[int]) -> None:
         recipe = RECIPES[len(self.model.runs) % 3 == 2]  # most go on with the first
-        run_id = self.ledger.start_run("nightly", PROVIDER, recipe, "d", KEYS[0])
+        run_id = self.ledger.runs.start("nightly", PROVIDER, recipe, "d", KEYS[0])
         self.model.runs[run_id] = recipe
         self.plan(run_id, numbers)
 
@@ -123,29 +119,23 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
         tracks = [
             Track(f"t{number}", f"/{number}.mp3", number, duration_seconds=9.5) for number in set(numbers)
         ]
-        planned = self.ledger.plan(run_id, tracks, max_attempts=MAX_ATTEMPTS)
-        assert planned == Planned(*self.model.plan(run_id, tracks))
+        planned = self.ledger.tracks.plan(run_id, tracks, max_attempts=MAX_ATTEMPTS)
+        assert planned == PlanCounts(*self.model.plan(run_id, tracks))
 
     def redrive(self, draw: st.DrawFn) -> None:
         run_id = self.a_run(draw)
         codes = draw(st.none() | st.sets(st.sampled_from([Code.JOB_FAILED, *ENDINGS.values()]), min_size=1))
         rows = self.model.redriven(self.model.runs[run_id], codes)
-        assert self.ledger.redrive(run_id, codes) == len(rows)
-        self.put_back(rows, run_id)
+        assert self.ledger.tracks.redrive(run_id, codes) == len(rows)
+        self.plan_again(rows, run_id)
 
     def retry(self, draw: st.DrawFn) -> None:
         run_id = self.a_run(draw)
         rows = [row for row in self.model.of_run(run_id) if self.model.may_retry(row)]
-        assert self.ledger.retry_failed(run_id, max_attempts=MAX_ATTEMPTS) == len(rows)
-        self.put_back(rows, run_id)
+        assert self.ledger.tracks.retry_failed(run_id, max_attempts=MAX_ATTEMPTS) == len(rows)
+        self.plan_again(rows, run_id)
 
-    def unhold(self, draw: st.DrawFn) -> None:
-        run_id = self.a_run(draw)
-        rows = self.model.of_run(run_id, State.HELD)
-        assert self.ledger.unhold(run_id) == len(rows)
-        self.put_back(rows, run_id)
-
-    def put_back(self, rows: list[Row], run_id: str) -> None:
+    def plan_again(self, rows: list[ModelTrack], run_id: str) -> None:
         for row in rows:
             row.go(State.PLANNED)
             row.run_id = run_id
@@ -153,7 +143,7 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
     def hold(self, draw: st.DrawFn) -> None:
         run_id = self.a_run(draw)
         rows = self.model.of_run(run_id, State.PLANNED)
-        assert self.ledger.hold(run_id, Code.RUN_STOPPED, "Stopped.") == len(rows)
+        assert self.ledger.tracks.hold(run_id, Code.RUN_STOPPED, "Stopped.") == len(rows)
         for row in rows:
             row.go(State.HELD, Code.RUN_STOPPED)
 
@@ -161,24 +151,14 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
         run_id = self.a_run(draw)
         number = 10 + self.model.rejected[run_id]
         reject = Reject(number, None, None, Code.NO_LOCATION, "No location.")
-        assert self.ledger.reject(run_id, [reject]) == 1
+        assert self.ledger.runs.reject(run_id, [reject]) == 1
         self.model.rejected[run_id] += 1
-        assert self.ledger.reject(run_id, [reject]) == 0
-
-    def drop_track(self, draw: st.DrawFn) -> None:
-        run_id = self.a_run(draw)
-        for row in self.model.of_run(run_id, State.PLANNED)[:1]:
-            if draw(st.booleans()):
-                self.ledger.reject_track(run_id, row.track_id, Code.TOO_LONG, "Too long.")
-                row.go(State.REJECTED, Code.TOO_LONG)
-            else:
-                self.ledger.fail_track(run_id, row.track_id, Code.SOURCE_UNREACHABLE, "Away.")
-                row.go(State.FAILED, Code.SOURCE_UNREACHABLE, is_retryable=True)
+        assert self.ledger.runs.reject(run_id, [reject]) == 0
 
     def settle_disputed(self, draw: st.DrawFn) -> None:
         run_id = self.a_run(draw)
         is_charged, disputed = draw(st.booleans()), self.model.disputed(run_id)
-        settle = self.ledger.charge_disputed if is_charged else self.ledger.release_disputed
+        settle = self.ledger.credits.charge_disputed if is_charged else self.ledger.credits.release_disputed
         assert settle(run_id) == sum(one.reserved for one in disputed)
         for one in disputed:
             one.is_disputed = False
@@ -190,4 +170,4 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerLaws):
         self.model.now += draw(PAUSES)
 
     def crash(self, _: st.DrawFn) -> None:
-        self.processes.die(self.turn)
+        self.processes.replace(self.turn)

@@ -1,4 +1,4 @@
-"""What the ledger is to say, kept in plain Python: rows, tries, leases, limits and what the vendor has taken."""
+"""What the ledger is to say, kept in plain Python: rows, attempts, leases, limits and what the vendor has taken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIVE = {"submitting", "processing", "ready", "collected", "published", "unknown"
 
 
 @dataclass
-class Row:
+class ModelTrack:
     """One track of one recipe."""
 
     track_id: str
@@ -37,11 +37,11 @@ class Row:
 
 
 @dataclass
-class Try:
+class ModelAttempt:
     """One attempt."""
 
     token: str
-    row: Row
+    row: ModelTrack
     run_id: str
     key_id: str
     day: str
@@ -60,7 +60,7 @@ class Try:
 
 
 @dataclass
-class Lease:
+class ModelLease:
     """Who holds a key."""
 
     holder: str
@@ -69,17 +69,17 @@ class Lease:
 
 
 @dataclass
-class Model:
+class LedgerModel:
     """All of it."""
 
     now: datetime = datetime(2026, 3, 30, 22, tzinfo=UTC)
     limits: Limits = field(default_factory=Limits)
     runs: dict[str, Recipe] = field(default_factory=dict)
-    rows: dict[tuple[str, Recipe], Row] = field(default_factory=dict)
-    tries: list[Try] = field(default_factory=list)
+    rows: dict[tuple[str, Recipe], ModelTrack] = field(default_factory=dict)
+    attempts: list[ModelAttempt] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     """By run, how many rows of the manifest became no track."""
-    leases: dict[str, Lease] = field(default_factory=dict)
+    leases: dict[str, ModelLease] = field(default_factory=dict)
     rooms: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: math.inf))
     """By period, what may be reserved and charged at most: the limit in force when the last track was let in."""
 
@@ -95,7 +95,7 @@ class Model:
     @property
     def balance(self) -> int:
         """What the vendor shows: some jobs it takes when they are made, others when they are done."""
-        return FIRST_BALANCE - sum(one.taken for one in self.tries)
+        return FIRST_BALANCE - sum(one.taken for one in self.attempts)
 
     def plan(self, run_id: str, tracks: Iterable[Track]) -> tuple[int, int, int]:
         """Select tracks; give how many are new, known and put back in line."""
@@ -105,37 +105,37 @@ class Model:
             counted["new" if row is None else "known"] += 1
             if row is None:
                 recipe = self.runs[run_id]
-                row = self.rows[track.track_id, recipe] = Row(track.track_id, recipe, run_id)
+                row = self.rows[track.track_id, recipe] = ModelTrack(track.track_id, recipe, run_id)
             row.run_id = run_id
             if row.state in {State.HELD, State.REJECTED} or self.may_retry(row):
                 counted["revived"] += 1
                 row.go(State.PLANNED)
         return counted["new"], counted["known"], counted["revived"]
 
-    def may_retry(self, row: Row) -> bool:
+    def may_retry(self, row: ModelTrack) -> bool:
         return row.state is State.FAILED and row.is_retryable and row.failures < MAX_ATTEMPTS
 
-    def of_run(self, run_id: str, *states: State) -> list[Row]:
+    def of_run(self, run_id: str, *states: State) -> list[ModelTrack]:
         rows = [row for row in self.rows.values() if row.run_id == run_id]
         return [row for row in rows if not states or row.state in states]
 
-    def redriven(self, recipe: Recipe, codes: set[Code] | None) -> list[Row]:
+    def redriven(self, recipe: Recipe, codes: set[Code] | None) -> list[ModelTrack]:
         """Give what a person may put back in line: what may have been paid only by the name of its code."""
         ended = {State.FAILED} if codes is None else {State.FAILED, State.QUARANTINED, State.EXPIRED}
         rows = [row for row in self.rows.values() if row.recipe == recipe and row.state in ended]
         return [row for row in rows if (row.code in codes if codes else row.code != Code.SUBMIT_UNANSWERED)]
 
-    def of_token(self, token: str) -> Try:
-        return next(one for one in self.tries if one.token == token)
+    def of_token(self, token: str) -> ModelAttempt:
+        return next(one for one in self.attempts if one.token == token)
 
-    def open_tries(self) -> list[Try]:
-        return [one for one in self.tries if one.state in LIVE - {"published"}]
+    def open_attempts(self) -> list[ModelAttempt]:
+        return [one for one in self.attempts if one.state in LIVE - {"published"}]
 
-    def in_state(self, state: str, key_id: str | None = None) -> list[Try]:
-        return [one for one in self.tries if one.state == state and key_id in {None, one.key_id}]
+    def in_state(self, state: str, key_id: str | None = None) -> list[ModelAttempt]:
+        return [one for one in self.attempts if one.state == state and key_id in {None, one.key_id}]
 
-    def disputed(self, run_id: str) -> list[Try]:
-        return [one for one in self.tries if one.is_disputed and one.run_id == run_id]
+    def disputed(self, run_id: str) -> list[ModelAttempt]:
+        return [one for one in self.attempts if one.is_disputed and one.run_id == run_id]
 
     def is_free(self, key_id: str, holder: str) -> bool:
         lease = self.leases.get(key_id)
@@ -144,20 +144,20 @@ class Model:
     def hold_key(self, key_id: str, holder: str, seconds: float) -> int:
         before = self.leases.get(key_id)
         fence = 1 if before is None else before.fence + 1
-        self.leases[key_id] = Lease(holder, fence, self.now + timedelta(seconds=seconds))
+        self.leases[key_id] = ModelLease(holder, fence, self.now + timedelta(seconds=seconds))
         return fence
 
     # the credits
 
     def spent(self, period: str) -> Spent:
-        mine = [one for one in self.tries if period in one.periods]
+        mine = [one for one in self.attempts if period in one.periods]
         return Spent(sum(one.reserved for one in mine), sum(one.charged or 0 for one in mine))
 
     @property
     def not_in_balance(self) -> int:
         since = self.limits.balance_at
         late = [
-            one.charged or 0 for one in self.tries if since and one.charged_at and one.charged_at >= since
+            one.charged or 0 for one in self.attempts if since and one.charged_at and one.charged_at >= since
         ]
         return self.spent("all").reserved + sum(late)
 
@@ -178,22 +178,22 @@ class Model:
             return Code.BUDGET_FLOOR
         return None
 
-    def reserve(self, one: Try) -> None:
-        self.tries.append(one)
+    def reserve(self, one: ModelAttempt) -> None:
+        self.attempts.append(one)
         one.row.go(State.SUBMITTING, is_retryable=one.row.is_retryable)
         for _, period, cap in self.caps(one.run_id):
             self.rooms[period] = math.inf if cap is None else cap
 
-    def correct(self, one: Try, reserved: int) -> None:
+    def correct(self, one: ModelAttempt, reserved: int) -> None:
         """Have the vendor ask another price: what it asks beyond the reservation, no limit can keep out."""
         self._let_in(one, reserved - one.reserved)
         one.reserved = reserved
 
-    def book(self, one: Try, charged: int) -> None:
+    def book(self, one: ModelAttempt, charged: int) -> None:
         """Turn a reservation into a charge."""
         self._let_in(one, charged - one.reserved)
         one.reserved, one.charged, one.charged_at, one.taken = 0, charged, self.now, charged
 
-    def _let_in(self, one: Try, more: int) -> None:
+    def _let_in(self, one: ModelAttempt, more: int) -> None:
         for period in one.periods:
             self.rooms[period] += max(0, more)

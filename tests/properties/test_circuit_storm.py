@@ -12,36 +12,35 @@ from email.utils import formatdate
 from itertools import count
 
 import httpx
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stemline.client import Access, Client, Lane, Patience
+from stemline.client import Access, Client, Lane, Pacer, RetryPolicy
 from stemline.clock import loop_time
 from stemline.errors import NoAnswer, StemlineError
-from stemline.pacing import Pacer
 from stemline.providers import load_provider
 from stemline.records import Attempt, Recipe, Track
 from stemline.settings import load_facts
 
 PROVIDER = load_provider(load_facts("stemsplit"))
-PATIENCE = Patience()
+POLICY = RetryPolicy()
 LATENCY_SECONDS = 0.9
 UNIX = 1_800_000_000
 ANSWERS = {"/balance": b'{"balanceSeconds": 77}', "/jobs": b'{"id": "j1", "creditsRequired": 10}'}
 
 
-class SimulatedLoop(asyncio.SelectorEventLoop):
+class JumpingLoop(asyncio.SelectorEventLoop):
     """A loop whose clock jumps to the next timer when nothing is ready."""
 
     def __init__(self):
         self.now = 0.0
-        super().__init__(SimulatedSelector(self))
+        super().__init__(JumpingSelector(self))
 
     def time(self):
         return self.now
 
 
-class SimulatedSelector(selectors.DefaultSelector):
+class JumpingSelector(selectors.DefaultSelector):
     def __init__(self, loop):
         super().__init__()
         self.loop = loop
@@ -61,7 +60,7 @@ class Outage:
 
 
 @dataclass
-class World(httpx.AsyncBaseTransport):
+class SimulatedNetwork(httpx.AsyncBaseTransport):
     """A network with a vendor behind it that is dead at times, and what was sent."""
 
     outages: list[Outage]
@@ -70,18 +69,22 @@ class World(httpx.AsyncBaseTransport):
     sent: list[float] = field(default_factory=list)
     paid: list[bytes] = field(default_factory=list)
     """The bodies of the paid requests that left over a connection."""
+    met: set[Outage] = field(default_factory=set)
+    """The outages that a request came into: nobody can tell of the rest."""
 
     def __post_init__(self):
-        self._chance = random.Random(self.seed)  # noqa: S311 - a simulation
+        self._random = random.Random(self.seed)  # noqa: S311 - a simulation
 
     async def handle_async_request(self, request):
         self.sent.append(loop_time())
-        await asyncio.sleep(self._chance.uniform(0, LATENCY_SECONDS / 2))
+        await asyncio.sleep(self._random.uniform(0, LATENCY_SECONDS / 2))
         now = loop_time()
-        trouble = [each.trouble for each in self.outages if each.begin <= now < each.begin + each.seconds]
+        outages = [each for each in self.outages if each.begin <= now < each.begin + each.seconds]
+        self.met.update(outages)
+        trouble = [each.trouble for each in outages]
         if trouble != ["refused"] and request.method == "POST":
             self.paid.append(request.content)
-        await asyncio.sleep(self._chance.uniform(0, LATENCY_SECONDS / 2))
+        await asyncio.sleep(self._random.uniform(0, LATENCY_SECONDS / 2))
         return self._answer(request, *trouble)
 
     def _answer(self, request, trouble=None):
@@ -109,7 +112,7 @@ class World(httpx.AsyncBaseTransport):
 
 
 @dataclass
-class Crowd:
+class Callers:
     """Callers that ask one thing after the other: some read, some pay."""
 
     readers: int
@@ -119,15 +122,15 @@ class Crowd:
     errors: list[StemlineError] = field(default_factory=list)
     _tokens: count = field(default_factory=count)
 
-    async def press(self, client: Client) -> None:
-        await client.run(PROVIDER.read_balance(), Lane.LOOK)
+    async def call(self, client: Client) -> None:
+        await client.run(PROVIDER.read_balance(), Lane.POLL)
         async with asyncio.TaskGroup() as group:
             for number in range(self.readers):
-                group.create_task(self._keep_asking(client, self._read, Lane(number % 3)))
+                group.create_task(self._call_repeatedly(client, self._read, Lane(number % 3)))
             for _ in range(self.payers):
-                group.create_task(self._keep_asking(client, self._pay, Lane.SUBMIT))
+                group.create_task(self._call_repeatedly(client, self._pay, Lane.SUBMIT))
 
-    async def _keep_asking(self, client, steps, lane):
+    async def _call_repeatedly(self, client, steps, lane):
         while loop_time() < self.seconds:
             try:
                 self.results.append(await client.run(steps(), lane))
@@ -143,23 +146,23 @@ class Crowd:
         return PROVIDER.submit(Attempt(token, track, Recipe("four", "best", "flac"), "stemsplit", 1, 10))
 
 
-def play(world: World, crowd: Crowd) -> Client:
-    """Let the crowd at the vendor; give the client they used."""
+def run_callers(network: SimulatedNetwork, callers: Callers) -> Client:
+    """Have the callers call until their time is up; give the client they used."""
 
     async def go() -> Client:
         access = Access("http://vendor.test", "sk_live_simulated", {})
-        async with Client(PROVIDER, access, Pacer(world.per_minute), PATIENCE, world) as client:
-            await crowd.press(client)
+        async with Client(PROVIDER, access, Pacer(network.per_minute), POLICY, network) as client:
+            await callers.call(client)
             return client
 
-    random.seed(world.seed)  # else every example draws the same pauses
-    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+    random.seed(network.seed)  # else every example draws the same pauses
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         return runner.run(go())
 
 
 def most_probes(seconds: float) -> float:
     """Give how many probes an outage may take: pauses double from a second or two to half a minute or a whole one."""
-    return math.log2(seconds + 2) + seconds / (PATIENCE.longest_probe_seconds / 2) + 1
+    return math.log2(seconds + 2) + seconds / (POLICY.longest_probe_seconds / 2) + 1
 
 
 def most_before(per_minute: int) -> float:
@@ -185,26 +188,32 @@ rates = st.sampled_from([6, 60, 600])
     seed=st.integers(0, 9_999),
 )
 def test_an_outage_costs_a_few_probes_and_nobody(outage, readers, payers, per_minute, seed):
-    world = World([outage], per_minute, seed)
-    crowd = Crowd(readers, payers, outage.begin + outage.seconds + 130)
-    client = play(world, crowd)
+    network = SimulatedNetwork([outage], per_minute, seed)
+    callers = Callers(readers, payers, outage.begin + outage.seconds + 130)
+    client = run_callers(network, callers)
     end = outage.begin + outage.seconds
 
-    sent = world.between(outage.begin, end)
+    sent = network.between(outage.begin, end)
     assert sent <= most_before(per_minute) + most_probes(outage.seconds)
     # By then three requests have failed, however slowly they follow each other.
     opened = outage.begin + 3 * 60 / per_minute + 8
-    assert world.between(opened, end) <= most_probes(outage.seconds)
+    assert network.between(opened, end) <= most_probes(outage.seconds)
     # Only what was under way when the vendor died may have been carried out or not.
-    assert all(isinstance(error, NoAnswer) for error in crowd.errors)
-    assert len(crowd.errors) <= most_before(per_minute)
-    assert len(set(world.paid)) == len(world.paid)
+    assert all(isinstance(error, NoAnswer) for error in callers.errors)
+    assert len(callers.errors) <= most_before(per_minute)
+    assert len(set(network.paid)) == len(network.paid)
     assert not client.circuit.is_open
     # Within a minute of its return it was asked again, and then it is worked with as before.
-    assert world.between(end, end + PATIENCE.longest_probe_seconds + LATENCY_SECONDS) >= 1
-    assert world.between(end + 65, end + 125) >= min(math.floor(0.9 * per_minute), readers * 10)
+    assert network.between(end, end + POLICY.longest_probe_seconds + LATENCY_SECONDS) >= 1
+    assert network.between(end + 65, end + 125) >= min(math.floor(0.9 * per_minute), readers * 10)
 
 
+@example(
+    breaks=[(2.0, 3.0)], trouble="refused", readers=1, per_minute=60, seed=2
+)  # two failures open no circuit
+@example(
+    breaks=[(3.12, 1.43)], trouble="off", readers=5, per_minute=600, seed=6499
+)  # a burst saved up soon after
 @settings(max_examples=40, deadline=None)
 @given(
     breaks=st.lists(st.tuples(st.floats(0.1, 60), st.floats(0.1, 120)), min_size=1, max_size=8),
@@ -218,14 +227,14 @@ def test_no_second_ever_sees_more_than_the_pacers_burst(breaks, trouble, readers
     for alive, dead in breaks:
         outages.append(Outage(now + alive, dead, trouble))
         now += alive + dead
-    world, crowd = World(outages, per_minute, seed), Crowd(readers, 0, now + 60)
-    play(world, crowd)
+    network, callers = SimulatedNetwork(outages, per_minute, seed), Callers(readers, 0, now + 60)
+    run_callers(network, callers)
 
-    assert crowd.errors == []
-    for sent in world.sent:
-        assert world.between(sent, sent + 1) <= max(1, per_minute // 12) + per_minute / 60
-    for outage in outages:
+    assert callers.errors == []
+    for sent in network.sent:
+        assert network.between(sent, sent + 1) <= max(1, per_minute // 12) + per_minute / 60
+    for outage in network.met:
         end = outage.begin + outage.seconds
-        for sent in world.sent[bisect_left(world.sent, end) : bisect_left(world.sent, end + 10)]:
-            # An even flow, both ends of the second, and the probe that found the vendor alive.
-            assert world.between(sent, sent + 1) <= math.ceil(per_minute / 60) + 2
+        for sent in network.sent[bisect_left(network.sent, end) : bisect_left(network.sent, end + 10)]:
+            # An even flow, both ends of the second, and the request that found the vendor alive.
+            assert network.between(sent, sent + 1) <= math.ceil(per_minute / 60) + 2

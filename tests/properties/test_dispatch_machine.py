@@ -7,27 +7,35 @@ from itertools import count
 from operator import itemgetter
 
 import pytest
-from dispatch_play import KIND, Life, Play, Schedule, key_id_of
+from dispatch_schedule import KIND, ProcessPlan, Schedule, ScheduleRun, key_id_of
+from faulty_behaviour import FaultSpan, FaultyBehaviour, JobFate, RequestFault
+from faulty_vendor import WINDOW_SECONDS
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from rough_conduct import Conduct, Fate, Fault, Mishap
-from rough_vendor import WINDOW_SECONDS
 from sqlalchemy import select, text
 
 from stemline.budget import Limits
 from stemline.ledger import open_ledger
-from stemline.ledger.schema import entries
+from stemline.ledger.tables import entries
 from stemline.records import State
 
-HARMLESS = (Mishap.LOST_AFTER, Mishap.LOST_BEFORE, Mishap.GARBLED, Mishap.ERROR_AFTER, Mishap.THROTTLED)
+HARMLESS = (
+    RequestFault.LOST_AFTER,
+    RequestFault.LOST_BEFORE,
+    RequestFault.GARBLED,
+    RequestFault.ERROR_AFTER,
+    RequestFault.THROTTLED,
+)
 KEYS = st.sampled_from([(0,), (0, 1), (1,)])
 MOMENTS = st.sampled_from([0.0, 2.0, 10.0, 60.0, 200.0, 700.0])
-MISHAPS = st.sampled_from([*Mishap, Mishap.THROTTLED, Mishap.THROTTLED_BY_DATE, Mishap.LOST_AFTER])
-FAULTS = st.builds(Fault, st.integers(0, 40), st.sampled_from([1, 2, 4, 40]), MISHAPS)
-FATES = st.lists(st.sampled_from([*Fate, Fate.FAILS]), max_size=2).map(tuple)
+REQUEST_FAULTS = st.sampled_from(
+    [*RequestFault, RequestFault.THROTTLED, RequestFault.THROTTLED_BY_DATE, RequestFault.LOST_AFTER]
+)
+FAULTS = st.builds(FaultSpan, st.integers(0, 40), st.sampled_from([1, 2, 4, 40]), REQUEST_FAULTS)
+FATES = st.lists(st.sampled_from([*JobFate, JobFate.FAILS]), max_size=2).map(tuple)
 RATES = st.lists(st.tuples(MOMENTS, st.sampled_from([4, 12, 60])), max_size=2).map(sorted).map(tuple)
-CONDUCTS = st.builds(
-    Conduct,
+BEHAVIOURS = st.builds(
+    FaultyBehaviour,
     faults=st.lists(FAULTS, min_size=1, max_size=8).map(tuple),
     fates=st.lists(FATES, max_size=9).map(tuple),
     rates=RATES,
@@ -36,8 +44,8 @@ CONDUCTS = st.builds(
     refunds=st.booleans(),
     seed=st.integers(0, 1_000),
 )
-LIVES = st.builds(
-    Life,
+PROCESSES = st.builds(
+    ProcessPlan,
     keys=KEYS,
     transactions=st.none() | st.integers(3, 70),
     seconds=st.sampled_from([3_600.0, 3.0, 10.0, 100.0, 400.0]),
@@ -51,8 +59,8 @@ BUDGETS = st.lists(st.tuples(MOMENTS, LIMITS), min_size=1, max_size=3).map(
 SCHEDULES = st.builds(
     Schedule,
     tracks=st.integers(0, 8).map(lambda missing: 9 - missing),
-    conduct=CONDUCTS,
-    lives=st.lists(LIVES, min_size=1, max_size=4).map(tuple),
+    behaviour=BEHAVIOURS,
+    processes=st.lists(PROCESSES, min_size=1, max_size=4).map(tuple),
     last_keys=KEYS,
     budgets=BUDGETS,
     on_limit=st.sampled_from(["stop", "wait"]),
@@ -62,27 +70,29 @@ SCHEDULES = st.builds(
 UNBROKEN = st.builds(
     Schedule,
     tracks=st.integers(1, 6),
-    conduct=st.builds(
-        Conduct,
+    behaviour=st.builds(
+        FaultyBehaviour,
         faults=st.lists(
-            st.builds(Fault, st.integers(1, 30), st.integers(1, 2), st.sampled_from(HARMLESS)), max_size=4
+            st.builds(FaultSpan, st.integers(1, 30), st.integers(1, 2), st.sampled_from(HARMLESS)), max_size=4
         ).map(tuple),
         fates=st.lists(
-            st.sampled_from([(Fate.FAILS,), (Fate.HIDDEN,), (Fate.FAILS, Fate.FAILS)]), max_size=6
+            st.sampled_from([(JobFate.FAILS,), (JobFate.HIDDEN,), (JobFate.FAILS, JobFate.FAILS)]), max_size=6
         ).map(tuple),
         takes_when_made=st.booleans(),
         refunds=st.booleans(),
         seed=st.integers(0, 1_000),
     ),
-    lives=st.just((Life(keys=(0,)),)),
+    processes=st.just((ProcessPlan(keys=(0,)),)),
 )
 """One run with one key that nothing stops."""
 
 
-LOWERED = Schedule(9, lives=(Life(),), budgets=((0.0, Limits(run=50)), (2.0, Limits(run=20))))
-REPLACED = Schedule(3, lives=(Life(keys=(0,), seconds=10.0),), last_keys=(1,))
+LOWERED = Schedule(9, processes=(ProcessPlan(),), budgets=((0.0, Limits(run=50)), (2.0, Limits(run=20))))
+REPLACED = Schedule(3, processes=(ProcessPlan(keys=(0,), seconds=10.0),), last_keys=(1,))
 TAKEN_OVER = Schedule(
-    9, lives=(Life((0,), seconds=3.0, is_spared=True), Life((0,), seconds=100.0)), max_in_flight=2
+    9,
+    processes=(ProcessPlan((0,), seconds=3.0, is_spared=True), ProcessPlan((0,), seconds=100.0)),
+    max_in_flight=2,
 )
 
 
@@ -99,76 +109,76 @@ def ledgers(tmp_path_factory):
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedule=SCHEDULES)
 def test_every_schedule_ends_with_all_tracks_paid_once(ledgers, schedule):
-    play = Play(schedule, next(ledgers))
-    play.run()
-    with open_ledger(play.url, clock=play.clock) as ledger:
-        no_track_is_paid_twice(play)
-        only_what_needs_a_missing_key_is_left(play)
-        every_row_is_in_one_final_state(play, ledger)
-        the_ledger_agrees_with_the_vendor(play, ledger)
-        no_limit_was_ever_passed(play, ledger)
-    the_pace_was_kept(play)
+    run = ScheduleRun(schedule, next(ledgers))
+    run.run()
+    with open_ledger(run.url, clock=run.clock) as ledger:
+        no_track_is_paid_twice(run)
+        only_what_needs_a_missing_key_is_left(run)
+        every_row_is_in_one_final_state(run, ledger)
+        the_ledger_agrees_with_the_vendor(run, ledger)
+        no_limit_was_ever_passed(run, ledger)
+    the_pace_was_kept(run)
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedule=UNBROKEN)
 def test_a_run_of_its_own_ends_with_the_vendors_total(ledgers, schedule):
     """The balance tells what its failed jobs have cost."""
-    play = Play(schedule, next(ledgers))
-    play.run()
-    first = play.ended[0]
+    run = ScheduleRun(schedule, next(ledgers))
+    run.run()
+    first = run.ended[0]
     assert first.is_clean
-    assert first.books.drift == 0
-    with open_ledger(play.url, clock=play.clock) as ledger:
-        spent = ledger.credits(first.run_id).run
-    assert (spent.reserved, spent.charged) == (0, sum(map(play.vendor.price, play.vendor.jobs.values())))
+    assert first.reconciliation.drift == 0
+    with open_ledger(run.url, clock=run.clock) as ledger:
+        spent = ledger.credits.spending(first.run_id).run
+    assert (spent.reserved, spent.charged) == (0, sum(map(run.vendor.price, run.vendor.jobs.values())))
 
 
-def no_track_is_paid_twice(play):
-    for number in range(play.schedule.tracks):
-        *before, _last = [job.fate for job in play.vendor.jobs_of(number)] or [None]
-        assert set(before) <= {Fate.FAILS}
+def no_track_is_paid_twice(run):
+    for number in range(run.schedule.tracks):
+        *before, _last = [job.fate for job in run.vendor.jobs_of(number)] or [None]
+        assert set(before) <= {JobFate.FAILS}
 
 
-def only_what_needs_a_missing_key_is_left(play):
+def only_what_needs_a_missing_key_is_left(run):
     """Jobs are collected whichever key made them; a submit that got no answer is asked about with its own key."""
-    missing = {key_id_of(number) for number in {0, 1} - set(play.schedule.last_keys)}
-    assert all(key in missing and is_sent and not is_job_known for key, is_sent, is_job_known in play.left)
+    missing = {key_id_of(number) for number in {0, 1} - set(run.schedule.last_keys)}
+    assert all(key in missing and is_sent and not is_job_known for key, is_sent, is_job_known in run.left)
 
 
-def every_row_is_in_one_final_state(play, ledger):
-    run_id, tracks = play.ended[-1].run_id, play.schedule.tracks
-    assert sum(ledger.counts(run_id).values()) == tracks
-    found = ledger.track_status(run_id, [f"t{number}" for number in range(tracks)])
+def every_row_is_in_one_final_state(run, ledger):
+    run_id, tracks = run.ended[-1].run_id, run.schedule.tracks
+    assert sum(ledger.queries.counts(run_id).values()) == tracks
+    found = ledger.tracks.status(run_id, [f"t{number}" for number in range(tracks)])
     for number in range(tracks):
-        status, jobs = found[f"t{number}"], play.vendor.jobs_of(number)
+        status, jobs = found[f"t{number}"], run.vendor.jobs_of(number)
         if status.state is State.FAILED:
             assert status.failures >= 3 or not status.is_retryable
-            assert {job.fate for job in jobs} <= {Fate.FAILS}
+            assert {job.fate for job in jobs} <= {JobFate.FAILS}
         elif status.state is State.EXPIRED:
-            assert jobs[-1].fate is Fate.EXPIRES
+            assert jobs[-1].fate is JobFate.EXPIRES
         else:
             assert status.state is State.COLLECTED
 
 
-def the_ledger_agrees_with_the_vendor(play, ledger):
+def the_ledger_agrees_with_the_vendor(run, ledger):
     """Every job is known, at the vendor's price; of a failed one it may stay open or unclear what it cost."""
-    assert not ledger.ready_uncollected(KIND)
+    assert not ledger.recovery.ready(KIND)
     charges, disputed = entries_by_token(ledger)
-    for job in play.vendor.jobs.values():
-        attempt = ledger.find_by_job(KIND, job.job_id)
+    for job in run.vendor.jobs.values():
+        attempt = ledger.attempts.find_by_job(KIND, job.job_id)
         assert attempt is not None
-        if job.fate is not Fate.FAILS:
-            assert charges.pop(attempt.token) == play.vendor.price(job)
+        if job.fate is not JobFate.FAILS:
+            assert charges.pop(attempt.token) == run.vendor.price(job)
         elif attempt.token not in disputed:
             assert charges.pop(attempt.token, 0) in {0, job.seconds}
     assert not charges
-    open_credits = ledger.credits(play.ended[-1].run_id).not_in_balance
+    open_credits = ledger.credits.spending(run.ended[-1].run_id).not_in_balance
     assert open_credits == sum(disputed.values())
 
 
 def entries_by_token(ledger):
-    with ledger.read() as connection:
+    with ledger.database.read() as connection:
         charges = connection.execute(
             text("SELECT token, amount FROM credit_entries WHERE kind = 'charge'")
         ).all()
@@ -178,29 +188,29 @@ def entries_by_token(ledger):
     return dict(map(tuple, charges)), dict(map(tuple, disputed))
 
 
-def no_limit_was_ever_passed(play, ledger):
-    """Read the books again: whatever was let in fitted the limits in force at that time."""
-    with ledger.read() as connection:
+def no_limit_was_ever_passed(run, ledger):
+    """Read the credit entries again: whatever was let in fitted the limits in force at that time."""
+    with ledger.database.read() as connection:
         query = select(entries.c["at", "kind", "amount", "run_id", "day"]).order_by(entries.c.entry_id)
         booked = connection.execute(query).all()
     sums = Counter()
     for at, kind, amount, run_id, day in booked:
         sums[run_id] += amount
         sums[day] += amount
-        limits = play.limits_at(at)
+        limits = run.limits_at(at)
         if kind == "reserve":
             assert limits.run is None or sums[run_id] <= limits.run
             assert limits.day is None or sums[day] <= limits.day
 
 
-def the_pace_was_kept(play):
-    for ended in play.ended:
-        for wire in ended.wires:
-            assert not wire.too_early
-            assert not wire.stale
-            times = [time for time, _ in wire.left]
+def the_pace_was_kept(run):
+    for ended in run.ended:
+        for connection in ended.connections:
+            assert not connection.too_early
+            assert not connection.stale
+            times = [time for time, _ in connection.left]
             for first, last in windows_of(times, WINDOW_SECONDS):
-                granted = max(limit for _, limit in wire.left[first : last + 1])
+                granted = max(limit for _, limit in connection.left[first : last + 1])
                 assert last - first + 1 <= granted
 
 

@@ -15,13 +15,13 @@ SCHEDULES = settings(
 )
 
 
-def test_the_laws_hold_over_sqlite(tmp_path: Path) -> None:
+def test_the_invariants_hold_over_sqlite(tmp_path: Path) -> None:
     numbers = count()
     run_state_machine_as_test(
         lambda: LedgerMachine(f"sqlite:///{tmp_path}/{next(numbers)}.db"), settings=SCHEDULES
     )
 
 
-def test_the_laws_hold_over_postgresql(postgresql: str) -> None:
+def test_the_invariants_hold_over_postgresql(postgresql: str) -> None:
     few = settings(SCHEDULES, max_examples=3)
     run_state_machine_as_test(lambda: LedgerMachine(new_schema(postgresql)), settings=few)

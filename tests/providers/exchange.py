@@ -7,30 +7,32 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from stemline.errors import StemlineError
+from stemline.protocol import HttpAnswer, HttpRequest, OtherAttempts, Steps
 from stemline.records import Attempt, Recipe, Track
-from stemline.wire import Answer, Others, Request, Steps
 
 T = TypeVar("T")
 TOKEN = "sl0123456789abcdef0123"
-ALONE = Others(lambda _: False, list)
+ALONE = OtherAttempts(lambda _: False, list)
 """No other attempt of ours has or awaits a job."""
 
 
-def answer(tree: object, status: int = 200, **facts: Any) -> Answer:
+def answer(tree: object, status: int = 200, **facts: Any) -> HttpAnswer:
     """An answer with a JSON body, or with the bytes given."""
     body = tree if isinstance(tree, bytes) else json.dumps(tree).encode()
-    return Answer(status, {}, body, **facts)
+    return HttpAnswer(status, {}, body, **facts)
 
 
-def drive(steps: Steps[T], answers: Iterable[Answer | StemlineError]) -> tuple[T, list[Request]]:
+def drive(steps: Steps[T], answers: Iterable[HttpAnswer | StemlineError]) -> tuple[T, list[HttpRequest]]:
     """Give what the steps return and the requests they made on the way."""
     told = iter(answers)
     return serve(steps, lambda _: next(told))
 
 
-def serve(steps: Steps[T], respond: Callable[[Request], Answer | StemlineError]) -> tuple[T, list[Request]]:
+def serve(
+    steps: Steps[T], respond: Callable[[HttpRequest], HttpAnswer | StemlineError]
+) -> tuple[T, list[HttpRequest]]:
     """Give what the steps return when `respond` answers each request."""
-    requests: list[Request] = []
+    requests: list[HttpRequest] = []
     try:
         requests.append(next(steps))
         while True:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemline.errors import ProviderDown
+from stemline.protocol import HttpRequest
 from stemline.records import Job, Output, Phase
-from stemline.wire import Request
 
 AT = datetime(2026, 5, 26, 10, 20, 30, tzinfo=UTC)
 SPLIT = {
@@ -165,7 +165,7 @@ def test_a_sweep_reads_each_split_for_there_is_no_list(splitter):
 
     assert not splitter.can_list
     assert [job.job_id for job in jobs] == ["a", "b"]
-    assert requests == [Request("GET", "/audio/splits/a"), Request("GET", "/audio/splits/b")]
+    assert requests == [HttpRequest("GET", "/audio/splits/a"), HttpRequest("GET", "/audio/splits/b")]
 
 
 trees = st.recursive(
@@ -182,7 +182,7 @@ def test_no_json_object_whatever_breaks_the_reading(splitter, envelope):
     drive(splitter.read_job("x"), [told])
     for status in (200, 402, 422, 500):
         for request in (
-            Request("POST", "/audio/splits", is_paid=True),
-            Request("PUT", "u", is_transfer=True),
+            HttpRequest("POST", "/audio/splits", is_paid=True),
+            HttpRequest("PUT", "u", is_transfer=True),
         ):
             splitter.classify(request, answer(envelope, status))

@@ -16,16 +16,16 @@ from stemline.errors import (
     TrackRefused,
     TransferFailed,
 )
+from stemline.protocol import HttpRequest
 from stemline.records import Code
-from stemline.wire import Request
 
-SUBMIT = Request("POST", "/audio/splits", is_paid=True)
-REPEAT = Request("POST", "/audio/splits")
-RESERVE = Request("POST", "/audio/uploads")
-SPLIT = Request("GET", "/audio/splits/x")
-CREDITS = Request("GET", "/credits")
-TRANSFER = Request("POST", "https://upload.example.com/x", is_transfer=True)
-PUT = Request("PUT", "https://upload.example.com/x", is_transfer=True)
+SUBMIT = HttpRequest("POST", "/audio/splits", is_paid=True)
+REPEAT = HttpRequest("POST", "/audio/splits")
+RESERVE = HttpRequest("POST", "/audio/uploads")
+SPLIT = HttpRequest("GET", "/audio/splits/x")
+CREDITS = HttpRequest("GET", "/credits")
+TRANSFER = HttpRequest("POST", "https://upload.example.com/x", is_transfer=True)
+PUT = HttpRequest("PUT", "https://upload.example.com/x", is_transfer=True)
 HTML = b"<!doctype html><title>Just a moment...</title>"
 
 

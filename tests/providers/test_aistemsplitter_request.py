@@ -6,8 +6,8 @@ import pytest
 from exchange import ALONE, TOKEN, answer, attempt, drive
 
 from stemline.errors import LinkExpired, NoAnswer, ProviderDown, TrackRefused, TransferFailed
+from stemline.protocol import HttpRequest
 from stemline.records import Code, Job, Phase, Submission
-from stemline.wire import Request
 
 MADE = {"id": "split_123", "status": "queued", "creditsUsed": 180, "createdAt": "2026-05-26T10:20:30.000Z"}
 TICKET = {
@@ -33,7 +33,7 @@ def test_a_web_track_is_handed_over_by_its_url_in_one_paid_request(splitter):
     submission, requests = drive(splitter.submit(attempt(WEB)), [data(MADE)])
 
     assert requests == [
-        Request(
+        HttpRequest(
             "POST",
             "/audio/splits",
             json={
@@ -53,19 +53,19 @@ def test_a_file_is_transferred_under_a_reservation_and_named_by_what_came_back(s
     submission, requests = drive(splitter.submit(attempt("/music/Sigur Rós - #1?.MP3")), answers)
 
     assert requests == [
-        Request(
+        HttpRequest(
             "POST",
             "/audio/uploads",
             json={"filename": f"{TOKEN}.mp3", "contentType": "audio/mpeg", "contentLength": 4_500_000},
         ),
-        Request(
+        HttpRequest(
             "POST",
             TICKET["uploadUrl"],
             headers={**TICKET["uploadHeaders"], "Content-Type": "audio/mpeg"},
             body="/music/Sigur Rós - #1?.MP3",
             is_transfer=True,
         ),
-        Request(
+        HttpRequest(
             "POST",
             "/audio/splits",
             json={
@@ -178,7 +178,7 @@ def test_an_expired_reservation_is_replaced_once(splitter):
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_what_says_that_a_reservation_has_expired_leads_to_a_fresh_one(splitter, status):
     """The error that the sender would throw is the one that `classify` gives."""
-    transfer = Request("POST", TICKET["uploadUrl"], is_transfer=True)
+    transfer = HttpRequest("POST", TICKET["uploadUrl"], is_transfer=True)
     refused = splitter.classify(transfer, answer({"success": False, "error": "EXPIRED"}, status))
     _, requests = drive(splitter.submit(attempt()), [data(TICKET), refused, *uploaded()])
 
@@ -248,8 +248,8 @@ def test_reads_are_plain_requests(splitter):
     _, balance = drive(splitter.read_balance(), [data({"balance": 3600, "unit": "seconds"})])
 
     assert job == Job("split_123", Phase.RUNNING)
-    assert split == [Request("GET", "/audio/splits/split_123")]
-    assert balance == [Request("GET", "/credits")]
+    assert split == [HttpRequest("GET", "/audio/splits/split_123")]
+    assert balance == [HttpRequest("GET", "/credits")]
 
 
 def test_an_id_cannot_leave_its_place_in_the_address(splitter):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemline.errors import ProviderDown
+from stemline.protocol import HttpRequest
 from stemline.records import Job, Output, Phase
-from stemline.wire import Request
 
 AT = datetime(2024, 1, 5, 12, tzinfo=UTC)
 LISTED = {
@@ -66,7 +66,7 @@ def test_a_listed_job_is_read_without_links_and_music(provider):
     assert jobs == [
         Job("clxxx123", Phase.DONE, "song.mp3", 180.0, AT, AT + timedelta(seconds=150), 180, None)
     ]
-    assert requests == [Request("GET", "/jobs", params={"limit": 100, "offset": 0})]
+    assert requests == [HttpRequest("GET", "/jobs", params={"limit": 100, "offset": 0})]
 
 
 def test_a_balance_is_read_in_seconds(provider):
@@ -175,7 +175,7 @@ class Listing:
         created = (AT + timedelta(minutes=number)).isoformat()
         return {"id": f"j{number}", "createdAt": created, "input": {"fileName": f"s.{TOKEN}x{number}.mp3"}}
 
-    def __call__(self, request: Request):
+    def __call__(self, request: HttpRequest):
         if self.asked:
             self.between()
         self.asked += 1

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from stemline.protocol import HttpAnswer
 from stemline.providers import load_provider
 from stemline.records import Attempt, Recipe, Track
 from stemline.settings import load_facts
-from stemline.wire import Answer
 
 TOKEN = "sl" + "a" * 20
 SENT_AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -32,13 +32,13 @@ def listed(job_id, name="song.wav", seconds=10, minutes=0.0, **more):
 
 
 def look(provider, wanted, pages):
-    """Answer with one page after the other; give the ids found and the requests."""
+    """HttpAnswer with one page after the other; give the ids found and the requests."""
     steps, requests = provider.candidates(wanted), []
     try:
         requests.append(next(steps))
         for page in pages:
             tree = {"jobs": page, "pagination": {"hasMore": True}}
-            requests.append(steps.send(Answer(200, {}, json.dumps(tree).encode())))
+            requests.append(steps.send(HttpAnswer(200, {}, json.dumps(tree).encode())))
     except StopIteration as stop:
         return [job.job_id for job in stop.value], requests
     raise AssertionError("it asks for more pages than there are")

@@ -9,9 +9,9 @@ import pytest
 from exchange import ALONE, TOKEN, answer, attempt, drive
 
 from stemline.errors import JobFailed
+from stemline.protocol import OtherAttempts
 from stemline.providers.stemsplit import file_name
 from stemline.records import Attempt, Code
-from stemline.wire import Others
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 URL = "https://example.com/a%20song.mp3?sig=x"
@@ -31,21 +31,23 @@ def item(job_id="j1", name="a song.mp3", seconds=180, after=1, **changes):
     return {"id": job_id, "status": "PENDING", "createdAt": made_at, "input": given, **changes}
 
 
-def find(provider, mine, *items, others=ALONE):
-    job, _ = drive(provider.find(mine, others), [answer({"jobs": items, "pagination": {"hasMore": False}})])
+def find(provider, mine, *items, other_attempts=ALONE):
+    job, _ = drive(
+        provider.find(mine, other_attempts), [answer({"jobs": items, "pagination": {"hasMore": False}})]
+    )
     return job.job_id if job else None
 
 
-def doubted(provider, mine, *items, others=ALONE) -> str:
+def doubted(provider, mine, *items, other_attempts=ALONE) -> str:
     """Give the sentence of a match that nobody may guess."""
     with pytest.raises(JobFailed) as doubt:
-        find(provider, mine, *items, others=others)
+        find(provider, mine, *items, other_attempts=other_attempts)
     assert doubt.value.code is Code.SUBMIT_UNANSWERED
     return str(doubt.value)
 
 
-def beside(*unanswered: Attempt) -> Others:
-    return Others(lambda _: False, lambda: unanswered)
+def beside(*unanswered: Attempt) -> OtherAttempts:
+    return OtherAttempts(lambda _: False, lambda: unanswered)
 
 
 @pytest.mark.parametrize("name", ["a song.mp3", "a-song.mp3", "A_SONG.MP3", "a%20song", "a song", None])
@@ -95,10 +97,10 @@ def test_a_job_with_somebody_elses_token_is_not_ours(provider):
 
 
 def test_a_job_that_the_ledger_knows_is_not_ours(provider):
-    others = Others(lambda job_id: job_id == "j1", list)
+    other_attempts = OtherAttempts(lambda job_id: job_id == "j1", list)
 
-    assert find(provider, sent(), item("j1"), others=others) is None
-    assert find(provider, sent(), item("j1"), item("j2"), others=others) == "j2"
+    assert find(provider, sent(), item("j1"), other_attempts=other_attempts) is None
+    assert find(provider, sent(), item("j1"), item("j2"), other_attempts=other_attempts) == "j2"
 
 
 def test_two_jobs_that_fit_are_never_guessed_between(provider):
@@ -121,8 +123,8 @@ def test_one_job_that_two_unanswered_submits_may_have_made_is_neithers(provider)
     twin = replace(sent(), token=OTHER_TOKEN)
 
     assert find(provider, sent(), item()) == "j1"
-    doubted(provider, sent(), item(), others=beside(twin))
-    doubted(provider, twin, item(), others=beside(sent()))
+    doubted(provider, sent(), item(), other_attempts=beside(twin))
+    doubted(provider, twin, item(), other_attempts=beside(sent()))
 
 
 @pytest.mark.parametrize(
@@ -134,13 +136,13 @@ def test_one_job_that_two_unanswered_submits_may_have_made_is_neithers(provider)
     ],
 )
 def test_an_unanswered_submit_that_cannot_have_made_the_job_is_no_rival(provider, other):
-    assert find(provider, sent(), item(), others=beside(other)) == "j1"
+    assert find(provider, sent(), item(), other_attempts=beside(other)) == "j1"
 
 
-def test_the_others_are_asked_about_after_the_list_is_read(provider):
+def test_the_other_attempts_are_asked_for_after_the_list_is_read(provider):
     """One that was sent while the list was on its way may have made what it shows."""
     unanswered: list[Attempt] = []
-    steps = provider.find(sent(), Others(lambda _: False, lambda: unanswered))
+    steps = provider.find(sent(), OtherAttempts(lambda _: False, lambda: unanswered))
     next(steps)
     unanswered.append(replace(sent(), token=OTHER_TOKEN))
 

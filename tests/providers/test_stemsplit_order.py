@@ -7,16 +7,16 @@ import json
 import pytest
 from exchange import attempt, drive
 
+from stemline.protocol import HttpAnswer
 from stemline.providers import load_provider
 from stemline.records import Recipe
 from stemline.settings import load_facts
-from stemline.wire import Answer
 
 CREATED = {"id": "clx1", "status": "PENDING", "creditsRequired": 180, "estimatedSeconds": 42}
 
 
 def submitted(recipe):
-    made = Answer(201, {}, json.dumps(CREATED).encode())
+    made = HttpAnswer(201, {}, json.dumps(CREATED).encode())
     order = attempt("https://example.com/song.mp3", recipe.stems)
     order = type(order)(order.token, order.track, recipe, order.provider, 1, 180)
     return drive(load_provider(load_facts("stemsplit")).submit(order), [made])

@@ -16,14 +16,14 @@ from stemline.errors import (
     TrackRefused,
     TransferFailed,
 )
+from stemline.protocol import HttpRequest
 from stemline.records import Code
-from stemline.wire import Request
 
-SUBMIT = Request("POST", "/jobs", is_paid=True)
-UPLOAD = Request("POST", "/upload")
-DETAIL = Request("GET", "/jobs/x")
-LIST = Request("GET", "/jobs")
-TRANSFER = Request("PUT", "https://storage.example.com/x", is_transfer=True)
+SUBMIT = HttpRequest("POST", "/jobs", is_paid=True)
+UPLOAD = HttpRequest("POST", "/upload")
+DETAIL = HttpRequest("GET", "/jobs/x")
+LIST = HttpRequest("GET", "/jobs")
+TRANSFER = HttpRequest("PUT", "https://storage.example.com/x", is_transfer=True)
 HTML = b"<!doctype html><title>Just a moment...</title>"
 
 

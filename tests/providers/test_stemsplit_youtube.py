@@ -11,10 +11,10 @@ import pytest
 from exchange import ALONE
 
 from stemline.errors import JobFailed, TrackRefused
+from stemline.protocol import HttpAnswer, OtherAttempts, WebhookDelivery
 from stemline.providers import load_provider
 from stemline.records import Attempt, Code, Phase, Recipe, Track
 from stemline.settings import load_facts
-from stemline.wire import Answer, Delivery, Others
 
 URL = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 SENT = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -45,7 +45,7 @@ def attempt(location=URL, sent_at=SENT):
 
 
 def answer(tree):
-    return Answer(200, {}, json.dumps(tree).encode())
+    return HttpAnswer(200, {}, json.dumps(tree).encode())
 
 
 def drive(steps, *trees):
@@ -116,7 +116,7 @@ def test_two_jobs_of_one_video_are_never_guessed_between(provider):
 
 
 def test_one_job_that_two_unanswered_submits_of_a_video_may_have_made_is_neithers(provider):
-    twin = Others(lambda _: False, lambda: [attempt("https://youtu.be/dQw4w9WgXcQ")])
+    twin = OtherAttempts(lambda _: False, lambda: [attempt("https://youtu.be/dQw4w9WgXcQ")])
     steps = provider.find(attempt(), twin)
     next(steps)
     with pytest.raises(JobFailed, match="StemSplit lists youtube:clx1, and nothing tells"):
@@ -125,7 +125,7 @@ def test_one_job_that_two_unanswered_submits_of_a_video_may_have_made_is_neither
 
 def test_a_videos_job_that_is_known_to_be_anothers_is_passed_over(provider):
     twin = CREATED | {"id": "clx2", "createdAt": "2026-03-01T12:00:02Z"}
-    _, job = drive(provider.find(attempt(), Others("youtube:clx1".__eq__, list)), page(CREATED, twin))
+    _, job = drive(provider.find(attempt(), OtherAttempts("youtube:clx1".__eq__, list)), page(CREATED, twin))
     assert job.job_id == "youtube:clx2"
 
 
@@ -153,7 +153,9 @@ def test_a_videos_event_is_about_the_job_the_ledger_knows(provider):
     data = {"jobId": "clx1", "type": "youtube", "status": "COMPLETED", "videoTitle": "A Song"}
     body = json.dumps({"event": "job.completed", "timestamp": "2026-03-01T12:03:00Z", "data": data}).encode()
     signature = hmac.new(b"whsec_1", body, hashlib.sha256).hexdigest()
-    delivery = Delivery({"x-webhook-signature": f"sha256={signature}"}, body, SENT + timedelta(minutes=3))
+    delivery = WebhookDelivery(
+        {"x-webhook-signature": f"sha256={signature}"}, body, SENT + timedelta(minutes=3)
+    )
     event = provider.read_event(delivery, "whsec_1")
     assert (event.job_id, event.phase) == ("youtube:clx1", Phase.DONE)
 
@@ -162,7 +164,7 @@ def test_a_url_of_no_video_is_refused_as_a_track_and_found_nowhere(provider):
     body = json.dumps({"error": {"code": "VIDEO_NOT_FOUND", "message": "No such video"}}).encode()
     steps = provider.submit(attempt("https://www.youtube.com/watch?v=short"))
     request = next(steps)
-    assert isinstance(provider.classify(request, Answer(404, {}, body)), TrackRefused)
+    assert isinstance(provider.classify(request, HttpAnswer(404, {}, body)), TrackRefused)
     _, job = drive(provider.find(attempt("https://www.youtube.com/watch?v=short"), ALONE), page(CREATED))
     assert job is None
 

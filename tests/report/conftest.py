@@ -34,9 +34,9 @@ class Night:
 
     def __init__(self, ledger: Ledger, store: Store) -> None:
         self.now = datetime(2026, 3, 31, 21, 40, tzinfo=UTC)
-        ledger.clock = lambda: self.now
+        ledger.database.clock = lambda: self.now
         self.ledger, self.store = ledger, store
-        self.run_id = ledger.start_run("nightly", "stemsplit", RECIPE, "digest", "key-1")
+        self.run_id = ledger.runs.start("nightly", "stemsplit", RECIPE, "digest", "key-1")
         self.planned = 0
         self.collected: list[str] = []
 
@@ -47,21 +47,21 @@ class Night:
         self.planned += 1
         name = track_id or f"t{self.planned:04d}"
         track = Track(name, location or f"/music/{name}.mp3", self.planned, 0, 180.0, columns=columns)
-        self.ledger.plan(self.run_id, [track])
+        self.ledger.tracks.plan(self.run_id, [track])
         return track
 
     def submit(self, track: Track) -> Attempt:
         token = f"token-{track.track_id}"
-        attempt = self.ledger.reserve(self.run_id, track, token, 180, Limits())
+        attempt = self.ledger.attempts.reserve(self.run_id, track, token, 180, Limits())
         assert isinstance(attempt, Attempt)
-        self.ledger.mark_sending(token)
+        self.ledger.attempts.mark_sending(token)
         return attempt
 
     def ready(self, track: Track) -> Attempt:
         attempt = self.submit(track)
         job = f"job-{track.track_id}"
-        self.ledger.record_submission(attempt.token, Submission(job, 180))
-        self.ledger.record_ready(attempt.token, Job(job, Phase.DONE, credits_charged=180))
+        self.ledger.attempts.record_submission(attempt.token, Submission(job, 180))
+        self.ledger.attempts.record_ready(attempt.token, Job(job, Phase.DONE, credits_charged=180))
         return attempt
 
     def collect(
@@ -73,7 +73,7 @@ class Night:
             for stem in RECIPE.stem_names
         )
         bpm_source, key_source = bpm and "provider", key and "stemline"
-        self.ledger.record_collected(
+        self.ledger.attempts.record_collected(
             CollectedTrack(attempt.token, stems, bpm, key, bpm_source, key_source, self.now)
         )
         self.collected.append(attempt.token)
@@ -82,35 +82,35 @@ class Night:
         """Publish what is collected, this track with it."""
         if track is not None:
             self.collect(track, *music, **facts)
-        self.ledger.open_batch(self.run_id, f"batch-{self.collected[0]}", self.collected)
-        self.ledger.publish_batch(f"batch-{self.collected[0]}")
+        self.ledger.batches.open(self.run_id, f"batch-{self.collected[0]}", self.collected)
+        self.ledger.batches.publish(f"batch-{self.collected[0]}")
         self.collected = []
 
     def fail(self, track: Track, sentence: str = "The provider gave up.") -> None:
         attempt = self.submit(track)
-        self.ledger.fail(Failure(attempt.token, State.FAILED, Code.JOB_FAILED, sentence))
+        self.ledger.attempts.fail(Failure(attempt.token, State.FAILED, Code.JOB_FAILED, sentence))
 
     def quarantine(self, track: Track, sentence: str = "drums.flac is 3 s long, its source 180 s.") -> None:
         attempt = self.ready(track)
-        self.ledger.fail(Failure(attempt.token, State.QUARANTINED, Code.WRONG_DURATION, sentence))
+        self.ledger.attempts.fail(Failure(attempt.token, State.QUARANTINED, Code.WRONG_DURATION, sentence))
 
     def reject(self, rows: int = 1, sentence: str = "The row names no audio.") -> None:
         made = [Reject(90_000 + row, None, None, Code.NO_LOCATION, sentence) for row in range(rows)]
-        self.ledger.reject(self.run_id, made)
+        self.ledger.runs.reject(self.run_id, made)
 
     def finish(self, exit_code: int = 0, **totals: object) -> None:
-        counts, spent = self.ledger.counts(self.run_id), self.ledger.credits(self.run_id).run
+        counts, spent = self.ledger.queries.counts(self.run_id), self.ledger.credits.spending(self.run_id).run
         summary = {
             "run_id": self.run_id,
             "tracks": {str(state): count for state, count in counts.items()},
-            "codes": {str(code): count for code, count in self.ledger.codes(self.run_id).items()},
+            "codes": {str(code): count for code, count in self.ledger.queries.codes(self.run_id).items()},
             "credits": {"reserved": spent.reserved, "charged": spent.charged, "balance": 5_000},
             "requests": {"sent": 21, "rejected": 1, "per_track": 2.1},
             "seconds": 90.5,
             "dataset": self.store.url(),
             "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
         }
-        self.ledger.finish_run(self.run_id, exit_code, summary | totals)
+        self.ledger.runs.finish(self.run_id, exit_code, summary | totals)
 
 
 def stem_file(stem: str, path: str, **changes: object) -> StemFile:

@@ -9,7 +9,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from stemline.dataset import write_rejects
+from stemline.budget import Limits
+from stemline.dataset.metadata import write_rejects
 from stemline.errors import LedgerConflict
 from stemline.records import Code, State, Track
 from stemline.report import write_report
@@ -37,27 +38,27 @@ class Page(HTMLParser):
 
     source: str
     elements: list[Element] = field(default_factory=list)
-    open_ones: list[Element] = field(default_factory=list)
+    open_elements: list[Element] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.feed(self.source)
         self.close()
-        assert not self.open_ones, f"never closed: {[element.name for element in self.open_ones]}"
+        assert not self.open_elements, f"never closed: {[element.name for element in self.open_elements]}"
 
     def handle_starttag(self, tag, attrs):
         assert len(attrs) == len(dict(attrs)), f"an attribute stands twice in {tag}: {attrs}"
-        element = Element(tag, dict(attrs), tuple(parent.name for parent in self.open_ones))
+        element = Element(tag, dict(attrs), tuple(parent.name for parent in self.open_elements))
         self.elements.append(element)
         if tag not in VOID:
-            self.open_ones.append(element)
+            self.open_elements.append(element)
 
     def handle_endtag(self, tag):
-        assert self.open_ones, f"</{tag}> closes nothing"
-        assert self.open_ones.pop().name == tag
+        assert self.open_elements, f"</{tag}> closes nothing"
+        assert self.open_elements.pop().name == tag
 
     def handle_data(self, data):
-        for element in self.open_ones:
+        for element in self.open_elements:
             element.text += data
 
     def named(self, name):
@@ -99,12 +100,12 @@ def mixed(night):
         night.publish(track, bpm, key)
     night.fail(failed)
     night.quarantine(bad)
-    night.ledger.mark_unknown(night.submit(lost).token, "No answer came.")
+    night.ledger.attempts.mark_unknown(night.submit(lost).token, "No answer came.")
     night.ready(waiting)
     night.plan()
-    night.ledger.hold(night.run_id, Code.BUDGET_RUN, "180 credits do not fit budget.run.")
+    night.ledger.tracks.hold(night.run_id, Code.BUDGET_RUN, "180 credits do not fit budget.run.")
     night.reject()
-    write_rejects(night.store, night.run_id, night.ledger.rejected_rows(night.run_id))
+    write_rejects(night.store, night.run_id, night.ledger.queries.rejected_rows(night.run_id))
     night.finish(3)
     return night
 
@@ -144,7 +145,7 @@ def test_only_the_pages_own_script_may_run(mixed):
 
 
 def test_every_state_is_counted(mixed):
-    counts = {str(state): count for state, count in mixed.ledger.counts(mixed.run_id).items()}
+    counts = {str(state): count for state, count in mixed.ledger.queries.counts(mixed.run_id).items()}
     assert counts["published"] == 3
     legend = read(mixed).legend()
     assert {state: legend[state] for state in counts} == counts
@@ -219,8 +220,10 @@ def test_tracks_of_an_earlier_run_are_told_from_new_ones(night):
     night.publish(night.plan("old"))
     night.finish()
     night.advance(hours=24)
-    night.run_id = night.ledger.start_run("nightly", "stemsplit", night.ledger.run(night.run_id).recipe, "d")
-    night.ledger.plan(night.run_id, [Track("old", "/music/old.mp3", 1, 0, 180.0)])
+    night.run_id = night.ledger.runs.start(
+        "nightly", "stemsplit", night.ledger.runs.get(night.run_id).recipe, "d"
+    )
+    night.ledger.tracks.plan(night.run_id, [Track("old", "/music/old.mp3", 1, 0, 180.0)])
     night.finish()
     page = read(night)
     assert "of 1 track, 1 before it" in page.source
@@ -339,7 +342,7 @@ def test_a_run_under_way_has_a_page(night):
 
 @pytest.mark.parametrize("totals", [{}, {"tracks": {}, "credits": None, "requests": None, "budget": None}])
 def test_totals_may_be_thin(night, totals):
-    night.ledger.finish_run(night.run_id, 1, totals)
+    night.ledger.runs.finish(night.run_id, 1, totals)
     assert "Ended on a bug in stemline." in read(night).source
 
 
@@ -382,14 +385,15 @@ def test_a_large_run_makes_a_small_page_in_little_memory(night):
         )
         for number in range(5_000)
     ]
-    night.ledger.plan(night.run_id, tracks)
+    night.ledger.tracks.plan(night.run_id, tracks)
     for batch in range(0, 40, 20):
         for track in tracks[batch : batch + 20]:
             night.collect(track, 90.0 + track.position % 60, "Am")
         night.publish()
     for track in tracks[40:300]:
-        night.ledger.reject_track(night.run_id, track.track_id, Code.TOO_LONG, "long " * 1_000)
-    night.ledger.hold(night.run_id, Code.BUDGET_RUN, "The budget is used up.")
+        token = night.ledger.attempts.reserve(night.run_id, track, f"r{track.position}", 180, Limits()).token
+        night.ledger.attempts.release(token, Code.TOO_LONG, "long " * 1_000, state=State.REJECTED)
+    night.ledger.tracks.hold(night.run_id, Code.BUDGET_RUN, "The budget is used up.")
     night.reject(3_000, "long " * 100)
     night.finish(4)
     tracemalloc.start()

@@ -3,11 +3,10 @@ from __future__ import annotations
 import pytest
 
 from stemline.records import Code, State
-from stemline.report.card import length
-from stemline.report.chart import Columns, columns, round_top, short
-from stemline.report.deck import clock
+from stemline.report.chart import ColumnChart, column_chart, round_top, short
 from stemline.report.digest import STEPS
-from stemline.report.meaning import CODES, STATES
+from stemline.report.player import clock
+from stemline.wording import CODES, STATES, length
 
 
 def test_every_state_and_code_has_its_words():
@@ -16,7 +15,7 @@ def test_every_state_and_code_has_its_words():
 
 
 def test_every_code_but_ok_says_what_to_do_next():
-    assert [code for code, meaning in CODES.items() if not meaning.next_step] == [Code.OK]
+    assert [code for code, wording in CODES.items() if not wording.next_step] == [Code.OK]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +48,7 @@ def test_an_axis_ends_at_a_round_number(highest, top):
 
 
 def test_the_highest_column_stays_below_the_top():
-    drawn = columns(Columns("x", [0.0, 3.0, 8.0], ["a", "b", "c"], {}))
+    drawn = column_chart(ColumnChart("x", [0.0, 3.0, 8.0], ["a", "b", "c"], {}))
     assert drawn.count("<rect") == 2
     assert 'height="100.0"' in drawn
 

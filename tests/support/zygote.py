@@ -20,10 +20,21 @@ IMPORTED = (
     "flows.process_catalogue",
     "pandas",
     "pyarrow.compute",
+    "rich.live",
+    "rich.progress",
     "scipy.signal",
     "sqlalchemy.dialects.sqlite",
+    "stemline.cli.flow",
+    "stemline.cli.planning",
+    "stemline.cli.watch",
+    "stemline.collector.batch",
     "stemline.demo",
     "stemline.doctor",
+    "stemline.resolution.unknown_track",
+    "stemline.run.dispatching",
+    "stemline.storage.remote_store",
+    "stemline.storage.s3_store",
+    "stemline_local.plugin",
 )
 """What commands import besides the command line itself."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,14 +42,6 @@ def receiver(stand: Stand, ledger: Ledger, sender: Sender) -> Iterator[Receiver]
 def vendor() -> Iterator[HookVendor]:
     with serving_hooks() as started:
         yield started
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

@@ -9,15 +9,24 @@ from typing import Any
 
 import httpx
 from hook_sender import SECRET, Sender
+from sqlalchemy import select
 
 from stemline.ledger import Ledger
+from stemline.ledger.tables import inbox
 from stemline.providers import load_provider
 from stemline.records import Event
 from stemline.settings import load_facts
-from stemline.webhooks import Post, create_app, serve_receiver
+from stemline.webhooks import ReceiverSettings, create_app, serve_receiver
 
 WEB = httpx.Client(timeout=30)
 """One for all: making a client takes longer than a delivery."""
+
+
+def stored_events(ledger: Ledger, kind: str) -> list[tuple[str, str]]:
+    """Give job and phase of every event in the inbox, in the order of arrival."""
+    query = select(inbox.c.job_id, inbox.c.phase).where(inbox.c.provider == kind).order_by(inbox.c.number)
+    with ledger.database.read() as connection:
+        return [tuple(row) for row in connection.execute(query)]
 
 
 @dataclass
@@ -39,7 +48,7 @@ class Receiver:
 
     @property
     def stored(self) -> list[tuple[str, str]]:
-        return [(found.event.job_id, found.event.phase) for found in self.ledger.take_events(self.kind)]
+        return stored_events(self.ledger, self.kind)
 
 
 class Stand:
@@ -56,7 +65,7 @@ class Stand:
     def receiving(self, ledger: Ledger, kind: str, on_event=None, **changes: Any) -> Iterator[Receiver]:
         """Be a receiver for the length of a block."""
         receiver = Receiver(self.url, ledger, kind)
-        post = Post(kind, load_provider(load_facts(kind)), (SECRET,), **changes)
+        post = ReceiverSettings(kind, load_provider(load_facts(kind)), (SECRET,), **changes)
         self.app = create_app(ledger, post, on_event or receiver.told.append)
         yield receiver
 

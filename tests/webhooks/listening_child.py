@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stemline.client import Access
 from stemline.settings import load_settings
-from stemline.webhooks import listen
+from stemline.webhooks import receive_webhooks
 
 
 def _tell(url: str) -> None:
@@ -18,4 +18,4 @@ def _tell(url: str) -> None:
 if __name__ == "__main__":
     settings = load_settings(Path(sys.argv[1]))
     access = Access(settings.provider.base_url or "", "sk_live_test", {})
-    listen(settings, [access], unregister="unregister" in sys.argv, on_listening=_tell)
+    receive_webhooks(settings, [access], unregister="unregister" in sys.argv, on_listening=_tell)

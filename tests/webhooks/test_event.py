@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemline.errors import EventRefused, SignatureRefused
+from stemline.protocol import WebhookDelivery
 from stemline.providers import load_provider
 from stemline.records import Event
 from stemline.settings import load_facts
-from stemline.wire import Delivery
 
 PROVIDERS = {sender.kind: load_provider(load_facts(sender.kind)) for sender in SENDERS}
 
@@ -47,7 +47,7 @@ TREES = st.fixed_dictionaries(
 
 def read(sender: Sender, body: bytes, headers: dict[str, str], secret: str = SECRET) -> Event | None:
     lower = {name.lower(): value for name, value in headers.items()}
-    return PROVIDERS[sender.kind].read_event(Delivery(lower, body, datetime.now(UTC)), secret)
+    return PROVIDERS[sender.kind].read_event(WebhookDelivery(lower, body, datetime.now(UTC)), secret)
 
 
 @given(st.sampled_from(SENDERS), TREES)

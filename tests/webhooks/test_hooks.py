@@ -11,7 +11,7 @@ from hook_vendor import serving_hooks
 
 from stemline.client import Access
 from stemline.errors import ConfigError
-from stemline.webhooks import SecretFile, listening
+from stemline.webhooks import SecretFile, receiving_webhooks
 
 PUBLIC = "http://127.0.0.1:9/stemline"
 """Nobody is there: the discard port."""
@@ -40,7 +40,7 @@ def beside_a_run(settings, ledger, *vendors):
     """Listen as a run with a key of each of these accounts does; gives what was told."""
     told = []
     accesses = [Access(vendor.url, f"sk_live_{number}", {}) for number, vendor in enumerate(vendors)]
-    with listening(settings, accesses, ledger, told.append):
+    with receiving_webhooks(settings, accesses, ledger, told.append):
         yield told
 
 
@@ -71,14 +71,16 @@ def test_each_account_has_a_hook_and_its_own_secret(settings, vendor, second, le
     assert SecretFile.beside_ledger(settings).read() == {}
 
 
-def test_an_account_that_refuses_leaves_no_hook_with_the_others(settings, vendor, second, ledger) -> None:
+def test_an_account_that_refuses_leaves_no_hook_with_the_other_accounts(
+    settings, vendor, second, ledger
+) -> None:
     second.refusal = (400, {"error": {"code": "INVALID_URL", "message": "must be https"}})
     with pytest.raises(ConfigError, match="must be https"), beside_a_run(settings, ledger, vendor, second):
         pytest.fail("one account would not call")
     assert vendor.hooks == {}
 
 
-def test_a_refused_key_leaves_the_others_their_hooks(settings, vendor, second, ledger, caplog) -> None:
+def test_a_refused_key_leaves_the_other_keys_their_hooks(settings, vendor, second, ledger, caplog) -> None:
     second.refusal = (401, {"error": {"code": "API_KEY_REVOKED", "message": "no"}})
     with beside_a_run(settings, ledger, second, vendor):
         [hook] = vendor.hooks

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hook_receiver import WEB
+from hook_receiver import WEB, stored_events
 from hook_sender import SECRET, AIStemSplitterSender, StemSplitSender
 
 from stemline.client import Access
 from stemline.errors import ConfigError, KeyRefused
 from stemline.ledger import open_ledger
-from stemline.webhooks import SecretFile, listen, listening
+from stemline.webhooks import SecretFile, receive_webhooks, receiving_webhooks
 
 PUBLIC = "http://127.0.0.1:9/stemline"
 """Nobody is there: the discard port."""
@@ -37,8 +37,8 @@ def settings(configure, vendor, free_port):
 def beside_a_run(settings, vendor, ledger):
     """Listen as a run does; gives what was told."""
     told = []
-    with listening(settings, [access_to(vendor)], ledger, told.append) as hearing:
-        yield hearing, told
+    with receiving_webhooks(settings, [access_to(vendor)], ledger, told.append) as route:
+        yield route, told
 
 
 def deliver(settings, secret: str, job_id: str = "j1") -> int:
@@ -49,13 +49,13 @@ def deliver(settings, secret: str, job_id: str = "j1") -> int:
 
 
 def test_a_run_is_called_at_the_url_it_registered_and_takes_its_hook_away(settings, vendor, ledger) -> None:
-    with beside_a_run(settings, vendor, ledger) as (hearing, told):
+    with beside_a_run(settings, vendor, ledger) as (route, told):
         [hook] = vendor.hooks.values()
-        assert hook["url"] == hearing.url == f"{PUBLIC}/hooks/stemsplit"
+        assert hook["url"] == route.url == f"{PUBLIC}/hooks/stemsplit"
         assert hook["events"] == ["job.completed", "job.failed"]
         assert deliver(settings, vendor.secrets[hook["id"]]) == 200
         assert [event.job_id for event in told] == ["j1"]
-        assert not hearing.is_shared
+        assert not route.is_shared
     assert vendor.hooks == {}
     assert SecretFile.beside_ledger(settings).read() == {}
 
@@ -69,7 +69,9 @@ def test_a_hook_left_by_a_killed_run_is_used_again(settings, vendor, ledger) -> 
     assert vendor.asked("POST") == 0
 
 
-def test_a_hook_whose_secret_is_lost_is_replaced_and_others_are_left_alone(settings, vendor, ledger) -> None:
+def test_a_hook_whose_secret_is_lost_is_replaced_and_other_hooks_are_left_alone(
+    settings, vendor, ledger
+) -> None:
     lost = vendor.add(f"{PUBLIC}/hooks/stemsplit")
     others = vendor.add("https://somebody.test/else")
     with beside_a_run(settings, vendor, ledger):
@@ -115,12 +117,12 @@ def test_aistemsplitter_is_asked_nothing_and_needs_its_secret(configure, vendor,
     ):
         pytest.fail("it cannot tell who calls")
     settings = configure("aistemsplitter", vendor.url, secret=SECRET, **where)
-    with beside_a_run(settings, vendor, ledger) as (hearing, told):
+    with beside_a_run(settings, vendor, ledger) as (route, told):
         sender = AIStemSplitterSender()
         body = sender.body("s1")
         url = f"http://{settings.webhooks.listen}/hooks/aistemsplitter"
         assert WEB.post(url, content=body, headers=sender.headers(body)).is_success
-        assert hearing.url == f"{PUBLIC}/hooks/aistemsplitter"
+        assert route.url == f"{PUBLIC}/hooks/aistemsplitter"
     assert [event.job_id for event in told] == ["s1"]
     assert vendor.requests == []
 
@@ -167,11 +169,11 @@ def test_a_receiver_of_the_same_ledger_is_left_to_its_work(stand, configure, ven
         )
         with (
             open_ledger(settings.ledger_url) as own,
-            beside_a_run(settings, vendor, own) as (hearing, told),
+            beside_a_run(settings, vendor, own) as (route, told),
         ):
-            assert hearing.is_shared
+            assert route.is_shared
             receiver.deliver(StemSplitSender(), "j1")
-            assert [found.event.job_id for found in own.take_events("stemsplit")] == ["j1"]
+            assert [job_id for job_id, _ in stored_events(own, "stemsplit")] == ["j1"]
             assert told == []
     assert vendor.requests == []
 
@@ -183,8 +185,8 @@ def test_a_receiver_behind_the_public_address_is_left_to_its_work(
         settings = configure(
             "stemsplit", vendor.url, public_url=receiver.url, listen=f"127.0.0.1:{free_port}"
         )
-        with beside_a_run(settings, vendor, ledger) as (hearing, _):
-            assert hearing.is_shared
+        with beside_a_run(settings, vendor, ledger) as (route, _):
+            assert route.is_shared
 
 
 def test_a_port_that_something_else_has_is_refused_and_leaves_no_hook(
@@ -240,14 +242,14 @@ def test_listening_alone_stores_until_it_is_stopped_and_keeps_its_hook_unless_to
         for process, number in ((keeper, signal.SIGTERM), (leaver, signal.SIGINT)):
             process.send_signal(number)
             assert process.wait(30) == 0, process.stderr.read()
-    assert {found.event.job_id for found in ledger.take_events("stemsplit")} == {"j0", "j1"}
+    assert {job_id for job_id, _ in stored_events(ledger, "stemsplit")} == {"j0", "j1"}
     assert list(vendor.hooks) == [ids[f"{PUBLIC}/hooks/stemsplit"]]
 
 
 def test_a_local_service_of_a_run_cannot_be_listened_to(configure) -> None:
     settings = configure("local", None, public_url=PUBLIC)
     with pytest.raises(ConfigError, match=r"without provider\.base_url it lives as long as a run"):
-        listen(settings, [Access("http://127.0.0.1:9", "key", {})])
+        receive_webhooks(settings, [Access("http://127.0.0.1:9", "key", {})])
 
 
 def test_without_a_webhooks_section_there_is_nothing_to_listen_for(settings, vendor, ledger) -> None:

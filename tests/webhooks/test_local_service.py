@@ -12,8 +12,8 @@ from hook_receiver import WEB
 
 from stemline.client import Access
 from stemline.records import Phase
-from stemline.webhooks import listening
-from stemline_local import ApiKey, Options
+from stemline.webhooks import receiving_webhooks
+from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import running_service
 
 KEY = "webhooks"
@@ -24,7 +24,7 @@ WAIT_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    options = Options(
+    options = ServiceOptions(
         folder=tmp_path_factory.mktemp("service"),
         keys=(ApiKey(KEY), ApiKey(OTHER_KEY)),
         workers=1,
@@ -74,12 +74,12 @@ def start_split(service, song: bytes, webhook_url: str) -> str:
     return split["data"]["id"]
 
 
-def test_a_job_of_stemsplits_dialect_is_heard_of(service, song, configure, ledger, free_port) -> None:
+def test_a_job_of_stemsplits_dialect_is_told_of(service, song, configure, ledger, free_port) -> None:
     listen = f"127.0.0.1:{free_port}"
     url = service.api_urls["stemsplit"]
     settings = configure("stemsplit", url, public_url=f"http://{listen}", listen=listen)
     told: Queue = Queue()
-    with listening(settings, [Access(url, KEY, {})], ledger, told.put):
+    with receiving_webhooks(settings, [Access(url, KEY, {})], ledger, told.put):
         job_id = start_job(service, song)
         event = told.get(timeout=WAIT_SECONDS)
     assert (event.job_id, event.phase, event.job.file_name) == (job_id, Phase.DONE, "token.wav")
@@ -88,26 +88,24 @@ def test_a_job_of_stemsplits_dialect_is_heard_of(service, song, configure, ledge
     assert WEB.get(f"{url}/webhooks", headers=headers).json() == {"webhooks": []}
 
 
-def test_jobs_of_two_accounts_are_heard_of_by_one_receiver(
-    service, song, configure, ledger, free_port
-) -> None:
+def test_jobs_of_two_accounts_are_told_to_one_receiver(service, song, configure, ledger, free_port) -> None:
     listen = f"127.0.0.1:{free_port}"
     url = service.api_urls["stemsplit"]
     settings = configure("stemsplit", url, public_url=f"http://{listen}", listen=listen)
     told: Queue = Queue()
     keys = (KEY, OTHER_KEY)
-    with listening(settings, [Access(url, key, {}) for key in keys], ledger, told.put):
+    with receiving_webhooks(settings, [Access(url, key, {}) for key in keys], ledger, told.put):
         jobs = {start_job(service, song, key) for key in keys}
         assert {told.get(timeout=WAIT_SECONDS).job_id for _ in keys} == jobs
 
 
-def test_a_split_of_aistemsplitters_dialect_is_heard_of(service, song, configure, ledger, free_port) -> None:
+def test_a_split_of_aistemsplitters_dialect_is_told_of(service, song, configure, ledger, free_port) -> None:
     listen = f"127.0.0.1:{free_port}"
     url = service.api_urls["aistemsplitter"]
     secret = service.webhook_secrets[KEY]
     settings = configure("aistemsplitter", url, public_url=f"http://{listen}", listen=listen, secret=secret)
     told: Queue = Queue()
-    with listening(settings, [Access(url, KEY, {})], ledger, told.put) as hearing:
-        split_id = start_split(service, song, hearing.url)
+    with receiving_webhooks(settings, [Access(url, KEY, {})], ledger, told.put) as route:
+        split_id = start_split(service, song, route.url)
         event = told.get(timeout=WAIT_SECONDS)
     assert (event.job_id, event.phase) == (split_id, Phase.DONE)

@@ -143,11 +143,11 @@ def test_a_sender_that_hangs_up_harms_nobody(receiver, sender) -> None:
 
 
 def test_an_event_that_cannot_be_stored_is_not_acknowledged(receiver, sender) -> None:
-    with receiver.ledger.write() as connection:
+    with receiver.ledger.database.write() as connection:
         connection.exec_driver_sql("ALTER TABLE inbox RENAME TO elsewhere")
     assert receiver.deliver(sender).status_code == 503
     assert receiver.told == []
-    with receiver.ledger.write() as connection:
+    with receiver.ledger.database.write() as connection:
         connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO inbox")
     assert receiver.deliver(sender).status_code == 200
 

@@ -9,10 +9,10 @@ import pytest
 from hook_sender import SECRET
 
 from stemline.errors import ConfigError, StorageError
+from stemline.protocol import WebhookRegistration
 from stemline.providers import load_provider
 from stemline.settings import load_facts
-from stemline.webhooks import Post, SecretFile
-from stemline.wire import Registration
+from stemline.webhooks import ReceiverSettings, SecretFile
 
 
 @pytest.fixture
@@ -74,7 +74,11 @@ def test_the_file_lies_beside_the_ledger(configure, tmp_path) -> None:
 def test_a_secret_shows_in_no_repr(configure) -> None:
     settings = configure("stemsplit", "http://127.0.0.1:9", public_url="https://hooks.test", secret=SECRET)
     provider = load_provider(load_facts("stemsplit"))
-    for thing in (settings, Post("stemsplit", provider, (SECRET,)), Registration("whk_1", SECRET)):
+    for thing in (
+        settings,
+        ReceiverSettings("stemsplit", provider, (SECRET,)),
+        WebhookRegistration("whk_1", SECRET),
+    ):
         assert SECRET not in repr(thing)
     assert SECRET not in settings.model_dump_json()
 

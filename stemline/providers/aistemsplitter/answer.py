@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from stemline.errors import NoAnswer
+from stemline.protocol import HttpAnswer
+from stemline.reading import instant, number, parse_object, part, text, whole
 from stemline.records import Job, Output, Phase, Submission
-from stemline.wire import Answer, instant, number, parse_object, part, text, whole
 
 _PHASES = {
     "queued": Phase.QUEUED,
@@ -17,19 +18,19 @@ _PHASES = {
 }
 
 
-def open_envelope(answer: Answer) -> Mapping[str, Any] | None:
+def open_envelope(answer: HttpAnswer) -> Mapping[str, Any] | None:
     """Give what `{"success": true, "data": {…}}` holds, None for anything else."""
     envelope = parse_object(answer.body) or {}
     data = envelope.get("data")
     return data if isinstance(data, dict) and envelope.get("success") is not False else None
 
 
-def data_of(answer: Answer) -> Mapping[str, Any]:
+def data_of(answer: HttpAnswer) -> Mapping[str, Any]:
     """Give what is inside the envelope, nothing when there is none."""
     return open_envelope(answer) or {}
 
 
-def read_error(answer: Answer) -> tuple[str, str | None] | None:
+def read_error(answer: HttpAnswer) -> tuple[str, str | None] | None:
     """Give the code and the sentence of an error in either of its shapes; None for a body that is no JSON object.
 
     The service nests them, `{"error": {"code", "message"}}`; its upload worker does not, `{"error": code, "message"}`.
@@ -55,7 +56,7 @@ def read_submission(split: Mapping[str, Any], digest: str | None) -> Submission:
 
 def read_split(split: Mapping[str, Any]) -> Job:
     """Give a split as its page or an event shows it."""
-    # A status this code has not heard of is a split still under way: look again later.
+    # A status this code does not know is a split still under way: poll again later.
     phase = _PHASES.get(str(split.get("status")), Phase.RUNNING)
     error, stems = part(split, "error"), part(split, "stems")
     return Job(

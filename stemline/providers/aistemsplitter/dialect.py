@@ -1,7 +1,7 @@
 """AIStemSplitter API v1: requests built, answers deciphered. Follows the vendor's reference page.
 
 The attempt's token is the `Idempotency-Key`: repeating a submit under it, with the same body, makes no second split.
-There is no list, so that repeating is also how an unanswered submit is settled.
+There is no list, so that repeating is also how an unanswered submit is resolved.
 """
 
 from __future__ import annotations
@@ -15,12 +15,20 @@ from typing import Any
 from urllib.parse import quote
 
 from stemline.errors import LinkExpired, ProviderDown, StemlineError, TransferFailed
+from stemline.protocol import (
+    HttpAnswer,
+    HttpRequest,
+    OtherAttempts,
+    Steps,
+    WebhookDelivery,
+    WebhookRegistration,
+)
 from stemline.providers.aistemsplitter import webhook
 from stemline.providers.aistemsplitter.answer import data_of, read_split, read_submission
 from stemline.providers.aistemsplitter.refusal import classify
+from stemline.reading import part, text, whole
 from stemline.records import Attempt, Event, Job, Submission
 from stemline.settings import ProviderFacts
-from stemline.wire import Answer, Delivery, Others, Registration, Request, Steps, part, text, whole
 
 _CONTENT_TYPES = {
     ".mp3": "audio/mpeg",
@@ -73,7 +81,7 @@ class AIStemSplitter:
             jobs.append((yield from self.read_job(job_id)))  # noqa: PERF401 - a comprehension cannot yield
         return jobs
 
-    def find(self, attempt: Attempt, _others: Others) -> Steps[Job | None]:
+    def find(self, attempt: Attempt, _other_attempts: OtherAttempts) -> Steps[Job | None]:
         """Repeat the submit under its own key and body: it gives the split that exists, or makes the first one."""
         if attempt.request is None:
             return None
@@ -82,26 +90,26 @@ class AIStemSplitter:
         return read_split(split) if split.get("id") else None
 
     def candidates(self, _attempt: Attempt) -> Steps[list[Job]]:
-        """Nothing to look through: the vendor has no list."""
+        """Nothing to search: the vendor has no list."""
         yield from ()
         return []
 
     def read_job(self, job_id: str) -> Steps[Job]:
         """Read one split, with its links once it has succeeded."""
-        return read_split(data_of((yield Request("GET", f"/audio/splits/{quote(job_id, safe='')}"))))
+        return read_split(data_of((yield HttpRequest("GET", f"/audio/splits/{quote(job_id, safe='')}"))))
 
     def read_balance(self) -> Steps[int]:
         """Read the balance in seconds, which are credits."""
-        balance = whole(data_of((yield Request("GET", "/credits"))).get("balance"))
+        balance = whole(data_of((yield HttpRequest("GET", "/credits"))).get("balance"))
         if balance is None:
             raise ProviderDown("AIStemSplitter answered GET /credits without a balance.")
         return balance
 
-    def read_event(self, delivery: Delivery, secret: str) -> Event | None:
+    def read_event(self, delivery: WebhookDelivery, secret: str) -> Event | None:
         """Give what a webhook's delivery says; None when it is about no split."""
         return webhook.read_event(delivery, secret)
 
-    def register_webhook(self, _url: str, _held: Collection[str]) -> Steps[Registration | None]:
+    def register_webhook(self, _url: str, _held: Collection[str]) -> Steps[WebhookRegistration | None]:
         """Nothing to do: the URL travels with every split, and the secret is the account's."""
         yield from ()
         return None
@@ -111,7 +119,7 @@ class AIStemSplitter:
         yield from ()
         return []
 
-    def classify(self, request: Request, answer: Answer) -> StemlineError | None:
+    def classify(self, request: HttpRequest, answer: HttpAnswer) -> StemlineError | None:
         """Give the error an answer stands for, None for success."""
         return classify(request, answer)
 
@@ -130,7 +138,7 @@ class AIStemSplitter:
             "contentType": content_type,
             "contentLength": attempt.track.size_bytes,
         }
-        ticket = data_of((yield Request("POST", "/audio/uploads", json=wanted)))
+        ticket = data_of((yield HttpRequest("POST", "/audio/uploads", json=wanted)))
         url, upload_id = text(ticket.get("uploadUrl")), text(ticket.get("uploadId"))
         if url is None or upload_id is None:
             raise ProviderDown("AIStemSplitter reserved an upload without uploadUrl or uploadId.")
@@ -143,9 +151,9 @@ def _transfer(
     url: str, headers: Mapping[str, str], location: str
 ) -> Steps[tuple[dict[str, str], str | None]]:
     """Send the file and give where it went: by POST, as the vendor's packages do, by PUT where its prose holds."""
-    answer = yield Request("POST", url, headers=headers, body=location, is_transfer=True)
+    answer = yield HttpRequest("POST", url, headers=headers, body=location, is_transfer=True)
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED:
-        answer = yield Request("PUT", url, headers=headers, body=location, is_transfer=True)
+        answer = yield HttpRequest("PUT", url, headers=headers, body=location, is_transfer=True)
     stored = data_of(answer)
     file_url, key = text(stored.get("url")), text(stored.get("key"))
     if file_url is None or key is None:
@@ -168,9 +176,9 @@ def _transfer_headers(given: Mapping[str, Any], content_type: str) -> dict[str, 
     return headers
 
 
-def _create(attempt: Attempt, body: Mapping[str, Any], *, is_paid: bool) -> Request:
+def _create(attempt: Attempt, body: Mapping[str, Any], *, is_paid: bool) -> HttpRequest:
     headers = {"Idempotency-Key": attempt.token}
-    return Request("POST", "/audio/splits", json=body, headers=headers, is_paid=is_paid)
+    return HttpRequest("POST", "/audio/splits", json=body, headers=headers, is_paid=is_paid)
 
 
 def _suffix(location: str) -> str:

@@ -16,9 +16,9 @@ from stemline.errors import (
     TrackRefused,
     TransferFailed,
 )
+from stemline.protocol import HttpAnswer, HttpRequest
 from stemline.providers.aistemsplitter.answer import open_envelope, read_error
 from stemline.records import Code
-from stemline.wire import Answer, Request
 
 _EXPIRED_TICKET = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 _TRANSFER_CODES = {
@@ -28,12 +28,12 @@ _TRANSFER_CODES = {
 }
 
 
-def classify(request: Request, answer: Answer) -> StemlineError | None:
+def classify(request: HttpRequest, answer: HttpAnswer) -> StemlineError | None:
     """Give the error an answer stands for, None for success."""
     if request.is_transfer:
         return _classify_transfer(request, answer)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        # It was refused before it was looked at: safe to repeat, even when paid.
+        # It was refused before it was read: safe to repeat, even when paid.
         return Throttled("AIStemSplitter asked us to wait.")
     if answer.status // 100 == 2:
         return None if open_envelope(answer) is not None else _no_answer(request, answer)
@@ -44,13 +44,13 @@ def classify(request: Request, answer: Answer) -> StemlineError | None:
     return _classify_error(request, answer.status, code, message or f"status {answer.status}")
 
 
-def _no_answer(request: Request, answer: Answer) -> StemlineError:
+def _no_answer(request: HttpRequest, answer: HttpAnswer) -> StemlineError:
     what = f"{request.method} {request.url}"
     sentence = f"AIStemSplitter answered {what} with status {answer.status} and no usable body."
     return NoAnswer(sentence) if request.is_paid else ProviderDown(sentence)
 
 
-def _classify_transfer(request: Request, answer: Answer) -> StemlineError | None:
+def _classify_transfer(request: HttpRequest, answer: HttpAnswer) -> StemlineError | None:
     if answer.status // 100 == 2:
         return None
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "POST":
@@ -65,7 +65,7 @@ def _classify_transfer(request: Request, answer: Answer) -> StemlineError | None
     return TransferFailed(f"The upload failed: {reason}.")
 
 
-def _classify_error(request: Request, status: int, code: str, message: str) -> StemlineError:
+def _classify_error(request: HttpRequest, status: int, code: str, message: str) -> StemlineError:
     if code == "UNAUTHORIZED" or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return KeyRefused(f"AIStemSplitter refused the API key: {message}", fix="Check provider.api_key.")
     if code == "INSUFFICIENT_CREDITS" or status == HTTPStatus.PAYMENT_REQUIRED:

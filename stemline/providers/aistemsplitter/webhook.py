@@ -10,15 +10,16 @@ import hmac
 import re
 
 from stemline.errors import EventRefused, SignatureRefused
+from stemline.protocol import WebhookDelivery
 from stemline.providers.aistemsplitter.answer import read_split
+from stemline.reading import parse_object
 from stemline.records import Event
-from stemline.wire import Delivery, parse_object
 
 SIGNED_SECONDS = 300
 """How far a signature's time may be from ours."""
 
 
-def read_event(delivery: Delivery, secret: str) -> Event | None:
+def read_event(delivery: WebhookDelivery, secret: str) -> Event | None:
     """Give what a delivery says of a split, by its status: the failure's event has no documented name.
 
     Raises SignatureRefused, or EventRefused for a body without a split.
@@ -38,7 +39,7 @@ def read_event(delivery: Delivery, secret: str) -> Event | None:
     return Event(job.job_id, job.phase, job.completed_at or delivery.received_at, digest, job)
 
 
-def _check_signature(delivery: Delivery, secret: str) -> None:
+def _check_signature(delivery: WebhookDelivery, secret: str) -> None:
     """Check `t=…,v1=…`: one of the v1 values must sign the time and the body, and the time must be now."""
     header = delivery.headers.get("aistemsplitter-signature", "")
     pairs = [each.strip().partition("=") for each in header.split(",")]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from stemline.errors import NoAnswer
+from stemline.protocol import HttpAnswer
+from stemline.reading import instant, number, parse_object, part, text, whole
 from stemline.records import Job, Output, Phase, Submission
-from stemline.wire import Answer, instant, number, parse_object, part, text, whole
 
 _PHASES = {
     "PENDING": Phase.QUEUED,
@@ -18,12 +19,12 @@ _PHASES = {
 }
 
 
-def parse_or_none(answer: Answer) -> dict[str, Any] | None:
+def parse_or_none(answer: HttpAnswer) -> dict[str, Any] | None:
     """Give the JSON object an answer holds, None when it holds none."""
     return parse_object(answer.body)
 
 
-def parse(answer: Answer) -> dict[str, Any]:
+def parse(answer: HttpAnswer) -> dict[str, Any]:
     """Give the JSON object an answer holds, an empty one when it holds none."""
     return parse_or_none(answer) or {}
 
@@ -46,7 +47,7 @@ def read_job(tree: Mapping[str, Any]) -> Job:
     given, music = part(tree, "input"), part(tree, "audioMetadata")
     return Job(
         job_id=str(tree.get("id")),
-        # A status this code has not heard of is a job still under way: look again later.
+        # A status this code does not know is a job still under way: poll again later.
         phase=_PHASES.get(str(tree.get("status")), Phase.RUNNING),
         file_name=text(given.get("fileName")),
         duration_seconds=number(given.get("durationSeconds")),

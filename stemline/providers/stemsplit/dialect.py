@@ -11,14 +11,29 @@ from itertools import count
 from typing import Any
 
 from stemline.errors import LinkExpired, ProviderDown, StemlineError, TrackRefused
+from stemline.protocol import (
+    HttpAnswer,
+    HttpRequest,
+    OtherAttempts,
+    Steps,
+    WebhookDelivery,
+    WebhookRegistration,
+)
 from stemline.providers.stemsplit import video, webhook
 from stemline.providers.stemsplit.answer import parse, read_job, read_submission
-from stemline.providers.stemsplit.match import CLOCK_SKEW, Listed, Weigh, the_one, weigh_job
-from stemline.providers.stemsplit.name import file_name, is_web
+from stemline.providers.stemsplit.job_identity import (
+    CLOCK_SKEW,
+    Listed,
+    Weigh,
+    file_name,
+    is_web,
+    match_job,
+    weigh_job,
+)
 from stemline.providers.stemsplit.refusal import classify
+from stemline.reading import instant, part, whole
 from stemline.records import Attempt, Code, Event, Job, Submission
 from stemline.settings import ProviderFacts
-from stemline.wire import Answer, Delivery, Others, Registration, Request, Steps, instant, part, whole
 
 PAGE = 100
 """The most jobs one list page holds."""
@@ -63,13 +78,13 @@ class StemSplit:
         digest = None
         location = attempt.track.location
         if video.is_video(location):
-            return video.read_video_submission(parse((yield video.create(attempt))))
+            return video.read_video_submission(parse((yield video.build_video_submit(attempt))))
         if is_web(location):
             source = {"sourceUrl": location}
         else:
             upload_key, digest = yield from self._upload(attempt)
             source = {"uploadKey": upload_key}
-        answer = yield Request(
+        answer = yield HttpRequest(
             "POST",
             "/jobs",
             json={
@@ -101,7 +116,7 @@ class StemSplit:
                 yield from _walk_list(path, is_enough, since)
         return list(seen.values())
 
-    def find(self, attempt: Attempt, others: Others) -> Steps[Job | None]:
+    def find(self, attempt: Attempt, other_attempts: OtherAttempts) -> Steps[Job | None]:
         """Look for the job of an unanswered submit, back to when it was sent: by its token, else by what fits.
 
         Raises JobFailed when a job fits that may be another's as well.
@@ -117,7 +132,7 @@ class StemSplit:
             return bool(named)
 
         yield from _walk_list(path, is_enough, attempt.sent_at)
-        return named[0] if named else the_one(attempt, listed.values(), weigh, others)
+        return named[0] if named else match_job(attempt, listed.values(), weigh, other_attempts)
 
     def candidates(self, attempt: Attempt) -> Steps[list[Job]]:
         """Look through the list's first pages for whatever the submit may have made."""
@@ -139,21 +154,21 @@ class StemSplit:
         """Read one job; each read mints fresh links."""
         if job_id.startswith(video.PREFIX):
             path = f"/youtube-jobs/{job_id.removeprefix(video.PREFIX)}"
-            return video.read_video_job(parse((yield Request("GET", path))))
-        return read_job(parse((yield Request("GET", f"/jobs/{job_id}"))))
+            return video.read_video_job(parse((yield HttpRequest("GET", path))))
+        return read_job(parse((yield HttpRequest("GET", f"/jobs/{job_id}"))))
 
     def read_balance(self) -> Steps[int]:
         """Read the balance in seconds, which are credits."""
-        balance = whole(parse((yield Request("GET", "/balance"))).get("balanceSeconds"))
+        balance = whole(parse((yield HttpRequest("GET", "/balance"))).get("balanceSeconds"))
         if balance is None:
             raise ProviderDown("StemSplit answered GET /balance without a balanceSeconds.")
         return balance
 
-    def read_event(self, delivery: Delivery, secret: str) -> Event | None:
+    def read_event(self, delivery: WebhookDelivery, secret: str) -> Event | None:
         """Give what a webhook's delivery says; None when it is about no job."""
         return webhook.read_event(delivery, secret)
 
-    def register_webhook(self, url: str, held: Collection[str]) -> Steps[Registration | None]:
+    def register_webhook(self, url: str, held: Collection[str]) -> Steps[WebhookRegistration | None]:
         """Have events sent to a URL: by the hook we hold the secret of, or by a new one."""
         return (yield from webhook.register_webhook(url, held))
 
@@ -161,7 +176,7 @@ class StemSplit:
         """Have no more events sent to a URL."""
         return (yield from webhook.unregister_webhook(url))
 
-    def classify(self, request: Request, answer: Answer) -> StemlineError | None:
+    def classify(self, request: HttpRequest, answer: HttpAnswer) -> StemlineError | None:
         """Give what an answer stands for, None for success."""
         return classify(request, answer)
 
@@ -173,7 +188,7 @@ class StemSplit:
             return (yield from self._upload_once(attempt))
 
     def _upload_once(self, attempt: Attempt) -> Steps[tuple[str, str | None]]:
-        ticket = parse((yield Request("POST", "/upload", json={"filename": file_name(attempt)})))
+        ticket = parse((yield HttpRequest("POST", "/upload", json={"filename": file_name(attempt)})))
         if not ticket.get("uploadUrl") or not ticket.get("uploadKey"):
             raise ProviderDown("StemSplit gave an upload ticket without uploadUrl or uploadKey.")
         most, size = whole(ticket.get("maxFileSizeBytes")), attempt.track.size_bytes
@@ -185,7 +200,7 @@ class StemSplit:
             )
         # The ticket's content type is part of the signature: the storage refuses any other.
         headers = {"Content-Type": str(ticket.get("contentType") or "application/octet-stream")}
-        answer = yield Request(
+        answer = yield HttpRequest(
             "PUT", str(ticket["uploadUrl"]), headers=headers, body=attempt.track.location, is_transfer=True
         )
         return str(ticket["uploadKey"]), answer.sent_sha256
@@ -193,7 +208,7 @@ class StemSplit:
 
 def _walk_list(
     path: str, is_enough: Callable[[list[dict[str, Any]]], bool], since: datetime | None
-) -> Generator[Request, Answer, None]:
+) -> Generator[HttpRequest, HttpAnswer, None]:
     """Show page after page of a job list to `is_enough`, until it is, or the list ends or gets older than `since`.
 
     Pages overlap by one job, so that a job that leaves the list meanwhile cannot pull another past us. The order is
@@ -202,7 +217,7 @@ def _walk_list(
     """
     offset, shown, repeats = 0, set[str](), 0
     while repeats < REPEATED_PAGES:
-        page = parse((yield Request("GET", path, params={"limit": PAGE, "offset": offset})))
+        page = parse((yield HttpRequest("GET", path, params={"limit": PAGE, "offset": offset})))
         listed = page.get("jobs")
         items = [item for item in listed if _has_id(item)] if isinstance(listed, list) else []
         if is_enough(items) or not items or not part(page, "pagination").get("hasMore"):

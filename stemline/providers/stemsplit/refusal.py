@@ -19,9 +19,10 @@ from stemline.errors import (
     TrackRefused,
     TransferFailed,
 )
+from stemline.protocol import HttpAnswer, HttpRequest
 from stemline.providers.stemsplit.answer import parse_or_none
+from stemline.reading import part
 from stemline.records import Code
-from stemline.wire import Answer, Request, part
 
 _KEY_CODES = {
     "MISSING_API_KEY",
@@ -41,12 +42,12 @@ _TRACK_CODES = {
 _EXPIRED_LINK = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
 
 
-def classify(request: Request, answer: Answer) -> StemlineError | None:
+def classify(request: HttpRequest, answer: HttpAnswer) -> StemlineError | None:
     """Give the error an answer stands for, None for success."""
     if request.is_transfer:
         return _classify_transfer(answer)
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        # It was refused before it was looked at: safe to repeat, even when paid.
+        # It was refused before it was read: safe to repeat, even when paid.
         return Throttled("StemSplit asked us to wait.")
     if request.method == "DELETE" and answer.status == HTTPStatus.NOT_FOUND:
         return None  # it is gone, which is what was wanted
@@ -58,14 +59,14 @@ def classify(request: Request, answer: Answer) -> StemlineError | None:
     return _classify_error(request, answer.status, part(body, "error"))
 
 
-def _no_answer(request: Request, answer: Answer) -> StemlineError:
+def _no_answer(request: HttpRequest, answer: HttpAnswer) -> StemlineError:
     sentence = (
         f"StemSplit answered {request.method} {request.url} with status {answer.status} and no usable body."
     )
     return NoAnswer(sentence) if request.is_paid else ProviderDown(sentence)
 
 
-def _classify_transfer(answer: Answer) -> StemlineError | None:
+def _classify_transfer(answer: HttpAnswer) -> StemlineError | None:
     if answer.status // 100 == 2:
         return None
     if answer.status in _EXPIRED_LINK:
@@ -75,7 +76,7 @@ def _classify_transfer(answer: Answer) -> StemlineError | None:
     return TransferFailed(f"The storage answered the upload with status {answer.status}.")
 
 
-def _classify_error(request: Request, status: int, error: Mapping[str, Any]) -> StemlineError:
+def _classify_error(request: HttpRequest, status: int, error: Mapping[str, Any]) -> StemlineError:
     code, message = str(error.get("code") or ""), str(error.get("message") or f"status {status}")
     if code == "INSUFFICIENT_CREDITS" or status == HTTPStatus.PAYMENT_REQUIRED:
         where = error.get("purchaseUrl")

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from stemline.protocol import HttpRequest
 from stemline.providers.stemsplit.answer import read_job, read_submission
-from stemline.providers.stemsplit.match import Listed, is_in_time
+from stemline.providers.stemsplit.job_identity import Listed, is_in_time
+from stemline.reading import number, text
 from stemline.records import Attempt, Job, Submission
-from stemline.wire import Request, number, text
 
 PREFIX = "youtube:"
 MIX = "mix"
@@ -37,9 +38,9 @@ def video_id(location: str) -> str | None:
     return next((found for found in candidates if _VIDEO_ID.fullmatch(found)), None)
 
 
-def create(attempt: Attempt) -> Request:
+def build_video_submit(attempt: Attempt) -> HttpRequest:
     """Build the paid request; the endpoint takes nothing but the URL."""
-    return Request("POST", "/youtube-jobs", json={"youtubeUrl": attempt.track.location}, is_paid=True)
+    return HttpRequest("POST", "/youtube-jobs", json={"youtubeUrl": attempt.track.location}, is_paid=True)
 
 
 def read_video_submission(tree: Mapping[str, Any]) -> Submission:

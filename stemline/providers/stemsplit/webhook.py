@@ -15,20 +15,21 @@ from datetime import timedelta
 from typing import Any
 
 from stemline.errors import EventRefused, ProviderDown, SignatureRefused
+from stemline.protocol import HttpRequest, Steps, WebhookDelivery, WebhookRegistration
 from stemline.providers.stemsplit.answer import parse, read_job
 from stemline.providers.stemsplit.video import read_video_job
+from stemline.reading import instant, parse_object, part, text
 from stemline.records import Event
-from stemline.wire import Delivery, Registration, Request, Steps, instant, parse_object, part, text
 
 _STATUS = {"job.completed": "COMPLETED", "job.failed": "FAILED"}
 EVENTS = tuple(_STATUS)
 OLDEST = timedelta(days=14)
-"""After so long the outputs are deleted: nobody can want to hear of them."""
+"""After so long the outputs are deleted: nobody can want to know of them."""
 EARLIEST = timedelta(hours=1)
 """How far ahead of our clock theirs may be."""
 
 
-def read_event(delivery: Delivery, secret: str) -> Event | None:
+def read_event(delivery: WebhookDelivery, secret: str) -> Event | None:
     """Give what a delivery says of a job; None for an event about something else, such as a trial.
 
     Raises SignatureRefused, or EventRefused for a body without a job or from another time.
@@ -55,7 +56,7 @@ def read_event(delivery: Delivery, secret: str) -> Event | None:
     return Event(job.job_id, job.phase, occurred_at, hashlib.sha256(delivery.body).hexdigest(), job)
 
 
-def register_webhook(url: str, held: Collection[str]) -> Steps[Registration | None]:
+def register_webhook(url: str, held: Collection[str]) -> Steps[WebhookRegistration | None]:
     """Use our hook again when its secret is held and it still is active; else make one, and remove what is left."""
     ours = yield from _find_hooks(url)
     kept = next((hook for hook in ours if hook["id"] in held and hook.get("isActive") is not False), None)
@@ -63,13 +64,13 @@ def register_webhook(url: str, held: Collection[str]) -> Steps[Registration | No
         if hook is not kept:
             yield from _remove(hook)
     if kept is not None:
-        return Registration(kept["id"], None)
-    answer = yield Request("POST", "/webhooks", json={"url": url, "events": list(EVENTS)})
+        return WebhookRegistration(kept["id"], None)
+    answer = yield HttpRequest("POST", "/webhooks", json={"url": url, "events": list(EVENTS)})
     made = parse(answer)
     hook_id, secret = text(made.get("id")), text(made.get("secret"))
     if hook_id is None or secret is None:
         raise ProviderDown("StemSplit made the webhook and told no id or secret.")
-    return Registration(hook_id, secret)
+    return WebhookRegistration(hook_id, secret)
 
 
 def unregister_webhook(url: str) -> Steps[list[str]]:
@@ -81,7 +82,7 @@ def unregister_webhook(url: str) -> Steps[list[str]]:
 
 
 def _find_hooks(url: str) -> Steps[list[dict[str, Any]]]:
-    hooks = parse((yield Request("GET", "/webhooks"))).get("webhooks")
+    hooks = parse((yield HttpRequest("GET", "/webhooks"))).get("webhooks")
     found = hooks if isinstance(hooks, list) else []
     return [
         hook for hook in found if isinstance(hook, dict) and text(hook.get("id")) and hook.get("url") == url
@@ -89,10 +90,10 @@ def _find_hooks(url: str) -> Steps[list[dict[str, Any]]]:
 
 
 def _remove(hook: Mapping[str, Any]) -> Steps[None]:
-    yield Request("DELETE", f"/webhooks/{hook['id']}")
+    yield HttpRequest("DELETE", f"/webhooks/{hook['id']}")
 
 
-def _check_signature(delivery: Delivery, secret: str) -> None:
+def _check_signature(delivery: WebhookDelivery, secret: str) -> None:
     given = delivery.headers.get("x-webhook-signature", "")
     expected = "sha256=" + hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
     if not secret or not hmac.compare_digest(given.lower().encode(), expected.encode()):

@@ -9,7 +9,7 @@ import pytest
 
 from stemline import audio
 from stemline.errors import UsageError
-from stemline_local.engine import Order, demucs, load_engine, separate_file
+from stemline_local.engine import SeparationOrder, demucs, load_engine, separate_file
 
 GAINS = {"drums": 0.4, "bass": 0.3, "other": 0.2, "vocals": 0.1, "guitar": 0.07, "piano": 0.03}
 BLOCK = 4000
@@ -73,7 +73,9 @@ def test_without_the_package_auto_is_the_draft_engine():
 @without_it
 def test_an_order_for_demucs_fails_before_the_source_is_read(tmp_path):
     with pytest.raises(UsageError, match="not installed"):
-        separate_file(tmp_path / "missing.mp3", tmp_path, Order("four", "best", "wav", "demucs"), print)
+        separate_file(
+            tmp_path / "missing.mp3", tmp_path, SeparationOrder("four", "best", "wav", "demucs"), print
+        )
 
 
 def test_missing_weights_are_named_at_once(tmp_path):
@@ -147,7 +149,7 @@ def test_an_order_is_carried_out_by_demucs_once_its_weights_are_there(cache, tmp
     try:
         source = tmp_path / "source.wav"
         audio.encode(source, noise(9000), 44100, "wav")
-        done = separate_file(source, tmp_path, Order("both", "fast", "wav"), lambda _: None)
+        done = separate_file(source, tmp_path, SeparationOrder("both", "fast", "wav"), lambda _: None)
         vocals = audio.decode(done.stems["vocals"]).samples
     finally:
         hub.HF_HUB_CACHE = usual

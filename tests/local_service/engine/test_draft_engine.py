@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from stemline.errors import UsageError
-from stemline_local.engine import load_engine, separator
-from stemline_local.engine.features import NAMES, take_apart
-from stemline_local.engine.mask import STEMS, Network, context, load_networks
+from stemline_local.engine import draft, load_engine
+from stemline_local.engine.features import NAMES, extract_features
+from stemline_local.engine.mask import STEMS, MaskNetwork, context, load_networks
 from stemline_local.songs import make_song
 
 RATE = 44100
@@ -40,7 +40,7 @@ def separated(song):
 
 
 @pytest.mark.parametrize("stems", [FOUR, SIX, ("vocals", "instrumental")])
-@pytest.mark.parametrize("quality", separator.QUALITIES)
+@pytest.mark.parametrize("quality", draft.QUALITIES)
 def test_stems_add_up_to_the_mixture(song, stems, quality):
     mixture = song.mix[: 3 * RATE]
     made = separate(mixture, stems=stems, quality=quality)
@@ -132,8 +132,8 @@ def test_progress_rises_to_one():
 def test_chunks_cover_everything_and_their_fades_add_up_to_one(length):
     rate = 50
     total, longest = np.zeros((length * rate, 1)), 0
-    for start, stop in separator.chunks(length * rate, rate):
-        total[start:stop] += separator.fades(start, stop, length * rate, 2 * rate)
+    for start, stop in draft.chunks(length * rate, rate):
+        total[start:stop] += draft.fades(start, stop, length * rate, 2 * rate)
         longest = max(longest, stop - start)
     assert np.allclose(total, 1, atol=1e-6)
     assert longest <= 36 * rate
@@ -157,7 +157,7 @@ def test_the_shipped_networks_fit_the_maps_and_are_small():
 
 
 def test_masks_add_up_to_one(song):
-    analysis = take_apart(song.mix[:RATE], RATE)
+    analysis = extract_features(song.mix[:RATE], RATE)
     networks = load_networks()
     first = networks["first"].masks(analysis.maps)
     second = networks["second"].masks(analysis.maps, context(analysis, first))
@@ -175,13 +175,13 @@ def test_a_network_computes_dense_layers_rectifiers_and_a_softmax():
     maps = rng.normal(size=(5, 40, 7)).astype(np.float32)
     hidden = np.maximum(np.einsum("oi,itf->otf", layers[0][0], maps) + layers[0][1][:, None, None], 0)
     scores = np.exp(np.einsum("oi,itf->otf", layers[1][0], hidden) + layers[1][1][:, None, None])
-    split = Network(layers).masks(maps[:2], maps[2:])
-    assert np.allclose(Network(layers).masks(maps), scores / scores.sum(axis=0), atol=1e-5)
-    assert np.array_equal(split, Network(layers).masks(maps))
+    split = MaskNetwork(layers).masks(maps[:2], maps[2:])
+    assert np.allclose(MaskNetwork(layers).masks(maps), scores / scores.sum(axis=0), atol=1e-5)
+    assert np.array_equal(split, MaskNetwork(layers).masks(maps))
 
 
 def test_context_says_what_the_masks_hold_around_a_point(song):
-    analysis = take_apart(song.mix[:RATE], RATE)
+    analysis = extract_features(song.mix[:RATE], RATE)
     masks = np.zeros((4, *analysis.magnitude.shape), np.float32)
     masks[1] = 1
     around = context(analysis, masks)

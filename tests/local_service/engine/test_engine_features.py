@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from stemline_local.engine.features import NAMES, take_apart
+from stemline_local.engine.features import NAMES, extract_features
 from stemline_local.engine.grid import grid_for
 from stemline_local.engine.median import median_filter, median_of_nine, median_of_rows
-from stemline_local.engine.pitch import VOICE, candidates, comb, follow, salience
+from stemline_local.engine.pitch_tracking import VOICE, candidates, comb, follow, salience
 
 RATE = 44100
 SECOND = np.arange(RATE) / RATE
 
 
 def feature(samples, name):
-    analysis = take_apart(samples.astype(np.float32), RATE)
+    analysis = extract_features(samples.astype(np.float32), RATE)
     return analysis.maps[NAMES.index(name)], analysis
 
 
@@ -75,7 +75,7 @@ def test_the_voice_comb_stands_on_the_harmonics_of_a_sung_pitch():
 
 
 def test_the_followed_pitch_is_the_played_one():
-    analysis = take_apart(np.repeat(tone(311.1)[:, None], 2, axis=1).astype(np.float32), RATE)
+    analysis = extract_features(np.repeat(tone(311.1)[:, None], 2, axis=1).astype(np.float32), RATE)
     path = follow(salience(np.sqrt(analysis.magnitude), analysis.grid, VOICE))
     assert np.median(candidates(VOICE)[path]) == pytest.approx(311.1, rel=0.015)
 
@@ -89,7 +89,7 @@ def test_a_comb_over_silence_is_silent():
 
 def test_loudness_does_not_change_what_is_seen():
     samples = np.random.default_rng(4).normal(0, 0.1, (RATE, 2)).astype(np.float32)
-    loud, quiet = take_apart(samples, RATE).maps, take_apart(samples / 64, RATE).maps
+    loud, quiet = extract_features(samples, RATE).maps, extract_features(samples / 64, RATE).maps
     assert np.abs(loud - quiet).max() < 0.05
 
 
@@ -97,4 +97,4 @@ def test_loudness_does_not_change_what_is_seen():
 @pytest.mark.parametrize("scale", [0, 1e-9, 1, 1000])
 def test_maps_are_finite_for_any_length_and_level(length, scale):
     samples = scale * np.random.default_rng(5).normal(0, 1, (length, 2))
-    assert np.isfinite(take_apart(samples.astype(np.float32), RATE).maps).all()
+    assert np.isfinite(extract_features(samples.astype(np.float32), RATE).maps).all()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemline_local.engine.grid import FINE_HERTZ, grid_for
-from stemline_local.engine.transform import OVERLAP, analyse, hop_for, synthesise, window
+from stemline_local.engine.stft import OVERLAP, analyse, hop_for, synthesise, window
 
 RATES = (8000, 16000, 22050, 44100, 48000, 96000)
 

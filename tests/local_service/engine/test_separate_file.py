@@ -8,7 +8,7 @@ import pytest
 from stemline import audio
 from stemline.errors import AudioRejected, UsageError
 from stemline.records import STEMS
-from stemline_local.engine import Order, load_engine, separate_file
+from stemline_local.engine import SeparationOrder, load_engine, separate_file
 from stemline_local.engine.separation import to_stereo
 from stemline_local.songs import make_song
 
@@ -33,7 +33,7 @@ def ignore(_):
 
 
 def order(stems="four", quality="fast", audio_format="wav"):
-    return Order(stems, quality, audio_format, "draft")
+    return SeparationOrder(stems, quality, audio_format, "draft")
 
 
 @pytest.mark.parametrize("stems", STEMS)
@@ -68,7 +68,7 @@ def test_stems_have_the_format_rate_and_channels_asked(audio_format, shape, writ
     tone = np.sin(np.arange(rate) / 20)[:, None].repeat(channels, axis=1) / 2
     source = written("source.flac", tone, rate)
     done = separate_file(source, tmp_path, order("vocals", audio_format=audio_format), ignore)
-    with audio.blocks(done.stems["vocals"]) as stream:
+    with audio.decode_blocks(done.stems["vocals"]) as stream:
         assert (stream.sample_rate, stream.channels) == (rate, channels)
         assert done.stems["vocals"].suffix == f".{audio_format}"
 

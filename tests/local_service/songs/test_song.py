@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stemline_local.songs import STEMS, make_song
-from stemline_local.songs.pitch import KEYS, parse_key
+from stemline_local.songs.notes import KEYS, parse_key
 
 
 @settings(max_examples=8, deadline=None)

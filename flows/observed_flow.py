@@ -1,0 +1,69 @@
+"""A flow's steps as a Prefect flow, made when somebody asks for it: importing Prefect takes longer than many a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+def flow_on_demand(name: str, steps: Callable[..., Any], **options: Any) -> Callable[[str], Any]:  # noqa: ANN401
+    """Give a module's `__getattr__` (PEP 562) that makes its plain function a flow when `name` is first asked for.
+
+    `options` are those of `prefect.flow`.
+    """
+
+    @cache
+    def make_flow() -> Any:  # noqa: ANN401 - a Flow, whose type would need the import
+        from prefect import flow  # noqa: PLC0415 - what is put off
+
+        # A worker is told to load the flow by the name of its function.
+        steps.__name__ = steps.__qualname__ = name
+        return flow(name=name, **options)(steps)
+
+    def get_attribute(asked: str) -> Any:  # noqa: ANN401
+        if asked == name:
+            return make_flow()
+        raise AttributeError(f"module {steps.__module__!r} has no attribute {asked!r}")
+
+    return get_attribute
+
+
+def is_server_configured() -> bool:
+    """Tell whether Prefect knows a server; it is imported and asked only where something may name one."""
+    if "prefect" not in sys.modules and not _may_be_configured():
+        return False
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - what is put off
+
+    return PREFECT_API_URL.value() is not None
+
+
+def _may_be_configured() -> bool:
+    """Tell whether there is anything in the places that `prefect.settings.sources` reads an address from."""
+    variables = tuple(name.upper() for name in os.environ)
+    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    return (
+        any(name.startswith(("PREFECT_API", "PREFECT_PROFILE")) for name in variables)
+        or (home / "profiles.toml").exists()
+        or Path("prefect.toml").exists()
+        or _mentions_prefect(Path(".env"))
+        or _has_section(Path("pyproject.toml"))
+    )
+
+
+def _mentions_prefect(file: Path) -> bool:
+    return file.is_file() and b"prefect" in file.read_bytes().lower()
+
+
+def _has_section(file: Path) -> bool:
+    """Tell whether a pyproject.toml has a `[tool.prefect]`; one that cannot be read may have it."""
+    if not _mentions_prefect(file):
+        return False
+    try:
+        return "prefect" in tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+    except ValueError:
+        return True

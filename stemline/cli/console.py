@@ -1,0 +1,51 @@
+"""The terminal: notes to stderr, results to stdout, a spinner, a question."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stemline.errors import StemlineError
+
+
+class Screen:
+    """The terminal: notes go to stderr, so that stdout is left for the result."""
+
+    def __init__(self, *, is_json: bool) -> None:
+        """With `is_json` stdout gets one JSON object and nothing else."""
+        from rich.console import Console
+
+        self.is_json = is_json
+        self.notes = Console(stderr=True, highlight=False)
+        self.out = Console(highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Say something that is not the result."""
+        self.notes.print(text, markup=False)
+
+    def show_error(self, error: StemlineError) -> None:
+        """Say what went wrong and what to do."""
+        self.notes.print("[bold red]Error:[/] ", end="")
+        self.notes.print(error.message, markup=False)
+        if error.fix:
+            self.notes.print("[bold]Fix:[/] ", end="")
+            self.notes.print(error.fix, markup=False)
+
+
+@contextmanager
+def spinner(screen: Screen, text: str) -> Iterator[None]:
+    """Show that something takes a while."""
+    if screen.notes.is_terminal:
+        with screen.notes.status(text):
+            yield
+    else:
+        screen.note(f"{text} …")
+        yield
+
+
+def confirm(question: str) -> bool:
+    """Ask a person; yes where nobody can be asked."""
+    if not sys.stdin.isatty():
+        return True
+    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}

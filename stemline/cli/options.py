@@ -1,0 +1,39 @@
+"""What several commands share: their arguments and options, the configuration read, the JSON printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemline.cli.console import Screen
+
+if TYPE_CHECKING:
+    from stemline.settings import Settings
+
+Config = Annotated[Path, typer.Argument(help="The configuration file.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key (repeatable).")
+]
+Where = Annotated[str | None, typer.Option(help="SQL filter over the manifest's columns.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N selected rows.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending.")]
+Engine = Annotated[bool, typer.Option("--prefect", help="Run under Prefect's engine even without a server.")]
+
+
+def read_config(screen: Screen, config: Path, overrides: list[str] | None) -> Settings:
+    """Give the settings of a configuration file, after a word on a key that stands in it."""
+    from stemline.settings import has_literal_key, load_settings
+
+    settings = load_settings(config, overrides or [])
+    if settings.provider.kind != "local" and has_literal_key(config):
+        screen.note(f"{config} holds an API key in the clear: write ${{VARIABLE}} and export it instead.")
+    return settings
+
+
+def print_json(tree: object) -> None:
+    """Print the one object that `--json` promises."""
+    print(json.dumps(tree, indent=2, default=str))  # noqa: T201 - the one place that writes it

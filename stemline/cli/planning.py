@@ -1,0 +1,91 @@
+"""A plan on the terminal: made, shown, held against a saved one, agreed to."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from stemline.cli.console import Screen, confirm, spinner
+from stemline.plan.preview import Preview, preview_run
+from stemline.plan.saved_plan import check_plan
+from stemline.run.selection import Selection, source_of
+from stemline.settings import Settings, load_facts
+from stemline.wording import length
+
+
+def preview_selection(screen: Screen, settings: Settings, selection: Selection) -> Preview:
+    """Give what a run of these rows would do, cost and take."""
+    with spinner(screen, "Reading the catalogue"):
+        return preview_run(settings, source_of(settings, selection), load_facts(settings.provider.kind))
+
+
+def check_saved_plan(screen: Screen, settings: Settings, selection: Selection, saved: Path) -> int:
+    """Give the most credits of a saved plan that still holds; raises PlanOutdated for one that does not."""
+    with spinner(screen, "Holding the catalogue against the plan"):
+        source, facts = source_of(settings, selection), load_facts(settings.provider.kind)
+        return math.ceil(check_plan(saved, settings, source, facts).credits.high)
+
+
+def ask_to_spend(screen: Screen, settings: Settings, selection: Selection, most: int | None) -> bool:
+    """Ask whether to spend; `most` are the credits of a plan that was shown before, None where there is none."""
+    if not sys.stdin.isatty():
+        return True
+    if most is None:
+        found = preview_selection(screen, settings, selection)
+        show_plan(screen, found)
+        most = found.workload.credits_high
+    return confirm(f"Spend up to {most:,} credits with {settings.provider.kind}?")
+
+
+def plan_tree(found: Preview) -> dict[str, Any]:
+    """Give the object for `--json`."""
+    counted = ("new", "done", "under_way", "failed", "rejected", "held")
+    return {
+        "tracks": {name: getattr(found, name) for name in counted},
+        "credits": {"low": found.workload.credits_low, "high": found.workload.credits_high},
+        "seconds": {"low": found.forecast.seconds_low, "high": found.forecast.seconds_high},
+        "requests": {"low": found.forecast.requests_low, "high": found.forecast.requests_high},
+        "bottleneck": found.forecast.bottleneck,
+        "advice": found.forecast.advice,
+        "rejects": [asdict(reject) for reject in found.rejects],
+    }
+
+
+def show_plan(screen: Screen, plan: Preview) -> None:
+    """Show the plan as a table."""
+    table = Table(title="Plan", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
+    found = plan.forecast
+    for name, count in _plan_counts(plan).items():
+        table.add_row(name, f"{count:,}")
+    table.add_row("credits", _interval(f"{plan.workload.credits_low:,}", f"{plan.workload.credits_high:,}"))
+    table.add_row("requests", _interval(f"{found.requests_low:,}", f"{found.requests_high:,}"))
+    times = _interval(length(found.seconds_low), length(found.seconds_high))
+    table.add_row("time", f"{times}, set by: {found.bottleneck}")
+    screen.out.print(table)
+    for reject in plan.rejects:
+        sentence = reject.sentence.removeprefix(f"Row {reject.row}: ")
+        screen.out.print(f"  row {reject.row}: {reject.code}: {sentence}", markup=False)
+    if plan.rejected > len(plan.rejects):
+        screen.out.print(f"  … and {plan.rejected - len(plan.rejects):,} more", markup=False)
+    if found.advice:
+        screen.out.print(f"\n{found.advice}", markup=False)
+
+
+def _plan_counts(plan: Preview) -> dict[str, int]:
+    """Give how many rows stand where, the needless zeros left out."""
+    seldom = {
+        "under way": plan.under_way,
+        "failed for good": plan.failed,
+        "rejected": plan.rejected,
+        "held by the budget": plan.held,
+    }
+    return {"to do": plan.new, "done already": plan.done} | {name: n for name, n in seldom.items() if n}
+
+
+def _interval(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,152 @@
+"""One request over HTTP, once: to the provider with the key, or a file to its storage."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import fsspec
+import httpx
+
+from stemline import __version__
+from stemline.errors import NoAnswer, ProviderDown, RetryableError, TransferFailed
+from stemline.protocol import HttpAnswer, HttpRequest
+
+BLOCK_BYTES = 1 << 20
+_TIMEOUT = httpx.Timeout(connect=10, read=150, write=60, pool=None)
+"""A submit by URL may have the vendor probe the source first, hence the long read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a provider is reached."""
+
+    base_url: str
+    api_key: str
+    storage_options: dict[str, Any]
+    """For reading the catalogue's files."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """How many requests were sent to the provider, and how many of them it refused for their pace."""
+
+    sent: int = 0
+    rejected: int = 0
+    transfers: int = 0
+
+
+class HttpTransport:
+    """Sends requests to the provider, and files to its storage, for one API key."""
+
+    def __init__(self, access: Access, transport: httpx.AsyncBaseTransport | None) -> None:
+        """Open nothing yet; `transport` carries the requests in place of the network."""
+        self.traffic = Traffic()
+        self._access = access
+        self._http = httpx.AsyncClient(
+            timeout=_TIMEOUT,
+            headers={"User-Agent": f"stemline/{__version__}"},
+            limits=httpx.Limits(max_connections=64),
+            transport=transport,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """Give what a request is answered with, be it a refusal.
+
+        Raises ProviderDown, or TransferFailed, when nothing was asked; NoAnswer when a paid request got none.
+        """
+        body = UploadBody(request.body, self._access.storage_options) if request.body is not None else None
+        try:
+            message = await self._build(request, body)
+            response = await self._http.send(message)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL) as error:
+            raise _unreachable(request, error) from error
+        except httpx.HTTPError as error:
+            self._count(request)
+            raise _broken_off(request, error) from error
+        self._count(request)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        answer = HttpAnswer(response.status_code, headers, response.content)
+        return replace(answer, sent_sha256=body.sha256()) if body else answer
+
+    async def _build(self, request: HttpRequest, body: UploadBody | None) -> httpx.Request:
+        headers = dict(request.headers)
+        if body is not None:
+            # Presigned storage wants the length up front and refuses a chunked body.
+            headers["Content-Length"] = str(await body.size())
+        if request.is_transfer:
+            return self._http.build_request(
+                request.method, request.url, headers=headers, content=body.blocks() if body else None
+            )
+        headers["Authorization"] = f"Bearer {self._access.api_key}"
+        url = self._access.base_url.rstrip("/") + request.url
+        return self._http.build_request(
+            request.method, url, headers=headers, params=dict(request.params) or None, json=request.json
+        )
+
+    def _count(self, request: HttpRequest) -> None:
+        if request.is_transfer:
+            self.traffic.transfers += 1
+        else:
+            self.traffic.sent += 1
+
+
+class UploadBody:
+    """A file streamed from wherever the catalogue keeps it, hashed on the way."""
+
+    def __init__(self, location: str, storage_options: dict[str, Any]) -> None:
+        """Open nothing yet."""
+        self._location, self._options = location, storage_options
+        self._digest = hashlib.sha256()
+
+    async def size(self) -> int:
+        """Give the file's size in bytes; raises OSError when it cannot be told."""
+        filesystem, path = await self._read(lambda: fsspec.core.url_to_fs(self._location, **self._options))
+        return int(await self._read(lambda: filesystem.size(path)))
+
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Give the file block by block, from its start; raises OSError when it cannot be read."""
+        self._digest = hashlib.sha256()
+        source = await self._read(lambda: fsspec.open(self._location, "rb", **self._options).open())
+        try:
+            while block := await self._read(lambda: source.read(BLOCK_BYTES)):
+                self._digest.update(block)
+                yield block
+        finally:
+            await self._read(source.close)
+
+    def sha256(self) -> str:
+        """Give the digest of the blocks that were given."""
+        return self._digest.hexdigest()
+
+    async def _read(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - fsspec ships no types
+        try:
+            return await asyncio.to_thread(call)
+        except OSError:
+            raise
+        except Exception as error:  # every store fails in its own way
+            raise OSError(f"{self._location} cannot be read: {str(error) or type(error).__name__}") from error
+
+
+def _unreachable(request: HttpRequest, error: httpx.HTTPError | httpx.InvalidURL) -> RetryableError:
+    """The connection was never made: nothing was asked, so anything may be repeated."""
+    where = "The provider" if isinstance(error, httpx.InvalidURL) else error.request.url.host
+    kind = TransferFailed if request.is_transfer else ProviderDown
+    return kind(f"{where} cannot be reached: {str(error) or type(error).__name__}.")
+
+
+def _broken_off(request: HttpRequest, error: httpx.HTTPError) -> RetryableError:
+    """The connection broke with the request under way: only a paid one must not be repeated."""
+    sentence = (
+        f"{request.method} {request.url.split('?')[0]} broke off: {str(error) or type(error).__name__}."
+    )
+    if request.is_transfer:
+        return TransferFailed(sentence)
+    return NoAnswer(sentence) if request.is_paid else ProviderDown(sentence)

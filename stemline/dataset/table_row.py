@@ -1,0 +1,117 @@
+"""One collected track as rows of the two tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
+from stemline.records import Attempt, CollectedTrack, Job
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """A collected track with all that its rows are made of."""
+
+    attempt: Attempt
+    job: Job
+    collected: CollectedTrack
+    source_sha256: str | None = None
+    split: str | None = None
+    """Overrides the manifest's own `split`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """A track's row of the tracks table and its rows of the stems table, sorted by stem."""
+
+    track: dict[str, Any]
+    stems: Rows
+
+
+def table_rows(row: PublishedRow, run_id: str, layout: DatasetLayout) -> TableRows:
+    """Give a collected track as the tables have it; the days are UTC days."""
+    track = _track_row(row, run_id, layout)
+    shared = {name: track[name] for name in layout.partition_by} | {
+        "track_id": track["track_id"],
+        "provider": track["provider"],
+        "recipe": row.attempt.recipe.name,
+        "run_id": run_id,
+        "collected_on": track["collected_on"],
+    }
+    stems = sorted(row.collected.stems, key=lambda stem: stem.stem)
+    return TableRows(track, [shared | asdict(stem) for stem in stems])
+
+
+def _track_row(row: PublishedRow, run_id: str, layout: DatasetLayout) -> dict[str, Any]:
+    attempt, collected = row.attempt, row.collected
+    collected_at = collected.collected_at.astimezone(UTC)
+    given = _manifest_columns(
+        {"title": row.job.title, "artist": row.job.artist} | _filled(attempt.track.columns)
+    )
+    columns = {
+        column: attempt.track.columns.get(name)
+        for name, column in carried_columns(layout.carried, layout.partition_by).items()
+    }
+    return columns | {
+        **given,
+        "track_id": attempt.track.track_id,
+        "provider": attempt.provider,
+        "stems": attempt.recipe.stems,
+        "quality": attempt.recipe.quality,
+        "format": attempt.recipe.format,
+        "bpm": collected.bpm,
+        "key": collected.key,
+        "bpm_source": collected.bpm_source,
+        "key_source": collected.key_source,
+        "duration_seconds": _duration_seconds(row),
+        "credits_charged": row.job.credits_charged,
+        "job_id": row.job.job_id,
+        "attempt_token": attempt.token,
+        "source_uri": attempt.track.location,
+        "source_sha256": row.source_sha256,
+        "split": row.split or given["split"],
+        "run_id": run_id,
+        "collected_at": collected_at,
+        "collected_on": collected_at.date(),
+    }
+
+
+def _filled(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in columns.items() if value is not None}
+
+
+def _duration_seconds(row: PublishedRow) -> float | None:
+    """Give the source's length: as probed, else as the provider saw it, else the longest stem's."""
+    lengths = (row.attempt.track.duration_seconds, row.job.duration_seconds)
+    length = next((length for length in lengths if length is not None), None)
+    if length is not None:
+        return length
+    return max((stem.duration_seconds for stem in row.collected.stems), default=None)
+
+
+def _manifest_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Give our own columns that the manifest fills: text as text, `released_on` as a day."""
+    found = {name: columns.get(name) for name in MANIFEST_COLUMNS}
+    return {
+        name: _day(value) if name == "released_on" else None if value is None else str(value)
+        for name, value in found.items()
+    }
+
+
+def _day(value: object) -> date | None:
+    """Give a day for a date, an instant or ISO text; a bare year or month is its first day, nonsense None."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    text = "" if value is None else str(value)
+    try:
+        return date.fromisoformat(text[:10] + {4: "-01-01", 7: "-01"}.get(len(text), ""))
+    except ValueError:
+        return None

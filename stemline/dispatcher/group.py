@@ -1,0 +1,99 @@
+"""The dispatchers of a run, one for each API key, as the thread that collects sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from stemline.client import Client, Pacer
+from stemline.dispatcher.dispatcher import Dispatcher
+from stemline.dispatcher.ready_queue import ReadyProducer, ReadyQueue
+from stemline.dispatcher.reconciliation import Reconciliation, reconcile_balance
+from stemline.dispatcher.session import DispatcherSession, LeasedKey, ProviderSpeed, RunParameters
+from stemline.dispatcher.track_queue import TrackQueue
+from stemline.errors import StopRun
+from stemline.ledger import Ledger
+from stemline.protocol import Provider
+from stemline.records import Attempt, ReadyTrack
+
+
+class DispatcherGroup:
+    """The dispatchers at work: one track queue, one budget, one ready queue."""
+
+    def __init__(
+        self, dispatchers: Sequence[Dispatcher], ledger: Ledger, run_id: str, ready_queue: ReadyQueue
+    ) -> None:
+        """Prepare; `running_dispatchers` starts them."""
+        self._dispatchers, self._ledger = dispatchers, ledger
+        self._run_id, self._ready_queue = run_id, ready_queue
+        self.reconciliation = Reconciliation()
+
+    @property
+    def sessions(self) -> list[DispatcherSession]:
+        """What each dispatcher has done, for the figures of a run."""
+        return [dispatcher.session for dispatcher in self._dispatchers if dispatcher.session is not None]
+
+    @property
+    def reason(self) -> StopRun | None:
+        """Why a dispatcher stopped early; None when none did."""
+        return next((session.reason for session in self.sessions if session.reason is not None), None)
+
+    @property
+    def finished(self) -> int:
+        """How many jobs were found done."""
+        return sum(session.finished for session in self.sessions)
+
+    def batches(self) -> Iterator[list[ReadyTrack]]:
+        """Give ready tracks batch by batch until all is done; raises what a dispatcher died of."""
+        yield from self._ready_queue.batches()
+        for dispatcher in self._dispatchers:
+            dispatcher.join()
+        for held in [session.held for session in self.sessions if session.held is not None][:1]:
+            self._ledger.tracks.hold(self._run_id, held.code, held.sentence)
+        self.reconciliation = reconcile_balance(self._ledger, self._run_id, self.sessions)
+
+    def acknowledge(self, tokens: list[str], relinks: list[Attempt], gone: Collection[str] = ()) -> None:
+        """Say what the collector is finished with, which tracks need fresh links, and of which nothing was there."""
+        for dispatcher in self._dispatchers:
+            dispatcher.acknowledge(tokens, relinks, gone)
+
+    def wake(self, _: object = None) -> None:
+        """Say that the ledger's inbox has something new."""
+        for dispatcher in self._dispatchers:
+            dispatcher.call(lambda session: session.notify())
+
+    def interrupt(self) -> None:
+        """Submit nothing more and collect only what is ready."""
+        for dispatcher in self._dispatchers:
+            dispatcher.call(lambda session: session.stop(None, is_abandoned=True))
+
+
+@contextmanager
+def running_dispatchers(
+    ledger: Ledger,
+    provider: Provider,
+    keys: Sequence[LeasedKey],
+    parameters: RunParameters,
+    ready_queue: ReadyQueue,
+) -> Iterator[DispatcherGroup]:
+    """Run a dispatcher for each key, in a thread of its own, for the length of a `with` block.
+
+    `ready_queue` has a producer for each key.
+    """
+    track_queue = TrackQueue(ledger, parameters.run_id, tuple(key.key_id for key in keys))
+
+    def build_session(key: LeasedKey, producer: ReadyProducer) -> DispatcherSession:
+        client = Client(provider, key.access, Pacer(parameters.requests_per_minute), parameters.retry_policy)
+        speed = ProviderSpeed(provider.facts.speed, provider.facts.latency_seconds)
+        return DispatcherSession(parameters, key, ledger, client, provider, track_queue, producer, speed)
+
+    pairs = zip(keys, ready_queue.producers, strict=True)
+    dispatchers = [Dispatcher(partial(build_session, key, producer), producer) for key, producer in pairs]
+    group = DispatcherGroup(dispatchers, ledger, parameters.run_id, ready_queue)
+    for dispatcher in dispatchers:
+        dispatcher.start()
+    try:
+        yield group
+    finally:
+        group.interrupt()

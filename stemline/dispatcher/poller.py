@@ -1,0 +1,155 @@
+"""From processing to ready: poll when a job should be done, read its links, pass it to the collector."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from stemline.client import Lane
+from stemline.clock import loop_time
+from stemline.dispatcher.session import DispatcherSession
+from stemline.errors import RetryableError, StopRun, TerminalError
+from stemline.records import Attempt, Code, Failure, Job, Phase, State
+
+FEW = 2
+"""Up to so many jobs are read one by one: a list page would tell less for the same request."""
+MISSES = 3
+"""How often a list may lack a job before it is asked for by itself, and how often that may fail."""
+RELINKS = 5
+"""How often a track's links are minted anew within one run."""
+
+
+class Poller:
+    """Follows the jobs in flight until none is left and everything ready is collected."""
+
+    def __init__(self, session: DispatcherSession) -> None:
+        """Poll for one dispatcher."""
+        self._session = session
+        self._misses: Counter[str] = Counter()
+        self._relinks: Counter[str] = Counter()
+        self._unreadable: Counter[str] = Counter()
+        self._polled_at = 0.0
+
+    async def run(self, group: asyncio.TaskGroup, submitting: asyncio.Task[None]) -> None:
+        """Poll, as long as there is something to wait for."""
+        session = self._session
+        while not (submitting.done() and self._is_done()):
+            if not session.in_flight or session.is_abandoned:
+                await session.wait_for_change()
+                continue
+            pause = self._next_poll() - loop_time()
+            if pause > 0:
+                await session.wait_for_change(pause)
+                continue
+            try:
+                await self._poll(group)
+            except StopRun as error:
+                session.stop(error, is_abandoned=True)
+
+    def collect_again(
+        self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str, *, is_gone: bool
+    ) -> None:
+        """Read fresh links for a track, unless that was done often; what is gone in a second run is gone for good."""
+        self._relinks[attempt.token] += 1
+        if self._relinks[attempt.token] <= RELINKS:
+            self.read(group, attempt, job_id)
+        elif is_gone and attempt.token in self._session.left_ready:
+            self._expire(attempt)
+
+    def _expire(self, attempt: Attempt) -> None:
+        sentence = (
+            "The outputs were deleted before they were collected; `stemline redrive` pays for them again."
+        )
+        self._session.fail_attempt(Failure(attempt.token, State.EXPIRED, Code.OUTPUTS_EXPIRED, sentence))
+
+    def read(self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str) -> None:
+        """Read a job that is known or believed to be done, in the background."""
+        self._session.drop_job(job_id)
+        self._session.reading += 1
+        group.create_task(self._read_job(attempt, job_id))
+
+    def _is_done(self) -> bool:
+        session = self._session
+        if session.is_abandoned:
+            return not (session.submitting or session.reading or session.uncollected)
+        return session.is_idle
+
+    def _next_poll(self) -> float:
+        """Give when the first job should be done, but no sooner after the last poll than is worth a request."""
+        return max(min(self._session.due.values()), self._polled_at + self._session.poll_seconds)
+
+    async def _poll(self, group: asyncio.TaskGroup) -> None:
+        session = self._session
+        self._polled_at = loop_time()
+        if len(session.in_flight) <= FEW or not session.provider.can_list:
+            self._read_due(group)
+            return
+        wanted = dict(session.in_flight)
+        since = min(attempt.sent_at or session.ledger.clock() for attempt in wanted.values())
+        try:
+            jobs = await session.client.run(session.provider.sweep(wanted.keys(), since), Lane.POLL)
+        except (
+            RetryableError,
+            TerminalError,
+        ):  # the provider answers other requests: its list alone is broken
+            self._read_due(group)
+        else:
+            self._sort_listed(group, wanted, jobs)
+
+    def _read_due(self, group: asyncio.TaskGroup) -> None:
+        """Read the jobs that should be done, one by one."""
+        session = self._session
+        for job_id in [job_id for job_id, due in session.due.items() if due <= self._polled_at]:
+            self.read(group, session.in_flight[job_id], job_id)
+
+    def _sort_listed(self, group: asyncio.TaskGroup, wanted: dict[str, Attempt], jobs: Sequence[Job]) -> None:
+        """Read the jobs a list shows as ended, and those it lacks again and again; wait on for the rest."""
+        session = self._session
+        for job in jobs:
+            self._misses.pop(job.job_id, None)
+            if job.job_id not in session.in_flight:
+                continue  # a webhook told of it while the list was on its way
+            if job.phase not in {Phase.QUEUED, Phase.RUNNING}:
+                self.read(group, wanted[job.job_id], job.job_id)
+            elif session.due[job.job_id] <= self._polled_at:
+                session.poll_later(wanted[job.job_id], job.job_id)
+        for job_id in (wanted.keys() & session.in_flight.keys()) - {job.job_id for job in jobs}:
+            self._misses[job_id] += 1
+            if self._misses[job_id] >= MISSES:
+                self.read(group, wanted[job_id], job_id)
+
+    async def _read_job(self, attempt: Attempt, job_id: str) -> None:
+        session = self._session
+        try:
+            job = await session.client.run(session.provider.read_job(job_id), Lane.COLLECT)
+        except TerminalError as error:
+            if attempt.token not in session.orphans:  # else it is another account's, and none of our business
+                session.fail_attempt(Failure(attempt.token, State.FAILED, error.code, str(error)))
+        except RetryableError:
+            self._unreadable[attempt.token] += 1
+            if self._unreadable[attempt.token] < MISSES:
+                session.poll_later(attempt, job_id)  # else it is left to the next run
+        except StopRun as error:
+            session.stop(error, is_abandoned=True)
+        else:
+            self._book_job(attempt, job)
+        finally:
+            session.reading -= 1
+            session.notify()
+
+    def _book_job(self, attempt: Attempt, job: Job) -> None:
+        """Book what a job has come to."""
+        session = self._session
+        if job.phase is Phase.DONE:
+            session.speed.learn(job)
+            session.finished += session.ledger.attempts.record_ready(attempt.token, job)
+            session.pass_on(attempt, job)
+        elif job.phase is Phase.FAILED:
+            sentence = f"{session.parameters.kind} could not separate it: {job.message or 'no reason given'}"
+            failure = Failure(attempt.token, State.FAILED, Code.JOB_FAILED, sentence, is_retryable=True)
+            session.fail_attempt(failure)
+        elif job.phase is Phase.EXPIRED:
+            self._expire(attempt)
+        else:
+            session.poll_later(attempt, job.job_id)

@@ -1,0 +1,237 @@
+"""What a dispatcher's parts share: the run's parameters, the jobs in flight, and a signal for every change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from stemline.budget import BudgetHold, Limits
+from stemline.client import Access, Client, Lane, RetryPolicy
+from stemline.clock import loop_time
+from stemline.dispatcher.ready_queue import ReadyProducer
+from stemline.dispatcher.track_queue import TrackQueue
+from stemline.errors import ProviderGone, RetryableError, StopRun, TerminalError, TooManyFailures
+from stemline.ledger import Ledger
+from stemline.protocol import Provider, Steps
+from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, Recipe, State
+
+T = TypeVar("T")
+
+OVERDUE_SHARE = 0.2
+"""How much longer a late job is left alone, as a share of the time it was waited for."""
+
+BUSY_POLL_FACTOR = 3
+"""How much longer the pause between two polls is while polls and submits compete for one quota."""
+
+WEBHOOK_POLL_SECONDS = 60.0
+"""How long a job that a webhook should have told of is left alone past its time, and the pause between polls."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunParameters:
+    """What one run tells its dispatchers."""
+
+    run_id: str
+    kind: str
+    """The provider, by the name the ledger knows it under."""
+    recipe: Recipe
+    read_limits: Callable[[], Limits]
+    """The budget as it stands: a person may change it while the run goes on."""
+    on_limit: str
+    max_in_flight: int
+    requests_per_minute: int
+    max_attempts: int
+    tolerate: float | None
+    selected: int
+    """How many tracks the run is about."""
+    send: str = "auto"
+    """How objects of a store are sent: auto | url | upload."""
+    hook_url: str | None = None
+    """Where the provider calls us when a job has ended: polls are a safety net then."""
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+
+    @property
+    def has_webhooks(self) -> bool:
+        """Whether webhooks tell of jobs that have ended."""
+        return self.hook_url is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedKey:
+    """An API key whose lease this run holds."""
+
+    access: Access
+    key_id: str
+    """Its fingerprint: the key itself goes nowhere."""
+    fence: int
+
+
+class ProviderSpeed:
+    """How fast the provider works: learned from finished jobs, to know when a poll is worth a request."""
+
+    def __init__(self, seconds_per_second: float, latency_seconds: float) -> None:
+        """Start from the facts file."""
+        self._rate, self._latency = seconds_per_second, latency_seconds
+
+    def learn(self, job: Job) -> None:
+        """Take a finished job in, by the provider's own clock."""
+        if job.created_at and job.completed_at and job.duration_seconds:
+            took = (job.completed_at - job.created_at).total_seconds()
+            rate = max(0.0, took - self._latency) / job.duration_seconds
+            self._rate += 0.2 * (rate - self._rate)
+
+    def expect(self, duration_seconds: float) -> float:
+        """Give the seconds a job of this length will take."""
+        return self._latency + self._rate * duration_seconds
+
+
+@dataclass
+class DispatcherSession:
+    """The state of one key's dispatcher: lives in one event loop, touched by its tasks alone."""
+
+    parameters: RunParameters
+    key: LeasedKey
+    ledger: Ledger
+    client: Client
+    provider: Provider
+    track_queue: TrackQueue
+    producer: ReadyProducer
+    speed: ProviderSpeed
+    in_flight: dict[str, Attempt] = field(default_factory=dict)
+    """Attempts by job id, as long as the provider works on them."""
+    due: dict[str, float] = field(default_factory=dict)
+    """When each of these jobs is expected to be done, on the monotonic clock."""
+    waiting_since: dict[str, float] = field(default_factory=dict)
+    """Since when they are waited for."""
+    submitting: int = 0
+    has_more_tracks: bool = True
+    """Whether there is more to submit: then every poll costs a submit."""
+    reading: int = 0
+    """Jobs that are done and whose links are being read."""
+    uncollected: dict[str, str] = field(default_factory=dict)
+    """Tokens of tracks the collector has and has not acknowledged, with their job ids."""
+    orphans: set[str] = field(default_factory=set)
+    """Tokens of attempts that another API key made: their jobs may be out of reach."""
+    left_ready: set[str] = field(default_factory=set)
+    """Tokens of attempts that an earlier run found done and could not collect."""
+    finished: int = 0
+    """Jobs that were found done, each counted once."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    is_stopping: bool = False
+    """No further submits; what is in flight is still collected."""
+    is_abandoned: bool = False
+    """Not even that: what is in flight is left to the next run."""
+    reason: StopRun | None = None
+    held: BudgetHold | None = None
+    """The limit that stopped it."""
+    carried_over: int = 0
+    """Credits of what an earlier run submitted: when the vendor takes them is not known."""
+    balance_before: int | None = None
+    balance_after: int | None = None
+
+    @property
+    def busy(self) -> int:
+        """How many tracks the provider has or is being given."""
+        return self.submitting + len(self.in_flight)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way at all."""
+        return not (self.submitting or self.reading or self.uncollected or self.in_flight)
+
+    @property
+    def poll_seconds(self) -> float:
+        """How long to wait between two polls."""
+        seconds = self.provider.facts.sweep_seconds * (BUSY_POLL_FACTOR if self.has_more_tracks else 1)
+        return max(seconds, WEBHOOK_POLL_SECONDS) if self.parameters.has_webhooks else seconds
+
+    def add_job(self, attempt: Attempt, job_id: str) -> None:
+        """Wait for a job: its first poll is when it should be done."""
+        self.in_flight[job_id] = attempt
+        now = loop_time()
+        self.waiting_since.setdefault(job_id, now)
+        slack = self.poll_seconds if self.parameters.has_webhooks else 0.0
+        self.due[job_id] = now + self.speed.expect(attempt.track.duration_seconds or 60.0) + slack
+        self.notify()
+
+    def poll_later(self, attempt: Attempt, job_id: str) -> None:
+        """Wait on for a job that was not done when it should have been: the later it is, the longer."""
+        self.in_flight[job_id] = attempt
+        now = loop_time()
+        waited = now - self.waiting_since.setdefault(job_id, now)
+        self.due[job_id] = now + max(self.poll_seconds, OVERDUE_SHARE * waited)
+        self.notify()
+
+    def drop_job(self, job_id: str) -> None:
+        """Wait for a job no longer."""
+        self.in_flight.pop(job_id, None)
+        self.due.pop(job_id, None)
+
+    def pass_on(self, attempt: Attempt, job: Job) -> None:
+        """Give a ready track to the collector."""
+        self.waiting_since.pop(job.job_id, None)
+        self.uncollected[attempt.token] = job.job_id
+        self.producer.put(ReadyTrack(attempt, job))
+        self.notify()
+
+    async def run_or_stop(self, steps: Steps[T]) -> T:
+        """Carry out steps that the whole run depends on; raises StopRun, ProviderGone where the answer is of no use."""
+        try:
+            return await self.client.run(steps, Lane.POLL)
+        except (RetryableError, TerminalError) as error:
+            raise ProviderGone(error.message, fix="Run again later: what is paid for is not lost.") from error
+
+    def notify(self) -> None:
+        """Wake whoever waits for a change."""
+        coming = self.submitting + self.reading + len(self.in_flight)
+        self.producer.set_idle(is_idle=coming == 0 or self.is_abandoned)
+        self.changed.set()
+
+    async def wait_for_change(self, within: float | None = None) -> None:
+        """Wait until something changed, at most `within` seconds."""
+        self.changed.clear()
+        try:
+            async with asyncio.timeout(within):
+                await self.changed.wait()
+        except TimeoutError:
+            pass
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass, whatever changes meanwhile; less when the run ends first."""
+        end = loop_time() + seconds
+        while not self.is_abandoned and (left := end - loop_time()) > 0:
+            await self.wait_for_change(left)
+
+    def stop(self, reason: StopRun | None, *, is_abandoned: bool = False) -> None:
+        """Submit nothing more; with `is_abandoned` wait for nothing more either."""
+        self.is_stopping = True
+        self.is_abandoned = self.is_abandoned or is_abandoned
+        if is_abandoned:
+            self.client.give_up()
+        self.reason = self.reason or reason
+        self.notify()
+
+    def fail_attempt(self, failure: Failure) -> None:
+        """Book a failure, and stop the run when there are more than it tolerates."""
+        self.ledger.attempts.fail(failure)
+        self.count_failure()
+
+    def refuse_attempt(self, attempt: Attempt, code: Code, error: Exception) -> None:
+        """Book a submit that was not accepted: its credits are free again."""
+        is_retryable = isinstance(error, RetryableError | OSError)
+        self.ledger.attempts.release(
+            attempt.token, code, str(error), state=State.FAILED, is_retryable=is_retryable
+        )
+        self.count_failure()
+
+    def count_failure(self) -> None:
+        """Count one more failure against `failures.tolerate`."""
+        failed, share = self.track_queue.count_failure(), self.parameters.tolerate
+        if share is not None and failed > share * self.parameters.selected:
+            sentence = (
+                f"{failed} of {self.parameters.selected} tracks failed, more than failures.tolerate allows."
+            )
+            self.stop(TooManyFailures(sentence, fix="See `stemline status`, mend the cause and run again."))
+        self.notify()

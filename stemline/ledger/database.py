@@ -1,0 +1,157 @@
+"""The connection to the ledger's database: transactions, and database errors as sentences.
+
+A writer holds the whole ledger for the length of its transaction (`BEGIN IMMEDIATE` on SQLite, one advisory
+lock on PostgreSQL), so what it reads is still true when it commits, over all threads and processes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+
+from stemline.clock import Clock, utc_now
+from stemline.errors import ConfigError, LedgerConflict, StemlineError, StorageError
+
+BUSY_SECONDS = 30
+BECOME_WRITER = f"""
+SELECT set_config('lock_timeout', '{BUSY_SECONDS}s', true),
+  CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END,
+  pg_advisory_xact_lock(7364656221)
+"""
+"""PostgreSQL's one writer at a time: the number is any constant, the lock is the database's own."""
+CONFLICTS = (
+    (("attempts_one_live", "attempts.track_id"), "This track already has a live attempt."),
+    (("attempts_one_per_job", "attempts.job_id"), "This job already belongs to another attempt."),
+    (("attempts_pkey", "attempts.token"), "This token is already in use."),
+    (("credit_entries_once", "credit_entries.token"), "This attempt's credits were already booked."),
+)
+
+
+class LedgerDatabase:
+    """A database with one writer at a time, and the clock that its rows are dated by."""
+
+    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+        """Prepare to connect; raises ConfigError for a URL that names no SQLite file or PostgreSQL server."""
+        self.url = _parse(url)
+        self.clock = clock
+        self.name = self.url.render_as_string(hide_password=True)
+        self._writer = threading.Lock()
+        self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the ledger is a SQLite file."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection whose reads all see one state of the ledger."""
+        with self._translated(), self._engine.connect() as connection:
+            if not self.is_sqlite:  # SQLite reads one snapshot anyway
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection that is the only writer; everything commits at the end or nothing does."""
+        with self._writer, self._translated(), self._engine.connect() as connection:
+            connection.execution_options(stemline_begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                if not self.is_sqlite:
+                    connection.exec_driver_sql(BECOME_WRITER)
+                yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            raise _conflict(error) from error
+        except DBAPIError as error:
+            raise self._storage_error(error) from error
+
+    def _storage_error(self, error: DBAPIError) -> StemlineError:
+        reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+        for word, kind, fix in FAULTS:
+            if word in reason:
+                return kind(f"The ledger {self.name} cannot be used: {reason}.", fix=fix)
+        fix = "Check that ledger.url is right and that its database is up and writable."
+        return StorageError(f"The ledger {self.name} cannot be used: {reason}.", fix=fix)
+
+
+FAULTS: tuple[tuple[str, type[StemlineError], str], ...] = (
+    ("not a database", ConfigError, "Point ledger.url at a new file, or at one that stemline made."),
+    ("unable to open", StorageError, "Check that its folder exists and may be written."),
+    ("readonly", StorageError, "Make the file and its folder writable."),
+    ("is full", StorageError, "Free some disk space and run again: nothing that was committed is lost."),
+    ("lock timeout", StorageError, "Another run holds the ledger: see which, and run again."),
+    ("locked", StorageError, "Another program holds the file: close it and run again."),
+    ("password", ConfigError, "Check the user and password in ledger.url."),
+    ("does not exist", ConfigError, "Create the database first, or correct ledger.url."),
+    ("refused", StorageError, "Start the database server, or correct host and port in ledger.url."),
+)
+
+
+def _parse(url: str) -> URL:
+    fix = "Write sqlite:///folder/name.db or postgresql+psycopg://user:password@host/database."
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError("ledger.url is not a database URL.", fix=fix) from error
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        raise ConfigError(f"ledger.url names {parsed.drivername}, which stemline does not know.", fix=fix)
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise ConfigError("ledger.url names no file: a ledger in memory would forget what was paid.", fix=fix)
+    return parsed
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    path = Path(url.database or "")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"The ledger's folder {path.parent} cannot be made: {error.strerror}."
+        raise StorageError(message, fix="Choose a writable place in ledger.url.") from error
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            "journal_mode=WAL",
+            "synchronous=FULL",  # a committed intent must survive power loss: it is money
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("stemline_begin", "BEGIN"))
+
+    return engine
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    return create_engine(url, connect_args={"connect_timeout": 10}, pool_pre_ping=True)
+
+
+def _conflict(error: IntegrityError) -> LedgerConflict:
+    reason = str(error.orig)
+    for names, sentence in CONFLICTS:
+        if any(name in reason for name in names):
+            return LedgerConflict(sentence)
+    return LedgerConflict(f"The ledger refused a row: {reason.splitlines()[0]}.")

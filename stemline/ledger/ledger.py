@@ -1,0 +1,85 @@
+"""The ledger as its users hold it: one database, and a part for each subject that is kept in it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from sqlalchemy import URL
+
+from stemline.clock import Clock, utc_now
+from stemline.ledger import migration
+from stemline.ledger.attempt import Attempts
+from stemline.ledger.batch import Batches
+from stemline.ledger.credit import Credits
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.inbox import Inbox
+from stemline.ledger.lease import Leases
+from stemline.ledger.queries import Queries
+from stemline.ledger.recovery import Recovery
+from stemline.ledger.run import Runs
+from stemline.ledger.track import Tracks
+
+
+class Ledger:
+    """The database that owns the state of every track, attempt and credit.
+
+    Each verb of a part is one transaction and writes its event. A ledger may be used from several threads and
+    opened by several processes.
+    """
+
+    def __init__(self, database: LedgerDatabase) -> None:
+        """Give this database its parts."""
+        self.database = database
+        self.runs = Runs(database)
+        self.tracks = Tracks(database)
+        self.attempts = Attempts(database)
+        self.credits = Credits(database)
+        self.batches = Batches(database)
+        self.leases = Leases(database)
+        self.inbox = Inbox(database)
+        self.recovery = Recovery(database)
+        """What a run finds under way."""
+        self.queries = Queries(database)
+        """What status, reports and plans read."""
+
+    @property
+    def url(self) -> URL:
+        """Where the database is."""
+        return self.database.url
+
+    @property
+    def name(self) -> str:
+        """The URL as it may be shown: without a password."""
+        return self.database.name
+
+    def clock(self) -> datetime:
+        """Give the instant that a row written now is dated by."""
+        return self.database.clock()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        """Give the open ledger."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def open_ledger(url: str, *, clock: Clock = utc_now) -> Ledger:
+    """Open (and if need be make or upgrade) the ledger at a SQLAlchemy URL; use it as a context manager.
+
+    Raises ConfigError for a URL, file or version that is not a ledger of ours, and StorageError when the
+    database cannot be reached or written.
+    """
+    database = LedgerDatabase(url, clock=clock)
+    try:
+        migration.apply(database)
+    except BaseException:
+        database.close()
+        raise
+    return Ledger(database)

@@ -1,0 +1,127 @@
+"""Planning's bulk upsert: manifest rows become planned tracks, or refresh the ones that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, literal, select, update
+
+from stemline.ledger.row_mapping import track_cells
+from stemline.ledger.tables import Cells, UtcDateTime, events, tracks
+from stemline.ledger.transition import TrackTransition, move_tracks
+from stemline.records import Code, State, Track
+
+FOLLOWING = ("position", "priority", "columns")
+"""What follows the manifest until the track is published."""
+MEASURED = ("location", "duration_seconds", "size_bytes", "credits")
+"""What stays as it is while an attempt is under way."""
+IDLE = frozenset({State.PLANNED, State.HELD, State.REJECTED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCounts:
+    """What planning did: tracks never seen before, tracks known, and how many of these are planned again."""
+
+    new: int
+    known: int
+    revived: int
+
+
+def of_provider(run: Cells) -> ColumnElement[bool]:
+    """Give the clause for all tracks of a run's recipe and provider."""
+    return and_(tracks.c.recipe == run["recipe"], tracks.c.provider == run["provider"])
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChunk:
+    """Some of a run's manifest rows, as many as one statement takes."""
+
+    run: RowMapping
+    rows: Mapping[str, Track]
+    max_attempts: int
+
+    def clause(self, track_ids: list[str]) -> ColumnElement[bool]:
+        """Give the clause for these tracks of the run's recipe and provider."""
+        return and_(of_provider(self.run), tracks.c.track_id.in_(track_ids))
+
+
+def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[str, int]:
+    """Insert and refresh a chunk's tracks; give how many were `new`, `known` and `revived`."""
+    names = ("track_id", "state", "is_retryable", "failures", *FOLLOWING, *MEASURED)
+    query = select(*(tracks.c[name] for name in names)).where(chunk.clause(list(chunk.rows)))
+    known = {row["track_id"]: row for row in connection.execute(query).mappings()}
+    new = [row for track_id, row in chunk.rows.items() if track_id not in known]
+    revived = [track_id for track_id, row in known.items() if _returns(row, chunk.max_attempts)]
+    _insert(connection, now, chunk, new)
+    _refresh(connection, now, chunk, known)
+    if revived:
+        move_tracks(connection, now, chunk.clause(revived), TrackTransition("plan", State.PLANNED))
+    return {"new": len(new), "known": len(known), "revived": len(revived)}
+
+
+def _returns(row: RowMapping, max_attempts: int) -> bool:
+    """Tell whether a known track is planned again."""
+    if row["state"] == State.FAILED:
+        return bool(row["is_retryable"]) and row["failures"] < max_attempts
+    return row["state"] in {State.HELD, State.REJECTED}
+
+
+def _insert(connection: Connection, now: datetime, chunk: PlanChunk, new: Sequence[Track]) -> None:
+    if not new:
+        return
+    fixed = {
+        "recipe": chunk.run["recipe"],
+        "provider": chunk.run["provider"],
+        "state": State.PLANNED.value,
+        "code": Code.OK.value,
+        "sentence": "",
+        "is_retryable": False,
+        "failures": 0,
+        "run_id": chunk.run["run_id"],
+        "updated_at": now,
+    }
+    connection.execute(tracks.insert(), [{**track_cells(row), **fixed} for row in new])
+    inserted = select(
+        literal(now, UtcDateTime()), tracks.c.run_id, tracks.c.track_id, literal("plan"), tracks.c.state
+    ).where(chunk.clause([row.track_id for row in new]))
+    columns = ["at", "run_id", "track_id", "verb", "to_state"]
+    connection.execute(events.insert().from_select(columns, inserted))
+
+
+def _refresh(
+    connection: Connection, now: datetime, chunk: PlanChunk, known: Mapping[str, RowMapping]
+) -> None:
+    if not known:
+        return
+    selected = update(tracks).where(chunk.clause(list(known))).values(run_id=chunk.run["run_id"])
+    connection.execute(selected)
+    changed = [
+        {"the_track": track_id, **{f"new_{name}": value for name, value in cells.items()}}
+        for track_id, row in known.items()
+        if (cells := _changed_cells(row, chunk.rows[track_id]))
+    ]
+    if not changed:
+        return
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*FOLLOWING, *MEASURED)}
+    one = and_(of_provider(chunk.run), tracks.c.track_id == bindparam("the_track"))
+    connection.execute(update(tracks).where(one).values(**values, updated_at=now), changed)
+
+
+def _changed_cells(row: RowMapping, track: Track) -> dict[str, Any]:
+    """Give the cells a known track has after the manifest was read again; nothing when none differs.
+
+    A manifest without a length does not erase a measured one.
+    """
+    if row["state"] == State.PUBLISHED:
+        return {}
+    cells = track_cells(track)
+    kept: tuple[str, ...] = () if row["state"] in IDLE else MEASURED
+    if row["state"] in IDLE and track.duration_seconds is None:
+        kept = ("duration_seconds", "credits")
+    if row["state"] in IDLE and track.size_bytes is None:
+        kept = (*kept, "size_bytes")
+    after = {name: row[name] if name in kept else cells[name] for name in (*FOLLOWING, *MEASURED)}
+    return {} if all(row[name] == value for name, value in after.items()) else after

@@ -1,0 +1,195 @@
+"""Queries: the counts, lists and streams that status, reports and plans read; they change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from stemline.ledger.cell import load_cells
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.row_mapping import (
+    BatchRow,
+    TrackStatus,
+    attempts_with_tracks,
+    batch_row_from_row,
+    job_from_row,
+    load_collected,
+    reject_from_row,
+    status_from_row,
+)
+from stemline.ledger.tables import QUEUE_ORDER, SAME_TRACK, attempts, events, rejects, runs, tracks
+from stemline.records import Code, Job, Reject, State
+
+ROWS_A_PAGE = 1_000
+NEWEST = 500
+"""So many finished tracks tell how fast a provider is."""
+NEED_ATTENTION = tuple(state for state in State if state not in {State.PUBLISHED, State.PLANNED})
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTrack:
+    """When one track was published, and its music."""
+
+    token: str
+    ready_at: datetime | None
+    published_at: datetime
+    bpm: float | None
+    key: str | None
+    bpm_source: str | None
+    key_source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackTiming:
+    """What one published track tells of speed."""
+
+    name: str
+    """Of the configuration it was made with."""
+    recipe: str
+    batch_id: str
+    job: Job
+    duration_seconds: float
+    collected_at: datetime
+    size_bytes: int
+    """Of all its stems."""
+
+
+class Queries:
+    """The reads for people. A run's rows are the tracks it selected plus the rows it rejected."""
+
+    def __init__(self, database: LedgerDatabase) -> None:
+        self._database = database
+
+    def counts(self, run_id: str) -> dict[State, int]:
+        """Give how many of the run's manifest rows stand in each state; they sum to the manifest."""
+        query = select(tracks.c.state, func.count()).where(tracks.c.run_id == run_id).group_by(tracks.c.state)
+        outside = select(func.count()).select_from(rejects).where(rejects.c.run_id == run_id)
+        with self._database.read() as connection:
+            found = {State(state): int(count) for state, count in connection.execute(query)}
+            rejected = connection.execute(outside).scalar_one()
+        if rejected:
+            found[State.REJECTED] = found.get(State.REJECTED, 0) + rejected
+        return found
+
+    def codes(self, run_id: str) -> dict[Code, int]:
+        """Give how many of the run's manifest rows carry each code; they sum to the manifest."""
+        found: dict[Code, int] = {}
+        with self._database.read() as connection:
+            for table in (tracks, rejects):
+                query = (
+                    select(table.c.code, func.count()).where(table.c.run_id == run_id).group_by(table.c.code)
+                )
+                for code, count in connection.execute(query):
+                    found[Code(code)] = found.get(Code(code), 0) + int(count)
+        return found
+
+    def track_list(self, run_id: str, *states: State) -> Iterator[TrackStatus]:
+        """Stream the run's tracks in these states (none: every state that needs attention) by track id."""
+        wanted = states or NEED_ATTENTION
+        query = (
+            select(tracks)
+            .where(tracks.c.run_id == run_id, tracks.c.state.in_(wanted))
+            .order_by(tracks.c.track_id)
+            .limit(ROWS_A_PAGE)
+        )
+        last = ""
+        while True:
+            with self._database.read() as connection:
+                page = connection.execute(query.where(tracks.c.track_id > last)).mappings().all()
+            yield from (status_from_row(row) for row in page)
+            if len(page) < ROWS_A_PAGE:
+                return
+            last = page[-1]["track_id"]
+
+    def failures(self, run_id: str) -> Iterator[TrackStatus]:
+        """Stream the run's tracks that failed, are unknown, quarantined or expired."""
+        return self.track_list(run_id, State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED)
+
+    def rejected_rows(self, run_id: str) -> Iterator[Reject]:
+        """Stream every manifest row the run could not use, whether or not it ever became a track."""
+        row_number = rejects.c.row_number
+        query = select(rejects).where(rejects.c.run_id == run_id).order_by(row_number).limit(ROWS_A_PAGE)
+        last = -1
+        while True:
+            with self._database.read() as connection:
+                page = connection.execute(query.where(row_number > last)).mappings().all()
+            yield from (reject_from_row(row) for row in page)
+            if len(page) < ROWS_A_PAGE:
+                break
+            last = page[-1]["row_number"]
+        for status in self.track_list(run_id, State.REJECTED):
+            yield Reject(status.position, status.track_id, status.location, status.code, status.sentence)
+
+    def history(self, track_id: str) -> list[dict[str, object]]:
+        """Give a track's events, oldest first: at, run_id, token, verb, from_state, to_state, detail."""
+        query = select(events).where(events.c.track_id == track_id).order_by(events.c.event_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [{**row, "detail": load_cells(row["detail"] or "{}")} for row in rows]
+
+    def published_tracks(self, run_id: str) -> Iterator[PublishedTrack]:
+        """Stream the run's published tracks in the order of the queue, in bounded memory.
+
+        Those of an earlier run that this one selected again are among them: `published_at` tells.
+        """
+        columns = [attempts.c[name] for name in ("token", "ready_at", "updated_at", "result")]
+        query = (
+            select(*columns)
+            .select_from(tracks.join(attempts, SAME_TRACK))
+            .where(tracks.c.run_id == run_id, tracks.c.state == State.PUBLISHED)
+            .where(attempts.c.state == State.PUBLISHED)
+            .order_by(*QUEUE_ORDER)
+            .execution_options(yield_per=ROWS_A_PAGE)
+        )
+        with self._database.read() as connection:
+            for token, ready_at, published_at, result in connection.execute(query):
+                facts = json.loads(result)
+                music = {name: facts[name] for name in ("bpm", "key", "bpm_source", "key_source")}
+                yield PublishedTrack(token, ready_at, published_at, **music)
+
+    def results(self, tokens: Collection[str]) -> list[BatchRow]:
+        """Give all that is known of these collected attempts (at most 10,000), in the order of the queue."""
+        query = (
+            attempts_with_tracks()
+            .where(attempts.c.token.in_(list(tokens)), attempts.c.result.is_not(None))
+            .order_by(*QUEUE_ORDER)
+        )
+        with self._database.read() as connection:
+            return [batch_row_from_row(row) for row in connection.execute(query).mappings()]
+
+    def newest_tracks(self, provider: str) -> list[TrackTiming]:
+        """Give the provider's newest published tracks whose length is known, the newest first."""
+        columns = [attempts.c[name] for name in ("recipe", "batch_id", "job_id", "job", "result")]
+        query = (
+            select(runs.c.name, tracks.c.duration_seconds, *columns)
+            .select_from(attempts.join(tracks, SAME_TRACK).join(runs, runs.c.run_id == attempts.c.run_id))
+            .where(attempts.c.provider == provider, attempts.c.state == State.PUBLISHED)
+            .where(attempts.c.batch_id.is_not(None), tracks.c.duration_seconds > 0)
+            .order_by(attempts.c.reserved_at.desc())
+            .limit(NEWEST)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        found = []
+        for row in rows:
+            collected = load_collected(row["result"])
+            size = sum(stem.size_bytes for stem in collected.stems)
+            facts = (row["name"], row["recipe"], row["batch_id"], job_from_row(row), row["duration_seconds"])
+            found.append(TrackTiming(*facts, collected.collected_at, size))
+        return found
+
+    def planned_tracks(self, run_id: str) -> Iterator[tuple[str, float | None]]:
+        """Stream location and length of the run's planned tracks in the order of the queue, in bounded memory."""
+        query = (
+            select(tracks.c.location, tracks.c.duration_seconds)
+            .where(tracks.c.run_id == run_id, tracks.c.state == State.PLANNED)
+            .order_by(*QUEUE_ORDER)
+            .execution_options(yield_per=ROWS_A_PAGE)
+        )
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                yield row.location, row.duration_seconds

@@ -1,0 +1,106 @@
+"""One row of a manifest becomes a track or a reject."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+from typing import Any, NamedTuple
+
+from stemline.errors import TerminalError, TrackRefused
+from stemline.manifest.location import LocationKind, location_kind
+from stemline.records import Code, Reject, Track
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_ID = 256
+_LARGEST_PRIORITY = 2**31 - 1
+
+
+class ManifestRow(NamedTuple):
+    """A row as DuckDB gives it, every value still as written."""
+
+    number: int
+    written: str | None
+    """The location as written; `location` is the absolute one."""
+    location: str | None
+    track_id: str | None
+    duration: str | None
+    priority: str | None
+    size_bytes: int | None
+    rank: int | None
+    """Its place in the order that was asked for, which takes the place of `priority`."""
+
+
+def read_row(row: ManifestRow, columns: dict[str, Any]) -> Track | Reject:
+    """Give the track, or the reject that says what is wrong with the row; the size of local files is read."""
+    try:
+        return _track(row, columns)
+    except TerminalError as error:
+        sentence = f"Row {row.number}: {error}"
+        location = row.written if error.code is Code.BAD_LOCATION else row.location
+        return Reject(row.number, row.track_id, location, error.code, sentence)
+
+
+def _track(row: ManifestRow, columns: dict[str, Any]) -> Track:
+    if row.written is None or row.location is None or row.track_id is None:
+        raise TrackRefused("the location is empty.", code=Code.NO_LOCATION, fix="Fill it in or drop the row.")
+    kind = location_kind(row.written)
+    if len(row.track_id) > _LONGEST_ID or _CONTROL.search(row.track_id):
+        raise _bad("track_id", row.track_id, f"at most {_LONGEST_ID} characters without control characters")
+    duration = None if row.duration is None else _seconds(row.duration)
+    priority = _priority(row)
+    size_bytes = row.size_bytes
+    if kind is LocationKind.FILE and row.location.startswith("/"):
+        size_bytes = _file_size(row.location) if size_bytes is None else size_bytes
+    if size_bytes == 0:
+        raise TrackRefused(
+            f'the file "{row.location}" is empty.', code=Code.EMPTY_FILE, fix="Export or copy it again."
+        )
+    return Track(row.track_id, row.location, row.number, priority, duration, size_bytes, columns)
+
+
+def _priority(row: ManifestRow) -> int:
+    if row.rank is not None:
+        return -row.rank
+    return 0 if row.priority is None else _whole(row.priority)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise _bad("duration_seconds", text, "seconds above 0 such as 215.5, or leave it empty to measure it")
+    return seconds
+
+
+def _whole(text: str) -> int:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= _LARGEST_PRIORITY or number != int(number):
+        raise _bad("priority", text, "a whole number, higher ones go first")
+    return int(number)
+
+
+def _file_size(path: str) -> int:
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - a Path a row costs as much as the call itself
+    except OSError as error:
+        raise TrackRefused(
+            f'the file "{path}" cannot be found ({error.strerror}).',
+            code=Code.MISSING_FILE,
+            fix="Relative paths are relative to the manifest's folder.",
+        ) from error
+    if stat.S_ISDIR(facts.st_mode):
+        raise TrackRefused(
+            f'the location "{path}" is a folder.', code=Code.BAD_LOCATION, fix="Give one row an audio file."
+        )
+    return facts.st_size
+
+
+def _bad(column: str, text: str, wanted: str) -> TrackRefused:
+    return TrackRefused(f'{column} is "{text[:80]}".', code=Code.BAD_VALUE, fix=f"Give {wanted}.")

@@ -1,0 +1,47 @@
+"""A manifest as the configuration names it, and the slice of it that is wanted."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from stemline.manifest.location import URL_PATTERN
+
+LOCATION_NAMES = ("uri", "url", "path", "source_url")
+"""The names of the location column, the first one found wins; case does not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSource:
+    """A manifest and the slice of it that is wanted."""
+
+    manifest: str
+    where: str | None = None
+    limit: int | None = None
+    storage_options: dict[str, Any] = field(default_factory=dict)
+    order_by: str | None = None
+
+    @property
+    def is_url(self) -> bool:
+        """Whether the manifest has a scheme, such as s3:// (file:// counts too)."""
+        return re.match(URL_PATTERN, self.manifest) is not None
+
+    @property
+    def is_web(self) -> bool:
+        """Whether the manifest is read over http(s)."""
+        return self.manifest.lower().startswith(("http://", "https://"))
+
+    @property
+    def name(self) -> PurePosixPath:
+        """The manifest's path without scheme, query or `.gz`, for its suffix."""
+        path = urlsplit(self.manifest).path if self.is_web else self.manifest
+        return PurePosixPath(path[:-3] if self.is_gzipped else path)
+
+    @property
+    def is_gzipped(self) -> bool:
+        """Whether the file is compressed with gzip, by its name."""
+        path = urlsplit(self.manifest).path if self.is_web else self.manifest
+        return path.lower().endswith(".gz")

@@ -1,0 +1,55 @@
+"""What a plan reads of the ledger, without changing or creating it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+from stemline.budget import Spending
+from stemline.ledger import Ledger, open_ledger
+from stemline.records import State
+from stemline.settings import Settings
+
+
+class LedgerView:
+    """States of tracks and credits spent, read from a ledger where there is one."""
+
+    def __init__(self, settings: Settings, ledger: Ledger | None) -> None:
+        """Read this ledger; without one, no track has a state and nothing is spent."""
+        self.ledger = ledger
+        self._key = (settings.provider.kind, settings.recipe.as_recipe())
+        self._max_attempts = settings.failures.max_attempts
+        self._last_run = ledger.runs.last(settings.name) if ledger else None
+
+    def states_of(self, track_ids: Sequence[str]) -> dict[str, State]:
+        """Give the state of each of these tracks that the ledger has."""
+        return self.ledger.tracks.states(*self._key, track_ids) if self.ledger else {}
+
+    def failed_for_good(self, track_ids: Sequence[str]) -> Collection[str]:
+        """Name those that failed for good: not retryably, or too often."""
+        run = self._last_run
+        if self.ledger is None or run is None or (run.provider, run.recipe) != self._key:
+            return ()
+        found = self.ledger.tracks.status(run.run_id, track_ids).values()
+        failed = [status for status in found if status.state is State.FAILED]
+        return {
+            each.track_id for each in failed if not each.is_retryable or each.failures >= self._max_attempts
+        }
+
+    def spending(self) -> Spending:
+        """Give what is spent of the present windows; a new run has spent nothing."""
+        if self.ledger is None or self._last_run is None:
+            return Spending()
+        found = self.ledger.credits.spending(self._last_run.run_id)
+        return Spending(day=found.day, month=found.month)
+
+
+@contextmanager
+def open_ledger_view(settings: Settings) -> Iterator[LedgerView]:
+    """Open the ledger, unless it is a file that does not exist: reading must not create it."""
+    file = settings.ledger_file
+    if file is not None and not file.exists():
+        yield LedgerView(settings, None)
+        return
+    with open_ledger(settings.ledger_url) as ledger:
+        yield LedgerView(settings, ledger)

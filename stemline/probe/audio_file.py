@@ -1,0 +1,231 @@
+"""Audio opened for reading where it lies: local files as they are, remote ones through small range reads."""
+
+from __future__ import annotations
+
+import atexit
+import io
+import os
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from typing import IO, Any
+
+import fsspec
+import httpx
+
+from stemline.errors import AudioRejected
+from stemline.records import Code
+
+HEAD_BYTES = 65_536
+_SCAN_BYTES = 1_048_576
+_BLOCKS_KEPT = 16
+_WEB_SECONDS = 30.0
+
+Fetch = Callable[[int, int], bytes]
+"""Gives the bytes from a place (included) to a place (excluded)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAudio:
+    """An audio file ready to be read."""
+
+    location: str
+    size_bytes: int
+    file: IO[bytes] | RangeFile
+    path: str | None
+    """The local path, for libraries that read a path faster than a file object."""
+
+    def read_at(self, place: int, size_bytes: int = HEAD_BYTES) -> bytes:
+        """Give the bytes from a place on."""
+        self.file.seek(place)
+        return self.file.read(size_bytes)
+
+
+@contextmanager
+def open_audio(
+    location: str, storage_options: dict[str, Any] | None, *, is_whole: bool = False
+) -> Iterator[OpenAudio]:
+    """Give an audio file open for reading; `is_whole` says that all of it will be read, front to back.
+
+    Raises `AudioRejected`: `missing_file`, `empty_file`, or `source_unreachable` when nothing answers.
+    """
+    block_bytes = _SCAN_BYTES if is_whole else HEAD_BYTES
+    with ExitStack() as stack:
+        audio = _open(stack, location, storage_options or {}, block_bytes)
+        if audio.size_bytes == 0:
+            raise AudioRejected(
+                f'"{location}" is empty.', code=Code.EMPTY_FILE, fix="Export or copy it again."
+            )
+        try:
+            yield audio
+        finally:
+            # A range that did not come looks like a broken file to the decoders; the cause counts.
+            if isinstance(audio.file, RangeFile) and audio.file.error is not None:
+                raise _unreachable(location, audio.file.error)
+
+
+def _open(stack: ExitStack, location: str, storage_options: dict[str, Any], block_bytes: int) -> OpenAudio:
+    try:
+        if location.startswith(("http://", "https://")):
+            file, size_bytes = stack.enter_context(open_web(location, block_bytes))
+            return OpenAudio(location, size_bytes, file, None)
+        path = location.removeprefix("file://")
+        if "://" not in path:
+            return _open_local(stack, location, path)
+        return _open_stored(location, storage_options, block_bytes)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise AudioRejected(
+            f'"{location}" does not exist.', code=Code.MISSING_FILE, fix="Check its location in the manifest."
+        ) from error
+    except Exception as error:  # every store fails in its own way
+        raise _unreachable(location, error) from error
+
+
+def _open_local(stack: ExitStack, location: str, path: str) -> OpenAudio:
+    file = stack.enter_context(io.FileIO(path))
+    return OpenAudio(location, os.fstat(file.fileno()).st_size, file, path)
+
+
+def _open_stored(location: str, storage_options: dict[str, Any], block_bytes: int) -> OpenAudio:
+    file_system, path = fsspec.core.url_to_fs(location, **storage_options)
+    size_bytes = int(file_system.size(path) or 0)
+
+    def fetch(start: int, end: int) -> bytes:
+        return bytes(file_system.cat_file(path, start=start, end=end))
+
+    file = RangeFile(fetch, size_bytes, block_bytes)
+    return OpenAudio(location, size_bytes, file, None)
+
+
+def _unreachable(location: str, error: Exception) -> AudioRejected:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return AudioRejected(
+        f'"{location}" cannot be read: {reason}.',
+        code=Code.SOURCE_UNREACHABLE,
+        fix="Check the address and the credentials, then try again.",
+    )
+
+
+@contextmanager
+def open_web(url: str, block_bytes: int) -> Iterator[tuple[IO[bytes] | RangeFile, int]]:
+    """Give an http(s) URL as a seekable file and its size: ranges where the server has them, else a temporary copy.
+
+    There is no HEAD request, which presigned links refuse.
+
+    Raises `FileNotFoundError` for 404 and 410, `httpx.HTTPError` for everything else.
+    """
+    with tempfile.TemporaryFile() as copy:
+        with _client().stream("GET", url, headers=_range(0, block_bytes)) as answer:
+            if answer.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+                raise FileNotFoundError(url)
+            if answer.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                answer.raise_for_status()
+                for chunk in answer.iter_bytes():
+                    copy.write(chunk)
+            total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+        size_bytes = copy.tell()
+        copy.seek(0)
+        if answer.status_code == HTTPStatus.PARTIAL_CONTENT and total.isdigit() and int(total) > size_bytes:
+            first = copy.read()
+            yield RangeFile(_fetch_from(url), int(total), block_bytes, first), int(total)
+        else:
+            yield copy, size_bytes if answer.is_success else 0
+
+
+def _fetch_from(url: str) -> Callable[[int, int], bytes]:
+    def fetch(start: int, end: int) -> bytes:
+        answer = _client().get(url, headers=_range(start, end)).raise_for_status()
+        if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
+            raise httpx.RemoteProtocolError("the server stopped answering with ranges")
+        return answer.content
+
+    return fetch
+
+
+def _range(start: int, end: int) -> dict[str, str]:
+    # Compressed bytes have other places than the file's.
+    return {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+
+
+@cache
+def _client() -> httpx.Client:
+    # One for all files: a handshake and the certificates for each would cost more than the ranges.
+    client = httpx.Client(follow_redirects=True, timeout=_WEB_SECONDS)
+    atexit.register(client.close)
+    return client
+
+
+class RangeFile(io.RawIOBase):
+    """A read-only file over `fetch`, in blocks of which the last few are kept.
+
+    `first_block` spares the first fetch. A fetch that fails reads as the end of the file and is remembered
+    in `error`: the decoders call us from C, where an exception would be lost.
+    """
+
+    def __init__(self, fetch: Fetch, size_bytes: int, block_bytes: int, first_block: bytes = b"") -> None:
+        """Start at the beginning; nothing is fetched yet."""
+        super().__init__()
+        self.size_bytes = size_bytes
+        self.error: Exception | None = None
+        self._fetch = fetch
+        self._block_bytes = block_bytes
+        self._place = 0
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        if first_block:
+            self._blocks[0] = first_block
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be searched."""
+        return True
+
+    def tell(self) -> int:
+        """Give the place of the next read."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a place, and give it."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self.size_bytes}[whence]
+        self._place = max(start + offset, 0)
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        """Give up to `size` bytes, fewer only at the end."""
+        end = self.size_bytes if size < 0 else min(self._place + size, self.size_bytes)
+        parts = []
+        while self._place < end:
+            number, offset = divmod(self._place, self._block_bytes)
+            part = self._block(number)[offset : offset + end - self._place]
+            if not part:
+                break
+            parts.append(part)
+            self._place += len(part)
+        return b"".join(parts)
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any writable buffer
+        """Fill a buffer, and give how many bytes that took."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _block(self, number: int) -> bytes:
+        if number in self._blocks:
+            self._blocks.move_to_end(number)
+            return self._blocks[number]
+        start = number * self._block_bytes
+        try:
+            block = self._fetch(start, min(start + self._block_bytes, self.size_bytes))
+        except Exception as error:  # noqa: BLE001 - every store fails in its own way; the caller raises it again
+            self.error = error
+            return b""
+        self._blocks[number] = block
+        if len(self._blocks) > _BLOCKS_KEPT:
+            self._blocks.popitem(last=False)
+        return block

@@ -1,0 +1,75 @@
+"""Predicted and actual figures of a run side by side, and whether the vendor's balance agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stemline.records import State
+from stemline.report.components import panel, table
+from stemline.report.digest import RunDigest
+from stemline.report.markup import Html, element, with_code
+from stemline.wording import drift_sentence, length
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedFigure:
+    """One figure of a prediction, and the actual one."""
+
+    name: str
+    low: float
+    high: float
+    actual: float
+    show: Callable[[float], str]
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """Give the cells of its row."""
+        low, high = self.show(self.low), self.show(self.high)
+        return self.name, low if low == high else f"{low} to {high}", self.show(self.actual), self._verdict
+
+    @property
+    def _verdict(self) -> str:
+        """Say how far the actual figure lies outside the interval."""
+        if self.low <= self.actual <= self.high:
+            return "as predicted"
+        edge = self.high if self.actual > self.high else self.low
+        word = "more" if self.actual > self.high else "less"
+        if not edge:
+            return word
+        return f"{abs(self.actual - edge) / edge:.0%} {word}"
+
+
+def compare_prediction(digest: RunDigest) -> Html:
+    """Give predicted and actual figures; nothing for a run that predicted nothing and read no balance."""
+    predicted = digest.run.totals.get("predicted")
+    drift = digest.credits.get("drift")
+    parts = []
+    if predicted and digest.run.finished_at is not None:
+        rows = [each.cells for each in _figures(predicted, digest)]
+        parts.append(table(("", "Predicted", "Actual", "Verdict"), rows, "comparison"))
+        parts.append(element("p", f"Expected to be set by: {predicted['bottleneck']}.", class_="note"))
+    if drift is not None:
+        tone = "good" if drift == 0 else "fair"
+        parts.append(element("p", with_code(drift_sentence(drift)), class_=f"drift tone-{tone}"))
+    return panel("Predicted and actual" if predicted else "The vendor's balance", *parts) if parts else Html()
+
+
+def _figures(predicted: Mapping[str, Any], digest: RunDigest) -> list[PredictedFigure]:
+    requests = digest.run.totals.get("requests") or {}
+    fresh = max(0, digest.tracks.get(State.PUBLISHED, 0) - digest.earlier)
+    return [
+        PredictedFigure("Tracks", predicted["tracks"], predicted["tracks"], fresh, _count),
+        PredictedFigure("Credits", *_ends(predicted["credits"]), digest.credits["charged"], _count),
+        PredictedFigure("Requests", *_ends(predicted["requests"]), requests.get("sent", 0), _count),
+        PredictedFigure("Duration", *_ends(predicted["seconds"]), digest.seconds, length),
+    ]
+
+
+def _ends(interval: Mapping[str, float]) -> tuple[float, float]:
+    return interval["low"], interval["high"]
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"

@@ -1,0 +1,110 @@
+"""A dataset in a folder: a temporary file on the same disk, fsync, then one rename."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stemline.storage.store import TEMPORARY_PREFIX, ChunkSource, Store, checked_key, guarded, guarded_read
+
+_STALE_SECONDS = 24 * 3600
+
+
+class LocalStore(Store):
+    """Objects as files below one folder, which is made when something is first written."""
+
+    def __init__(self, root: str) -> None:
+        """Take the folder; `~` is the home."""
+        self._root = Path(root).expanduser().absolute()
+        super().__init__(str(self._root), {})
+
+    def put_bytes(self, key: str, data: bytes) -> None:
+        """Write a small object."""
+        self.put_stream(key, [data])
+
+    def put_file(self, key: str, local_path: Path) -> None:
+        """Write an object from a local file, which stays where it is."""
+        with guarded(self.root_url), self._named_when_whole(key) as temporary:
+            shutil.copyfile(local_path, temporary)
+
+    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Write an object chunk by chunk; an exception of `chunks` passes through and nothing is written."""
+        source = ChunkSource(chunks)
+        with (
+            guarded(self.root_url, source),
+            self._named_when_whole(key) as temporary,
+            temporary.open("wb") as file,
+        ):
+            file.writelines(source)
+
+    def exists(self, key: str) -> bool:
+        """Tell whether there is an object."""
+        with guarded(self.root_url):
+            return self._path(key).is_file()
+
+    def size(self, key: str) -> int:
+        """Give the size of an object in bytes."""
+        with guarded_read(self.root_url, self.url(key)):
+            return self._path(key).stat().st_size
+
+    def read_bytes(self, key: str) -> bytes:
+        """Give a whole object."""
+        with guarded_read(self.root_url, self.url(key)):
+            return self._path(key).read_bytes()
+
+    def fetch_file(self, key: str, local_path: Path) -> None:
+        """Copy an object to a local file in bounded memory."""
+        with guarded_read(self.root_url, self.url(key)):
+            shutil.copyfile(self._path(key), local_path)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Give the keys below a folder; unfinished writes are not among them."""
+        for folder, _, names in os.walk(self._path(prefix)):
+            for name in names:
+                key = (Path(folder) / name).relative_to(self._root).as_posix()
+                if not key.startswith(f"{TEMPORARY_PREFIX}/"):
+                    yield key
+
+    def delete(self, key: str) -> None:
+        """Remove an object; a missing one is no error."""
+        with guarded(self.root_url):
+            self._path(key).unlink(missing_ok=True)
+
+    def check_writable(self) -> None:
+        """Write, read back and delete a small object; also sweep what killed writers left a day ago."""
+        super().check_writable()
+        for leftover in (self._root / TEMPORARY_PREFIX).iterdir():
+            if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+                leftover.unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        return self._root / checked_key(key)
+
+    @contextmanager
+    def _named_when_whole(self, key: str) -> Iterator[Path]:
+        """Give a temporary path whose file gets its name, durably, only when the body ends well."""
+        target = self._path(key)
+        temporary = self._root / TEMPORARY_PREFIX / uuid.uuid4().hex
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.replace(target)
+            _flush(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk keep a file's bytes, or a folder's names, through a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,185 @@
+"""The words of the terminal and the report: states, codes and exit codes, lengths of time and counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stemline.records import Code, State
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWording:
+    """What a code means, and what to do next."""
+
+    sentence: str
+    next_step: str = ""
+
+
+STATES: dict[State, str] = {
+    State.PUBLISHED: "in the dataset",
+    State.COLLECTED: "stored, waiting to be published",
+    State.READY: "paid, waiting to be collected",
+    State.PROCESSING: "with the provider",
+    State.SUBMITTING: "about to be sent",
+    State.PLANNED: "waiting in line",
+    State.HELD: "outside the budget",
+    State.REJECTED: "unusable manifest row",
+    State.FAILED: "tried without success",
+    State.UNKNOWN: "submit without an answer",
+    State.QUARANTINED: "paid, audio does not verify",
+    State.EXPIRED: "paid, outputs gone",
+}
+"""Every state in the order a page shows them."""
+
+COLOURS: dict[State, str] = {
+    State.PUBLISHED: "green",
+    State.REJECTED: "yellow",
+    State.HELD: "yellow",
+    State.FAILED: "red",
+    State.UNKNOWN: "red",
+    State.QUARANTINED: "red",
+    State.EXPIRED: "red",
+}
+"""The colour of a state on a terminal, where it has one of its own."""
+
+PROBLEM_STATES = (State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED)
+"""Of tracks that something went wrong with."""
+
+_MANIFEST = "Correct the manifest row and run again."
+_AUDIO = "Replace the source file and run again."
+_WAIT = "Run again when the window opens, or raise the limit."
+_RETRY = "Run again: it is retried while it has attempts left."
+_REDRIVE = "Look at the sentence below, then `stemline redrive`."
+_PAID = "`stemline redrive --code {code}` pays for the track once more."
+_RUN_AGAIN = "Run again: it goes on from here."
+
+CODES: dict[Code, CodeWording] = {
+    Code.OK: CodeWording("Nothing is wrong with these tracks."),
+    Code.NO_LOCATION: CodeWording("The row names no audio.", _MANIFEST),
+    Code.BAD_ROW: CodeWording("The row cannot be read.", _MANIFEST),
+    Code.BAD_VALUE: CodeWording("A cell holds what its column cannot.", _MANIFEST),
+    Code.BAD_LOCATION: CodeWording("The location is neither a path nor a URL that can be read.", _MANIFEST),
+    Code.DUPLICATE_ID: CodeWording(
+        "An earlier row has the same track id.", "Give every track an id of its own."
+    ),
+    Code.MISSING_FILE: CodeWording(
+        "There is no file at the location.", "Put it there or correct the location."
+    ),
+    Code.EMPTY_FILE: CodeWording("The file has no content.", _AUDIO),
+    Code.UNREADABLE_AUDIO: CodeWording("The file is not audio that can be decoded.", _AUDIO),
+    Code.TOO_SHORT: CodeWording("The audio is too short to separate.", "Leave the track out."),
+    Code.TOO_LONG: CodeWording(
+        "The audio is longer than the provider takes.", "Cut it, or use another provider."
+    ),
+    Code.TOO_LARGE: CodeWording(
+        "The file is larger than the provider takes.", "Compress it, such as to flac."
+    ),
+    Code.BUDGET_RUN: CodeWording("budget.run is used up.", "Run again, or raise the limit."),
+    Code.BUDGET_DAY: CodeWording("budget.day is used up.", _WAIT),
+    Code.BUDGET_MONTH: CodeWording("budget.month is used up.", _WAIT),
+    Code.BUDGET_FLOOR: CodeWording(
+        "The balance would fall below budget.floor.", "Buy credits or lower the floor."
+    ),
+    Code.RUN_STOPPED: CodeWording("The run stopped before their turn.", _RUN_AGAIN),
+    Code.REFUSED: CodeWording("The provider did not take the track.", _REDRIVE),
+    Code.UNSUPPORTED_FORMAT: CodeWording(
+        "The provider does not read this format.", "Convert it and run again."
+    ),
+    Code.SOURCE_UNREACHABLE: CodeWording("The source could not be fetched.", _RETRY),
+    Code.UPLOAD_FAILED: CodeWording("The upload broke off.", _RETRY),
+    Code.JOB_FAILED: CodeWording("The provider could not separate the track.", _RETRY),
+    Code.JOB_LOST: CodeWording("The provider no longer knows the job.", _REDRIVE),
+    Code.DOWNLOAD_FAILED: CodeWording("The stems could not be downloaded yet; they are paid.", _RUN_AGAIN),
+    Code.SUBMIT_UNANSWERED: CodeWording(
+        "A paid request got no answer, so it may or may not have been charged.",
+        "`stemline resolve CONFIG TRACK` shows what is known, and resolves it.",
+    ),
+    Code.MISSING_STEM: CodeWording("The provider returned fewer stems than asked.", _PAID),
+    Code.TRUNCATED: CodeWording("A stem ends before its file does.", _PAID),
+    Code.UNDECODABLE: CodeWording("A stem does not decode.", _PAID),
+    Code.WRONG_DURATION: CodeWording("A stem is not as long as its source.", _PAID),
+    Code.ALL_SILENT: CodeWording("Every stem is silent though its source is not.", _PAID),
+    Code.OUTPUTS_EXPIRED: CodeWording("The provider deleted the stems before they were collected.", _PAID),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunVerdict:
+    """How a run ended: a tone (good, fair, bad, open) for the eye and a sentence."""
+
+    tone: str
+    sentence: str
+    detail: str
+
+
+def run_verdict(exit_code: int | None, tracks: dict[State, int]) -> RunVerdict:
+    """Give the verdict of an exit code (None: the run has not ended)."""
+    total, held = sum(tracks.values()), tracks.get(State.HELD, 0)
+    unpublished = total - tracks.get(State.PUBLISHED, 0)
+    if exit_code == 0:
+        detail = (
+            f"{counted(total)} {_are(total)} in the dataset."
+            if total
+            else "The run selected no rows of the manifest."
+        )
+        return RunVerdict("good", "Every selected track is published.", detail)
+    sentences = {
+        1: ("bad", "Ended on a bug in stemline.", "What was paid and collected is kept; run again to go on."),
+        2: ("bad", "Ended on its configuration or manifest.", "Correct it and run again."),
+        3: (
+            "fair",
+            f"Finished, and {counted(unpublished)} {'is' if unpublished == 1 else 'are'} not published.",
+            "The reasons and what to do about them stand below.",
+        ),
+        4: (
+            "fair",
+            f"Stopped by the budget with {counted(held)} held back.",
+            "What was collected before is published.",
+        ),
+        5: ("bad", "The provider refused to go on.", "Check the API key and the balance, then run again."),
+        130: ("fair", "Interrupted.", "The state is kept: run the same command to go on."),
+    }
+    if exit_code is None:
+        return RunVerdict("open", "Not finished yet.", "The figures are those of when this page was written.")
+    tone, sentence, detail = sentences.get(exit_code, ("bad", f"Ended with exit code {exit_code}.", ""))
+    return RunVerdict(tone, sentence, detail)
+
+
+def drift_sentence(drift: int) -> str:
+    """Say what it means that the vendor took so many credits beyond what the ledger charged, and what to do."""
+    if drift == 0:
+        return "The vendor's balance agrees."
+    if drift < 0:
+        return (
+            f"The vendor took {counted(-drift, 'credit')} less than the ledger charged: "
+            "a refund, or a purchase meanwhile. Nothing is to be done."
+        )
+    return (
+        f"The vendor took {counted(drift, 'credit')} more than the ledger charged. "
+        "Something else may use the account: compare its jobs on the vendor's site with `stemline status`."
+    )
+
+
+def counted(count: int, noun: str = "track") -> str:
+    """Give a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def length(seconds: float) -> str:
+    """Give a length of time in its two largest units."""
+    whole = round(seconds)
+    if seconds < 10 and seconds != whole:
+        return f"{seconds:.1f} s"
+    for size, name, smaller, part in (
+        (86_400, "d", 3_600, "h"),
+        (3_600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size:,} {name} {rest} {part}" if rest else f"{whole // size:,} {name}"
+    return f"{whole} s"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

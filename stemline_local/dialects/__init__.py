@@ -1,0 +1,1 @@
+"""The vendors' HTTP dialects, one folder each; they do not know each other."""

@@ -1,0 +1,1 @@
+"""AIStemSplitter API v1, as its reference page describes it."""

@@ -1,0 +1,64 @@
+"""The dispatcher's request numbers over a small catalogue: figures of a simulation, the same each time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import httpx
+import pytest
+from support.simulation import Scenario, VendorBehaviour, VirtualLoop, simulate
+from support.simulation.scenario import DIALECTS
+from support.simulation.vendor import API_URL, SimulatedVendor
+
+TRACKS = 60
+BOTH_BALANCES = 2 / TRACKS
+CALLED = VendorBehaviour(has_webhooks=True)
+
+
+@pytest.mark.parametrize(("is_upload", "most"), [(False, 2.0), (True, 3.0)])
+def test_with_webhooks_a_track_takes_its_submit_and_its_detail(tmp_path, is_upload, most):
+    result = simulate(Scenario(CALLED, TRACKS, is_upload=is_upload), tmp_path)
+
+    assert (result.tracks, result.jobs, result.refused) == (TRACKS, TRACKS, 0)
+    assert result.requests_per_track == pytest.approx(most + BOTH_BALANCES)
+
+
+def test_without_webhooks_a_list_page_tells_of_many_jobs(tmp_path):
+    result = simulate(Scenario(VendorBehaviour(), TRACKS), tmp_path)
+
+    assert (result.tracks, result.jobs, result.refused) == (TRACKS, TRACKS, 0)
+    assert result.requests_per_track <= 2.4
+
+
+def test_without_a_list_a_job_is_read_about_when_it_should_be_done(tmp_path):
+    behaviour = VendorBehaviour("aistemsplitter", job_seconds=80.0)  # as its facts file expects
+    result = simulate(Scenario(behaviour, TRACKS), tmp_path)
+
+    assert (result.tracks, result.jobs, result.refused) == (TRACKS, TRACKS, 0)
+    assert result.requests_per_track <= 2.8
+
+
+def test_keys_share_one_queue_and_nothing_is_paid_twice(tmp_path):
+    behaviour = replace(CALLED, job_seconds=20.0)
+    result = simulate(Scenario(behaviour, TRACKS, keys=3, max_in_flight=10), tmp_path)
+
+    assert result.tracks == result.jobs == TRACKS
+    assert all(len(times) > 2 for times in result.granted)
+
+
+@pytest.mark.parametrize("dialect", ["stemsplit", "aistemsplitter"])
+def test_a_request_too_many_is_refused(dialect):
+    """Without this the zeros above would prove nothing."""
+    loop = VirtualLoop()
+    vendor = SimulatedVendor(VendorBehaviour(requests_per_minute=5), DIALECTS[dialect](), 0, lambda _: None)
+
+    async def ask() -> list[int]:
+        path = {"stemsplit": "/balance", "aistemsplitter": "/credits"}[dialect]
+        async with httpx.AsyncClient(transport=vendor) as client:
+            answers = await asyncio.gather(*(client.get(API_URL + path) for _ in range(7)))
+        return sorted(answer.status_code for answer in answers)
+
+    assert loop.run_until_complete(ask()) == [200] * 5 + [429] * 2
+    assert (len(vendor.account.granted), vendor.account.refused) == (5, 2)
+    loop.close()

@@ -1,0 +1,33 @@
+"""ARCHITECTURE.md shows the layers that import-linter holds, and names files that exist."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+
+
+def layers(container: str) -> list[str]:
+    """Give the layers of a package, the highest first, as the contract has them."""
+    found = [contract["layers"] for contract in CONTRACTS if contract.get("containers") == [container]]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_picture_of_the_pipeline_is_the_contract():
+    assert "```\n" + "\n".join(layers("stemline")) + "\n```" in PAGE
+
+
+def test_the_picture_of_the_local_service_is_the_contract():
+    assert "```\n" + "\n".join(layers("stemline_local")) + "\n```" in PAGE
+
+
+def test_every_file_the_page_names_exists():
+    named = re.findall(r"`((?:stemline|stemline_local|flows|tasks|tests|configs|benchmarks|docs)/[^`<…]*)`", PAGE)
+
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
