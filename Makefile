@@ -33,11 +33,11 @@ setup: .venv/.run ## Create .venv with what running needs; the other targets add
 demo: .venv/.run ## The main job on a made catalogue: no key, no network
 	@$(BIN)/stemline demo
 
-test: .venv/.test ## Run the tests; the same ones each time
+test: .venv/.test ## Run the tests, with the same examples each time
 	@$(BIN)/pytest -n auto --dist loadgroup
 
-test-long: .venv/.long ## Run those that take long, with new random examples each time
-	@$(BIN)/pytest -n auto --dist loadgroup -m long
+test-long: .venv/.long ## Run the long tests, and those with random examples once more with fresh ones
+	@$(BIN)/pytest -n auto --dist loadgroup -m "long or random" --seed $(or $(SEED),fresh)
 
 chaos: .venv/.test ## Kill and disturb real runs at random: make chaos N=200 SEED=1
 	@$(BIN)/python benchmarks/chaos.py $(or $(N),200) $(or $(SEED),1)

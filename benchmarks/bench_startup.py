@@ -1,4 +1,4 @@
-"""What a command costs before it does anything: CPU seconds, its child processes included, and how many `import typer, rich` that is.
+"""What a command costs before it does anything: CPU seconds, child processes included, beside `import typer, rich`.
 
 python benchmarks/bench_startup.py --times 5
 """
@@ -49,7 +49,9 @@ def measure(folder: Path, times: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--times", type=int, default=5)
     times = parser.parse_args().times
     with tempfile.TemporaryDirectory() as name:

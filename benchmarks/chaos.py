@@ -28,11 +28,11 @@ TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "faults")]
 
 from schedule import draw_schedule  # noqa: E402 - found by the line above
-from storm import Ground, Storm  # noqa: E402
-from support.command_line import launching  # noqa: E402
-from support.postgresql import find_server_binaries, new_schema, running_postgresql  # noqa: E402
-from support.stage import make_tiny_songs  # noqa: E402
-from support.vendor import running_vendor  # noqa: E402
+from schedule_run import ScheduleRun, ScheduleRunner  # noqa: E402
+from support.command_line import open_launcher  # noqa: E402
+from support.faulty_vendor import running_vendor  # noqa: E402
+from support.postgresql import new_schema, running_postgresql  # noqa: E402
+from support.scenario import make_tiny_songs  # noqa: E402
 
 LANES = 2 * (os.cpu_count() or 2)
 """Schedules at once: most of the time they wait."""
@@ -40,7 +40,7 @@ PROGRESS_EVERY = 100
 SPEED = 0.15
 """Seconds a job takes per second of audio: tracks are then in many states when a run is killed."""
 POSTGRESQL_EVERY = 4
-"""Every so many schedules keep their ledger in PostgreSQL, where there is a server."""
+"""Every so many schedules keep their ledger in PostgreSQL."""
 
 
 @dataclass
@@ -51,28 +51,28 @@ class Tally:
     kills: Counter[str] = field(default_factory=Counter)
     struck: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
-    harm: Counter[str] = field(default_factory=Counter)
+    violations: Counter[str] = field(default_factory=Counter)
     bad: list[str] = field(default_factory=list)
     """Seeds of schedules that came to harm."""
     on_postgresql: int = 0
 
-    def add(self, storm: Storm) -> None:
-        """Take a schedule in that was judged."""
+    def add(self, run: ScheduleRun) -> None:
+        """Take a schedule in that was examined."""
         self.schedules += 1
-        self.on_postgresql += storm.stage.bench.database is not None
-        self.kills.update(storm.kills)
-        self.struck.update(storm.struck)
-        self.states.update(storm.verdict.states)
-        self.harm.update(storm.verdict.harm)
+        self.on_postgresql += run.scenario.project.database is not None
+        self.kills.update(run.kills)
+        self.struck.update(run.struck)
+        self.states.update(run.findings.states)
+        self.violations.update(run.findings.violations)
         if self.schedules % PROGRESS_EVERY == 0:
             print(f"{self.schedules} schedules, {len(self.bad)} came to harm", flush=True)
-        if not storm.verdict.is_clean:
-            self.fail(storm.schedule.seed, str(storm.verdict))
+        if not run.findings.is_clean:
+            self.fail(run.schedule.seed, str(run.findings))
 
     def fail(self, seed: str, reason: str) -> None:
         """Take note of a schedule that came to harm."""
         self.bad.append(seed)
-        print(f"harm at --only {seed}: {reason}", flush=True)
+        print(f"violation at --only {seed}: {reason}", flush=True)
 
     def show(self, seconds: float) -> None:
         """Print all of it."""
@@ -80,53 +80,56 @@ class Tally:
         print(
             f"{self.kills.total()} kills, {self.struck.total()} faults struck, tracks {dict(self.states)}\n"
         )
-        for title, counts in (("killed at", self.kills), ("struck by", self.struck), ("harm", self.harm)):
+        for title, counts in (
+            ("killed at", self.kills),
+            ("struck by", self.struck),
+            ("violations", self.violations),
+        ):
             print(title)
             for what, count in counts.most_common():
                 print(f"  {count:6}  {what}")
 
 
 @contextmanager
-def grounds(folder: Path, lanes: int) -> Iterator[tuple[queue.Queue[Ground], str | None]]:
+def runners(folder: Path, lanes: int) -> Iterator[tuple[queue.Queue[ScheduleRunner], str]]:
     """Give a vendor for every lane, and the PostgreSQL server they share."""
     with ExitStack() as stack:
-        launcher = stack.enter_context(launching(folder, is_hurried=True))
+        launcher = stack.enter_context(open_launcher(folder, has_short_waits=True))
         songs = make_tiny_songs(folder / "music")
-        free: queue.Queue[Ground] = queue.Queue()
+        free: queue.Queue[ScheduleRunner] = queue.Queue()
         for lane in range(lanes):
             vendor = stack.enter_context(running_vendor(folder / f"vendor-{lane}", speed=SPEED))
-            free.put(Ground(launcher, songs, vendor))
-        binaries = find_server_binaries()
-        yield free, stack.enter_context(running_postgresql(binaries)) if binaries else None
+            free.put(ScheduleRunner(launcher, songs, vendor))
+        yield free, stack.enter_context(running_postgresql())
 
 
 def run_all(seeds: list[str], lanes: int, *, is_told: bool) -> Tally:
     """Carry out the schedules of these seeds, several at once."""
     tally = Tally()
-    with tempfile.TemporaryDirectory() as name, grounds(Path(name), lanes) as (free, server):
+    with tempfile.TemporaryDirectory() as name, runners(Path(name), lanes) as (free, server):
 
         def carry_out(number: int, seed: str) -> None:
-            ground, folder = free.get(), Path(name) / seed
+            runner, folder = free.get(), Path(name) / seed
             try:
-                is_shared = server is not None and number % POSTGRESQL_EVERY == 0
-                storm = ground.prepare(draw_schedule(seed), folder, new_schema(server) if is_shared else None)
-                storm.rage()
-                tally.add(storm)
+                is_shared = number % POSTGRESQL_EVERY == 0
+                run = runner.prepare(draw_schedule(seed), folder, new_schema(server) if is_shared else None)
+                run.carry_out()
+                tally.add(run)
                 if is_told:
-                    print(storm.schedule, storm.kills, storm.struck, storm.verdict, sep="\n")
+                    print(run.schedule, run.kills, run.struck, run.findings, sep="\n")
             except Exception as error:  # noqa: BLE001 - one schedule that breaks must not end the others
-                tally.harm["schedules that broke"] += 1
+                tally.violations["schedules that broke"] += 1
                 tally.fail(seed, repr(error))
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-                free.put(ground)
+                free.put(runner)
 
         with ThreadPoolExecutor(lanes) as pool:
             try:
                 list(pool.map(carry_out, range(len(seeds)), seeds))
             except KeyboardInterrupt:
                 pool.shutdown(cancel_futures=True)
-                print("interrupted: these are the schedules that were judged")
+                print("interrupted: these are the schedules that were examined")
     return tally
 
 

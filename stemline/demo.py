@@ -1,4 +1,4 @@
-"""The embedded default of the main job: a catalogue of made songs, or the person's own folder, and a configuration."""
+"""The demo: a catalogue of made songs, or the person's own folder, and a configuration to process it with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run will need, checked one by one: each check has a verdict and, where it fails, the fix."""
+"""What a run will need, checked one by one: each check gives a result and, where it fails, the fix."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CLOCK_TOLERANCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """One check's outcome."""
+class CheckResult:
+    """What one check found."""
 
     name: str
     is_good: bool
@@ -37,31 +37,31 @@ class Verdict:
     exit_code: int = 0
 
 
-def examine(settings: Settings) -> list[Verdict]:
-    """Give the verdict of every check; none of them spends anything."""
-    return list(_examine(settings))
+def run_checks(settings: Settings) -> list[CheckResult]:
+    """Give the result of every check; none of them spends anything."""
+    return list(_checks(settings))
 
 
-def _examine(settings: Settings) -> Iterator[Verdict]:
+def _checks(settings: Settings) -> Iterator[CheckResult]:
     facts = load_facts(settings.provider.kind)
-    yield _judge("recipe", lambda: _check_recipe(settings, facts))
-    yield _judge("manifest", lambda: _check_manifest(settings))
-    yield _judge("ledger", lambda: _check_ledger(settings))
-    yield _judge("dataset", lambda: _check_dataset(settings))
-    yield _judge("prefect", _check_prefect)
+    yield _run_check("recipe", lambda: _check_recipe(settings, facts))
+    yield _run_check("manifest", lambda: _check_manifest(settings))
+    yield _run_check("ledger", lambda: _check_ledger(settings))
+    yield _run_check("dataset", lambda: _check_dataset(settings))
+    yield _run_check("prefect", _check_prefect)
     try:
         with open_accesses(settings, facts) as accesses:
             yield from _check_keys(accesses, facts)
-            yield _judge("clock", lambda: _check_clock(accesses[0]))
+            yield _run_check("clock", lambda: _check_clock(accesses[0]))
     except StemlineError as error:
-        yield Verdict("provider", is_good=False, sentence=str(error), exit_code=error.exit_code)
+        yield CheckResult("provider", is_good=False, sentence=str(error), exit_code=error.exit_code)
 
 
-def _judge(name: str, check: Callable[[], str]) -> Verdict:
+def _run_check(name: str, check: Callable[[], str]) -> CheckResult:
     try:
-        return Verdict(name, is_good=True, sentence=check())
+        return CheckResult(name, is_good=True, sentence=check())
     except StemlineError as error:
-        return Verdict(name, is_good=False, sentence=str(error), exit_code=error.exit_code)
+        return CheckResult(name, is_good=False, sentence=str(error), exit_code=error.exit_code)
 
 
 def _check_recipe(settings: Settings, facts: ProviderFacts) -> str:
@@ -97,11 +97,11 @@ def _check_prefect() -> str:
         raise StemlineError("Prefect is not installed.", fix="Install stemline with pip.") from error
 
 
-def _check_keys(accesses: Sequence[Access], facts: ProviderFacts) -> Iterator[Verdict]:
-    """Give a verdict for each key, by its place in the configuration where there are several."""
+def _check_keys(accesses: Sequence[Access], facts: ProviderFacts) -> Iterator[CheckResult]:
+    """Give a result for each key, by its place in the configuration where there are several."""
     for place, access in enumerate(accesses, 1):
         name = "key" if len(accesses) == 1 else f"key {place}"
-        yield _judge(name, partial(_check_key, access, facts))
+        yield _run_check(name, partial(_check_key, access, facts))
 
 
 def _check_key(access: Access, facts: ProviderFacts) -> str:

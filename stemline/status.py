@@ -76,7 +76,7 @@ class RunStatus:
     def page(self) -> Group:
         """Give what a person sees."""
         return Group(
-            f"[bold]{self.run.run_id}[/]: {self._standing()}",
+            f"[bold]{self.run.run_id}[/]: {self._progress()}",
             _table(*self._states()),
             "\n[bold]Credits[/]",
             _table(*self._credits()),
@@ -90,7 +90,7 @@ class RunStatus:
         spent = self.spending.run
         return f"{states or 'reading the manifest'}; {spent.charged:,} credits charged, {spent.reserved:,} reserved"
 
-    def _standing(self) -> str:
+    def _progress(self) -> str:
         if self.run.finished_at is not None:
             return f"ended with exit code {self.run.exit_code}"
         if self.is_under_way:
@@ -125,7 +125,7 @@ class RunStatus:
 
 
 def read_status(settings: Settings, *, with_report: bool = False) -> RunStatus:
-    """Give the standing of the configuration's last run; with `with_report` its page is written anew.
+    """Give the status of the configuration's last run; with `with_report` its page is written anew.
 
     Raises UsageError when nothing has run yet.
     """

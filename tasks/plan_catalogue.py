@@ -9,5 +9,5 @@ from tasks.observed_task import observed_task
 @observed_task
 def plan_catalogue(run: Run) -> int:
     """Give how many tracks the run is about, after finishing what an earlier run left unpublished."""
-    run.heal()
+    run.publish_leftovers()
     return run.plan()

@@ -30,6 +30,11 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return None if config.option.seed is None else f"random examples of --seed {config.option.seed}"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Give two workers for each core: half of the time a test waits for another process."""
+    return min(16, 2 * (os.cpu_count() or 1))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is worth repeating with fresh seeds."""
     for item in items:

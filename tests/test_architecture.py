@@ -8,7 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+    "contracts"
+]
 
 
 def layers(container: str) -> list[str]:
@@ -27,7 +29,9 @@ def test_the_picture_of_the_local_service_is_the_contract():
 
 
 def test_every_file_the_page_names_exists():
-    named = re.findall(r"`((?:stemline|stemline_local|flows|tasks|tests|configs|benchmarks|docs)/[^`<…]*)`", PAGE)
+    named = re.findall(
+        r"`((?:stemline|stemline_local|flows|tasks|tests|configs|benchmarks|docs)/[^`<…]*)`", PAGE
+    )
 
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from support.random_examples import examples
 
 from stemline import audio
 from stemline.errors import AudioRejected, StorageError
@@ -77,7 +78,7 @@ def test_formats_of_other_peoples_catalogues_decode(tmp_path, name, codec):
 
 
 @pytest.mark.parametrize("audio_format", ["wav", "flac"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     raw=arrays(
         np.int16, st.tuples(st.integers(1, 3000), st.integers(1, 6)), elements=st.integers(-32768, 32767)

@@ -80,7 +80,7 @@ def test_what_one_command_alone_needs_is_not_imported_for_all():
     assert alone.isdisjoint(shown.stdout.split())
 
 
-def test_a_track_is_settled_in_one_way(tmp_path):
+def test_a_track_is_resolved_in_one_way(tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text(
         "{catalogue: {manifest: c.csv}, provider: {kind: local}, dataset: {url: dataset}}", encoding="utf-8"

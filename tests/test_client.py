@@ -7,7 +7,7 @@ import hashlib
 
 import fsspec
 import pytest
-from support.loopback import HANG_UP, serving
+from support.scripted_server import HANG_UP, serving
 
 from stemline import __version__
 from stemline.client import Access, Client, Lane, Pacer, RetryPolicy

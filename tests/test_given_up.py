@@ -6,8 +6,8 @@ import asyncio
 from functools import partial
 
 import pytest
-from support.asking import ANSWERS, BROKEN, asking
-from support.loopback import HANG_UP, serving
+from support.client_calls import ANSWERS, BROKEN, open_client
+from support.scripted_server import HANG_UP, serving
 
 from stemline.client import RetryPolicy
 from stemline.client.circuit import OPENS_AFTER
@@ -24,7 +24,7 @@ def vendor():
 @pytest.fixture
 def using(vendor):
     """Open a client of the vendor, which has answered it once."""
-    return partial(asking, vendor)
+    return partial(open_client, vendor)
 
 
 def test_a_vendor_that_stays_dead_is_given_up_and_everybody_told(vendor, using):
@@ -32,8 +32,8 @@ def test_a_vendor_that_stays_dead_is_given_up_and_everybody_told(vendor, using):
 
     async def go():
         async with using(patience) as key:
-            vendor.trouble = BROKEN
-            first = await key.have_it_open()
+            vendor.outage_answer = BROKEN
+            first = await key.wait_until_open()
             waiting = [*(key.read() for _ in range(10)), *(key.submit() for _ in range(10))]
             told = await asyncio.gather(first, *waiting, return_exceptions=True)
             assert [type(error) for error in told] == [ProviderGone] * 21
@@ -53,7 +53,7 @@ def test_whoever_leaves_need_not_wait_for_a_dead_vendor(vendor, using):
         async with using(RetryPolicy(3, 0.01, 0.02, 9_999, 7_200, 7_200)) as key:
             key.client.give_up()
             assert await key.balance() == 77
-            vendor.trouble = BROKEN
+            vendor.outage_answer = BROKEN
             told = await asyncio.gather(
                 key.balance(), *(key.submit() for _ in range(5)), return_exceptions=True
             )
@@ -66,8 +66,8 @@ def test_whoever_leaves_need_not_wait_for_a_dead_vendor(vendor, using):
 def test_those_who_wait_are_told_at_once_when_the_vendor_is_given_up(vendor, using):
     async def go():
         async with using(RetryPolicy(3, 0.01, 0.02, 9_999, 7_200, 7_200)) as key:
-            vendor.trouble = BROKEN
-            waiting = [await key.have_it_open(), *(asyncio.create_task(key.submit()) for _ in range(5))]
+            vendor.outage_answer = BROKEN
+            waiting = [await key.wait_until_open(), *(asyncio.create_task(key.submit()) for _ in range(5))]
             await asyncio.sleep(0)
             key.client.give_up()
             told = await asyncio.gather(*waiting, return_exceptions=True)
@@ -79,7 +79,7 @@ def test_those_who_wait_are_told_at_once_when_the_vendor_is_given_up(vendor, usi
 
 @pytest.mark.parametrize("trouble", [BROKEN, (200, {}, b"<html>"), HANG_UP])
 def test_a_vendor_that_never_answered_anybody_is_given_up_soon(vendor, using, trouble):
-    vendor.trouble = trouble
+    vendor.outage_answer = trouble
 
     async def go():
         async with using(per_minute=300, is_known=False) as key:

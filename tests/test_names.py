@@ -45,7 +45,9 @@ def hidden_modules(package: Path) -> Iterator[str]:
     init = package / "__init__.py"
     if not init.exists():
         return
-    inside = {path.stem for path in package.glob("*.py")} | {path.name for path in package.iterdir() if path.is_dir()}
+    inside = {path.stem for path in package.glob("*.py")} | {
+        path.name for path in package.iterdir() if path.is_dir()
+    }
     tree = ast.parse(init.read_text(encoding="utf-8"))
     dotted = ".".join(package.relative_to(ROOT).parts)
     own = {
@@ -66,7 +68,9 @@ def test_every_class_name_exists_once():
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_is_hidden_behind_something_of_its_own_name(package):
     folders = [ROOT / package, *(path for path in (ROOT / package).rglob("*") if path.is_dir())]
-    hidden = {str(folder.relative_to(ROOT)): names for folder in folders if (names := list(hidden_modules(folder)))}
+    hidden = {
+        str(folder.relative_to(ROOT)): names for folder in folders if (names := list(hidden_modules(folder)))
+    }
 
     assert hidden == {}
 

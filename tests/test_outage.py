@@ -9,8 +9,18 @@ import threading
 from functools import partial
 
 import pytest
-from support.asking import ANSWERS, BALANCE, BROKEN, END_SECONDS, JOB, QUICK, asking, end_after, until
-from support.loopback import HANG_UP, serving
+from support.client_calls import (
+    ANSWERS,
+    BALANCE,
+    BROKEN,
+    END_SECONDS,
+    JOB,
+    QUICK,
+    end_after,
+    open_client,
+    until,
+)
+from support.scripted_server import HANG_UP, serving
 
 from stemline.client import RetryPolicy
 from stemline.client.circuit import OPENS_AFTER
@@ -29,15 +39,15 @@ def vendor():
 @pytest.fixture
 def using(vendor):
     """Open a client of the vendor, which has answered it once."""
-    return partial(asking, vendor)
+    return partial(open_client, vendor)
 
 
 @pytest.mark.parametrize("trouble", [BROKEN, (502, {}, b"<html>"), (404, {}, b"<html>"), HANG_UP])
 def test_everybody_waits_for_a_dead_vendor_and_is_served_when_it_is_back(vendor, using, trouble):
     async def go():
         async with using() as key:
-            vendor.trouble = trouble
-            first = await key.have_it_open()
+            vendor.outage_answer = trouble
+            first = await key.wait_until_open()
             under_way = len(vendor.seen)
             end_after(vendor, under_way + 6)
             waiting = [*(key.read() for _ in range(20)), *(key.submit() for _ in range(20))]
@@ -54,12 +64,12 @@ def test_everybody_waits_for_a_dead_vendor_and_is_served_when_it_is_back(vendor,
 def test_a_vendor_that_nobody_can_reach_is_waited_for(vendor, using):
     async def go():
         async with using() as key:
-            vendor.trouble = HANG_UP  # for the connections that are open
+            vendor.outage_answer = HANG_UP  # for the connections that are open
             vendor.close()
-            first = await key.have_it_open()
+            first = await key.wait_until_open()
             waiting = [asyncio.create_task(key.submit()) for _ in range(10)]
             await until(lambda: key.client.circuit._failed_probes > 1)
-            vendor.trouble = None
+            vendor.outage_answer = None
             vendor.open()
             assert await asyncio.gather(first, *waiting) == [77, *["j1"] * 10]
 
@@ -70,7 +80,7 @@ def test_a_vendor_that_nobody_can_reach_is_waited_for(vendor, using):
 def test_a_paid_request_that_met_the_outage_is_not_sent_again(vendor, using):
     async def go():
         async with using() as key:
-            vendor.trouble = BROKEN
+            vendor.outage_answer = BROKEN
             met = await asyncio.gather(*(key.submit() for _ in range(OPENS_AFTER)), return_exceptions=True)
             assert [type(error) for error in met] == [NoAnswer] * OPENS_AFTER
             assert key.client.circuit.is_open
@@ -84,7 +94,7 @@ def test_a_paid_request_that_met_the_outage_is_not_sent_again(vendor, using):
 def test_where_only_paid_requests_wait_the_balance_is_the_probe(vendor, using):
     async def go():
         async with using() as key:
-            vendor.trouble = BROKEN
+            vendor.outage_answer = BROKEN
             await asyncio.gather(*(key.submit() for _ in range(OPENS_AFTER)), return_exceptions=True)
             end_after(vendor, OPENS_AFTER + 4)
             assert await asyncio.gather(*(key.submit() for _ in range(5))) == ["j1"] * 5
@@ -96,7 +106,7 @@ def test_where_only_paid_requests_wait_the_balance_is_the_probe(vendor, using):
 def test_nobody_probes_twice_before_everybody_has_who_pays_nothing(vendor, using):
     async def go():
         async with using() as key:
-            vendor.trouble = BROKEN
+            vendor.outage_answer = BROKEN
             await asyncio.gather(*(key.submit() for _ in range(OPENS_AFTER)), return_exceptions=True)
             end_after(vendor, OPENS_AFTER + 4)
             await asyncio.gather(key.submit(), key.balance(), key.read("j2"), key.read("j3"))
@@ -160,12 +170,12 @@ def test_a_probe_whose_caller_gives_up_is_followed_by_another(vendor, using):
             held.set()
             release.wait(END_SECONDS)
         else:
-            vendor.trouble = None
+            vendor.outage_answer = None
 
     async def go():
         async with using() as key:
-            vendor.trouble = BROKEN
-            first = await key.have_it_open()
+            vendor.outage_answer = BROKEN
+            first = await key.wait_until_open()
             vendor.on_request = hold
             probing = asyncio.create_task(key.read())
             await asyncio.to_thread(held.wait, END_SECONDS)
@@ -190,10 +200,10 @@ def test_the_waiting_wake_as_soon_as_anybody_is_answered(vendor, using):
             vendor.on_request = hold
             slow = asyncio.create_task(key.read())
             await asyncio.to_thread(held.wait, END_SECONDS)
-            vendor.trouble = BROKEN
-            first = await key.have_it_open()
+            vendor.outage_answer = BROKEN
+            first = await key.wait_until_open()
             assert key.client.circuit.wait(asyncio.get_running_loop().time()) > 3_000
-            vendor.trouble = None
+            vendor.outage_answer = None
             release.set()
             assert await asyncio.gather(slow, first) == ["j1", 77]
 
@@ -206,9 +216,9 @@ def test_it_is_said_once_that_the_vendor_is_silent_and_once_that_it_is_back(vend
     async def go():
         async with using() as key:
             assert key.client.circuit.failing_since is None
-            vendor.trouble = BROKEN
+            vendor.outage_answer = BROKEN
             began = asyncio.get_running_loop().time()
-            first = await key.have_it_open()
+            first = await key.wait_until_open()
             assert began <= key.client.circuit.failing_since <= asyncio.get_running_loop().time()
             end_after(vendor, OPENS_AFTER + 6)
             await asyncio.gather(first, *(key.read() for _ in range(10)))
@@ -216,6 +226,6 @@ def test_it_is_said_once_that_the_vendor_is_silent_and_once_that_it_is_back(vend
     asyncio.run(go())
     silent, back = [record.getMessage() for record in caplog.records if record.name.startswith("stemline")]
     assert re.fullmatch(
-        r"The provider has not answered since \d\d:\d\d; asking again in 1 s, nothing is lost\.", silent
+        r"The provider has not answered since \d\d:\d\d; open_client again in 1 s, nothing is lost\.", silent
     )
     assert re.fullmatch(r"The provider answers again, after \d+ s\.", back)

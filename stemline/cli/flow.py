@@ -80,7 +80,7 @@ def _find_starter() -> Callable[..., Any]:
 
 
 class RunDisplay:
-    """Watches a run: a bar on a terminal, a line now and then elsewhere. Ctrl-C once ends it in good order."""
+    """Shows a run's progress: a bar on a terminal, a line now and then elsewhere. Ctrl-C once ends it in good order."""
 
     def __init__(self, screen: Screen) -> None:
         """Watch on this screen."""
@@ -150,7 +150,7 @@ class RunDisplay:
 
         def interrupt(number: int, _: FrameType | None) -> None:
             if run.is_interrupted:
-                # The second time: stop now. The ledger keeps what is known, the next run heals.
+                # The second time: stop now. The ledger has what is known, and the next run goes on from there.
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
             self._screen.note("Stopping: collecting what is ready. Once more stops at once.")
@@ -188,7 +188,7 @@ def _show_reason(screen: Screen, result: Result) -> None:
 
 
 def _states_table(states: dict[str, int], codes: dict[str, int]) -> Table:
-    """Give how many tracks stand where and, of each code, what it means and what to do."""
+    """Give how many tracks are in each state and, of each code, what it means and what to do."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -197,9 +197,9 @@ def _states_table(states: dict[str, int], codes: dict[str, int]) -> Table:
             table.add_row(f"[{COLOURS.get(state, 'cyan')}]{state}[/]", f"{states[state]:,}")
     for code, count in codes.items():
         if code != Code.OK:
-            meaning = CODES[Code(code)]
-            next_step = meaning.next_step.format(code=code)
-            table.add_row(f"  {code}", f"{count:,}", f"{meaning.sentence} {next_step}")
+            wording = CODES[Code(code)]
+            next_step = wording.next_step.format(code=code)
+            table.add_row(f"  {code}", f"{count:,}", f"{wording.sentence} {next_step}")
     return table
 
 

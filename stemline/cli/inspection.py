@@ -53,10 +53,10 @@ def report(config: Config, overrides: Set = None, is_json: Json = False) -> None
 
 def doctor(config: Config, overrides: Set = None, is_json: Json = False) -> None:
     """Check key, balance, clock, ledger, storage, rate limit and Prefect; each with a verdict and the fix."""
-    from stemline.doctor import examine
+    from stemline.doctor import run_checks
 
     screen = Screen(is_json=is_json)
-    results = examine(read_config(screen, config, overrides))
+    results = run_checks(read_config(screen, config, overrides))
     if is_json:
         print_json({"checks": [asdict(result) for result in results]})
     else:

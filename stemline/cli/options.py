@@ -25,7 +25,7 @@ Engine = Annotated[bool, typer.Option("--prefect", help="Run under Prefect's eng
 
 
 def read_config(screen: Screen, config: Path, overrides: list[str] | None) -> Settings:
-    """Give the settings of a configuration file, after a word on a key that stands in it."""
+    """Give the settings of a configuration file, after a note about an API key that it holds in the clear."""
     from stemline.settings import has_literal_key, load_settings
 
     settings = load_settings(config, overrides or [])

@@ -77,7 +77,7 @@ def show_plan(screen: Screen, plan: Preview) -> None:
 
 
 def _plan_counts(plan: Preview) -> dict[str, int]:
-    """Give how many rows stand where, the needless zeros left out."""
+    """Give how many rows are in each state, without the needless zeros."""
     seldom = {
         "under way": plan.under_way,
         "failed for good": plan.failed,

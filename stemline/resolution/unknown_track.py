@@ -21,7 +21,7 @@ from stemline.settings import Settings
 LENGTH_TOLERANCE_SECONDS = 1.0
 """How far a job's length may be from its track's, which manifests round to whole seconds."""
 TOKEN = re.compile(r"sl[0-9a-f]{20}")
-"""An attempt's token where it stands in a job's file name."""
+"""An attempt's token as it is found in a job's file name."""
 ADOPTED = {
     Phase.QUEUED: "the next run waits for it and collects it",
     Phase.RUNNING: "the next run waits for it and collects it",

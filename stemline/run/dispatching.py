@@ -2,68 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from stemline.client import Access
 from stemline.dispatcher import DispatcherGroup, LeasedKey, ReadyQueue, RunParameters, running_dispatchers
+from stemline.ledger import Ledger
 from stemline.providers import load_provider
 from stemline.records import Event
 from stemline.run.access import fingerprint, open_accesses
 from stemline.run.limits import LiveBudget
+from stemline.settings import ProviderFacts, Settings
 from stemline.webhooks import receiving_webhooks
 
-if TYPE_CHECKING:
-    from stemline.run.run import Run
 
+@dataclass(frozen=True, slots=True)
+class DispatcherSetup:
+    """What the dispatchers of one run are started from."""
 
-@contextmanager
-def start_dispatchers(run: Run, selected: int) -> Iterator[DispatcherGroup]:
-    """Submit a run's planned tracks for the length of a `with` block; a local service of its own lives as long."""
-    execution = run.settings.execution
-    with ExitStack() as stack:
-        accesses = stack.enter_context(open_accesses(run.settings, run.facts))
-        keys = [_lease_of(run, access) for access in accesses]
-        ready_queue = ReadyQueue(execution.batch_tracks, execution.batch_seconds, producers=len(keys))
-        parameters = _parameters(run, selected, stack.enter_context(_receiving_webhooks(run, accesses)))
-        provider = load_provider(run.facts)
-        yield stack.enter_context(running_dispatchers(run.ledger, provider, keys, parameters, ready_queue))
+    settings: Settings
+    facts: ProviderFacts
+    ledger: Ledger
+    run_id: str
+    fences: Mapping[str, int]
+    """The fence of each API key's lease, by the key's fingerprint."""
+    selected: int
+    """How many tracks the run is about."""
 
+    @contextmanager
+    def start(self) -> Iterator[DispatcherGroup]:
+        """Submit planned tracks for the length of a `with` block; a local service of its own lives as long."""
+        execution = self.settings.execution
+        groups: list[DispatcherGroup] = []
+        with ExitStack() as stack:
+            accesses = stack.enter_context(open_accesses(self.settings, self.facts))
+            keys = [self._leased(access) for access in accesses]
+            ready_queue = ReadyQueue(execution.batch_tracks, execution.batch_seconds, producers=len(keys))
+            parameters = self._parameters(stack.enter_context(self._receiving_webhooks(accesses, groups)))
+            provider = load_provider(self.facts)
+            groups.append(
+                stack.enter_context(running_dispatchers(self.ledger, provider, keys, parameters, ready_queue))
+            )
+            yield groups[0]
 
-def _lease_of(run: Run, access: Access) -> LeasedKey:
-    key_id = fingerprint(access.api_key)
-    return LeasedKey(access, key_id, run.fences[key_id])
+    def _leased(self, access: Access) -> LeasedKey:
+        key_id = fingerprint(access.api_key)
+        return LeasedKey(access, key_id, self.fences[key_id])
 
+    @contextmanager
+    def _receiving_webhooks(
+        self, accesses: Sequence[Access], groups: Sequence[DispatcherGroup]
+    ) -> Iterator[str | None]:
+        """Have the provider call us, where the configuration says how; give the URL it calls.
 
-@contextmanager
-def _receiving_webhooks(run: Run, accesses: Sequence[Access]) -> Iterator[str | None]:
-    """Have the provider call us, where the configuration says how; give the URL it calls."""
-    if run.settings.webhooks is None:
-        yield None
-        return
+        `groups` are woken by every event: they are started only once that URL is known.
+        """
+        if self.settings.webhooks is None:
+            yield None
+            return
 
-    def wake(event: Event) -> None:
-        if run.dispatchers is not None:
-            run.dispatchers.wake(event)
+        def wake(event: Event) -> None:
+            for group in groups:
+                group.wake(event)
 
-    with receiving_webhooks(run.settings, accesses, run.ledger, wake) as route:
-        yield route.url
+        with receiving_webhooks(self.settings, accesses, self.ledger, wake) as route:
+            yield route.url
 
-
-def _parameters(run: Run, selected: int, hook_url: str | None) -> RunParameters:
-    settings = run.settings
-    return RunParameters(
-        run_id=run.run_id,
-        kind=settings.provider.kind,
-        recipe=settings.recipe.as_recipe(),
-        read_limits=LiveBudget(settings),
-        on_limit=settings.budget.on_limit,
-        max_in_flight=settings.provider.max_in_flight,
-        requests_per_minute=settings.provider.requests_per_minute or run.facts.requests_per_minute,
-        max_attempts=settings.failures.max_attempts,
-        tolerate=settings.failures.tolerate,
-        selected=selected,
-        send=settings.catalogue.send,
-        hook_url=hook_url,
-    )
+    def _parameters(self, hook_url: str | None) -> RunParameters:
+        settings = self.settings
+        return RunParameters(
+            run_id=self.run_id,
+            kind=settings.provider.kind,
+            recipe=settings.recipe.as_recipe(),
+            read_limits=LiveBudget(settings),
+            on_limit=settings.budget.on_limit,
+            max_in_flight=settings.provider.max_in_flight,
+            requests_per_minute=settings.provider.requests_per_minute or self.facts.requests_per_minute,
+            max_attempts=settings.failures.max_attempts,
+            tolerate=settings.failures.tolerate,
+            selected=self.selected,
+            send=settings.catalogue.send,
+            hook_url=hook_url,
+        )

@@ -1,4 +1,4 @@
-"""The budget's limits as they stand: a person may change them in the configuration while a run goes on."""
+"""The budget's present limits: a person may change them in the configuration while a run goes on."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stemline.dispatcher import DispatcherGroup
 
 DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
-"""A track in one of these states needs no second look at its audio."""
+"""The audio of a track in one of these states need not be probed again."""
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Run:
         """What adds parts to the dataset."""
         return Publisher(self.ledger, self.store, self.layout)
 
-    def heal(self) -> int:
+    def publish_leftovers(self) -> int:
         """Publish what an earlier run collected and did not publish; give how many tracks."""
         return self.publisher.publish_leftovers(
             self.run_id, self.settings.provider.kind, self.settings.recipe.as_recipe()
@@ -98,9 +98,12 @@ class Run:
         if not self._has_work():
             yield iter(())
             return
-        from stemline.run.dispatching import start_dispatchers  # noqa: PLC0415 - not for nothing to do
+        from stemline.run.dispatching import DispatcherSetup  # noqa: PLC0415 - not for nothing to do
 
-        with start_dispatchers(self, selected) as self.dispatchers:
+        setup = DispatcherSetup(
+            self.settings, self.facts, self.ledger, self.run_id, self.fences, selected=selected
+        )
+        with setup.start() as self.dispatchers:
             if self.is_interrupted:
                 self.dispatchers.interrupt()
             yield self.dispatchers.batches()

@@ -30,7 +30,7 @@ class ProviderFacts(Section):
     key_variable: str | None
     """The environment variable that people keep the key in."""
     sweep_seconds: float
-    """How long to wait between two looks at the job list."""
+    """How long to wait between two reads of the job list."""
     grace_seconds: float
     """How long an unanswered submit may take to show up in the job list."""
     speed: float

@@ -41,7 +41,7 @@ class ProviderSettings(Section):
     several_keys: tuple[SecretStr, ...] = Field(default=(), alias="keys")
     """API keys in place of one: each has its own pace, all share the budget.
 
-    Not `keys` here: an object with that attribute passes for a mapping, and Prefect looks into every one.
+    Not `keys` here: an object with that attribute passes for a mapping, and Prefect walks through every one.
     """
     requests_per_minute: int | None = Field(default=None, gt=0)
     max_in_flight: int = Field(default=100, gt=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.analysis import TempoEstimate, estimate_tempo
 from stemline_local.songs import make_song
@@ -27,7 +28,7 @@ def is_octave_of(bpm: float | None, truth: float) -> bool:
     return bpm is not None and any(abs(bpm * times / truth - 1) < 0.02 for times in (0.5, 1, 2))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(bpm=st.floats(62, 178))
 def test_clicks_at_any_tempo_are_found_up_to_an_octave(bpm):
     found = estimate_tempo(clicks(bpm), RATE)

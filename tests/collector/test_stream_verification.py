@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.audio import encode
 from stemline.collector.download import DownloadChunk
@@ -111,7 +112,9 @@ def kinds(data, share, noise):
 KINDS = sorted(kinds(b"", 0.0, b""))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(draw=st.data())
 def test_bytes_on_their_way_measure_as_the_file_does(folder, stems, draw):
     """For whole, damaged and strange files of each format, in chunks of one byte up to the whole."""

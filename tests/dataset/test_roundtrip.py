@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import DatasetBatch, write_parts
@@ -47,7 +48,9 @@ COLUMNS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(rows=ROWS, columns=COLUMNS)
 def test_a_manifest_column_comes_back_whatever_it_holds_and_partitions(press, rows, columns):
     name = uuid.uuid4().hex

@@ -1,14 +1,16 @@
-"""What the end-to-end tests share: one local service, one zygote, a few tiny songs."""
+"""What the end-to-end tests share: one local service, one fork server, a few tiny songs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import httpx
 import pytest
-from support.command_line import Launcher, launching
-from support.workbench import POOR, RICH, Bench, Provider, make_songs
+from support.command_line import Launcher, launcher_of, start_forkserver, stop_forkserver
+from support.project import POOR, RICH, Project, Provider, make_songs
+from support.shared_server import shared
 
 from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import RunningService, running_service
@@ -34,9 +36,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 
 @pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    with launching(tmp_path_factory.mktemp("home")) as launcher:
-        yield launcher
+def launcher(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> Iterator[Launcher]:
+    with shared(session_folder / "forkserver", start_forkserver, stop_forkserver) as facts:
+        yield launcher_of(facts, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
@@ -54,32 +56,32 @@ _numbers = count()
 
 
 @pytest.fixture
-def bench(tmp_path, service, launcher, songs, http) -> Bench:
+def project(tmp_path, service, launcher, songs, http) -> Project:
     """A workplace with a rich key."""
     provider = Provider(service.api_url, f"sk_rich_{next(_numbers)}", http, RICH)
-    return Bench(tmp_path, launcher, provider, songs)
+    return Project(tmp_path, launcher, provider, songs)
 
 
 @pytest.fixture
-def second(bench) -> Provider:
+def second(project) -> Provider:
     """Another rich account with the same provider."""
-    return Provider(bench.provider.url, f"sk_rich_{next(_numbers)}", bench.provider.http, RICH)
+    return Provider(project.provider.url, f"sk_rich_{next(_numbers)}", project.provider.http, RICH)
 
 
 @pytest.fixture
-def poor_bench(bench) -> Bench:
+def poor_project(project) -> Project:
     """A workplace whose key has 7 credits."""
-    bench.provider.key, bench.provider.opened_with = f"sk_poor_{next(_numbers)}", POOR
-    return bench
+    project.provider.key, project.provider.opened_with = f"sk_poor_{next(_numbers)}", POOR
+    return project
 
 
 @pytest.fixture
-def break_with(service, bench) -> Iterator[Callable[..., None]]:
+def break_with(service, project) -> Iterator[Callable[..., None]]:
     """Put faults in force until the end of the test."""
-    where, account = f"{service.url}/_faults", {"Authorization": f"Bearer {bench.provider.key}"}
+    where, account = f"{service.url}/_faults", {"Authorization": f"Bearer {project.provider.key}"}
 
     def set_faults(*faults: dict) -> None:
-        bench.provider.http.post(where, headers=account, json={"faults": faults}).raise_for_status()
+        project.provider.http.post(where, headers=account, json={"faults": faults}).raise_for_status()
 
     yield set_faults
-    bench.provider.http.delete(where, headers=account).raise_for_status()
+    project.provider.http.delete(where, headers=account).raise_for_status()

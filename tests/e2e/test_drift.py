@@ -12,11 +12,11 @@ TRACKS = 5
 @pytest.mark.parametrize(
     ("verb", "times"), [("mark_sending", 2), ("record_submission", 3), ("record_ready", 2)]
 )
-def test_what_a_killed_run_paid_is_no_drift_of_the_next(bench, verb, times):
-    bench.prepare(TRACKS, execution={"batch_seconds": 0.05})
-    running = bench.start("run", bench.config, "--json")
-    assert running.until(lambda: bench.has_happened(verb, times))
+def test_what_a_killed_run_paid_is_no_drift_of_the_next(project, verb, times):
+    project.prepare(TRACKS, execution={"batch_seconds": 0.05})
+    running = project.start("run", project.config, "--json")
+    assert running.until(lambda: project.has_happened(verb, times))
     assert running.kill().code == -signal.SIGKILL
-    again = bench.run()
+    again = project.run()
     assert again.code == 0, again.err
     assert again.tree["credits"]["drift"] == 0, again.tree

@@ -67,38 +67,38 @@ def ask(url, path, **body):
     return httpx.post(f"{url}/{path}", json=body, timeout=20).raise_for_status().json()
 
 
-def test_without_a_server_none_is_started_and_nothing_is_written_to_prefects_home(bench):
-    bench.prepare(2)
-    home = bench.folder / "prefect-home"
-    done = bench.run(PREFECT_HOME=str(home))
+def test_without_a_server_none_is_started_and_nothing_is_written_to_prefects_home(project):
+    project.prepare(2)
+    home = project.folder / "prefect-home"
+    done = project.run(PREFECT_HOME=str(home))
     assert done.code == 0, done.err
     assert not [path for path in home.rglob("*") if path.suffix.startswith(".db")]
-    bench.assert_published_once(2)
+    project.assert_published_once(2)
 
 
 @pytest.mark.xdist_group("prefect")
-def test_a_server_sees_the_flow_and_its_tasks_completed(bench, prefect_api):
-    bench.prepare(2)
-    command = [STEMLINE, "run", bench.config, "--json"]
+def test_a_server_sees_the_flow_and_its_tasks_completed(project, prefect_api):
+    project.prepare(2)
+    command = [STEMLINE, "run", project.config, "--json"]
     environment = {
-        **clean_environment(bench.folder),
+        **clean_environment(project.folder),
         "PREFECT_API_URL": prefect_api,
-        "STEM_KEY": bench.provider.key,
+        "STEM_KEY": project.provider.key,
     }
     done = subprocess.run(
-        command, env=environment, cwd=bench.folder, capture_output=True, text=True, timeout=100, check=False
+        command, env=environment, cwd=project.folder, capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("{"), done.stdout
     assert done.stdout.endswith("}\n")
-    bench.assert_published_once(2)
+    project.assert_published_once(2)
     flow_run = ask(prefect_api, "flow_runs/filter")[0]
     assert flow_run["state_type"] == "COMPLETED"
     tasks = ask(prefect_api, "task_runs/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
     names = {task["name"].rsplit("-", 1)[0] for task in tasks}
     assert names == {"plan_catalogue", "collect_batch", "publish_batch", "report_run"}
     assert {task["state_type"] for task in tasks} == {"COMPLETED"}
-    assert bench.provider.key not in str(flow_run) + str(tasks)
+    assert project.provider.key not in str(flow_run) + str(tasks)
 
 
 @pytest.mark.xdist_group("prefect")

@@ -9,51 +9,51 @@ import yaml
 TRACKS = 6
 
 
-def keys_of(bench, second) -> dict:
-    bench.prepare(TRACKS, execution={"batch_seconds": 0.05})
-    tree = yaml.safe_load(bench.config.read_text())
+def keys_of(project, second) -> dict:
+    project.prepare(TRACKS, execution={"batch_seconds": 0.05})
+    tree = yaml.safe_load(project.config.read_text())
     del tree["provider"]["api_key"]
     tree["provider"]["keys"] = ["${STEM_KEY}", "${SECOND_KEY}"]
-    bench.config.write_text(yaml.safe_dump(tree))
+    project.config.write_text(yaml.safe_dump(tree))
     return {"SECOND_KEY": second.key}
 
 
-def assert_paid_once_by_both(bench, second) -> None:
-    tracks = bench.tracks()
-    assert sorted(tracks["track_id"]) == [row["track_id"] for row in bench.good_rows(TRACKS)]
-    assert len(bench.provider.jobs()) + len(second.jobs()) == TRACKS
-    assert bench.charges() == bench.provider.charged + second.charged == tracks["credits_charged"].sum()
-    assert bench.open_reservations() == 0
+def assert_paid_once_by_both(project, second) -> None:
+    tracks = project.tracks()
+    assert sorted(tracks["track_id"]) == [row["track_id"] for row in project.good_rows(TRACKS)]
+    assert len(project.provider.jobs()) + len(second.jobs()) == TRACKS
+    assert project.charges() == project.provider.charged + second.charged == tracks["credits_charged"].sum()
+    assert project.open_reservations() == 0
 
 
-def test_two_keys_share_the_work_and_the_ledger(bench, second):
-    done = bench.run(**keys_of(bench, second))
+def test_two_keys_share_the_work_and_the_ledger(project, second):
+    done = project.run(**keys_of(project, second))
     assert done.code == 0, done.err
-    assert_paid_once_by_both(bench, second)
-    assert bench.provider.jobs()
+    assert_paid_once_by_both(project, second)
+    assert project.provider.jobs()
     assert second.jobs()
     assert done.tree["credits"]["drift"] == 0
     assert "sk_rich" not in done.out + done.err
 
 
-def test_two_keys_killed_and_run_again(bench, second):
-    env = keys_of(bench, second)
-    running = bench.start("run", bench.config, "--json", **env)
-    assert running.until(lambda: bench.has_happened("record_submission", 2))
+def test_two_keys_killed_and_run_again(project, second):
+    env = keys_of(project, second)
+    running = project.start("run", project.config, "--json", **env)
+    assert running.until(lambda: project.has_happened("record_submission", 2))
     assert running.kill().code == -signal.SIGKILL
-    again = bench.run(**env)
+    again = project.run(**env)
     assert again.code == 0, again.err
-    assert_paid_once_by_both(bench, second)
+    assert_paid_once_by_both(project, second)
 
 
-def test_a_limit_lowered_in_the_file_stops_the_run_at_it(bench):
-    bench.prepare(TRACKS, provider={"max_in_flight": 1}, execution={"batch_seconds": 0.05})
-    running = bench.start("run", bench.config, "--json")
-    assert running.until(lambda: bench.has_happened("record_submission"))
-    text = bench.config.read_text() + "budget: {run: 1}\n"
-    new = bench.config.with_suffix(".new")
+def test_a_limit_lowered_in_the_file_stops_the_run_at_it(project):
+    project.prepare(TRACKS, provider={"max_in_flight": 1}, execution={"batch_seconds": 0.05})
+    running = project.start("run", project.config, "--json")
+    assert running.until(lambda: project.has_happened("record_submission"))
+    text = project.config.read_text() + "budget: {run: 1}\n"
+    new = project.config.with_suffix(".new")
     new.write_text(text)
-    new.replace(bench.config)
+    new.replace(project.config)
     stopped = running.wait()
     assert stopped.code == 4, stopped.err
     published, held = stopped.tree["tracks"]["published"], stopped.tree["tracks"]["held"]

@@ -9,11 +9,11 @@ AWS = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "AWS_DEFAULT_REGION"
 
 
 @pytest.fixture
-def on_s3(bench, s3_server, bucket):
+def on_s3(project, s3_server, bucket):
     """A workplace whose dataset lies in a bucket."""
     url = f"s3://{bucket}/stems"
-    bench.prepare(3, dataset={"url": url, "storage_options": s3_server.storage_options})
-    return bench, url, s3_server
+    project.prepare(3, dataset={"url": url, "storage_options": s3_server.storage_options})
+    return project, url, s3_server
 
 
 def keys_of(s3_client, bucket):
@@ -23,8 +23,8 @@ def keys_of(s3_client, bucket):
 
 @pytest.mark.xdist_group("s3")
 def test_a_dataset_on_s3_reads_with_pandas_and_a_second_run_adds_nothing(on_s3, s3_client, bucket):
-    bench, url, server = on_s3
-    done = bench.run(**AWS)
+    project, url, server = on_s3
+    done = project.run(**AWS)
     assert done.code == 0, done.err
     assert done.tree["dataset"].startswith(url)
     tracks = pd.read_parquet(f"{url}/tracks", storage_options=server.storage_options)
@@ -34,8 +34,8 @@ def test_a_dataset_on_s3_reads_with_pandas_and_a_second_run_adds_nothing(on_s3, 
     assert {f"stems/{path}" for path in stems["path"]} <= set(keys)
     assert f"stems/_stemline/runs/{done.tree['run_id']}.html" in keys
     secret = server.storage_options["secret"].encode()
-    assert all(secret not in path.read_bytes() for path in bench.folder.glob("night.db*"))
-    again = bench.run(**AWS)
+    assert all(secret not in path.read_bytes() for path in project.folder.glob("night.db*"))
+    again = project.run(**AWS)
     assert again.code == 0, again.err
     assert again.tree["requests"]["sent"] == 0
     after = keys_of(s3_client, bucket)
@@ -46,14 +46,14 @@ def test_a_dataset_on_s3_reads_with_pandas_and_a_second_run_adds_nothing(on_s3, 
 @pytest.mark.xdist_group("s3")
 @pytest.mark.parametrize(("send", "requests_a_track"), [("auto", 3), ("url", 2)])
 def test_a_catalogue_on_s3_is_handed_over_from_there(on_s3, s3_client, bucket, send, requests_a_track):
-    bench, url, server = on_s3
+    project, url, server = on_s3
     rows = []
-    for row, song in zip(bench.good_rows(3), bench.songs, strict=False):
+    for row, song in zip(project.good_rows(3), project.songs, strict=False):
         s3_client.put_object(Bucket=bucket, Key=f"music/{song.name}", Body=song.read_bytes())
         rows.append({**row, "uri": f"s3://{bucket}/music/{song.name}"})
-    manifest = bench.write_manifest(rows)
+    manifest = project.write_manifest(rows)
     s3_client.put_object(Bucket=bucket, Key="music/catalogue.csv", Body=manifest.read_bytes())
-    bench.write_config(
+    project.write_config(
         catalogue={
             "manifest": f"s3://{bucket}/music/catalogue.csv",
             "storage_options": server.storage_options,
@@ -61,24 +61,24 @@ def test_a_catalogue_on_s3_is_handed_over_from_there(on_s3, s3_client, bucket, s
         },
         dataset={"url": url, "storage_options": server.storage_options},
     )
-    done = bench.run(**AWS)
+    done = project.run(**AWS)
     assert done.code == 0, done.err
     assert done.tree["tracks"] == {"published": 3}
-    assert bench.provider.charged == bench.charges() > 0
+    assert project.provider.charged == project.charges() > 0
     # An upload, which loopback needs unless told otherwise, takes a ticket; a link takes none.
-    tickets = bench.query("SELECT count(*) FROM attempts WHERE source_sha256 IS NOT NULL")[0][0]
+    tickets = project.query("SELECT count(*) FROM attempts WHERE source_sha256 IS NOT NULL")[0][0]
     assert tickets == 3 * (requests_a_track - 2)
     tracks = pd.read_parquet(f"{url}/tracks", storage_options=server.storage_options)
     assert sorted(tracks["source_uri"]) == sorted(row["uri"] for row in rows)
 
 
 @pytest.mark.xdist_group("s3")
-def test_a_bucket_that_is_not_there_is_one_sentence(bench, s3_server):
-    bench.prepare(
+def test_a_bucket_that_is_not_there_is_one_sentence(project, s3_server):
+    project.prepare(
         1, dataset={"url": "s3://no-such-bucket/stems", "storage_options": s3_server.storage_options}
     )
-    refused = bench.run(**AWS)
+    refused = project.run(**AWS)
     assert refused.code == 2, refused.err
     assert "no-such-bucket" in refused.tree["error"]["message"] + refused.tree["error"]["fix"]
     assert "Traceback" not in refused.err
-    assert bench.provider.charged == 0
+    assert project.provider.charged == 0

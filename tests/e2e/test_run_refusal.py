@@ -13,15 +13,15 @@ import pytest
 MOUNT, UMOUNT = (shutil.which(name) or name for name in ("mount", "umount"))
 
 
-def assert_one_sentence(bench, code, *words, argv=(), **env):
+def assert_one_sentence(project, code, *words, argv=(), **env):
     """Run both ways: for a person and for a program; give the program's error."""
-    said = bench.stemline("run", bench.config, "--yes", *argv, **env)
+    said = project.stemline("run", project.config, "--yes", *argv, **env)
     text = " ".join(said.err.split())
     assert said.code == code, said.err
     assert said.out == ""
     assert "Traceback" not in said.err
     assert text.count("Error:") == 1
-    told = bench.run(*argv, **env)
+    told = project.run(*argv, **env)
     assert told.code == code
     error = told.tree["error"]
     assert set(error) == {"kind", "message", "fix"}
@@ -32,96 +32,96 @@ def assert_one_sentence(bench, code, *words, argv=(), **env):
     return error
 
 
-def test_a_missing_manifest(bench):
-    bench.prepare(2, catalogue={"manifest": "nowhere.csv"})
-    error = assert_one_sentence(bench, 2, "nowhere.csv")
+def test_a_missing_manifest(project):
+    project.prepare(2, catalogue={"manifest": "nowhere.csv"})
+    error = assert_one_sentence(project, 2, "nowhere.csv")
     assert error["kind"] == "ManifestError"
 
 
-def test_an_empty_manifest(bench):
-    bench.prepare(2)
-    (bench.folder / "catalogue.csv").write_text("")
-    assert_one_sentence(bench, 2, "catalogue.csv")
+def test_an_empty_manifest(project):
+    project.prepare(2)
+    (project.folder / "catalogue.csv").write_text("")
+    assert_one_sentence(project, 2, "catalogue.csv")
 
 
-def test_an_unknown_key_names_the_nearest(bench):
-    bench.prepare(2, provider={"requests_per_minit": 60})
-    assert_one_sentence(bench, 2, "provider.requests_per_minit", "requests_per_minute")
+def test_an_unknown_key_names_the_nearest(project):
+    project.prepare(2, provider={"requests_per_minit": 60})
+    assert_one_sentence(project, 2, "provider.requests_per_minit", "requests_per_minute")
 
 
-def test_a_missing_variable_is_named(bench):
-    bench.prepare(2, catalogue={"where": "${NO_SUCH_VARIABLE}"})
-    assert_one_sentence(bench, 2, "NO_SUCH_VARIABLE")
+def test_a_missing_variable_is_named(project):
+    project.prepare(2, catalogue={"where": "${NO_SUCH_VARIABLE}"})
+    assert_one_sentence(project, 2, "NO_SUCH_VARIABLE")
 
 
-def test_a_missing_configuration(bench):
-    gone = bench.stemline("run", "nowhere.yaml", "--json")
+def test_a_missing_configuration(project):
+    gone = project.stemline("run", "nowhere.yaml", "--json")
     assert gone.code == 2
     assert "nowhere.yaml" in gone.tree["error"]["message"]
 
 
-def test_a_key_written_twice_in_the_configuration(bench):
-    bench.prepare(2)
-    bench.config.write_text(bench.config.read_text() + "dataset: {url: elsewhere}\n")
-    assert_one_sentence(bench, 2, "dataset")
+def test_a_key_written_twice_in_the_configuration(project):
+    project.prepare(2)
+    project.config.write_text(project.config.read_text() + "dataset: {url: elsewhere}\n")
+    assert_one_sentence(project, 2, "dataset")
 
 
-def test_a_recipe_the_provider_lacks(bench):
-    bench.prepare(2, recipe={"stems": "seven"})
-    assert_one_sentence(bench, 2, "recipe.stems")
+def test_a_recipe_the_provider_lacks(project):
+    project.prepare(2, recipe={"stems": "seven"})
+    assert_one_sentence(project, 2, "recipe.stems")
 
 
-def test_a_filter_that_is_no_sql(bench):
-    bench.prepare(2)
-    assert_one_sentence(bench, 2, "filter", argv=("--where", "mood = = 1"))
+def test_a_filter_that_is_no_sql(project):
+    project.prepare(2)
+    assert_one_sentence(project, 2, "filter", argv=("--where", "mood = = 1"))
 
 
-def test_a_column_that_nothing_can_be_partitioned_by(bench):
-    bench.prepare(2, dataset={"partition_by": ["planet"]})
-    assert_one_sentence(bench, 2, "planet")
+def test_a_column_that_nothing_can_be_partitioned_by(project):
+    project.prepare(2, dataset={"partition_by": ["planet"]})
+    assert_one_sentence(project, 2, "planet")
 
 
-def test_a_dataset_that_cannot_be_written(bench):
-    (bench.folder / "wall").write_text("a file where a folder should be")
-    bench.prepare(2, dataset={"url": str(bench.folder / "wall" / "dataset")})
-    error = assert_one_sentence(bench, 2, "wall")
+def test_a_dataset_that_cannot_be_written(project):
+    (project.folder / "wall").write_text("a file where a folder should be")
+    project.prepare(2, dataset={"url": str(project.folder / "wall" / "dataset")})
+    error = assert_one_sentence(project, 2, "wall")
     assert error["kind"] == "StorageError"
-    assert bench.provider.charged == 0
+    assert project.provider.charged == 0
 
 
-def test_a_ledger_that_is_none(bench):
-    bench.prepare(2)
-    bench.ledger.write_text("no database at all, and long enough to be looked at" * 10)
-    assert_one_sentence(bench, 2, "night.db")
+def test_a_ledger_that_is_none(project):
+    project.prepare(2)
+    project.ledger.write_text("no database at all, and long enough to be read" * 10)
+    assert_one_sentence(project, 2, "night.db")
 
 
-def test_a_wrong_key(bench):
-    bench.prepare(2)
-    refused = bench.run(STEM_KEY="sk_wrong")
+def test_a_wrong_key(project):
+    project.prepare(2)
+    refused = project.run(STEM_KEY="sk_wrong")
     assert refused.code == 5, refused.err
     assert refused.tree["tracks"] == {"held": 2}
     assert refused.tree["codes"] == {"run_stopped": 2}
     assert "provider.api_key" in " ".join(refused.err.split())
     assert "sk_wrong" not in refused.err + refused.out
-    said = bench.stemline("run", bench.config, "--yes", STEM_KEY="sk_wrong")
+    said = project.stemline("run", project.config, "--yes", STEM_KEY="sk_wrong")
     assert said.code == 5
     assert "provider.api_key" in " ".join(said.err.split())
-    assert bench.run().code == 0
-    bench.assert_published_once(2)
+    assert project.run().code == 0
+    project.assert_published_once(2)
 
 
-def test_a_provider_that_is_not_there(bench, free_port):
-    bench.prepare(2, provider={"base_url": f"http://127.0.0.1:{free_port}/api/v1"})
+def test_a_provider_that_is_not_there(project, free_port):
+    project.prepare(2, provider={"base_url": f"http://127.0.0.1:{free_port}/api/v1"})
     started = time.monotonic()
-    gone = bench.run()
+    gone = project.run()
     print(f"a dead provider was given up after {time.monotonic() - started:.0f} s")  # noqa: T201 - a figure
     assert gone.code == 5, gone.err
     assert gone.tree["tracks"] == {"held": 2}
     assert gone.tree["codes"] == {"run_stopped": 2}
     assert "provider.base_url" in " ".join(gone.err.split())
     assert "Traceback" not in gone.err
-    bench.write_config()
-    assert bench.run().code == 0
+    project.write_config()
+    assert project.run().code == 0
 
 
 @contextmanager
@@ -139,21 +139,21 @@ def small_disk(folder, size):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_full_disk_ends_the_run_and_space_finishes_it_unpaid(bench):
-    disk = bench.folder / "disk"
-    bench.dataset_folder = disk / "dataset"
+def test_a_full_disk_ends_the_run_and_space_finishes_it_unpaid(project):
+    disk = project.folder / "disk"
+    project.dataset_folder = disk / "dataset"
     with small_disk(disk, "600k"):
-        bench.prepare(5, dataset={"url": str(bench.dataset)})
-        full = bench.run()
+        project.prepare(5, dataset={"url": str(project.dataset)})
+        full = project.run()
         assert full.code == 2, full.err
         assert full.tree["error"]["kind"] == "StorageError"
         assert "Traceback" not in full.err
         subprocess.run([MOUNT, "-o", "remount,size=50m", str(disk)], check=True)
-        done = bench.run()
+        done = project.run()
         assert done.code == 0, done.err
-        bench.assert_published_once(5)
+        project.assert_published_once(5)
 
 
-def test_a_runner_that_is_not_there_yet(bench):
-    bench.prepare(2, execution={"runner": "dask"})
-    assert_one_sentence(bench, 2, "execution.runner")
+def test_a_runner_that_is_not_there_yet(project):
+    project.prepare(2, execution={"runner": "dask"})
+    assert_one_sentence(project, 2, "execution.runner")

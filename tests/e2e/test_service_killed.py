@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from support.command_line import WAIT_SECONDS, clean_environment
-from support.workbench import RICH, Provider
+from support.project import RICH, Provider
 
 KEY = "sk_own"
 TRACKS = 5
@@ -44,16 +44,16 @@ def own_service(tmp_path, free_port):
 
 
 @pytest.mark.parametrize("verb", ["record_submission", "record_ready"])
-def test_the_run_goes_on_when_the_service_is_back(bench, own_service, verb):
+def test_the_run_goes_on_when_the_service_is_back(project, own_service, verb):
     url = f"http://127.0.0.1:{own_service.port}/api/v1"
-    bench.provider = Provider(url, KEY, bench.provider.http, RICH)
-    bench.prepare(TRACKS, provider={"max_in_flight": 3})
-    running = bench.start("run", bench.config, "--json")
-    assert running.until(lambda: bench.has_happened(verb))
+    project.provider = Provider(url, KEY, project.provider.http, RICH)
+    project.prepare(TRACKS, provider={"max_in_flight": 3})
+    running = project.start("run", project.config, "--json")
+    assert running.until(lambda: project.has_happened(verb))
     own_service.kill()
     own_service.start()
     done = running.wait()
     if done.code == 5:
-        done = bench.run()
+        done = project.run()
     assert done.code == 0, done.err + str(done.tree)
-    bench.assert_published_once(TRACKS)
+    project.assert_published_once(TRACKS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from support.workbench import RICH, Provider
+from support.project import RICH, Provider
 
 from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import running_service
@@ -13,9 +13,9 @@ VIDEO = "dQw4w9WgXcQ"
 
 
 @pytest.fixture
-def video_bench(bench, tmp_path):
+def video_bench(project, tmp_path):
     mapping = tmp_path / "videos.yaml"
-    entry = {"audio": str(bench.songs[0]), "title": "A Song", "channel": "A Channel"}
+    entry = {"audio": str(project.songs[0]), "title": "A Song", "channel": "A Channel"}
     mapping.write_text(yaml.safe_dump({VIDEO: entry}))
     options = ServiceOptions(
         tmp_path / "service",
@@ -25,27 +25,27 @@ def video_bench(bench, tmp_path):
         videos=mapping,
     )
     with running_service(options) as service:
-        bench.provider = Provider(service.api_url, "sk_video", bench.provider.http, RICH)
-        yield bench
+        project.provider = Provider(service.api_url, "sk_video", project.provider.http, RICH)
+        yield project
 
 
 def test_a_video_lands_with_its_title_and_its_whole_audio(video_bench):
-    bench = video_bench
-    bench.write_manifest([{"track_id": "v1", "uri": f"https://www.youtube.com/watch?v={VIDEO}"}])
-    bench.write_config(recipe={"format": "mp3"})
-    done = bench.run()
+    project = video_bench
+    project.write_manifest([{"track_id": "v1", "uri": f"https://www.youtube.com/watch?v={VIDEO}"}])
+    project.write_config(recipe={"format": "mp3"})
+    done = project.run()
     assert done.code == 0, done.err
-    track = bench.tracks().iloc[0]
+    track = project.tracks().iloc[0]
     assert (track["title"], track["artist"]) == ("A Song", "A Channel")
-    assert sorted(bench.stems()["stem"]) == ["instrumental", "mix", "vocals"]
-    assert bench.provider.charged == track["credits_charged"] == done.tree["credits"]["charged"]
+    assert sorted(project.stems()["stem"]) == ["instrumental", "mix", "vocals"]
+    assert project.provider.charged == track["credits_charged"] == done.tree["credits"]["charged"]
 
 
 def test_a_recipe_that_videos_do_not_come_in_is_refused_before_spending(video_bench):
-    bench = video_bench
-    bench.write_manifest([{"track_id": "v1", "uri": f"https://youtu.be/{VIDEO}"}])
-    bench.write_config(recipe={"stems": "four", "format": "mp3"})
-    refused = bench.run()
+    project = video_bench
+    project.write_manifest([{"track_id": "v1", "uri": f"https://youtu.be/{VIDEO}"}])
+    project.write_config(recipe={"stems": "four", "format": "mp3"})
+    refused = project.run()
     assert refused.code == 3
     assert refused.tree["codes"] == {"bad_location": 1}
-    assert bench.provider.charged == 0
+    assert project.provider.charged == 0

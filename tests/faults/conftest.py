@@ -1,27 +1,30 @@
-"""What the fault tests share: one vendor that takes faults, one hurried zygote, tiny songs, one PostgreSQL server."""
+"""What the fault tests share: one vendor that takes faults, one fork server with short waits, tiny songs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support.command_line import Launcher, launching
+from support.command_line import Launcher, launcher_of, start_forkserver, stop_forkserver
+from support.faulty_vendor import FaultyVendor, running_vendor
 from support.postgresql import new_schema
-from support.stage import Stage, make_tiny_songs, new_bench, open_stage
-from support.vendor import Vendor, running_vendor
+from support.scenario import Scenario, make_tiny_songs, new_project, open_scenario
+from support.shared_server import shared
 
 
 @pytest.fixture(scope="session")
-def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vendor]:
+def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyVendor]:
     with running_vendor(tmp_path_factory.mktemp("vendor")) as vendor:
         yield vendor
 
 
 @pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    with launching(tmp_path_factory.mktemp("home"), is_hurried=True) as launcher:
-        yield launcher
+def launcher(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> Iterator[Launcher]:
+    start = partial(start_forkserver, has_short_waits=True)
+    with shared(session_folder / "forkserver-short-waits", start, stop_forkserver) as facts:
+        yield launcher_of(facts, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +33,13 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture
-def set_stage(tmp_path, request, vendor, launcher, songs) -> Iterator[Callable[..., Stage]]:
-    """Open a stage; every fault is lifted at the end."""
+def new_scenario(tmp_path, request, vendor, launcher, songs) -> Iterator[Callable[..., Scenario]]:
+    """Open a scenario; every fault is lifted at the end."""
 
-    def begin(count: int, ledger: str = "sqlite", **facts) -> Stage:
+    def begin(count: int, ledger: str = "sqlite", **facts) -> Scenario:
         database = None if ledger == "sqlite" else new_schema(request.getfixturevalue("postgresql"))
-        bench = new_bench(tmp_path, launcher, vendor, songs, database)
-        return open_stage(bench, vendor, count, **facts)
+        project = new_project(tmp_path, launcher, vendor, songs, database)
+        return open_scenario(project, vendor, count, **facts)
 
     yield begin
     vendor.clear_faults()

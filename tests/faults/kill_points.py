@@ -1,6 +1,6 @@
 """Moments at which a process is killed, each by name; the code that is killed knows nothing of them.
 
-The zygote's forked command arms what `STEM_KILL_AT` names, such as `intent_written:2`, before `main()` runs: a
+A command of the fork server arms what `STEM_KILL_AT` names, such as `intent_written:2`, before `main()` runs: a
 function is wrapped so that the process sends itself SIGKILL the second time that moment is reached.
 """
 
@@ -77,7 +77,7 @@ def between(function: Callable[..., Any], point: KillPoint, strike: Callable[[],
     here = threading.local()
 
     @event.listens_for(Engine, "before_cursor_execute")
-    def look(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def watch(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if getattr(here, "is_inside", False) and statement.startswith(point.detail):
             strike()
 
@@ -126,16 +126,20 @@ POINTS = {
     point.name: point
     for point in (
         # Submitting.
-        KillPoint("in_reserve", "stemline.ledger.attempt", "Attempts.reserve", between, "INSERT INTO credit_entries"),
+        KillPoint(
+            "in_reserve", "stemline.ledger.attempt", "Attempts.reserve", between, "INSERT INTO credit_entries"
+        ),
         KillPoint("intent_written", "stemline.ledger.attempt", "Attempts.reserve", after),
         KillPoint("intent_marked", "stemline.ledger.attempt", "Attempts.mark_sending", after),
         KillPoint("request_sent", "httpx", "AsyncClient.send", when_sent),
         KillPoint("reply_unrecorded", "stemline.ledger.attempt", "Attempts.record_submission", before),
         KillPoint("submission_recorded", "stemline.ledger.attempt", "Attempts.record_submission", after),
-        # Hearing of it.
+        # Learning of the result.
         KillPoint("event_unstored", "stemline.ledger.inbox", "Inbox.receive", before),
         KillPoint("event_stored", "stemline.ledger.inbox", "Inbox.receive", after),
-        KillPoint("in_settle", "stemline.ledger.attempt", "Attempts.record_ready", between, "UPDATE credit_totals"),
+        KillPoint(
+            "in_settle", "stemline.ledger.attempt", "Attempts.record_ready", between, "UPDATE credit_totals"
+        ),
         KillPoint("settled", "stemline.ledger.attempt", "Attempts.record_ready", after),
         # Collecting.
         KillPoint("in_download", "httpx", "Response.iter_raw", in_download),
@@ -148,7 +152,7 @@ POINTS = {
         KillPoint("part_unnamed", "pathlib", "Path.replace", before, "/tracks/"),
         KillPoint("parts_written", "stemline.ledger.batch", "Batches.publish", before),
         KillPoint("in_publish", "stemline.ledger.batch", "Batches.publish", between, "UPDATE batches"),
-        # Ending.
+        # FaultCase.
         KillPoint("in_report", "stemline.report", "render", after),
         KillPoint("lease_held", "stemline.ledger.lease", "Leases.release", before),
     )
@@ -156,9 +160,9 @@ POINTS = {
 """Every kill point. What is missing: compaction, which does not exist yet."""
 
 
-def arm(order: str) -> None:
+def arm(wanted: str) -> None:
     """Have this process kill itself as `name:times` says; without times, the first time."""
-    name, _, times = order.partition(":")
+    name, _, times = wanted.partition(":")
     point, reached, lock = POINTS[name], itertools.count(1), threading.Lock()
 
     def strike() -> None:

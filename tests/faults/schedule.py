@@ -1,4 +1,4 @@
-"""What happens to one small catalogue, drawn from a seed: faults, kills of runs and of the vendor, company."""
+"""What happens to one small catalogue, drawn from a seed: faults, kills of runs and of the vendor, a second run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FAULTS = (
 """What may happen in any mix. `balance_lags` and `price_change` would make the sums uncertain, and stand alone."""
 MOST_SECONDS = 2.2
 """About as long as a run of such a catalogue takes from its start to its end."""
-UNHEARD = [name for name in POINTS if not name.startswith("event_")]
+OUTSIDE_WEBHOOKS = [name for name in POINTS if not name.startswith("event_")]
 """The points that lie outside the webhook receiver."""
 ONCE = {"batch_opened", "in_part", "part_unnamed", "parts_written", "in_publish", "in_report", "lease_held"}
 """Those of them that most runs reach no second time."""
@@ -56,9 +56,9 @@ class Round:
     point: str | None
     """A named moment, or None: after so many seconds."""
     seconds: float
-    company: float | None
+    second_run: float | None
     """A run on the other key at the same time, killed after so many seconds; None: there is none."""
-    vendor: float | None
+    vendor_kill: float | None
     """The vendor is killed after so many seconds and started again; None: it is not."""
 
 
@@ -79,7 +79,7 @@ class Schedule:
     @property
     def accounts(self) -> int:
         """How many keys take part."""
-        return 1 + (self.is_pooled or any(each.company is not None for each in self.rounds))
+        return 1 + (self.is_pooled or any(each.second_run is not None for each in self.rounds))
 
 
 def draw_schedule(seed: str) -> Schedule:
@@ -111,11 +111,11 @@ def _draw_round(chance: random.Random, *, is_shared: bool) -> Round:
         account=chance.randint(0, 1) if is_shared else 0,
         point=point,
         seconds=chance.uniform(0.1, MOST_SECONDS),
-        company=chance.uniform(0.1, MOST_SECONDS) if is_shared and chance.random() < 0.7 else None,
-        vendor=chance.uniform(0.1, MOST_SECONDS) if chance.random() < 0.15 else None,
+        second_run=chance.uniform(0.1, MOST_SECONDS) if is_shared and chance.random() < 0.7 else None,
+        vendor_kill=chance.uniform(0.1, MOST_SECONDS) if chance.random() < 0.15 else None,
     )
 
 
 def _draw_point(chance: random.Random) -> str:
-    name = chance.choice(UNHEARD)
+    name = chance.choice(OUTSIDE_WEBHOOKS)
     return f"{name}:{1 if name in ONCE else chance.randint(1, 3)}"

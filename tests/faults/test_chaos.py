@@ -1,27 +1,47 @@
-"""Two dozen schedules of `make chaos`, always the same ones."""
+"""Schedules of `make chaos`: the same few each time, more of them in `make test-long`, and there fresh ones, too."""
 
 from __future__ import annotations
 
 import pytest
 from schedule import draw_schedule
-from storm import Ground
+from schedule_run import ScheduleRunner
 from support.postgresql import new_schema
 
+ALWAYS = 4
 SEEDS = [f"suite-{number}" for number in range(24)]
+FRESH = 24
+"""How many of another seed are carried out in `make test-long`."""
 
 
 @pytest.fixture
-def ground(vendor, launcher, songs) -> Ground:
-    return Ground(launcher, songs, vendor)
+def runner(vendor, launcher, songs) -> ScheduleRunner:
+    return ScheduleRunner(launcher, songs, vendor)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_is_paid_twice_or_lost(tmp_path, request, ground, seed):
-    is_shared = SEEDS.index(seed) % 4 == 0
-    database = new_schema(request.getfixturevalue("postgresql")) if is_shared else None
-    storm = ground.prepare(draw_schedule(seed), tmp_path, database)
-    storm.rage()
-    assert storm.verdict.is_clean, str(storm.verdict)
+@pytest.fixture
+def carry_out(tmp_path, request, runner):
+    """Carry a schedule out, every fourth with its ledger in PostgreSQL."""
+
+    def begin(seed: str, number: int) -> None:
+        database = new_schema(request.getfixturevalue("postgresql")) if number % 4 == 0 else None
+        schedule_run = runner.prepare(draw_schedule(seed), tmp_path, database)
+        schedule_run.carry_out()
+        assert schedule_run.findings.is_clean, f"schedule {seed}: {schedule_run.findings}"
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    "seed", [*SEEDS[:ALWAYS], *(pytest.param(seed, marks=pytest.mark.long) for seed in SEEDS[ALWAYS:])]
+)
+def test_nothing_is_paid_twice_or_lost(carry_out, seed):
+    carry_out(seed, SEEDS.index(seed))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(FRESH))
+def test_nor_is_it_with_a_fresh_seed(carry_out, seed, number):
+    carry_out(f"{seed}-{number}", number)
 
 
 def test_a_seed_gives_the_same_schedule_each_time():

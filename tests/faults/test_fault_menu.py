@@ -6,73 +6,73 @@ import random
 import signal
 
 import pytest
-from endings import ENDINGS, TRACKS, Ending
+from fault_cases import FAULT_CASES, TRACKS, FaultCase
+from invariants import assert_invariants, examine, jobs_by_track
 from schedule import draw_faults
-from verdict import assert_invariants, jobs_by_track, judge
 
 from stemline_local.faults import MENU
 
-CASES = [(ending, dialect) for ending in ENDINGS for dialect in ending.dialects]
-MIXES = range(1, 6)
+CASES = [(case, dialect) for case in FAULT_CASES for dialect in case.dialects]
+MIXES = [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))]
 
 
 def test_every_fault_of_the_menu_has_its_ending():
-    assert {fault["fault"] for ending in ENDINGS for fault in ending.faults} | {"job_stuck"} == set(MENU)
+    assert {fault["fault"] for case in FAULT_CASES for fault in case.faults} | {"job_stuck"} == set(MENU)
 
 
 @pytest.fixture
-def hooks(free_port):
+def webhooks(free_port):
     return {"public_url": f"http://127.0.0.1:{free_port}", "listen": f"127.0.0.1:{free_port}"}
 
 
 @pytest.mark.parametrize(
-    ("ending", "dialect"), CASES, ids=[f"{ending.name}-{dialect}" for ending, dialect in CASES]
+    ("case", "dialect"), CASES, ids=[f"{case.name}-{dialect}" for case, dialect in CASES]
 )
-def test_alone(set_stage, vendor, hooks, ending: Ending, dialect: str):
-    stage = set_stage(TRACKS, dialect=dialect, **({"webhooks": hooks} if ending.is_heard else {}))
-    vendor.set_faults(list(ending.faults))
-    under = stage.run()
+def test_alone(new_scenario, vendor, webhooks, case: FaultCase, dialect: str):
+    scenario = new_scenario(TRACKS, dialect=dialect, **({"webhooks": webhooks} if case.has_webhooks else {}))
+    vendor.set_faults(list(case.faults))
+    under = scenario.run()
     struck = vendor.clear_faults()
-    assert under.code in ({0, 3} if ending.may_wait else {ending.code}), under.out + under.err
+    assert under.code in ({0, 3} if case.may_wait else {case.code}), under.out + under.err
     assert all(struck.values()), struck
-    afterwards = stage.run()
-    assert afterwards.code == (3 if ending.ends else 0), afterwards.out + afterwards.err
-    assert_invariants(stage, **ending.ends)
-    failed = [job for made in jobs_by_track(stage).values() for job in made if job["status"] == "FAILED"]
-    assert len(failed) == (ending.failed_jobs if dialect == "stemsplit" else 0)
+    afterwards = scenario.run()
+    assert afterwards.code == (3 if case.ends else 0), afterwards.out + afterwards.err
+    assert_invariants(scenario, **case.ends)
+    failed = [job for made in jobs_by_track(scenario).values() for job in made if job["status"] == "FAILED"]
+    assert len(failed) == (case.failed_jobs if dialect == "stemsplit" else 0)
 
 
-def test_what_failed_after_charging_is_booked_by_the_balance(set_stage, vendor):
-    stage = set_stage(TRACKS)
+def test_what_failed_after_charging_is_booked_by_the_balance(new_scenario, vendor):
+    scenario = new_scenario(TRACKS)
     vendor.set_faults([{"fault": "failed_after_charging", "nth": 1}])
-    assert stage.run().code == 0
-    price = sum(job["creditsCharged"] for made in jobs_by_track(stage).values() for job in made)
-    assert stage.bench.charges() == stage.charged == price
-    assert stage.bench.open_reservations() == 0
+    assert scenario.run().code == 0
+    price = sum(job["creditsCharged"] for made in jobs_by_track(scenario).values() for job in made)
+    assert scenario.project.charges() == scenario.charged == price
+    assert scenario.project.open_reservations() == 0
 
 
-def test_a_stuck_job_keeps_nobody_else_and_is_collected_when_it_moves(set_stage, vendor):
-    stage = set_stage(TRACKS)
+def test_a_stuck_job_keeps_nobody_else_and_is_collected_when_it_moves(new_scenario, vendor):
+    scenario = new_scenario(TRACKS)
     vendor.set_faults([{"fault": "job_stuck", "nth": 2}])
-    running = stage.start()
-    assert running.until(lambda: stage.bench.has_happened("publish", TRACKS - 1))
+    running = scenario.start()
+    assert running.until(lambda: scenario.project.has_happened("publish", TRACKS - 1))
     running.send(signal.SIGINT)
     assert running.wait().code == 130
     vendor.restart()
-    assert stage.run().code == 0
-    assert_invariants(stage)
+    assert scenario.run().code == 0
+    assert_invariants(scenario)
 
 
 @pytest.mark.parametrize("seed", MIXES)
 @pytest.mark.parametrize("dialect", ["stemsplit", "aistemsplitter"])
-def test_mixed(set_stage, vendor, seed, dialect):
+def test_mixed(new_scenario, vendor, seed, dialect):
     chance = random.Random(seed)  # noqa: S311 - repeatable, no secret
-    stage = set_stage(TRACKS, dialect=dialect)
+    scenario = new_scenario(TRACKS, dialect=dialect)
     vendor.set_faults(draw_faults(chance, chance.randint(3, 5)))
-    under = stage.run()
+    under = scenario.run()
     vendor.clear_faults()
     assert under.code in {0, 3, 5}, under.out + under.err
-    codes = [stage.run().code for _ in range(2)]
+    codes = [scenario.run().code for _ in range(2)]
     assert codes[-1] in {0, 3}, codes
-    verdict = judge(stage)
-    assert verdict.is_clean, str(verdict)
+    findings = examine(scenario)
+    assert findings.is_clean, str(findings)

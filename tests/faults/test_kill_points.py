@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import signal
+from itertools import product
 from pathlib import Path
 
 import pytest
+from invariants import assert_invariants
 from kill_points import POINTS, VARIABLE
-from verdict import assert_invariants
 
 TRACKS = 3
 ROOT = Path(__file__).resolve().parents[2]
+ALONE = {
+    *(("sqlite", name) for name in POINTS),
+    *(("postgresql", name) for name in ("in_reserve", "intent_written", "in_settle", "in_publish")),
+}
+"""What `make test` kills a single run at: every point, and on PostgreSQL what lies in or beside a transaction."""
+BESIDE = {
+    ("sqlite", "intent_written"),
+    ("postgresql", "request_sent"),
+    ("sqlite", "reply_unrecorded"),
+    ("postgresql", "in_publish"),
+    ("sqlite", "lease_held"),
+}
+"""What it kills one of several runs at; all the others are for `make test-long`."""
 SUBMITTING = ("in_reserve", "intent_written", "request_sent", "reply_unrecorded", "in_settle")
-HEARD = ("event_unstored", "event_stored")
+WEBHOOK_POINTS = ("event_unstored", "event_stored")
 
 
 @pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
@@ -29,64 +43,65 @@ def test_production_code_knows_nothing_of_it():
 
 
 @pytest.fixture
-def stage(set_stage, free_port, request):
+def scenario(new_scenario, free_port, request):
     """Three tracks; a point that lies in the receiver has the vendor call back."""
     ledger, name, accounts = request.param
     sections = {}
-    if name in HEARD:
+    if name in WEBHOOK_POINTS:
         hooks = {"public_url": f"http://127.0.0.1:{free_port}", "listen": f"127.0.0.1:{free_port}"}
         sections["webhooks"] = hooks
-    return set_stage(TRACKS, ledger, accounts=accounts, **sections)
+    return new_scenario(TRACKS, ledger, accounts=accounts, **sections)
 
 
-def at_each_point(accounts: int):
-    """Give every point with every kind of ledger."""
-    cases = [(ledger, name) for ledger in ("sqlite", "postgresql") for name in POINTS]
-    values = [((ledger, name, accounts), name) for ledger, name in cases]
-    ids = ["-".join(case) for case in cases]
-    return pytest.mark.parametrize(("stage", "name"), values, indirect=["stage"], ids=ids)
+def at_each_point(accounts: int, short: set[tuple[str, str]]):
+    """Give every point with every kind of ledger, those that are not in `short` as long tests."""
+    values = []
+    for case in product(("sqlite", "postgresql"), POINTS):
+        marks = () if case in short else pytest.mark.long
+        values.append(pytest.param((*case, accounts), case[1], marks=marks, id="-".join(case)))
+    return pytest.mark.parametrize(("scenario", "name"), values, indirect=["scenario"])
 
 
-@at_each_point(accounts=1)
-def test_killed_alone(stage, name):
-    killed = stage.run(**{VARIABLE: name})
+@at_each_point(accounts=1, short=ALONE)
+def test_killed_alone(scenario, name):
+    killed = scenario.run(**{VARIABLE: name})
     assert killed.code == -signal.SIGKILL, killed.out + killed.err
-    again = stage.run()
+    again = scenario.run()
     assert again.code == 0, again.out + again.err
-    assert_invariants(stage)
+    assert_invariants(scenario)
 
 
 @pytest.mark.parametrize("name", SUBMITTING)
-def test_killed_with_two_keys_in_one_run(set_stage, name):
-    stage = set_stage(TRACKS, accounts=2)
-    stage.pool_keys()
-    killed = stage.run(**{VARIABLE: f"{name}:2"})
+def test_killed_with_two_keys_in_one_run(new_scenario, name):
+    scenario = new_scenario(TRACKS, accounts=2)
+    scenario.pool_keys()
+    killed = scenario.run(**{VARIABLE: f"{name}:2"})
     assert killed.code == -signal.SIGKILL, killed.out + killed.err
-    again = stage.run()
+    again = scenario.run()
     assert again.code == 0, again.out + again.err
-    assert_invariants(stage)
+    assert_invariants(scenario)
 
 
-@at_each_point(accounts=2)
-def test_killed_beside_a_run_on_another_key_and_one_on_the_same(stage, name):
-    killed = stage.start(**{VARIABLE: name})
-    killed.until(lambda: stage.bench.has_happened("acquire_lease"))
-    other, same = stage.start(1), stage.start(0)
+@at_each_point(accounts=2, short=BESIDE)
+def test_killed_beside_a_run_on_another_key_and_one_on_the_same(scenario, name):
+    killed = scenario.start(**{VARIABLE: name})
+    killed.until(lambda: scenario.project.has_happened("acquire_lease"))
+    other, same = scenario.start(1), scenario.start(0)
     refused = same.wait()
     assert refused.code in REFUSED_OR_ENDED, refused.out + refused.err
     if refused.code == 2:
         assert refused.tree["error"]["kind"] == "LeaseHeld"
     assert killed.wait().code in {-signal.SIGKILL, *REFUSED_OR_ENDED}
     assert other.wait().code in REFUSED_OR_ENDED
-    run_until_done(stage)
-    assert_invariants(stage)
+    run_until_done(scenario)
+    assert_invariants(scenario)
 
 
 REFUSED_OR_ENDED = {0, 2, 3}
 """A run beside others: refused for its key's lease, or ended with everything or its own share published."""
 
 
-def run_until_done(stage) -> None:
+def run_until_done(scenario) -> None:
     """Run with one key after the other: what a key has paid for is collected with it."""
-    codes = [stage.run(number % 2).code for number in range(3)]
+    codes = [scenario.run(number % 2).code for number in range(3)]
     assert codes[-1] == 0, codes

@@ -104,9 +104,8 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
         open_ledger(f"sqlite:///{tmp_path}")
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # the limit on pages is SQLite's
 def test_a_full_disk_is_a_storage_error_and_loses_nothing_committed(case) -> None:
-    if not case.ledger.database.is_sqlite:
-        pytest.skip("the limit on pages is SQLite's")
     case.plan(1)
     with case.ledger.database.read() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from service_state import ACCOUNT, OUTCOME, RETENTION, ServiceState, order
+from support.random_examples import examples
 
 from stemline_local.jobs.job import (
     IdempotencyKey,
@@ -99,4 +100,4 @@ class CreditMachine(RuleBasedStateMachine):
 
 
 TestCreditConservation = CreditMachine.TestCase
-TestCreditConservation.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)
+TestCreditConservation.settings = settings(max_examples=examples(10), stateful_step_count=25, deadline=None)

@@ -7,6 +7,7 @@ import io
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.manifest import lines as under_test
 from stemline.manifest.lines import PROBLEM, ROW, read_table
@@ -22,7 +23,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(pieces=st.lists(PIECES, max_size=8), block=st.integers(1, 5))
 @example(pieces=['in"side,b', '"open,b', "a,b"], block=2)
 def test_blocks_give_what_single_lines_give(pieces, block):

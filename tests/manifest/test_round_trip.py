@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.manifest import ManifestSource
 from stemline.manifest.scan import scan_manifest
@@ -42,7 +43,7 @@ def write_parquet(rows, path):
     pq.write_table(pa.Table.from_pylist(rows), path)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     rows=ROWS,
     form=st.sampled_from([("m.csv", write_csv), ("m.jsonl", write_jsonl), ("m.parquet", write_parquet)]),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.budget import Spending, Spent, check_limits, windows
 from stemline.plan.budget_simulation import BudgetSimulation
@@ -71,7 +72,7 @@ def test_the_limits_to_raise_are_named_with_what_they_would_have_to_be():
     assert found.limits_needed(101) == {"run": 101, "day": 121}
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(
     amounts=st.lists(st.integers(1, 60), max_size=40),
     run=st.none() | st.integers(0, 500),

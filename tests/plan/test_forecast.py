@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.plan.capacity import RunCapacity
 from stemline.plan.forecast import bottleneck_seconds, forecast_workload
@@ -159,7 +160,7 @@ CAPACITIES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(count=st.integers(1, 500), seconds=st.floats(1, 3600), capacity=CAPACITIES)
 def test_more_work_never_takes_less_and_never_beats_the_rate_limit(count, seconds, capacity):
     less, more = (forecast_workload(workload(tracks, seconds), capacity) for tracks in (count, count + 1))

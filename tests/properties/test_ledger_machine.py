@@ -5,16 +5,22 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from ledger_machine import LedgerMachine
 from support.postgresql import new_schema
+from support.random_examples import examples
 
 SCHEDULES = settings(
-    max_examples=8, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(8),
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
+@pytest.mark.random
 def test_the_invariants_hold_over_sqlite(tmp_path: Path) -> None:
     numbers = count()
     run_state_machine_as_test(
@@ -22,6 +28,7 @@ def test_the_invariants_hold_over_sqlite(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.random
 def test_the_invariants_hold_over_postgresql(postgresql: str) -> None:
-    few = settings(SCHEDULES, max_examples=3)
+    few = settings(SCHEDULES, max_examples=examples(3))
     run_state_machine_as_test(lambda: LedgerMachine(new_schema(postgresql)), settings=few)

@@ -13,6 +13,7 @@ from email.utils import formatdate
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.client.pacing import Pacer, read_quota, read_retry_after
 
@@ -157,7 +158,7 @@ conditions = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(vendor=vendors, condition=conditions)
 def test_alone_on_a_key_nothing_is_refused_and_hardly_anything_left_unused(vendor, condition):
     record = PacingScenario(
@@ -171,7 +172,7 @@ def test_alone_on_a_key_nothing_is_refused_and_hardly_anything_left_unused(vendo
     assert len(record.left) >= math.floor(0.97 * vendor.limit * HALF_HOUR / 60)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(vendor=vendors, belief=st.sampled_from([10, 60, 600]), condition=conditions)
 def test_a_wrong_belief_is_corrected_by_the_first_answers(vendor, belief, condition):
     vendor.limit = max(vendor.limit, 60)
@@ -185,7 +186,7 @@ def test_a_wrong_belief_is_corrected_by_the_first_answers(vendor, belief, condit
     assert len(record.left) >= 0.96 * vendor.limit * HALF_HOUR / 60
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(vendor=vendors, at=st.floats(100, 900), condition=conditions)
 @example(RateLimitingVendor(60, "fixed"), 600.0, {"seed": 0, "latency": 0.9, "skew": 0.0})
 @example(
@@ -202,7 +203,7 @@ def test_after_a_halved_limit_only_what_was_under_way_is_refused(vendor, at, con
     assert len(after) >= math.floor(0.96 * half * (HALF_HOUR - at - 120) / 60) - 1
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(vendor=vendors, at=st.floats(100, 900), condition=conditions)
 def test_a_raised_limit_is_used_at_once(vendor, at, condition):
     vendor.limit = max(vendor.limit, 30)
@@ -219,7 +220,7 @@ def test_a_raised_limit_is_used_at_once(vendor, at, condition):
     assert len(after) >= 0.96 * 2 * limit * (HALF_HOUR - at - 5) / 60
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     vendor=vendors, share=st.floats(0.1, 0.6), start=st.sampled_from([0.0, 59.0, 200.0]), condition=conditions
 )
@@ -244,7 +245,7 @@ def test_once_the_other_traffic_has_ended_the_whole_limit_is_used_again():
     assert len(after) >= 0.97 * (HALF_HOUR - 780)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     vendor=vendors,
     bursts=st.lists(st.tuples(st.floats(0, 1700), st.integers(10, 60)), max_size=6),

@@ -8,6 +8,7 @@ import pytest
 from exchange import answer, drive, serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.errors import ProviderDown
 from stemline.protocol import HttpRequest
@@ -175,7 +176,7 @@ trees = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(envelope=st.dictionaries(st.sampled_from(["success", "data", "error", "message"]), trees))
 def test_no_json_object_whatever_breaks_the_reading(splitter, envelope):
     told = answer(envelope)

@@ -8,6 +8,7 @@ import pytest
 from exchange import ALONE, TOKEN, answer, attempt, drive, serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.errors import ProviderDown
 from stemline.protocol import HttpRequest
@@ -154,7 +155,7 @@ trees = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(tree=st.dictionaries(st.sampled_from([*sorted(DETAIL), "jobs", "pagination"]), trees))
 def test_no_json_object_whatever_breaks_the_reading(provider, tree):
     drive(provider.read_job("x"), [answer(tree)])

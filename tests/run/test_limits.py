@@ -31,7 +31,7 @@ def write(path, **budget):
     return path
 
 
-def test_a_changed_file_holds_from_the_next_look_on(config):
+def test_a_changed_file_holds_from_the_next_reading_on(config):
     budget = LiveBudget(load_settings(config))
     assert budget() == Limits(run=100, day=500)
     write(config, run=40, floor=7)

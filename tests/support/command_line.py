@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from support.hurry import VARIABLE, write_facts
+from support.short_waits import VARIABLE, write_facts
 
 WAIT_SECONDS = 90
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Kept, as Python complains of a process that is forgotten while it runs."""
 POLL_SECONDS = 0.002
 
 
@@ -83,17 +88,17 @@ class Running:
                 message = f"`stemline` did not end within {seconds} s: {self._err.read_text()}"
                 raise AssertionError(message)
             if not (more := os.read(self._status.fileno(), 100)):
-                raise AssertionError("the keeper died")
+                raise AssertionError("the supervisor died")
             self._seen += more
         line, _, self._seen = self._seen.partition(b"\n")
         return line
 
 
 class Launcher:
-    """Starts commands in a folder; see zygote.py."""
+    """Starts commands in a folder, by a server of forkserver.py."""
 
-    def __init__(self, channel: socket.socket, environment: Mapping[str, str]) -> None:
-        self._channel, self._environment = channel, environment
+    def __init__(self, address: Path, environment: Mapping[str, str]) -> None:
+        self._address, self._environment = address, environment
         self._count = 0
 
     def start(self, folder: Path, *argv: object, **env: str) -> Running:
@@ -105,9 +110,10 @@ class Launcher:
             "cwd": str(folder),
             "env": {**self._environment, **env},
         }
-        with out.open("wb") as stdout, err.open("wb") as stderr:
+        with out.open("wb") as stdout, err.open("wb") as stderr, _seqpacket() as channel:
+            channel.connect(str(self._address))
             descriptors = [stdout.fileno(), stderr.fileno(), write]
-            socket.send_fds(self._channel, [json.dumps(request).encode()], descriptors)
+            socket.send_fds(channel, [json.dumps(request).encode()], descriptors)
         os.close(write)
         return Running(read, out, err)
 
@@ -130,23 +136,51 @@ def clean_environment(home: Path) -> dict[str, str]:
     }
 
 
-@contextmanager
-def launching(home: Path, *, is_hurried: bool = False) -> Iterator[Launcher]:
-    """Keep a zygote for the length of a `with` block; see hurry.py for what a hurried one does."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    environment = clean_environment(home)
-    if is_hurried:
-        path = [str(write_facts(home / "facts")), environment.get("PYTHONPATH", "")]
+def start_forkserver(folder: Path, *, has_short_waits: bool = False) -> dict[str, Any]:
+    """Start a server that forks commands; give its process id and what a `Launcher` is made of.
+
+    What short waits are, short_waits.py says.
+    """
+    environment = clean_environment(folder)
+    if has_short_waits:
+        path = [str(write_facts(folder / "facts")), environment.get("PYTHONPATH", "")]
         environment |= {VARIABLE: "yes", "PYTHONPATH": os.pathsep.join(filter(None, path))}
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("zygote.py")), str(theirs.fileno())],
-        pass_fds=[theirs.fileno()],
-        env=environment,
-        cwd=home,
-    )
-    theirs.close()
+    # A socket's path may be 107 bytes long at most: pytest's own folders can be longer.
+    address = Path(tempfile.mkdtemp(prefix="fork-", dir="/tmp")) / "socket"
+    with _seqpacket() as listener:
+        listener.bind(str(address))
+        listener.listen()
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("forkserver.py")), str(listener.fileno())],
+            pass_fds=[listener.fileno()],
+            env=environment,
+            cwd=folder,
+        )
+    _STARTED.append(process)
+    return {"pid": process.pid, "address": str(address), "environment": environment}
+
+
+def stop_forkserver(facts: Mapping[str, Any]) -> None:
+    """Stop a server, whichever process started it."""
+    os.kill(facts["pid"], signal.SIGTERM)
+    shutil.rmtree(Path(facts["address"]).parent)
+
+
+def launcher_of(facts: Mapping[str, Any], home: Path) -> Launcher:
+    """Give a launcher whose commands have this folder for their home."""
+    at_home = {"HOME": str(home), "PREFECT_HOME": str(home / "prefect")}
+    return Launcher(Path(facts["address"]), {**facts["environment"], **at_home})
+
+
+@contextmanager
+def open_launcher(home: Path, *, has_short_waits: bool = False) -> Iterator[Launcher]:
+    """Keep a server of its own for the length of a `with` block."""
+    facts = start_forkserver(home, has_short_waits=has_short_waits)
     try:
-        yield Launcher(ours, environment)
+        yield launcher_of(facts, home)
     finally:
-        ours.close()
-        process.wait(WAIT_SECONDS)
+        stop_forkserver(facts)
+
+
+def _seqpacket() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -10,17 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from support.command_line import WAIT_SECONDS, clean_environment
-from support.workbench import Bench
+from support.project import Project
 
 STEMLINE = Path(sys.executable).with_name("stemline")
 
 
-def on_a_terminal(bench: Bench, typed: bytes, *argv: object) -> tuple[int, str]:
+def on_a_terminal(project: Project, typed: bytes, *argv: object) -> tuple[int, str]:
     """Run the command and type this; give its exit code and all that was shown, as words with single spaces."""
     ours, theirs = pty.openpty()
-    environment = {**clean_environment(bench.folder), "STEM_KEY": bench.provider.key, "TERM": "dumb"}
+    environment = {**clean_environment(project.folder), "STEM_KEY": project.provider.key, "TERM": "dumb"}
     process = subprocess.Popen(
-        [STEMLINE, *argv], cwd=bench.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+        [STEMLINE, *argv], cwd=project.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
     )
     os.close(theirs)
     os.write(ours, typed)

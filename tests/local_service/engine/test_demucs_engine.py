@@ -1,8 +1,11 @@
-"""The demucs engine: a clear word when something is missing, and exact work with a stand-in model."""
+"""The demucs engine: a clear word when something is missing, and exact work with a stand-in model.
+
+What runs the model needs onnxruntime and onnx, which only `make test-long` installs.
+"""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -15,15 +18,16 @@ GAINS = {"drums": 0.4, "bass": 0.3, "other": 0.2, "vocals": 0.1, "guitar": 0.07,
 BLOCK = 4000
 FOUR = ("vocals", "drums", "bass", "other")
 
-is_installed = find_spec("onnxruntime") is not None and find_spec("huggingface_hub") is not None
-without_it = pytest.mark.skipif(is_installed, reason="the demucs extra is installed")
+
+@pytest.fixture
+def without_the_package(monkeypatch):
+    """Nothing of the demucs extra is installed."""
+    monkeypatch.setattr(demucs, "find_spec", lambda _name: None)
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     """A Hugging Face cache whose two models give every stem as a fixed share of the mixture."""
-    pytest.importorskip("onnxruntime")
-    pytest.importorskip("huggingface_hub")
     folder = tmp_path_factory.mktemp("cache")
     for model in (demucs.FOUR, demucs.SIX):
         revision = "0" * 40
@@ -38,7 +42,7 @@ def cache(tmp_path_factory):
 
 def write_model(path, gains):
     """Write a network with demucs's inputs and outputs that only multiplies."""
-    onnx = pytest.importorskip("onnx")
+    onnx = import_module("onnx")
     make, kind = onnx.helper, onnx.TensorProto
     nodes = [
         make.make_node("Unsqueeze", ["mix", "axis"], ["one"]),
@@ -58,19 +62,19 @@ def noise(length, channels=2):
     return np.random.default_rng(length).normal(0, 0.2, (length, channels)).astype(np.float32)
 
 
-@without_it
+@pytest.mark.usefixtures("without_the_package")
 def test_without_the_package_demucs_says_what_to_install():
     with pytest.raises(UsageError, match=r"not installed\. Install it: pip install") as caught:
         load_engine("demucs")
     assert caught.value.exit_code == 2
 
 
-@without_it
+@pytest.mark.usefixtures("without_the_package")
 def test_without_the_package_auto_is_the_draft_engine():
     assert load_engine("auto").name == "draft"
 
 
-@without_it
+@pytest.mark.usefixtures("without_the_package")
 def test_an_order_for_demucs_fails_before_the_source_is_read(tmp_path):
     with pytest.raises(UsageError, match="not installed"):
         separate_file(
@@ -78,12 +82,13 @@ def test_an_order_for_demucs_fails_before_the_source_is_read(tmp_path):
         )
 
 
+@pytest.mark.long
 def test_missing_weights_are_named_at_once(tmp_path):
-    pytest.importorskip("onnxruntime")
     with pytest.raises(UsageError, match=r"htdemucs_6s\.onnx of StemSplitio/htdemucs-6s-onnx .*prewarm"):
         demucs.find_weights(demucs.SIX, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("quality", demucs.OVERLAPS)
 @pytest.mark.parametrize("length", [1, 100, BLOCK, BLOCK + 1, 5 * BLOCK + 77])
 def test_blocks_are_blended_without_a_trace(length, quality, cache):
@@ -95,6 +100,7 @@ def test_blocks_are_blended_without_a_trace(length, quality, cache):
         assert np.allclose(samples, GAINS[stem] * mixture, atol=1e-6)
 
 
+@pytest.mark.long
 def test_six_stems_come_from_the_other_model(cache):
     mixture = noise(9000)
     made = demucs.DemucsEngine(cache).separate(
@@ -104,6 +110,7 @@ def test_six_stems_come_from_the_other_model(cache):
         assert np.allclose(samples, GAINS[stem] * mixture, atol=1e-6)
 
 
+@pytest.mark.long
 def test_the_demucs_instrumental_is_the_mixture_without_the_vocals(cache):
     mixture = noise(9000, 1)
     made = demucs.DemucsEngine(cache).separate(
@@ -113,6 +120,7 @@ def test_the_demucs_instrumental_is_the_mixture_without_the_vocals(cache):
     assert np.allclose(made["instrumental"], 0.9 * mixture, atol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rate", [8000, 48000])
 def test_other_sample_rates_come_back_as_they_went_in(rate, cache):
     time = np.arange(rate) / rate
@@ -123,6 +131,7 @@ def test_other_sample_rates_come_back_as_they_went_in(rate, cache):
     assert np.allclose(made["vocals"][middle], 0.1 * mixture[middle], atol=2e-3)
 
 
+@pytest.mark.long
 def test_progress_of_demucs_rises_to_one(cache):
     told = []
     demucs.DemucsEngine(cache).separate(noise(20000), 44100, FOUR, "best", told.append)
@@ -130,6 +139,7 @@ def test_progress_of_demucs_rises_to_one(cache):
     assert told[-1] == 1
 
 
+@pytest.mark.long
 def test_a_file_that_is_no_model_is_named(cache, tmp_path):
     weights = demucs.find_weights(demucs.FOUR, cache)
     bad = tmp_path / weights.relative_to(cache)
@@ -142,9 +152,10 @@ def test_a_file_that_is_no_model_is_named(cache, tmp_path):
         demucs.DemucsEngine(tmp_path).separate(noise(10), 44100, FOUR, "fast", lambda _: None)
 
 
+@pytest.mark.long
 def test_an_order_is_carried_out_by_demucs_once_its_weights_are_there(cache, tmp_path):
     """The usual cache is a constant of huggingface_hub's, read once from the environment."""
-    hub = pytest.importorskip("huggingface_hub.constants")
+    hub = import_module("huggingface_hub.constants")
     usual, hub.HF_HUB_CACHE = hub.HF_HUB_CACHE, str(cache)
     try:
         source = tmp_path / "source.wav"
@@ -157,6 +168,7 @@ def test_an_order_is_carried_out_by_demucs_once_its_weights_are_there(cache, tmp
     assert np.allclose(vocals, 0.1 * audio.decode(source).samples, atol=1e-4)
 
 
+@pytest.mark.long
 def test_an_unknown_quality_is_refused_by_demucs(cache):
     with pytest.raises(UsageError, match="no quality 'superb'"):
         demucs.DemucsEngine(cache).separate(noise(10), 44100, FOUR, "superb", lambda _: None)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline_local.songs import STEMS, make_song
 from stemline_local.songs.notes import KEYS, parse_key
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_any_seed_gives_a_song_whose_mix_is_the_sum_of_its_stems(seed):
     song = make_song(seed, seconds=6)

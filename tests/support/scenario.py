@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 from support.command_line import Finished, Launcher, Running
-from support.vendor import CREDITS, Vendor
-from support.workbench import Bench, Provider
+from support.faulty_vendor import CREDITS, FaultyVendor
+from support.project import Project, Provider
 
 from stemline.audio import encode
 
@@ -56,11 +56,11 @@ class Account(Provider):
 
 
 @dataclass
-class Stage:
+class Scenario:
     """Where one test or one schedule takes place."""
 
-    bench: Bench
-    vendor: Vendor
+    project: Project
+    vendor: FaultyVendor
     count: int
     """How many tracks the catalogue has."""
     accounts: list[Account] = field(default_factory=list)
@@ -79,11 +79,11 @@ class Stage:
         return sum(account.charged for account in self.accounts)
 
     def track_ids(self) -> set[str]:
-        return {row["track_id"] for row in self.bench.good_rows(self.count)}
+        return {row["track_id"] for row in self.project.good_rows(self.count)}
 
     def pool_keys(self) -> None:
         """Have every run work with the keys of all accounts at once."""
-        config = self.bench.config
+        config = self.project.config
         tree = yaml.safe_load(config.read_text())
         del tree["provider"]["api_key"]
         tree["provider"]["keys"] = [account.key for account in self.accounts]
@@ -91,36 +91,41 @@ class Stage:
 
     def start(self, account: int = 0, **env: str) -> Running:
         """Start a run with the key of one of the accounts."""
-        return self.bench.start(
-            "run", self.bench.config, "--json", **{"STEM_KEY": self.accounts[account].key, **env}
+        return self.project.start(
+            "run", self.project.config, "--json", **{"STEM_KEY": self.accounts[account].key, **env}
         )
 
     def run(self, account: int = 0, **env: str) -> Finished:
         return self.start(account, **env).wait()
 
 
-def open_stage(
-    bench: Bench, vendor: Vendor, count: int, dialect: str = "stemsplit", accounts: int = 1, **sections: dict
-) -> Stage:
+def open_scenario(
+    project: Project,
+    vendor: FaultyVendor,
+    count: int,
+    dialect: str = "stemsplit",
+    accounts: int = 1,
+    **sections: dict,
+) -> Scenario:
     """Give a workplace with accounts that nobody has used, its catalogue and its configuration written."""
     url = vendor.url(dialect)
     taken = [Account(url, vendor.take_key(dialect), vendor.http, CREDITS, dialect) for _ in range(accounts)]
-    bench.provider = taken[0]
+    project.provider = taken[0]
     provider = {"kind": KINDS[dialect], "requests_per_minute": 60_000}
     execution = {"batch_seconds": 0.05}
-    bench.prepare(count, recipe=RECIPES[dialect], provider=provider, execution=execution, **sections)
-    return Stage(bench, vendor, count, taken)
+    project.prepare(count, recipe=RECIPES[dialect], provider=provider, execution=execution, **sections)
+    return Scenario(project, vendor, count, taken)
 
 
-def new_bench(
-    folder: Path, launcher: Launcher, vendor: Vendor, songs: list[Path], database: str | None
-) -> Bench:
+def new_project(
+    folder: Path, launcher: Launcher, vendor: FaultyVendor, songs: list[Path], database: str | None
+) -> Project:
     """Give a workplace without an account yet."""
     nobody = Account(vendor.url(), "", vendor.http, CREDITS)
-    return Bench(folder, launcher, nobody, songs, database=database)
+    return Project(folder, launcher, nobody, songs, database=database)
 
 
-def sizes(stage: Stage) -> Iterator[tuple[int, str]]:
+def sizes(scenario: Scenario) -> Iterator[tuple[int, str]]:
     """Give each song's size with its track id."""
-    for row in stage.bench.good_rows(stage.count):
+    for row in scenario.project.good_rows(scenario.count):
         yield Path(row["uri"]).stat().st_size, row["track_id"]

@@ -1,8 +1,8 @@
 """The `stemline` command in a process of its own, without the seconds that importing takes.
 
-This process imports the command once and forks for each request that comes over a Unix socket: JSON with `argv`,
-`cwd` and `env`, and three descriptors (stdout, stderr, status). A keeper waits for the command and writes its process
-id and, at the end, its return code to the status pipe. The command itself ends as any Python process does.
+This process imports the command once and forks for each connection to its Unix socket, which sends JSON with `argv`,
+`cwd` and `env`, and three descriptors (stdout, stderr, status). A supervisor waits for the command and writes its
+process id and, at the end, its return code to the status pipe. The command itself ends as any Python process does.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ IMPORTED = (
 """What commands import besides the command line itself."""
 
 
-def wait_for_request(channel: socket.socket) -> None:
+def wait_for_request(listener: socket.socket) -> None:
     """Come back in the forked command only, ready to run."""
     while True:
-        message, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 3)
-        if not message:
-            os._exit(0)
-        if os.fork() == 0:
-            channel.close()
-            keep(json.loads(message), descriptors)
+        channel, _ = listener.accept()
+        with channel:
+            message, descriptors, _, _ = socket.recv_fds(channel, 1 << 16, 3)
+        if message and os.fork() == 0:
+            listener.close()
+            supervise(json.loads(message), descriptors)
             return
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def keep(request: dict, descriptors: list[int]) -> None:
+def supervise(request: dict, descriptors: list[int]) -> None:
     """Fork the command and report on it; come back in the command."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     stdout, stderr, status = descriptors
@@ -75,22 +75,27 @@ def keep(request: dict, descriptors: list[int]) -> None:
     sys.argv = ["stemline", *request["argv"]]
 
 
-def arm() -> None:
+def arm_kill_point() -> None:
     """Prepare this command to be killed at a named moment; see tests/faults/kill_points.py."""
     if "STEM_KILL_AT" in os.environ:
         sys.path.append(str(Path(__file__).resolve().parents[1] / "faults"))
         import_module("kill_points").arm(os.environ["STEM_KILL_AT"])
 
 
-if __name__ == "__main__":  # a process pool's children import this file too
-    from stemline.cli import main
+def main(listener: socket.socket) -> None:
+    """Serve until killed; come back in the forked commands with what they exit with."""
+    from stemline.cli import main as run_command  # noqa: PLC0415 - a process pool's children import this file too
 
     for name in IMPORTED:
         import_module(name)
-    if "STEM_HURRY" in os.environ:
-        import_module("hurry").hurry()
+    if "STEM_SHORT_WAITS" in os.environ:
+        import_module("short_waits").shorten_waits()
     gc.freeze()  # else every command would copy all of it at its end
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    wait_for_request(socket.socket(fileno=int(sys.argv[1])))
-    arm()
-    sys.exit(main())
+    wait_for_request(listener)
+    arm_kill_point()
+    sys.exit(run_command())
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])))

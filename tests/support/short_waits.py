@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-VARIABLE = "STEM_HURRY"
+VARIABLE = "STEM_SHORT_WAITS"
 FACTS = {"sweep_seconds": 0.2, "grace_seconds": 1.5, "latency_seconds": 0.1}
 PATIENCE = {
     "first_seconds": 0.05,
@@ -39,7 +39,7 @@ def write_facts(folder: Path) -> Path:
     return folder
 
 
-def hurry() -> None:
+def shorten_waits() -> None:
     """Shorten the pauses of this process."""
     for module, name, value in CONSTANTS:
         if not hasattr(import_module(module), name):

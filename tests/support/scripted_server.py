@@ -12,7 +12,7 @@ HANG_UP = "hang up"
 
 
 @dataclass
-class Seen:
+class ReceivedRequest:
     """A request as it came in."""
 
     method: str
@@ -22,15 +22,15 @@ class Seen:
 
 
 @dataclass
-class Vendor:
+class ScriptedServer:
     """A server: what it answers to each `METHOD /path`, in turn (the last answer again and again), and what came."""
 
     port: int = 0
     answers: dict[str, list] = field(default_factory=dict)
-    trouble: tuple | str | None = None
+    outage_answer: tuple | str | None = None
     """What everybody is answered with while it lasts."""
-    seen: list[Seen] = field(default_factory=list)
-    on_request: Callable[[Seen], None] = lambda _: None
+    seen: list[ReceivedRequest] = field(default_factory=list)
+    on_request: Callable[[ReceivedRequest], None] = lambda _: None
     _server: ThreadingHTTPServer | None = None
     _thread: threading.Thread | None = None
 
@@ -68,15 +68,15 @@ class Handler(BaseHTTPRequestHandler):
     """The HTTP side."""
 
     protocol_version = "HTTP/1.1"
-    vendor: Vendor
+    vendor: ScriptedServer
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         vendor = self.vendor
-        seen = Seen(self.command, self.path, headers, body)
+        seen = ReceivedRequest(self.command, self.path, headers, body)
         vendor.seen.append(seen)
-        told = vendor.trouble
+        told = vendor.outage_answer
         vendor.on_request(seen)
         if told is None:
             answers = vendor.answers[f"{self.command} {self.path.partition('?')[0]}"]
@@ -107,9 +107,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Vendor]:
+def serving() -> Iterator[ScriptedServer]:
     """Serve on a loopback port for the length of a `with` block."""
-    vendor = Vendor()
+    vendor = ScriptedServer()
     vendor.open()
     try:
         yield vendor

@@ -20,7 +20,7 @@ SECOND_DIALECT = "ast"
 
 
 @dataclass
-class Vendor:
+class FaultyVendor:
     """One running service; every test takes keys of it that nobody has used."""
 
     options: ServiceOptions
@@ -75,14 +75,14 @@ class Vendor:
 
 
 @contextmanager
-def running_vendor(folder: Path, **changes: object) -> Iterator[Vendor]:
+def running_vendor(folder: Path, **changes: object) -> Iterator[FaultyVendor]:
     """Run one for the length of a `with` block; it copies instead of separating, which costs no time."""
     names = [f"{prefix}_live_{number}" for prefix in ("sk", SECOND_DIALECT) for number in range(KEYS)]
     facts = {"requests_per_minute": 60_000, "workers": 1, "max_running": 3, "engine": "copy"}
     keys = tuple(ApiKey(name, CREDITS) for name in names)
     options = ServiceOptions(folder, keys=keys, **{**facts, **changes})
     with httpx.Client(timeout=30) as http:
-        vendor = Vendor(options, http)
+        vendor = FaultyVendor(options, http)
         vendor.start()
         try:
             yield vendor

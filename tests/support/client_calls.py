@@ -1,4 +1,4 @@
-"""Callers of the one sender: what they ask a loopback vendor, and how they make it die and come back."""
+"""Calls of a client to a scripted server, and how that server fails and recovers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 
-from support.loopback import Vendor
+from support.scripted_server import ScriptedServer
 
 from stemline.client import Access, Client, Lane, Pacer, RetryPolicy
 from stemline.providers import load_provider
@@ -25,7 +25,7 @@ END_SECONDS = 30
 """Whoever is not done by then hangs."""
 
 
-class Key:
+class ClientCalls:
     """A client, and what is asked with it."""
 
     def __init__(self, client: Client) -> None:
@@ -44,7 +44,7 @@ class Key:
         attempt = Attempt(token, track, Recipe("four", "best", "flac"), "stemsplit", 1, 10)
         return (await self.client.run(self.provider.submit(attempt), Lane.SUBMIT)).job_id
 
-    async def have_it_open(self) -> asyncio.Task[int]:
+    async def wait_until_open(self) -> asyncio.Task[int]:
         """Ask until the circuit opens; give the question that is still to be answered."""
         asked = asyncio.create_task(self.balance())
         await until(lambda: self.client.circuit.is_open)
@@ -52,17 +52,17 @@ class Key:
 
 
 @asynccontextmanager
-async def asking(
-    vendor: Vendor, patience: RetryPolicy = QUICK, *, per_minute: int = 60_000, is_known: bool = True
-) -> AsyncIterator[Key]:
+async def open_client(
+    vendor: ScriptedServer, retry: RetryPolicy = QUICK, *, per_minute: int = 60_000, is_known: bool = True
+) -> AsyncIterator[ClientCalls]:
     """Open a client; unless told otherwise, of a vendor that has answered it once."""
     provider, access = load_provider(load_facts("stemsplit")), Access(vendor.url, "sk_live_loopback", {})
-    async with Client(provider, access, Pacer(per_minute), patience) as client, asyncio.timeout(END_SECONDS):
-        key = Key(client)
+    async with Client(provider, access, Pacer(per_minute), retry) as client, asyncio.timeout(END_SECONDS):
+        calls = ClientCalls(client)
         if is_known:
-            await key.balance()
+            await calls.balance()
             vendor.seen.clear()
-        yield key
+        yield calls
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -70,11 +70,11 @@ async def until(is_so: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-def end_after(vendor: Vendor, requests: int) -> None:
-    """Have the trouble end with the so-many-th request that met it."""
+def end_after(vendor: ScriptedServer, requests: int) -> None:
+    """Have the outage end with the so-many-th request that met it."""
 
     def count_down(_seen: object) -> None:
         if len(vendor.seen) >= requests:
-            vendor.trouble = None
+            vendor.outage_answer = None
 
     vendor.on_request = count_down

@@ -77,7 +77,7 @@ class Provider:
 
 
 @dataclass
-class Bench:
+class Project:
     """The workplace."""
 
     folder: Path
@@ -137,7 +137,7 @@ class Bench:
         self.config.write_text(yaml.safe_dump(tree, sort_keys=False))
         return self.config
 
-    def prepare(self, count: int, **sections: dict) -> Bench:
+    def prepare(self, count: int, **sections: dict) -> Project:
         """Write a catalogue of so many good tracks, and a configuration."""
         self.write_manifest(self.good_rows(count))
         self.write_config(**sections)
