@@ -5,9 +5,10 @@ export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
+unexport PYTHONDONTWRITEBYTECODE # what is imported is compiled once, and only that
 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
 
 .PHONY: help setup demo test test-long chaos check format bench lock clean
 
@@ -17,7 +18,8 @@ help: ## Show the targets
 setup: .venv/.run ## Create .venv with what running needs; the other targets add what they need
 
 # Each list holds the one before it. A stamp is written last, so that a set-up that was cut off is finished by the next
-# call: pip writes INSTALLER when all of a package is there, and what lacks it is installed again.
+# call: an installer writes INSTALLER when all of a package is there, and what lacks it is installed again. uv takes a
+# quarter of pip's time; where it finds no way to the packages, such as a mirror that only pip is told of, pip does it.
 .venv/.run: requirements.lock
 .venv/.test: requirements-test.lock
 .venv/.long: requirements-long.lock
@@ -25,8 +27,11 @@ setup: .venv/.run ## Create .venv with what running needs; the other targets add
 	@test -x $(BIN)/python && ls .venv/lib/python3*/site-packages/pip-*.dist-info/INSTALLER >/dev/null 2>&1 \
 	  || $(PYTHON) -m venv --clear .venv
 	@for info in .venv/lib/python3*/site-packages/*.dist-info; do test -e $$info/INSTALLER || rm -rf $$info; done
-	@echo "Installing the wheels of $(filter %.lock,$^) into .venv (once; a minute or so) …"
-	@$(PIP) --no-compile --only-binary :all: --require-hashes -r $(filter %.lock,$^)
+	@echo "Installing the wheels of $(filter %.lock,$^) into .venv (once; a minute at most) …"
+	@awk '/^[^ ]/ {is_uv = /^uv==/} is_uv' $(filter %.lock,$^) > .venv/uv.lock
+	@$(PIP) --only-binary :all: --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :all: --require-hashes -r $(filter %.lock,$^) \
+	  || $(PIP) --no-compile --only-binary :all: --require-hashes -r $(filter %.lock,$^)
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch .venv/.run $(if $(filter %.test %.long,$@),.venv/.test) $@
 
@@ -56,7 +61,7 @@ bench: .venv/.test ## The request scheduler: by simulation, then against the ven
 	@$(BIN)/python benchmarks/bench_peer.py --minutes $(or $(MINUTES),5)
 	@echo "The others, each with --help:" && ls benchmarks/bench_*.py
 
-lock: ## Pin again what pyproject.toml asks for (needs uv)
+lock: .venv/.run ## Pin again what pyproject.toml asks for
 	$(LOCK) --group build --group test --group check --group long --output-file requirements-long.lock
 	$(LOCK) --group build --group test --group check --constraint requirements-long.lock --output-file requirements-test.lock
 	$(LOCK) --group build --constraint requirements-test.lock --output-file requirements.lock
