@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 import av
 import numpy as np
@@ -134,6 +134,10 @@ class AudioBlocks:
     def _decoded(self) -> Iterator[AudioFrame]:
         """Give the frames of the first audio stream; at least one."""
         stream = next(iter(self._container.streams.audio), None)
+        if (
+            stream is not None and cast("object", stream.codec_context) is None
+        ):  # which PyAV's types do not say
+            raise _rejection(self.name, "is in a form that nothing here decodes")
         frames = iter(()) if stream is None else self._whole_frames(stream)
         first = next(frames, None)
         if stream is None or first is None:

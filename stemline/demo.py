@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from stemline.errors import ManifestError
+from stemline.errors import ManifestError, UsageError
 from stemline.local import load_local_service
 
 SHOWN_COLUMNS = ("track_id", "title", "duration_seconds", "bpm", "key", "credits_charged")
@@ -20,7 +20,13 @@ def make_demo(folder: Path, source: Path | None) -> Path:
     """Make the catalogue, unless it is there already, and its configuration; give the configuration's path."""
     if source is not None and not source.is_dir():
         raise ManifestError(f"There is no folder {source}.", fix="Give --from a folder of audio files.")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"The folder {folder} cannot be made: {error.strerror}.",
+            fix="Give --folder a place you may write to.",
+        ) from error
     manifest = folder / "catalogue" / "manifest.csv"
     if source is None and not manifest.exists():
         load_local_service().make_catalogue(manifest.parent)

@@ -81,7 +81,7 @@ Steps: TypeAlias = Generator[HttpRequest, HttpAnswer, T]
 
 
 class Provider(Protocol):
-    """What one file a vendor must offer."""
+    """What the module or package of a vendor must offer."""
 
     facts: ProviderFacts
     can_list: bool

@@ -21,7 +21,7 @@ from stemline_local.jobs.job import JobKind, JobStatus
 from stemline_local.jobs.job_store import JobStore
 from stemline_local.options import ServiceOptions
 from stemline_local.rate_limit import RequestRateLimit
-from stemline_local.secret_files import read_secret
+from stemline_local.secret_files import make_folder, read_secret
 from stemline_local.webhooks.account_webhooks import AccountWebhooks
 from stemline_local.webhooks.webhook_delivery import ComposeCall, DeliveryQueue, WebhookSender
 from stemline_local.workers.engine_pool import EnginePool, PoolSettings
@@ -110,7 +110,7 @@ def open_backend(options: ServiceOptions, clock: Callable[[], float]) -> Service
         UsageError: another service holds it.
     """
     check_engine(options.engine)
-    options.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(options.folder)
     database = ServiceDatabase(options.folder / "service.db")
     storage = FileStorage(options.folder / "files")
     jobs = JobStore(database, clock, options.retention_seconds)

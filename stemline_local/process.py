@@ -13,6 +13,7 @@ from threading import Timer
 
 from stemline.errors import StemlineError, UsageError
 from stemline_local.options import ServiceOptions
+from stemline_local.secret_files import make_folder
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -52,7 +53,7 @@ def running_service(options: ServiceOptions) -> Iterator[RunningService]:
     """
     options = replace(options, exit_with_parent=True)
     options.check()
-    options.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(options.folder)
     log = options.folder / "service.log"
     with log.open("ab") as log_file:
         process = subprocess.Popen(

@@ -99,3 +99,17 @@ def test_before_the_first_run_there_is_nothing(tmp_path, argv):
     with pytest.raises(UsageError, match="Nothing has run"):
         CliRunner().invoke(app, [argv[0], str(config), *argv[1:]], catch_exceptions=False)
     assert not (tmp_path / "l.db").exists()
+
+
+@pytest.mark.parametrize("words", [("demo", "--folder"), ("serve", "--port", "0", "--folder")])
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, words):
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+
+    done = subprocess.run(
+        [STEMLINE, *words, taken], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 2
+    assert f"{taken} cannot be made" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""The commands that read and change nothing."""
+"""The commands that tell how things stand, and change no track."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class HealthProbe:
 
 
 def _outage(answer: HttpAnswer | None, error: StemlineError | None) -> str | None:
-    """Give what speaks for a dead vendor: nobody answered, or something that stands before it did. Else None."""
+    """Give what shows that the vendor is down: nobody answered, or something that stands before it did. Else None."""
     if not isinstance(error, ProviderDown | NoAnswer):
         return None
     if answer is not None and answer.status // 100 == 4 and parse_object(answer.body) is not None:

@@ -57,6 +57,8 @@ def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
             if stream is None:
                 raise unreadable(audio.location, "it holds no audio stream")
             stream = cast("av.AudioStream", stream)
+            if cast("object", stream.codec_context) is None:  # which PyAV's types do not say
+                raise unreadable(audio.location, "it is in a form that nothing here decodes")
             length = (
                 None
                 if is_counted or container.format.name in _UNMEASURED

@@ -1,4 +1,4 @@
-"""One file a vendor: it builds requests and deciphers answers, and does no I/O."""
+"""One module or package a vendor: it builds requests and reads answers, and does no I/O."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def clipped(content: str, longest: int = 160) -> str:
 
 
 def without_secrets(content: str) -> str:
-    """Give text whose URLs have lost what may open a door: user, password and signed queries."""
+    """Give text whose URLs have lost what may give access: user, password and signed queries."""
     return _URL.sub(lambda match: _bare(match[0]), content)
 
 

@@ -80,13 +80,13 @@ def create_app(ledger: Ledger, settings: ReceiverSettings, on_event: Callable[[E
 def health(ledger: Ledger, kind: str) -> dict[str, str]:
     """Give what tells one receiver from another: whose events it takes, and the ledger it writes to as a digest."""
     name = str(Path(ledger.url.database or "").resolve()) if ledger.database.is_sqlite else ledger.name
-    return {"hears": kind, "ledger": hashlib.sha256(name.encode()).hexdigest()[:16]}
+    return {"provider": kind, "ledger": hashlib.sha256(name.encode()).hexdigest()[:16]}
 
 
 def _receive(
     ledger: Ledger, settings: ReceiverSettings, delivery: WebhookDelivery, on_event: Callable[[Event], object]
 ) -> Response:
-    """Believe, store, answer, and only then tell."""
+    """Verify, store, answer, and only then notify."""
     try:
         event = _read(settings, delivery)
     except SignatureRefused as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 
 import av
 import fsspec
@@ -11,6 +12,7 @@ import pytest
 import soundfile
 from probe_audio import RATE, SECONDS, encode, song, vbri
 
+from stemline.audio import decode_blocks
 from stemline.errors import AudioRejected
 from stemline.probe import AudioFacts
 from stemline.probe.probing import probe, probe_many
@@ -218,3 +220,23 @@ def test_memory_locations_are_read(music):
     fsspec.filesystem("memory").pipe("/probe/a.m4a", (music / "a.m4a").read_bytes())
 
     assert probe("memory://probe/a.m4a") == probe(str(music / "a.m4a"))
+
+
+def test_a_form_that_nothing_here_decodes_is_told(tmp_path):
+    path = soundfile_of_53_bits(tmp_path / "odd.wav")
+
+    with pytest.raises(AudioRejected, match="nothing here decodes") as caught:
+        probe(str(path))
+
+    assert caught.value.code is Code.UNREADABLE_AUDIO
+    with pytest.raises(AudioRejected, match="nothing here decodes"), decode_blocks(path) as blocks:
+        next(iter(blocks))
+
+
+def soundfile_of_53_bits(path):
+    """Write a wav whose samples have a size that no decoder of FFmpeg's knows."""
+    samples = bytes(7 * 3 * 800)
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 3, 8_000, 8_000 * 21, 21, 53)
+    body = b"WAVE" + form + struct.pack("<4sI", b"data", len(samples)) + samples
+    path.write_bytes(struct.pack("<4sI", b"RIFF", len(body)) + body)
+    return path

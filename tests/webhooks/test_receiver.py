@@ -184,7 +184,7 @@ def test_a_path_that_the_proxy_left_in_front_is_served_too(stand, ledger, sender
         body = sender.body()
         for path in (f"/hooks/{sender.kind}", f"/stemline/hooks/{sender.kind}"):
             assert receiver.post(body, sender.headers(body), path).status_code == 200
-        assert WEB.get(f"{receiver.url}/stemline/health").json()["hears"] == sender.kind
+        assert WEB.get(f"{receiver.url}/stemline/health").json()["provider"] == sender.kind
 
 
 def test_a_port_in_use_is_named(receiver) -> None:
