@@ -94,7 +94,7 @@ class Tally:
 def runners(folder: Path, lanes: int) -> Iterator[tuple[queue.Queue[ScheduleRunner], str]]:
     """Give a vendor for every lane, and the PostgreSQL server they share."""
     with ExitStack() as stack:
-        launcher = stack.enter_context(open_launcher(folder, has_short_waits=True))
+        launcher = stack.enter_context(open_launcher(folder))
         songs = make_tiny_songs(folder / "music")
         free: queue.Queue[ScheduleRunner] = queue.Queue()
         for lane in range(lanes):

@@ -1,4 +1,4 @@
-"""What the whole suite shares: its random seed, a PostgreSQL server, an S3 server and free ports."""
+"""What the whole suite shares: its random seed, a PostgreSQL server, an S3 server, the command line, free ports."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from support import postgresql as postgresql_server
 from support import random_examples, s3
+from support.command_line import Launcher, launcher_of, start_forkserver, stop_forkserver
 from support.s3 import S3Server
 from support.shared_server import shared
+from xdist.remote import Producer
+from xdist.scheduler import LoadGroupScheduling
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +33,23 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return None if config.option.seed is None else f"random examples of --seed {config.option.seed}"
 
 
+class FilesThenTests(LoadGroupScheduling):
+    """Gives a worker a whole file, as its tests share fixtures; but single tests of the folders whose tests take long.
+
+    xdist begins with what has most tests: the single ones come last, and all workers end at about the same time.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return super()._split_scope(nodeid) if path.split("/")[1] in {"e2e", "faults"} else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesThenTests:
+    return FilesThenTests(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Give two workers for each core: half of the time a test waits for another process."""
     return min(16, 2 * (os.cpu_count() or 1))
@@ -87,6 +107,13 @@ def bucket(s3_client: Any) -> str:
     name = f"bucket-{uuid.uuid4().hex[:12]}"
     s3_client.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> Iterator[Launcher]:
+    """What starts commands of `stemline`, with short waits."""
+    with shared(session_folder / "forkserver", start_forkserver, stop_forkserver) as facts:
+        yield launcher_of(facts, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture

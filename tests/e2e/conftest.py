@@ -1,16 +1,13 @@
-"""What the end-to-end tests share: one local service, one fork server, a few tiny songs."""
+"""What the end-to-end tests share: one local service, a few tiny songs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from pathlib import Path
 
 import httpx
 import pytest
-from support.command_line import Launcher, launcher_of, start_forkserver, stop_forkserver
 from support.project import POOR, RICH, Project, Provider, make_songs
-from support.shared_server import shared
 
 from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import RunningService, running_service
@@ -33,12 +30,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     )
     with running_service(options) as service:
         yield service
-
-
-@pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> Iterator[Launcher]:
-    with shared(session_folder / "forkserver", start_forkserver, stop_forkserver) as facts:
-        yield launcher_of(facts, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")

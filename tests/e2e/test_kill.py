@@ -24,11 +24,11 @@ def run_again(project: Project) -> None:
     ("verb", "times"),
     [
         ("reserve", 1),
-        ("mark_sending", 1),
+        pytest.param("mark_sending", 1, marks=pytest.mark.long),
         ("record_submission", 2),
-        ("record_ready", 1),
-        ("record_collected", 1),
-        ("open_batch", 1),
+        pytest.param("record_ready", 1, marks=pytest.mark.long),
+        pytest.param("record_collected", 1, marks=pytest.mark.long),
+        pytest.param("open_batch", 1, marks=pytest.mark.long),
         ("publish_batch", 1),
     ],
 )

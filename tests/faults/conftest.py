@@ -1,30 +1,20 @@
-"""What the fault tests share: one vendor that takes faults, one fork server with short waits, tiny songs."""
+"""What the fault tests share: one vendor that takes faults, tiny songs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
-from support.command_line import Launcher, launcher_of, start_forkserver, stop_forkserver
 from support.faulty_vendor import FaultyVendor, running_vendor
 from support.postgresql import new_schema
 from support.scenario import Scenario, make_tiny_songs, new_project, open_scenario
-from support.shared_server import shared
 
 
 @pytest.fixture(scope="session")
 def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyVendor]:
     with running_vendor(tmp_path_factory.mktemp("vendor")) as vendor:
         yield vendor
-
-
-@pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> Iterator[Launcher]:
-    start = partial(start_forkserver, has_short_waits=True)
-    with shared(session_folder / "forkserver-short-waits", start, stop_forkserver) as facts:
-        yield launcher_of(facts, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")

@@ -180,7 +180,7 @@ outages = st.builds(
 rates = st.sampled_from([6, 60, 600])
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     outage=outages,
     readers=st.integers(1, 60),
@@ -215,7 +215,7 @@ def test_an_outage_costs_a_few_probes_and_nobody(outage, readers, payers, per_mi
 @example(
     breaks=[(3.12, 1.43)], trouble="off", readers=5, per_minute=600, seed=6499
 )  # a burst saved up soon after
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     breaks=st.lists(st.tuples(st.floats(0.1, 60), st.floats(0.1, 120)), min_size=1, max_size=8),
     trouble=st.sampled_from(["refused", "html", "500", "off"]),

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.short_waits import VARIABLE, write_facts
+from support.short_waits import write_facts
 
 WAIT_SECONDS = 90
-_STARTED: list[subprocess.Popen[bytes]] = []
-"""Kept, as Python complains of a process that is forgotten while it runs."""
 POLL_SECONDS = 0.002
 
 
@@ -136,15 +134,11 @@ def clean_environment(home: Path) -> dict[str, str]:
     }
 
 
-def start_forkserver(folder: Path, *, has_short_waits: bool = False) -> dict[str, Any]:
-    """Start a server that forks commands; give its process id and what a `Launcher` is made of.
-
-    What short waits are, short_waits.py says.
-    """
+def start_forkserver(folder: Path) -> dict[str, Any]:
+    """Start a server that forks commands with short waits; give its process id and what a `Launcher` is made of."""
     environment = clean_environment(folder)
-    if has_short_waits:
-        path = [str(write_facts(folder / "facts")), environment.get("PYTHONPATH", "")]
-        environment |= {VARIABLE: "yes", "PYTHONPATH": os.pathsep.join(filter(None, path))}
+    path = [str(write_facts(folder / "facts")), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     # A socket's path may be 107 bytes long at most: pytest's own folders can be longer.
     address = Path(tempfile.mkdtemp(prefix="fork-", dir="/tmp")) / "socket"
     with _seqpacket() as listener:
@@ -156,7 +150,7 @@ def start_forkserver(folder: Path, *, has_short_waits: bool = False) -> dict[str
             env=environment,
             cwd=folder,
         )
-    _STARTED.append(process)
+    process.returncode = 0  # nobody here waits for it: who leaves last stops it
     return {"pid": process.pid, "address": str(address), "environment": environment}
 
 
@@ -173,9 +167,9 @@ def launcher_of(facts: Mapping[str, Any], home: Path) -> Launcher:
 
 
 @contextmanager
-def open_launcher(home: Path, *, has_short_waits: bool = False) -> Iterator[Launcher]:
+def open_launcher(home: Path) -> Iterator[Launcher]:
     """Keep a server of its own for the length of a `with` block."""
-    facts = start_forkserver(home, has_short_waits=has_short_waits)
+    facts = start_forkserver(home)
     try:
         yield launcher_of(facts, home)
     finally:

@@ -88,8 +88,7 @@ def main(listener: socket.socket) -> None:
 
     for name in IMPORTED:
         import_module(name)
-    if "STEM_SHORT_WAITS" in os.environ:
-        import_module("short_waits").shorten_waits()
+    import_module("short_waits").shorten_waits()
     gc.freeze()  # else every command would copy all of it at its end
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     wait_for_request(listener)

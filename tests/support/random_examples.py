@@ -12,7 +12,9 @@ MORE = 10
 """How many times as many examples are drawn with fresh seeds."""
 
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
-settings.register_profile("fresh", max_examples=1_000, derandomize=False, database=None, deadline=None, print_blob=True)
+settings.register_profile(
+    "fresh", max_examples=1_000, derandomize=False, database=None, deadline=None, print_blob=True
+)
 
 
 def choose(config: pytest.Config) -> None:

@@ -1,4 +1,4 @@
-"""The same patience in a shorter time: what a run waits for by design is cut down, what it does is not.
+"""What a run waits for by design is cut down, what it does is not.
 
 Grace times and pauses of minutes are right with a vendor and of no use in a test of a service on loopback. Facts are
 configuration: the commands get a folder `configs` of their own. The rest are constants, set before `main()` runs.
@@ -13,9 +13,8 @@ from pathlib import Path
 
 import yaml
 
-VARIABLE = "STEM_SHORT_WAITS"
 FACTS = {"sweep_seconds": 0.2, "grace_seconds": 1.5, "latency_seconds": 0.1}
-PATIENCE = {
+RETRY_POLICY = {
     "first_seconds": 0.05,
     "longest_seconds": 0.4,
     "outage_seconds": 4.0,
@@ -46,5 +45,5 @@ def shorten_waits() -> None:
             message = f"{module} has no {name}"
             raise AttributeError(message)
         setattr(import_module(module), name, value)
-    patience = import_module("stemline.client").RetryPolicy
-    patience.__init__.__defaults__ = tuple(PATIENCE.get(each.name, each.default) for each in fields(patience))
+    policy = import_module("stemline.client").RetryPolicy
+    policy.__init__.__defaults__ = tuple(RETRY_POLICY.get(each.name, each.default) for each in fields(policy))
