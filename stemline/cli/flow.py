@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -153,8 +154,9 @@ class RunDisplay:
                 # The second time: stop now. The ledger has what is known, and the next run goes on from there.
                 signal.signal(number, signal.SIG_DFL)
                 signal.raise_signal(number)
-            self._screen.note("Stopping: collecting what is ready. Once more stops at once.")
-            run.interrupt()
+            run.interrupt()  # first: a second signal may come while the sentence is printed
+            with suppress(RuntimeError):  # the signal may have come while something else was printed
+                self._screen.note("Stopping: collecting what is ready. Once more stops at once.")
 
         for number in (signal.SIGINT, signal.SIGTERM):
             before = signal.signal(number, interrupt)
