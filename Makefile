@@ -42,7 +42,7 @@ test: .venv/.test ## Run the tests, with the same examples each time
 	@$(BIN)/pytest -n auto --dist loadgroup
 
 test-long: .venv/.long ## Run the long tests, and those with random examples once more with fresh ones
-	@$(BIN)/pytest -n auto --dist loadgroup -m "long or random" --seed $(or $(SEED),fresh)
+	@$(BIN)/pytest -n auto --dist loadgroup -m "long or random" --timeout 1800 --seed $(or $(SEED),fresh)
 
 chaos: .venv/.test ## Kill and disturb real runs at random: make chaos N=200 SEED=1
 	@$(BIN)/python benchmarks/chaos.py $(or $(N),200) $(or $(SEED),1)
