@@ -11,12 +11,23 @@ from stemline.ledger.row_mapping import attempt_from_row, attempts_with_tracks, 
 from stemline.ledger.tables import attempts, leases
 from stemline.records import Attempt, ReadyTrack, State
 
+UNDER_WAY = (State.SUBMITTING, State.UNKNOWN, State.PROCESSING, State.READY)
+"""The states of attempts that the reads below give."""
+
 
 class Recovery:
     """What a run finds under way when it starts; `key_id` None means any key's."""
 
     def __init__(self, database: LedgerDatabase) -> None:
         self._database = database
+
+    def has_any(self, provider: str) -> bool:
+        """Tell whether anything at all is under way, whichever key it was made with."""
+        query = select(attempts.c.token).where(
+            attempts.c.provider == provider, attempts.c.state.in_(UNDER_WAY)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     def never_sent(self, provider: str, key_id: str | None = None) -> list[Attempt]:
         """Give intents whose paid request never left: safe to release."""

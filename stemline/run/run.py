@@ -112,15 +112,7 @@ class Run:
         """Tell whether a request may have to be sent: for a planned track, or for what an earlier run left."""
         if self.settings.webhooks is not None or self.ledger.tracks.next_planned(self.run_id, 1):
             return True
-        kind, ledger = self.settings.provider.kind, self.ledger
-        reads = (
-            ledger.recovery.never_sent,
-            ledger.recovery.unanswered,
-            ledger.recovery.unknown,
-            ledger.recovery.in_flight,
-            ledger.recovery.ready,
-        )
-        return any(read(kind) for read in reads)
+        return self.ledger.recovery.has_any(self.settings.provider.kind)
 
     def book_outcomes(self, ready: Sequence[ReadyTrack], outcomes: Sequence[CollectResult]) -> None:
         """Book what collecting a batch came to, and publish what is good."""

@@ -114,6 +114,8 @@ class LedgerInvariants:
             ]
             for read, expected in reads:
                 assert {one.token for one in read(PROVIDER, key_id)} == {one.token for one in expected}
+        states = ("submitting", "unknown", "processing", "ready")
+        assert ledger.recovery.has_any(PROVIDER) == any(model.in_state(state) for state in states)
 
     @invariant()
     def orphans_are_what_nobody_holds_a_key_of(self) -> None:
