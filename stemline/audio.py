@@ -28,10 +28,8 @@ Samples = NDArray[np.float32]
 
 FORMATS = ("wav", "flac", "mp3", "ogg")
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # MPEG 1, 2 and 2.5 layer III
-_OPTIONS = {
-    # A playlist dressed up as music must not make the decoder open files or addresses of its choosing.
-    "protocol_whitelist": "none",
-}
+# A playlist dressed up as music must not make the decoder open files or addresses of its choosing.
+_OPTIONS = {"protocol_whitelist": "none"}
 _ENCODERS = {  # libsndfile's subtype and compression level; 0.0 is the best mp3: variable, about 245 kbit/s
     "wav": ("PCM_16", None),
     "flac": ("PCM_16", None),
@@ -134,10 +132,6 @@ class AudioBlocks:
     def _decoded(self) -> Iterator[AudioFrame]:
         """Give the frames of the first audio stream; at least one."""
         stream = next(iter(self._container.streams.audio), None)
-        if (
-            stream is not None and cast("object", stream.codec_context) is None
-        ):  # which PyAV's types do not say
-            raise _rejection(self.name, "is in a form that nothing here decodes")
         frames = iter(()) if stream is None else self._whole_frames(stream)
         first = next(frames, None)
         if stream is None or first is None:
@@ -149,6 +143,8 @@ class AudioBlocks:
 
     def _whole_frames(self, stream: AudioStream) -> Iterator[AudioFrame]:
         """Give every frame; what follows the last one of an mp3 may be anything: lyrics, tags, padding."""
+        if cast("object", stream.codec_context) is None:  # which PyAV's types do not say
+            raise _rejection(self.name, "is in a form that nothing here decodes")
         damage: av.InvalidDataError | None = None
         for packet in self._container.demux(stream):
             try:
