@@ -101,6 +101,23 @@ def request_rows(base: Scenario) -> Iterable[Row]:
                 yield Row(name, scenario, read_requests, most, is_least=False)
 
 
+def read_pace(result: SimulationResult) -> float:
+    return result.tracks_per_minute(*STEADY_SECONDS)
+
+
+def stuck_rows(base: Scenario) -> Iterable[Row]:
+    """What one job that never ends costs: requests a track, and tracks a minute."""
+    kinds = {
+        "no": base,
+        "a new": replace(base, behaviour=replace(base.behaviour, stuck=1)),
+        "an old": replace(base, is_stuck_of_before=True),
+    }
+    for name, scenario in kinds.items():
+        yield Row(f"requests a track, {name} stuck job", scenario, read_requests, 2.13, is_least=False)
+        steady = replace(scenario, tracks=STEADY_TRACKS)
+        yield Row(f"tracks a minute, {name} stuck job", steady, read_pace, 29.0, is_least=True)
+
+
 def finish_rows(base: Scenario) -> Iterable[Row]:
     """How long after the vendor's last job we end, as a share of the whole time."""
     kinds = {
@@ -187,7 +204,7 @@ def main() -> None:
         simulate_alone(base)
         return
     print(f"at most {base.max_in_flight} tracks in flight")
-    show_rows([row for rows in (share_rows, request_rows, finish_rows) for row in rows(base)])
+    show_rows([row for rows in (share_rows, request_rows, stuck_rows, finish_rows) for row in rows(base)])
     show_keys(base)
     show_sizes(FULL_SIZES if arguments.full else QUICK_SIZES, base)
 

@@ -29,8 +29,8 @@ def run_steps(
     settings = load_settings(Path(config), overrides or [])
     codes = None if redrive is None else read_codes(redrive)
     with open_run(settings, Selection(where, limit, codes)) as run:
-        selected = plan_catalogue(run)
-        with run.dispatching(selected) as batches:
+        plan_catalogue(run)
+        with run.dispatching() as batches:
             for ready in batches:
                 outcomes = collect_batch(ready, run.target)
                 publish_batch(run, ready, outcomes)

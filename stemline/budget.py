@@ -22,6 +22,8 @@ class Limits:
     balance: int | None = None
     balance_at: datetime | None = None
     """When `balance` was asked for; whatever the ledger charged since is taken off it."""
+    in_balance: int = 0
+    """Open reservations that `balance` has felt long ago if ever: of failed jobs in dispute, and of unknown submits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def check_limits(amount: int, limits: Limits, spending: Spending, now: datetime)
         if cap is not None and used + amount > cap:
             sentence = f"{amount} credits do not fit budget.{name}: {used} of {cap} are reserved or charged."
             return BudgetHold(code, sentence, resumes_at if amount <= cap else None)
-    return _check_floor(amount, limits, spending.not_in_balance)
+    return _check_balance(amount, limits, spending.not_in_balance)
 
 
 def remaining(limits: Limits, spending: Spending) -> int | None:
@@ -111,16 +113,29 @@ def remaining(limits: Limits, spending: Spending) -> int | None:
     ]
     if limits.floor is not None:
         rooms.append((limits.balance or 0) - spending.not_in_balance - limits.floor)
+    if limits.balance is not None:
+        rooms.append(limits.balance - max(0, spending.not_in_balance - limits.in_balance))
     return max(0, min(rooms)) if rooms else None
 
 
-def _check_floor(amount: int, limits: Limits, not_in_balance: int) -> BudgetHold | None:
-    if limits.floor is None:
+def _check_balance(amount: int, limits: Limits, not_in_balance: int) -> BudgetHold | None:
+    if limits.floor is not None:
+        return _check_floor(amount, limits, not_in_balance, limits.floor)
+    if limits.balance is None:
         return None
+    # What is reserved for old doubts is not taken off again: the provider would accept the track.
+    left = limits.balance - max(0, not_in_balance - limits.in_balance)
+    if amount <= left:
+        return None
+    sentence = f"The provider's balance does not cover {amount} credits: {max(0, left)} of {limits.balance} are free."
+    return BudgetHold(Code.OUT_OF_CREDITS, sentence)
+
+
+def _check_floor(amount: int, limits: Limits, not_in_balance: int, floor: int) -> BudgetHold | None:
     if limits.balance is None:
         return BudgetHold(Code.BUDGET_FLOOR, "budget.floor is set and the provider's balance is not known.")
     left = limits.balance - not_in_balance - amount
-    if left >= limits.floor:
+    if left >= floor:
         return None
-    sentence = f"{amount} credits would leave {left} with the provider, below budget.floor {limits.floor}."
+    sentence = f"{amount} credits would leave {left} with the provider, below budget.floor {floor}."
     return BudgetHold(Code.BUDGET_FLOOR, sentence)

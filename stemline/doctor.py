@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -14,15 +15,18 @@ import httpx
 
 from stemline import __version__
 from stemline.client import Access, Client, Lane, Pacer
+from stemline.dataset.metadata import kept_columns
 from stemline.errors import StemlineError
 from stemline.ledger import open_ledger
 from stemline.manifest.scan import read_columns
+from stemline.ownership import check_dataset
+from stemline.plan.ledger_view import open_ledger_view
 from stemline.plan.survey import check_recipe
 from stemline.providers import load_provider
 from stemline.run.access import open_accesses
 from stemline.run.selection import Selection, source_of
 from stemline.settings import ProviderFacts, Settings, load_facts
-from stemline.storage import open_store
+from stemline.storage import Store, open_store
 
 CLOCK_TOLERANCE_SECONDS = 60.0
 
@@ -71,7 +75,8 @@ def _check_recipe(settings: Settings, facts: ProviderFacts) -> str:
 
 
 def _check_manifest(settings: Settings) -> str:
-    carried = read_columns(source_of(settings, Selection()))
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    carried = read_columns(replace(source_of(settings, Selection()), carried=kept_columns(store)))
     return (
         f"{settings.catalogue.manifest} can be read; {len(carried)} columns of its own are carried through."
     )
@@ -85,7 +90,18 @@ def _check_ledger(settings: Settings) -> str:
 def _check_dataset(settings: Settings) -> str:
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     store.check_writable()
+    _check_knowledge(settings, store)
     return f"{store.url()} takes an object and gives it back."
+
+
+def _check_knowledge(settings: Settings, store: Store) -> None:
+    """Raise LedgerOutdated or DatasetReplaced as a run would; a ledger that does not open was told of before."""
+    with ExitStack() as stack:
+        try:
+            view = stack.enter_context(open_ledger_view(settings))
+        except StemlineError:
+            return
+        check_dataset(view.ledger, store, settings)
 
 
 def _check_prefect() -> str:

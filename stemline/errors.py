@@ -4,7 +4,9 @@ StemlineError
 ├── UsageError            the person's input is wrong; exit 2
 │   ├── ConfigError       a key, value or environment variable of the configuration
 │   ├── ManifestError     the manifest as a whole (a bad row is a reject, never an error)
-│   └── PlanOutdated      a saved plan that no longer fits the catalogue or the configuration
+│   ├── PlanOutdated      a saved plan that no longer fits the catalogue or the configuration
+│   ├── LedgerOutdated    the dataset holds published tracks that the ledger does not know
+│   └── DatasetReplaced   what the ledger counts as published lies in another dataset, or is gone
 ├── RetryableError        the same thing may work later
 │   ├── Throttled         the provider asked us to wait
 │   ├── ProviderDown      5xx, connection refused, HTML from a proxy
@@ -18,6 +20,7 @@ StemlineError
 ├── DeliveryRefused       something was posted to the webhook receiver that is not the provider's word
 │   ├── SignatureRefused  no signature, a wrong one, or one that is too old
 │   └── EventRefused      it is signed, and says nothing usable
+├── SubmitWithdrawn       the run submits nothing more, and this request has not left
 ├── LedgerConflict        a step the ledger's rules forbid: a second live attempt, a second charge, a wrong state
 └── StopRun               nothing further can work; what is done is kept
     ├── KeyRefused        wrong, expired or revoked API key; exit 5
@@ -25,14 +28,17 @@ StemlineError
     ├── OutOfCredits      the provider's balance is empty; exit 5
     ├── BudgetReached     a limit of ours holds tracks back; exit 4
     ├── TooManyFailures   past `failures.tolerate`; exit 3
+    ├── PilotFailed       the first tracks of a provider and recipe did not come back verified; exit 3
     ├── LeaseHeld         another run works with this API key; exit 2
     └── StorageError      the dataset or a local disk cannot be written; exit 2
+        └── LedgerAway    the ledger's database is locked or did not answer, for longer than is waited for
 
 A message is one sentence that names the thing and what went wrong; `fix` is the next step.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from stemline.records import Code
@@ -69,6 +75,14 @@ class ManifestError(UsageError):
 
 class PlanOutdated(UsageError):
     """A saved plan no longer fits the catalogue or the configuration."""
+
+
+class LedgerOutdated(UsageError):
+    """The dataset holds published tracks that the ledger does not know: they would be paid for again."""
+
+
+class DatasetReplaced(UsageError):
+    """What the ledger counts as published lies in another dataset, or is gone."""
 
 
 class RetryableError(StemlineError):
@@ -123,7 +137,11 @@ class JobFailed(TerminalError):
 
 
 class AudioRejected(TerminalError):
-    """Audio that does not decode, or does not verify."""
+    """Audio that does not decode, or does not verify; `stems` are those at fault, none where that is not known."""
+
+    def __init__(self, message: str, *, code: Code, fix: str = "", stems: Collection[str] = ()) -> None:
+        super().__init__(message, code=code, fix=fix)
+        self.stems = frozenset(stems)
 
 
 class DeliveryRefused(StemlineError):
@@ -136,6 +154,10 @@ class SignatureRefused(DeliveryRefused):
 
 class EventRefused(DeliveryRefused):
     """A delivery that is rightly signed and says nothing usable."""
+
+
+class SubmitWithdrawn(StemlineError):
+    """The run submits nothing more, and this request has not left: its credits are free again."""
 
 
 class LedgerConflict(StemlineError):
@@ -176,6 +198,10 @@ class TooManyFailures(StopRun):
     """More tracks failed than `failures.tolerate` allows."""
 
 
+class PilotFailed(StopRun):
+    """The first tracks of a provider and recipe have not come back verified."""
+
+
 class LeaseHeld(StopRun):
     """Another run works with this API key."""
 
@@ -186,3 +212,16 @@ class StorageError(StopRun):
     """The dataset, the ledger or a local disk cannot be written."""
 
     exit_code = 2
+
+
+class LedgerAway(StorageError):
+    """The ledger's database is locked, restarts, or dropped the connection: the same may work in a moment.
+
+    With `is_in_doubt` a commit was on its way, and it is not known whether it was carried out. With `is_locked` the
+    database answers, and somebody else is at it.
+    """
+
+    def __init__(self, message: str, *, fix: str, is_in_doubt: bool, is_locked: bool) -> None:
+        super().__init__(message, fix=fix)
+        self.is_in_doubt = is_in_doubt
+        self.is_locked = is_locked

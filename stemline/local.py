@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ class LocalAddress:
     """Where a running service speaks the StemSplit dialect, and a key for it."""
 
     api_url: str
-    key: str
+    key: str = field(repr=False)
 
 
 class LocalService(Protocol):

@@ -25,9 +25,9 @@ class HttpRequest:
     method: str
     url: str
     """Absolute, or a path below the provider's base URL."""
-    json: Mapping[str, Any] | None = None
+    json: Mapping[str, Any] | None = field(default=None, repr=False)
     params: Mapping[str, str | int] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: str | None = None
     """The location of a file that is streamed as the body."""
     is_transfer: bool = False
@@ -41,9 +41,9 @@ class HttpAnswer:
     """What came back."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     """Names in lower case."""
-    body: bytes
+    body: bytes = field(repr=False)
     sent_sha256: str | None = None
     """Digest of the streamed body, for a request that had one."""
 
@@ -52,9 +52,9 @@ class HttpAnswer:
 class WebhookDelivery:
     """What somebody posted to the webhook receiver, not yet believed."""
 
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     """Names in lower case."""
-    body: bytes
+    body: bytes = field(repr=False)
     received_at: datetime
 
 
@@ -75,6 +75,8 @@ class OtherAttempts:
     """Whether a job is known to be of one of them."""
     unanswered: Callable[[], Collection[Attempt]]
     """Those that were sent and have no job yet."""
+    sent_before: Callable[[str, datetime], bool] = lambda *_: False
+    """Whether a job is known to be of one that was sent before a moment, by our own clock."""
 
 
 Steps: TypeAlias = Generator[HttpRequest, HttpAnswer, T]
@@ -104,6 +106,9 @@ class Provider(Protocol):
 
         Raises TerminalError when there may be one that cannot be told from what other attempts have made.
         """
+
+    def shows_older(self, attempt: Attempt, other_attempts: OtherAttempts) -> Steps[bool]:
+        """Tell whether the list still shows something older than a submit: else a lack in it proves nothing."""
 
     def candidates(self, attempt: Attempt) -> Steps[list[Job]]:
         """Give the listed jobs that an unanswered submit may have made, for a person to judge; none without a list."""

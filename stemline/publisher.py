@@ -7,13 +7,17 @@ writing the same bytes under the same names again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.parts import DatasetBatch, discard_staged, write_parts
+from stemline.dataset.metadata import claim_layout
+from stemline.dataset.parts import DatasetBatch, discard_staged, find_unpublishable, write_parts
 from stemline.dataset.table_row import PublishedRow
+from stemline.errors import StorageError
 from stemline.ledger import Ledger
+from stemline.ledger.row_mapping import BatchRow
+from stemline.ownership import write_record
 from stemline.records import Recipe
 from stemline.storage import Store
 
@@ -30,37 +34,74 @@ class Publisher:
     layout: DatasetLayout
 
     def publish(self, run_id: str, tokens: Sequence[str]) -> int:
-        """Publish these collected attempts as one batch; give how many tracks that are."""
-        if not tokens:
+        """Publish these collected attempts as one batch, without those that cannot be; give how many tracks."""
+        found = self.ledger.batches.collected(tokens)
+        reasons = find_unpublishable(_dataset_batch("unopened", run_id, found), self.layout)
+        if reasons:
+            self.ledger.batches.set_aside(reasons)
+        fit = [token for token in tokens if token not in reasons]
+        if not fit:
             return 0
-        batch_id = _batch_id(tokens)
-        self.ledger.batches.open(run_id, batch_id, tokens)
+        batch_id = _batch_id(fit)
+        self.ledger.batches.open(run_id, batch_id, fit)
         return self._write(run_id, batch_id)
 
-    def publish_leftovers(self, run_id: str, provider: str, recipe: Recipe) -> int:
-        """Finish what a crash left: batches opened and not published, tracks collected and in no batch."""
-        published = 0
-        for batch_id in self.ledger.batches.unpublished(provider, recipe):
+    def publish_leftovers(
+        self, run_id: str, provider: str, recipe: Recipe, spared: Collection[str] = ()
+    ) -> int:
+        """Finish what a crash left: batches opened and not published, tracks collected and in no batch.
+
+        What was collected with a `spared` API key is left alone: a living run is at it.
+        """
+        of_ledger = self.ledger.batches
+        published = self.publish(run_id, of_ledger.set_aside_before(provider, recipe))
+        for batch_id in of_ledger.unpublished(provider, recipe, spared=spared):
             published += self._write(run_id, batch_id)
-        while tokens := self.ledger.batches.collected_unbatched(provider, recipe, limit=LEFTOVER_TRACKS):
+        while tokens := of_ledger.collected_unbatched(provider, recipe, limit=LEFTOVER_TRACKS, spared=spared):
             published += self.publish(run_id, tokens)
         return published
 
     def _write(self, run_id: str, batch_id: str) -> int:
-        rows = self.ledger.batches.rows(batch_id)
-        batch = DatasetBatch(
-            batch_id,
-            # The run that opened the batch, so that a repeated write gives the same bytes.
-            rows[0].run_id if rows else run_id,
-            [
-                PublishedRow(row.attempt, row.job, row.collected, source_sha256=row.source_sha256)
-                for row in rows
-            ],
-        )
-        write_parts(self.store, batch, self.layout)
+        batch = _dataset_batch(batch_id, run_id, self.ledger.batches.rows(batch_id))
+        write_record(self.ledger, self.store, run_id.rsplit("-", 2)[0])
+        try:
+            write_parts(self.store, batch, self.layout)
+        except (ValueError, StorageError):
+            if not self._set_aside(batch):
+                raise
+            batch = _dataset_batch(batch_id, run_id, self.ledger.batches.rows(batch_id))
+            if not batch.rows:
+                return 0
+            write_parts(self.store, batch, self.layout)
         count = self.ledger.batches.publish(batch_id)
         discard_staged(self.store, batch, self.layout)
-        return count
+        return min(count, len(batch.rows))
+
+    def _set_aside(self, batch: DatasetBatch) -> bool:
+        """Take what cannot be published out of an open batch; tell whether there was anything."""
+        # Another run may have given the dataset a type since this one began.
+        layout = claim_layout(self.store, self.layout)
+        reasons = find_unpublishable(batch, layout, staged_in=self.store)
+        if reasons:
+            self.ledger.batches.set_aside(reasons)
+        return bool(reasons)
+
+
+def _dataset_batch(batch_id: str, run_id: str, rows: Sequence[BatchRow]) -> DatasetBatch:
+    """Give a batch of the ledger as the dataset takes it."""
+    # The run that opened the batch, so that a repeated write gives the same bytes.
+    run = rows[0].run_id if rows else run_id
+    published = [
+        PublishedRow(
+            row.attempt,
+            row.job,
+            row.collected,
+            source_sha256=row.source_sha256,
+            credits_charged=row.credits_charged,
+        )
+        for row in rows
+    ]
+    return DatasetBatch(batch_id, run, published)
 
 
 def _batch_id(tokens: Sequence[str]) -> str:

@@ -47,7 +47,11 @@ class Code(StrEnum):
     BUDGET_DAY = "budget_day"
     BUDGET_MONTH = "budget_month"
     BUDGET_FLOOR = "budget_floor"
+    OUT_OF_CREDITS = "out_of_credits"
     RUN_STOPPED = "run_stopped"
+    PILOT = "pilot"
+    # processing: left to later runs
+    JOB_LATE = "job_late"
     # failed
     REFUSED = "refused"
     UNSUPPORTED_FORMAT = "unsupported_format"
@@ -58,6 +62,8 @@ class Code(StrEnum):
     DOWNLOAD_FAILED = "download_failed"
     # unknown: a submit whose outcome cannot be told
     SUBMIT_UNANSWERED = "submit_unanswered"
+    # collected: paid and stored, and not yet in the tables
+    UNPUBLISHABLE = "unpublishable"
     # quarantined: paid, collected, does not verify
     MISSING_STEM = "missing_stem"
     TRUNCATED = "truncated"
@@ -140,8 +146,8 @@ class Attempt:
     job_id: str | None = None
     sent_at: datetime | None = None
     """When the paid request was about to leave; None: it never left."""
-    request: dict[str, Any] | None = None
-    """The paid request's body, for a provider that recognises a repeated one by its key."""
+    request: dict[str, Any] | None = field(default=None, repr=False)
+    """The paid request's body, for a provider that recognises a repeated one by its key; kept until it is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,7 @@ class Output:
     """One stem ready for download under a link that expires."""
 
     stem: str
-    url: str
+    url: str = field(repr=False)
     expires_at: datetime | None = None
 
 
@@ -217,6 +223,10 @@ class ReadyTrack:
 
     attempt: Attempt
     job: Job
+    is_repeated: bool = False
+    """Whether a collector had it before, in this run or an earlier one, and may have kept stems of it."""
+    is_last: bool = True
+    """Whether no further links will be read for it in this run: what does not verify now is quarantined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +247,7 @@ class StemFile:
     """None for digital silence."""
     rms_dbfs: float | None
     verification: str
-    """`ok`, or the warnings as words joined by `,`: `silent`, `clipped`, `format`, `length`, `residual`, `derived`."""
+    """`ok`, or words joined by `,`: `silent`, `clipped`, `format`, `length`, `residual`, `derived`, `accepted`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,12 @@ class RunStatus:
         found = self.run.totals.get("credits", {}).get("drift")
         return found if isinstance(found, int) else None
 
+    @property
+    def reason(self) -> str | None:
+        """Why the run stopped early, as a sentence with the fix; None when it did not."""
+        found = self.run.totals.get("reason")
+        return found if isinstance(found, str) else None
+
     def as_tree(self) -> dict[str, Any]:
         """Give the contract's JSON object."""
         return {
@@ -62,6 +68,7 @@ class RunStatus:
                 "month": asdict(self.spending.month),
             },
             "drift": self.drift,
+            "reason": self.reason,
             "in_flight": self.in_flight,
             "unknown": self.unknown,
             "paid_not_collected": self.paid_not_collected,
@@ -77,6 +84,7 @@ class RunStatus:
         """Give what a person sees."""
         return Group(
             f"[bold]{self.run.run_id}[/]: {self._progress()}",
+            *([f"Stopped early: {escape(self.reason)}"] if self.reason else []),
             _table(*self._states()),
             "\n[bold]Credits[/]",
             _table(*self._credits()),

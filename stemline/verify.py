@@ -64,7 +64,7 @@ class StemMeasures:
 
     `silent`, `clipped`, `format`: sound, but not in the format asked; `length`: not the length we know the source
     by, though the provider found it so; `residual`: the stems do not add up to their source; `derived`: mixed down
-    here from the stems the provider gave.
+    here from the stems the provider gave; `accepted`: it did not verify, and a person accepted it as it is.
     """
 
     def with_warning(self, word: str) -> StemMeasures:
@@ -136,6 +136,11 @@ def check_stem(
     if stem.is_broken:
         raise AudioRejected(f"{name} is damaged: its own checksum does not fit.", code=Code.UNDECODABLE)
     _check_length(name, stem.seconds, stem.format, expected)
+    return measure_stem(stem, size_bytes, sha256, expected)
+
+
+def measure_stem(stem: DecodedStem, size_bytes: int, sha256: str, expected: StemExpectation) -> StemMeasures:
+    """Give the measures of a decoded stem, whether or not it is what it should be."""
     return StemMeasures(
         format=stem.format,
         sample_rate=stem.sample_rate,
@@ -161,12 +166,14 @@ def check_together(stems: Sequence[tuple[str, StemMeasures]]) -> None:
     if stems and all(measured.is_silent for _, measured in stems):
         raise AudioRejected("Every stem is silent.", code=Code.ALL_SILENT)
     longest = max((measured.duration_seconds for _, measured in stems), default=0.0)
-    for name, measured in stems:
-        if longest - measured.duration_seconds > LOSSY_EXTRA_SECONDS:
-            raise AudioRejected(
-                f"{name} lasts {measured.duration_seconds:.2f} s where another stem lasts {longest:.2f} s.",
-                code=Code.TRUNCATED,
-            )
+    short = {
+        name: measured.duration_seconds
+        for name, measured in stems
+        if longest - measured.duration_seconds > LOSSY_EXTRA_SECONDS
+    }
+    for name, seconds in short.items():
+        sentence = f"{name} lasts {seconds:.2f} s where another stem lasts {longest:.2f} s."
+        raise AudioRejected(sentence, code=Code.TRUNCATED, stems=short)
 
 
 def file_sha256(path: Path) -> str:

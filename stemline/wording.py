@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from stemline.records import Code, State
@@ -22,7 +23,7 @@ STATES: dict[State, str] = {
     State.PROCESSING: "with the provider",
     State.SUBMITTING: "about to be sent",
     State.PLANNED: "waiting in line",
-    State.HELD: "outside the budget",
+    State.HELD: "not sent, for the reason below",
     State.REJECTED: "unusable manifest row",
     State.FAILED: "tried without success",
     State.UNKNOWN: "submit without an answer",
@@ -42,6 +43,7 @@ COLOURS: dict[State, str] = {
 }
 """The colour of a state on a terminal, where it has one of its own."""
 
+_SHOWN_KINDS = 3
 PROBLEM_STATES = (State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED)
 """Of tracks that something went wrong with."""
 
@@ -80,7 +82,18 @@ CODES: dict[Code, CodeWording] = {
     Code.BUDGET_FLOOR: CodeWording(
         "The balance would fall below budget.floor.", "Buy credits or lower the floor."
     ),
+    Code.OUT_OF_CREDITS: CodeWording(
+        "The provider's balance does not cover the track.", "Buy credits and run again."
+    ),
     Code.RUN_STOPPED: CodeWording("The run stopped before their turn.", _RUN_AGAIN),
+    Code.PILOT: CodeWording(
+        "The first tracks of the provider and recipe have not come back verified, so the others were not sent.",
+        "See what is said of those tracks, then run again.",
+    ),
+    Code.JOB_LATE: CodeWording(
+        "The provider is still at work on them after provider.job_timeout.",
+        "Run again: it looks at them once more, and submits nothing for them.",
+    ),
     Code.REFUSED: CodeWording("The provider did not take the track.", _REDRIVE),
     Code.UNSUPPORTED_FORMAT: CodeWording(
         "The provider does not read this format.", "Convert it and run again."
@@ -94,11 +107,15 @@ CODES: dict[Code, CodeWording] = {
         "A paid request got no answer, so it may or may not have been charged.",
         "`stemline resolve CONFIG TRACK` shows what is known, and resolves it.",
     ),
+    Code.UNPUBLISHABLE: CodeWording(
+        "The track cannot stand in the tables as it is; its stems are paid and stored.",
+        "Correct the cell in the manifest, or make its column text with catalogue.types, and run again.",
+    ),
     Code.MISSING_STEM: CodeWording("The provider returned fewer stems than asked.", _PAID),
     Code.TRUNCATED: CodeWording("A stem ends before its file does.", _PAID),
     Code.UNDECODABLE: CodeWording("A stem does not decode.", _PAID),
     Code.WRONG_DURATION: CodeWording("A stem is not as long as its source.", _PAID),
-    Code.ALL_SILENT: CodeWording("Every stem is silent though its source is not.", _PAID),
+    Code.ALL_SILENT: CodeWording("Every stem is silent; so may its source be.", _PAID),
     Code.OUTPUTS_EXPIRED: CodeWording("The provider deleted the stems before they were collected.", _PAID),
 }
 
@@ -158,6 +175,17 @@ def drift_sentence(drift: int) -> str:
         f"The vendor took {counted(drift, 'credit')} more than the ledger charged. "
         "Something else may use the account: compare its jobs on the vendor's site with `stemline status`."
     )
+
+
+def passed_over_sentence(passed_over: Counter[str]) -> str:
+    """Say how many files of a listing were passed over, and what they were; empty for none."""
+    count = passed_over.total()
+    if not count:
+        return ""
+    kinds = [f"{number:,} {kind}" for kind, number in passed_over.most_common(_SHOWN_KINDS)]
+    more = "" if len(passed_over) <= _SHOWN_KINDS else ", …"
+    files = counted(count, "file")
+    return f"{files} {'was' if count == 1 else 'were'} passed over, no audio by the name: {', '.join(kinds)}{more}"
 
 
 def counted(count: int, noun: str = "track") -> str:

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -34,7 +34,7 @@ DEFAULT_WORKERS = max(1, (os.cpu_count() or 2) - 1)
 class ApiKey:
     """One API key and the credits its account is opened with (a known account keeps its balance)."""
 
-    key: str
+    key: str = field(repr=False)
     credits: int = DEFAULT_CREDITS
 
     @classmethod

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Timer
 
@@ -26,8 +26,8 @@ class RunningService:
     url: str
     api_urls: dict[str, str]
     """The base URL of each vendor's dialect."""
-    keys: tuple[str, ...]
-    webhook_secrets: dict[str, str]
+    keys: tuple[str, ...] = field(repr=False)
+    webhook_secrets: dict[str, str] = field(repr=False)
     """What signs the webhooks of each key's splits."""
     pid: int
     log: Path

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from threading import Thread, current_thread, main_thread
 
 import uvicorn
@@ -35,8 +35,8 @@ class ServiceAddress:
 
     url: str
     api: dict[str, str]
-    keys: tuple[str, ...]
-    webhook_secrets: dict[str, str]
+    keys: tuple[str, ...] = field(repr=False)
+    webhook_secrets: dict[str, str] = field(repr=False)
     """What signs the webhooks of each key's splits; AIStemSplitter shows it once, beside the key."""
 
     def to_json(self) -> str:

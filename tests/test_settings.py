@@ -86,7 +86,7 @@ def test_what_is_left_out_has_the_contracts_defaults(load):
     settings = load(MINIMAL)
 
     assert settings.name == "nightly"
-    assert settings.ledger_url == "sqlite:///.stemline/nightly.db"
+    assert settings.ledger_url == "sqlite:///stems/_stemline/nightly.db"
     assert settings.recipe.as_recipe() == Recipe("four", "best", "flac")
     assert settings.provider.max_in_flight == 100
     assert settings.failures.max_attempts == 3
@@ -231,7 +231,8 @@ def test_a_dollar_without_braces_is_text(load):
         ("failures.tolerate=0.5", lambda s: s.failures.tolerate, 0.5),
         ("catalogue.manifest=*.mp3", lambda s: s.catalogue.manifest, "*.mp3"),
         ("catalogue.where=year > 1 AND a = 'b=c'", lambda s: s.catalogue.where, "year > 1 AND a = 'b=c'"),
-        ("name=other", lambda s: s.ledger_url, "sqlite:///.stemline/other.db"),
+        ("name=other", lambda s: s.ledger_url, "sqlite:///stems/_stemline/other.db"),
+        ("dataset.url=s3://ml/stems", lambda s: s.ledger_url, "sqlite:///.stemline/nightly.db"),
     ],
 )
 def test_any_key_can_be_set_from_outside(load, override, read, value):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stemline import __version__
+from stemline.cli.adopting import adopt
 from stemline.cli.console import Screen
 from stemline.cli.inspection import doctor, report, status
 from stemline.cli.options import print_json
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (demo, plan, run, redrive, resolve, status, report, doctor, serve, listen):
+for command in (demo, plan, run, redrive, resolve, adopt, status, report, doctor, serve, listen):
     app.command()(command)
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stemline.errors import StemlineError
+from stemline.errors import StemlineError, UsageError
 
 
 class Screen:
@@ -44,8 +44,15 @@ def spinner(screen: Screen, text: str) -> Iterator[None]:
         yield
 
 
+def require_somebody_to_ask(screen: Screen, provider: str) -> None:
+    """Raise UsageError where nobody can be asked whether to spend: silence is no consent."""
+    if screen.is_json or not sys.stdin.isatty():
+        raise UsageError(
+            f"This spends credits with {provider}, and there is nobody to ask whether it may.",
+            fix="Add --yes to spend without being asked.",
+        )
+
+
 def confirm(question: str) -> bool:
-    """Ask a person; yes where nobody can be asked."""
-    if not sys.stdin.isatty():
-        return True
+    """Ask a person."""
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}

@@ -19,7 +19,7 @@ from stemline.errors import UsageError
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
 from stemline.run.selection import Result, Selection
-from stemline.wording import CODES, COLOURS, STATES, drift_sentence
+from stemline.wording import CODES, COLOURS, STATES, counted, drift_sentence
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -169,10 +169,17 @@ def _show_result(screen: Screen, result: Result) -> None:
 
     summary = result.summary
     screen.out.print(_states_table(summary["tracks"], summary["codes"]))
+    if summary["passed_over"]:
+        files = counted(summary["passed_over"], "file")
+        screen.out.print(f"           {files} passed over, no audio by the name: `stemline plan` says which")
     credit, requests = summary["credits"], summary["requests"]
     balance = "" if credit["balance"] is None else f", {credit['balance']:,} left with the provider"
     per_track = "" if requests["per_track"] is None else f" ({requests['per_track']:.2f} a track)"
-    screen.out.print(f"credits   {credit['charged']:,} charged{balance}")
+    screen.out.print(f"credits   {credit['charged']:,} charged{_with_provider(credit)}{balance}")
+    if credit["charged_for_earlier"]:
+        screen.out.print(
+            f"          {credit['charged_for_earlier']:,} charged for what an earlier run had submitted"
+        )
     if credit["drift"]:
         screen.out.print(f"          [yellow]{escape(drift_sentence(credit['drift']))}[/]")
     screen.out.print(f"requests  {requests['sent']:,} sent, {requests['rejected']:,} refused{per_track}")
@@ -180,6 +187,12 @@ def _show_result(screen: Screen, result: Result) -> None:
     screen.out.print(f"dataset   {summary['dataset']}", markup=False)
     screen.out.print(f"report    {summary['report']}", markup=False)
     _show_reason(screen, result)
+
+
+def _with_provider(credit: dict[str, int]) -> str:
+    """Say what is reserved for what was submitted and not charged yet."""
+    reserved = credit["reserved"]
+    return f", {reserved:,} reserved for what is with the provider or without an answer" if reserved else ""
 
 
 def _show_reason(screen: Screen, result: Result) -> None:

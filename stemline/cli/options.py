@@ -20,7 +20,12 @@ Set = Annotated[
 Where = Annotated[str | None, typer.Option(help="SQL filter over the manifest's columns.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N selected rows.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending.")]
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes", "-y", help="Spend without being asked; required without a terminal and with --json."
+    ),
+]
 Engine = Annotated[bool, typer.Option("--prefect", help="Run under Prefect's engine even without a server.")]
 
 
@@ -31,6 +36,11 @@ def read_config(screen: Screen, config: Path, overrides: list[str] | None) -> Se
     settings = load_settings(config, overrides or [])
     if settings.provider.kind != "local" and has_literal_key(config):
         screen.note(f"{config} holds an API key in the clear: write ${{VARIABLE}} and export it instead.")
+    if settings.has_misplaced_ledger:
+        screen.note(
+            f"The ledger is {settings.ledger_file}, in the working directory: move it and what stands beside it to "
+            f"{settings.dataset.url}/_stemline/, where it is found from everywhere."
+        )
     return settings
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from stemline.plan.preview import Preview, preview_run
 from stemline.plan.saved_plan import check_plan
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings, load_facts
-from stemline.wording import length
+from stemline.wording import length, passed_over_sentence
 
 
 def preview_selection(screen: Screen, settings: Settings, selection: Selection) -> Preview:
@@ -33,8 +32,6 @@ def check_saved_plan(screen: Screen, settings: Settings, selection: Selection, s
 
 def ask_to_spend(screen: Screen, settings: Settings, selection: Selection, most: int | None) -> bool:
     """Ask whether to spend; `most` are the credits of a plan that was shown before, None where there is none."""
-    if not sys.stdin.isatty():
-        return True
     if most is None:
         found = preview_selection(screen, settings, selection)
         show_plan(screen, found)
@@ -46,12 +43,14 @@ def plan_tree(found: Preview) -> dict[str, Any]:
     """Give the object for `--json`."""
     counted = ("new", "done", "under_way", "failed", "rejected", "held")
     return {
-        "tracks": {name: getattr(found, name) for name in counted},
+        "tracks": {name: getattr(found, name) for name in counted} | {"changed": found.metadata.changed},
+        "doubtful": {"released_on": found.metadata.bad_dates, "isrc": found.metadata.bad_isrcs},
         "credits": {"low": found.workload.credits_low, "high": found.workload.credits_high},
         "seconds": {"low": found.forecast.seconds_low, "high": found.forecast.seconds_high},
         "requests": {"low": found.forecast.requests_low, "high": found.forecast.requests_high},
         "bottleneck": found.forecast.bottleneck,
         "advice": found.forecast.advice,
+        "passed_over": found.passed_over.total(),
         "rejects": [asdict(reject) for reject in found.rejects],
     }
 
@@ -72,6 +71,8 @@ def show_plan(screen: Screen, plan: Preview) -> None:
         screen.out.print(f"  row {reject.row}: {reject.code}: {sentence}", markup=False)
     if plan.rejected > len(plan.rejects):
         screen.out.print(f"  … and {plan.rejected - len(plan.rejects):,} more", markup=False)
+    if plan.passed_over:
+        screen.out.print(f"  {passed_over_sentence(plan.passed_over)}", markup=False)
     if found.advice:
         screen.out.print(f"\n{found.advice}", markup=False)
 
@@ -83,6 +84,9 @@ def _plan_counts(plan: Preview) -> dict[str, int]:
         "failed for good": plan.failed,
         "rejected": plan.rejected,
         "held by the budget": plan.held,
+        "published, changed since": plan.metadata.changed,
+        "dates that are none": plan.metadata.bad_dates,
+        "ISRCs that are none": plan.metadata.bad_isrcs,
     }
     return {"to do": plan.new, "done already": plan.done} | {name: n for name, n in seldom.items() if n}
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stemline.cli.console import Screen, spinner
+from stemline.cli.console import Screen, require_somebody_to_ask, spinner
 from stemline.cli.options import Config, Engine, Json, Limit, Set, Where, Yes, print_json, read_config
 
 
@@ -83,7 +83,9 @@ def run(
     screen = Screen(is_json=is_json)
     settings = read_config(screen, config, overrides)
     selection = Selection(where, limit)
-    is_asked = not (yes or is_json or settings.provider.kind == "local")
+    is_asked = not (yes or settings.provider.kind == "local")
+    if is_asked:
+        require_somebody_to_ask(screen, settings.provider.kind)
     if saved is not None or is_asked:
         from stemline.cli.planning import ask_to_spend, check_saved_plan
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stemline.cli.console import Screen, confirm
+from stemline.cli.console import Screen, confirm, require_somebody_to_ask
 from stemline.cli.options import Config, Json, Set, Yes, print_json, read_config
 from stemline.errors import UsageError
 
@@ -25,6 +25,10 @@ Abandon = Annotated[
     typer.Option("--abandon", help="Give it up: failed, its credits stay disputed until a balance tells."),
 ]
 
+Accept = Annotated[
+    bool, typer.Option("--accept", help="It is quarantined and right: publish it as it is, marked so.")
+]
+
 
 def resolve(
     config: Config,
@@ -32,18 +36,24 @@ def resolve(
     adopt: Adopt = None,
     resubmit: Resubmit = False,
     abandon: Abandon = False,
+    accept: Accept = False,
     overrides: Set = None,
     is_json: Json = False,
 ) -> None:
-    """Resolve a track that is `unknown` by hand; without an option, show what is known about it."""
+    """Resolve a track by hand: an `unknown` one (without an option, show what is known), or a `quarantined` one."""
     from stemline.resolution.unknown_track import open_unknown_track
 
     screen = Screen(is_json=is_json)
     settings = read_config(screen, config, overrides)
-    if [adopt is not None, resubmit, abandon].count(True) > 1:
+    if [adopt is not None, resubmit, abandon, accept].count(True) > 1:
         raise UsageError(
-            "A track is resolved in one way.", fix="Give one of --adopt, --resubmit and --abandon."
+            "A track is resolved in one way.", fix="Give one of --adopt, --resubmit, --abandon and --accept."
         )
+    if accept:
+        from stemline.resolution.quarantined_track import accept_track
+
+        _show_resolution(screen, accept_track(settings, track))
+        return
     with open_unknown_track(settings, track) as unknown:
         if adopt is not None:
             _show_resolution(screen, unknown.adopt(adopt))
@@ -74,9 +84,10 @@ def redrive(
     selection = Selection(limit=limit, redrive=read_codes(code or ()))
     preview = preview_redrive(settings, selection)
     _show_redrive(screen, preview)
-    is_asked = not (yes or is_json or settings.provider.kind == "local") and preview.tracks
-    if is_asked and not confirm(f"Spend up to {preview.credits:,} credits with {settings.provider.kind}?"):
-        raise typer.Exit(130)
+    if preview.chosen and not (yes or settings.provider.kind == "local"):
+        require_somebody_to_ask(screen, settings.provider.kind)
+        if not confirm(f"Spend up to {preview.credits:,} credits with {settings.provider.kind}?"):
+            raise typer.Exit(130)
     result = run_flow(screen, config, selection, overrides=overrides)
     raise typer.Exit(result.exit_code)
 
@@ -107,8 +118,12 @@ def _show_unknown(screen: Screen, unknown: UnknownTrack) -> None:
 
 def _show_redrive(screen: Screen, preview: RedrivePreview) -> None:
     """Say on stderr what is retried, what of it is paid for again, and what is left."""
-    if not preview.chosen:
+    if not preview.tracks:
         screen.note("Nothing to retry.")
+    for group in preview.free:
+        screen.note(
+            f"collected again {group.tracks:,} {group.state} ({group.code}), for nothing: they are paid"
+        )
     for group in preview.chosen:
         again = ", paid again" if group.is_paid_again else ""
         screen.note(f"retried  {group.tracks:,} {group.state} ({group.code}){again}")

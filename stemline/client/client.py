@@ -15,6 +15,7 @@ from stemline.client.pacing import Pacer, read_quota, read_retry_after
 from stemline.client.retry import RetryPolicy
 from stemline.client.scheduler import Lane, RequestScheduler
 from stemline.client.transport import Access, HttpTransport, UploadBody
+from stemline.client.withdrawal import SubmitGate
 from stemline.clock import loop_time
 from stemline.errors import RetryableError, StemlineError, Throttled
 from stemline.link import presigned_link
@@ -42,6 +43,7 @@ class Client:
         self._transport = HttpTransport(access, transport)
         self.traffic = self._transport.traffic
         self._scheduler = RequestScheduler(pacer, self.circuit)
+        self._gate = SubmitGate()
         self._health = HealthProbe(
             self.circuit, pacer, lambda: self.run(provider.read_balance(), Lane.SUBMIT)
         )
@@ -61,9 +63,23 @@ class Client:
         """Carry out a provider's steps and give what they return.
 
         `before_paid` is given the paid request right before it leaves, each time it does; what it raises keeps the
-        request from leaving. Raises what the provider makes of an answer; NoAnswer when a paid request may have been
+        request from leaving. With it the steps are a submit, which raises SubmitWithdrawn when nothing more is to be
+        submitted and its paid request has not left.
+        Raises what the provider makes of an answer; NoAnswer when a paid request may have been
         carried out; ProviderGone when nobody answers any request at all; OSError when a file to upload cannot be read.
         """
+        if before_paid is None:
+            return await self._carry_out(steps, lane, None)
+        async with self._gate.submitting():
+            return await self._carry_out(steps, lane, before_paid)
+
+    def submit_nothing_more(self) -> None:
+        """Call back every submit whose paid request is not on the wire, and let none leave from now on."""
+        self._gate.close()
+
+    async def _carry_out(
+        self, steps: Steps[T], lane: Lane, before_paid: Callable[[HttpRequest], None] | None
+    ) -> T:
         answer: HttpAnswer | None = None
         try:
             request = next(steps)
@@ -97,6 +113,8 @@ class Client:
         """Send a request until it succeeds, may not be repeated, or was tried often enough."""
         retries = RequestRetries(self._policy, self.circuit)
         while True:
+            if before_paid is not None:
+                self._gate.require_open()
             if request.is_transfer:
                 answer, error = await self._send(request)
             else:
@@ -119,9 +137,13 @@ class Client:
         async with self._scheduler.admit(lane, is_paid=request.is_paid, failures=failures) as noted_at:
             sent_at = noted_at
             if request.is_paid and before_paid is not None:
+                self._gate.require_open()
                 before_paid(request)
                 sent_at = self._correct_sent(noted_at)
-            answer, error = await self._send(request)
+                with self._gate.sending():
+                    answer, error = await self._send(request)
+            else:
+                answer, error = await self._send(request)
             if answer is not None:
                 self._update_pacer(answer, sent_at, is_throttled=isinstance(error, Throttled))
             self._health.record(sent_at, answer, error)

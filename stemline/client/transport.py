@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import fsspec
@@ -25,8 +25,8 @@ class Access:
     """How a provider is reached."""
 
     base_url: str
-    api_key: str
-    storage_options: dict[str, Any]
+    api_key: str = field(repr=False)
+    storage_options: dict[str, Any] = field(repr=False)
     """For reading the catalogue's files."""
 
 

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Lock
 
 from stemline.collector import CollectResult, CollectTarget, Relink
 from stemline.collector.download import Downloader, new_client
 from stemline.collector.mixdown import MonoAudio, compare_with_source, local_source, sum_stems
 from stemline.collector.music_facts import MusicFacts, known_music, measure_music, needs_mixdown
-from stemline.collector.quarantine import quarantine_stems
-from stemline.collector.spool import (
-    EXTRA_STEMS,
-    SpooledStems,
-    derive_stems,
-    download_stems,
-    verify_stems,
-    wanted_links,
-)
+from stemline.collector.quarantine import keep_stems, list_kept, quarantine_stems
+from stemline.collector.spool import EXTRA_STEMS, Spool, derive_stems, verify_stems, wanted_links
 from stemline.collector.stream import StemStreamer, is_streamable
 from stemline.dataset import staged_path, stem_path
-from stemline.errors import AudioRejected, LinkExpired, TransferFailed
+from stemline.errors import AudioRejected, LinkExpired, StorageError, TransferFailed
 from stemline.records import Code, CollectedTrack, Failure, Job, ReadyTrack, State, StemFile
 from stemline.storage import Store, open_store, scratch_folder
 from stemline.verify import StemMeasures
@@ -45,8 +37,8 @@ def collect_batch(
     """Download, verify and store stems of ready tracks, soonest-expiring first; one result each, in order.
 
     A track is a CollectedTrack only when every stem is right and stored. What does not verify is kept under
-    `_stemline/quarantine/<token>/` and is a Failure. A download that broke off for good is a Failure in state
-    READY: it is paid and can be collected later.
+    `_stemline/quarantine/<token>/` and is a Failure. A download that broke off for good, and one that spoilt its
+    stem while new links can be had, is a Failure in state READY: it is paid and can be collected later.
 
     Raises:
         StorageError: the dataset or the local disk takes nothing more; tracks collected before it are simply
@@ -76,63 +68,94 @@ class _Collector:
     """One track is analysed at a time: it takes some hundred megabytes."""
 
     def collect(self, ready: ReadyTrack) -> CollectResult:
-        """Collect one track: streamed where that can be; else, or when in doubt, through temporary files."""
-        token = ready.attempt.token
+        """Collect one track; of one that is not collected no object is left."""
+        token, named = ready.attempt.token, set[str]()
         if _expires_at(ready.job) <= self.clock():
             return Relink(token, "The links had expired before the download began.")
+        result: CollectResult | None = None
         try:
-            was_streamed = is_streamable(ready, self.store)
-            if was_streamed:
-                with suppress(AudioRejected):
-                    return self._stream(ready)
-            with scratch_folder(self.target.spool) as folder:
-                return self._accept_or_quarantine(ready, folder, was_streamed=was_streamed)
+            result = self._collect(ready, named)
         except LinkExpired as error:
-            return Relink(token, error.message, is_gone=error.is_gone)
+            result = Relink(token, error.message, is_gone=error.is_gone)
         except TransferFailed as error:
-            return Failure(token, State.READY, Code.DOWNLOAD_FAILED, error.message, is_retryable=True)
+            result = Failure(token, State.READY, Code.DOWNLOAD_FAILED, error.message, is_retryable=True)
+        finally:
+            if not isinstance(result, CollectedTrack):
+                self._discard(named)
+        return result
 
-    def _stream(self, ready: ReadyTrack) -> CollectedTrack:
-        """Collect a track without the local disk; when that fails, no object of it is left."""
-        keys = {stem: self._key(ready, stem, ready.attempt.recipe.format) for stem in wanted_links(ready)}
+    def _collect(self, ready: ReadyTrack, named: set[str]) -> CollectedTrack | Failure:
+        """Collect a track: streamed where that can be; else, or when in doubt, through temporary files.
+
+        `named` gets the keys that objects of it may have.
+        """
+        kept = list_kept(self.store, ready) if ready.is_repeated else {}
+        was_streamed = not kept and is_streamable(ready, self.store)
+        if was_streamed:
+            keys = {stem: self._key(ready, stem, ready.attempt.recipe.format) for stem in wanted_links(ready)}
+            named.update(keys.values())
+            stored: list[str] = []
+            try:
+                return self._stream(ready, keys, stored)
+            except AudioRejected as error:
+                kept = {stem: keys[stem] for stem in stored if error.stems and stem not in error.stems}
+        with scratch_folder(self.target.spool) as folder:
+            spool = Spool(self.downloader, self.store, ready, folder)
+            spool.take(kept)
+            return self._accept_or_refuse(spool, named, is_fetched_again=was_streamed or ready.is_repeated)
+
+    def _stream(self, ready: ReadyTrack, keys: dict[str, str], stored: list[str]) -> CollectedTrack:
+        """Collect a track without the local disk."""
         streamer = StemStreamer(self.downloader, self.store, self.target.tolerance_seconds)
-        try:
-            measures, mixed = streamer.stream_stems(ready, keys, with_mixdown=needs_mixdown(ready))
-        except (AudioRejected, LinkExpired, TransferFailed):
-            for key in keys.values():
-                self.store.delete(key)
-            raise
+        measures, mixed = streamer.stream_stems(ready, keys, with_mixdown=needs_mixdown(ready), stored=stored)
         return self._collected(ready, *self._analysed(ready, measures, mixed))
 
-    def _accept_or_quarantine(
-        self, ready: ReadyTrack, folder: Path, *, was_streamed: bool
+    def _accept_or_refuse(
+        self, spool: Spool, named: set[str], *, is_fetched_again: bool
     ) -> CollectedTrack | Failure:
-        """Accept a track; audio that a transfer may have spoilt is fetched twice before it is given up."""
-        spooled = download_stems(self.downloader, ready, folder / "first")
+        """Accept a track; stems that a transfer may have spoilt are fetched again, and more often under new links."""
+        spool.download()
         try:
-            return self._accept(ready, spooled)
+            return self._accept(spool, named)
         except AudioRejected as error:
             rejection = error
-        if rejection.code in _MAYBE_TRANSFER and not was_streamed:
+        if rejection.code in _MAYBE_TRANSFER and not is_fetched_again:
             with suppress(LinkExpired, TransferFailed):
-                spooled = download_stems(self.downloader, ready, folder / "again")
+                spool.download_again(rejection.stems)
                 try:
-                    return self._accept(ready, spooled)
+                    return self._accept(spool, named)
                 except AudioRejected as error:
                     rejection = error
-        kept = quarantine_stems(self.store, ready, spooled, rejection)
-        sentence = f"{rejection.message} Kept in {kept}."
-        return Failure(ready.attempt.token, State.QUARANTINED, rejection.code, sentence)
+        return self._refuse(spool, rejection)
 
-    def _accept(self, ready: ReadyTrack, spooled: SpooledStems) -> CollectedTrack:
+    def _refuse(self, spool: Spool, rejection: AudioRejected) -> Failure:
+        """Put a track by, its good stems kept, until new links are there; else into quarantine."""
+        token = spool.ready.attempt.token
+        if rejection.code in _MAYBE_TRANSFER and not spool.ready.is_last:
+            keep_stems(self.store, spool.ready, spool.without(rejection.stems))
+            return Failure(token, State.READY, rejection.code, rejection.message, is_retryable=True)
+        kept = quarantine_stems(self.store, spool.ready, spool.stems, rejection)
+        return Failure(token, State.QUARANTINED, rejection.code, f"{rejection.message} Kept in {kept}.")
+
+    def _accept(self, spool: Spool, named: set[str]) -> CollectedTrack:
         """Verify and store the stems of a track that lie on the local disk."""
-        spooled = derive_stems(ready, spooled)
+        ready = spool.ready
+        spooled = derive_stems(ready, spool.stems)
         measures = verify_stems(ready, spooled, self.target.tolerance_seconds)
         asked = [path for stem, path in spooled.items() if stem not in EXTRA_STEMS]
         music, measures = self._analysed(ready, measures, sum_stems(asked) if needs_mixdown(ready) else None)
         for stem, path in spooled.items():
-            self.store.put_file(self._key(ready, stem, measures[stem].format), path)
+            key = self._key(ready, stem, measures[stem].format)
+            named.add(key)
+            self.store.put_file(key, path)
         return self._collected(ready, music, measures)
+
+    def _discard(self, named: Collection[str]) -> None:
+        for key in named:
+            with suppress(
+                StorageError
+            ):  # a store that takes nothing may not let go either: nothing hangs on it
+                self.store.delete(key)
 
     def _analysed(
         self, ready: ReadyTrack, measures: dict[str, StemMeasures], mixed: MonoAudio | None

@@ -59,26 +59,28 @@ class Downloader:
     stopping: Event = field(default_factory=Event)
     """Once set, every download under way ends at its next bytes."""
 
-    def fetch(self, url: str, path: Path) -> None:
-        """Download `url` to `path`.
+    def fetch(self, url: str, path: Path, most_bytes: int | None = None) -> None:
+        """Download `url` to `path`, unless it is larger than `most_bytes`.
 
         Raises:
             LinkExpired, TransferFailed: as `chunks` does.
             StorageError: the local disk does not take it.
         """
         with disk_guarded(path.parent), path.open("wb") as file:
-            for chunk in self.chunks(url, path.name):
+            for chunk in self.chunks(url, path.name, most_bytes):
                 if chunk.start != file.tell():
                     file.seek(chunk.start)
                     file.truncate()
                 file.write(chunk.data)
 
-    def chunks(self, url: str, name: str) -> Generator[DownloadChunk, None, None]:
+    def chunks(
+        self, url: str, name: str, most_bytes: int | None = None
+    ) -> Generator[DownloadChunk, None, None]:
         """Give the bytes of a file as they come, going on after a break; only attempts without progress count.
 
         Raises:
             LinkExpired: the link is refused or gone; a fresh one may work.
-            TransferFailed: it broke off too often.
+            TransferFailed: it broke off too often, or is larger than `most_bytes`.
         """
         received = idle = 0
         for _ in range(_MOST_ATTEMPTS):
@@ -86,7 +88,10 @@ class Downloader:
             try:
                 for chunk in self._rest(url, name, received):
                     received = chunk.start + len(chunk.data)
+                    _check_size(name, max(received, chunk.total or 0), most_bytes)
                     yield chunk
+            except _TooLarge:
+                raise
             except (TransferFailed, httpx.HTTPError) as error:
                 idle = 1 if received > before else idle + 1
                 reason = str(error) or type(error).__name__
@@ -120,6 +125,10 @@ class _Shrunk(TransferFailed):
     """There is more here than there: begin anew."""
 
 
+class _TooLarge(TransferFailed):
+    """It cannot be what is expected: asking again would bring no less."""
+
+
 class _Busy(TransferFailed):
     """The server asks to come back after `seconds`."""
 
@@ -127,6 +136,13 @@ class _Busy(TransferFailed):
         """Take what it said."""
         super().__init__(message)
         self.seconds = seconds
+
+
+def _check_size(name: str, size: int, most_bytes: int | None) -> None:
+    if most_bytes is not None and size > most_bytes:
+        raise _TooLarge(
+            f"The download of {name} is larger than {most_bytes} bytes, more than a stem of this length can have."
+        )
 
 
 def _check_status(response: httpx.Response, name: str) -> None:

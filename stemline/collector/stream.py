@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
 from stemline.audio import Samples
-from stemline.collector.download import Downloader
+from stemline.collector.download import DownloadChunk, Downloader
 from stemline.collector.mixdown import MonoAudio, MonoExcerpt, add_mono
-from stemline.collector.spool import EXTRA_STEMS, expectation, wanted_links
+from stemline.collector.spool import EXTRA_STEMS, expectation, most_bytes, wanted_links
 from stemline.collector.stream_verification import StreamVerifier
 from stemline.errors import AudioRejected
 from stemline.records import Code, ReadyTrack
@@ -36,12 +36,17 @@ class StemStreamer:
     tolerance_seconds: float
 
     def stream_stems(
-        self, ready: ReadyTrack, keys: dict[str, str], *, with_mixdown: bool
+        self,
+        ready: ReadyTrack,
+        keys: Mapping[str, str],
+        *,
+        with_mixdown: bool,
+        stored: list[str] | None = None,
     ) -> tuple[dict[str, StemMeasures], MonoAudio | None]:
         """Store every stem under its key; give their measures and, if asked, the beginning of their sum.
 
         Raises:
-            AudioRejected: one is not right, or cannot be judged without its whole file.
+            AudioRejected: one is not right, or cannot be judged without its whole file; `stored` names those before it.
             LinkExpired, TransferFailed: as `Downloader.chunks` does.
             StorageError: the store does not take one.
         """
@@ -51,16 +56,28 @@ class StemStreamer:
         for stem, url in wanted_links(ready).items():
             is_mixed = with_mixdown and stem not in EXTRA_STEMS
             excerpt = MonoExcerpt()
-            measures[stem] = self._stream(url, keys[stem], expected, *([excerpt.add] if is_mixed else []))
+            try:
+                chunks = self.downloader.chunks(url, keys[stem].rpartition("/")[2], most_bytes(ready))
+                measures[stem] = self._stream(
+                    chunks, keys[stem], expected, *([excerpt.add] if is_mixed else [])
+                )
+            except AudioRejected as error:
+                raise AudioRejected(error.message, code=error.code, stems={stem}) from error
+            if stored is not None:
+                stored.append(stem)
             mixed = add_mono(mixed, excerpt.audio(measures[stem].sample_rate)) if is_mixed else mixed
         check_together(list(measures.items()))
         return measures, mixed
 
     def _stream(
-        self, url: str, key: str, expected: StemExpectation, *on_block: Callable[[Samples], None]
+        self,
+        download: Generator[DownloadChunk, None, None],
+        key: str,
+        expected: StemExpectation,
+        *on_block: Callable[[Samples], None],
     ) -> StemMeasures:
         name = key.rpartition("/")[2]
-        with closing(self.downloader.chunks(url, name)) as chunks:
+        with closing(download) as chunks:
             total = next(chunks).total
             if total is None:
                 raise AudioRejected(f"Nobody says how long {name} is.", code=Code.TRUNCATED)

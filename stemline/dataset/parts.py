@@ -7,13 +7,14 @@ Stems go before tracks: a reader never finds a track without its stems.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stemline.dataset.cell_value import cell_value, column_array
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout
 from stemline.dataset.paths import STAGED_PREFIX
@@ -64,17 +65,21 @@ def write_parts(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> lis
     Raises:
         ConfigError: the dataset was begun with another layout or a newer schema.
         StorageError: the store does not take a part; the batch can be published again.
+        ValueError: a cell is none of its column's type; `find_unpublishable` tells which rows have one.
     """
-    claim_layout(store, layout)
+    layout = claim_layout(store, layout, is_publishing=True)
     folders = _folders(batch, layout)
+    # Made before anything is written: a cell that does not fit leaves nothing behind.
+    tables = {name: _table([row.track for row in rows], layout.tracks) for name, rows in folders.items()}
     keys = []
     for name, rows in folders.items():
         keys.append(_part_key("stems", name, batch))
         stems = [stem for row in rows for stem in row.stems]
-        _put_part(store, keys[-1], layout.stems, _stem_groups(store, stems, layout))
-    for name, rows in folders.items():
+        groups = (_table(group, layout.stems) for group in _stem_groups(store, stems, layout))
+        put_part(store, keys[-1], layout.stems, groups)
+    for name, table in tables.items():
         keys.append(_part_key("tracks", name, batch))
-        _put_part(store, keys[-1], layout.tracks, iter([[row.track for row in rows]]))
+        put_part(store, keys[-1], layout.tracks, [table])
     return keys
 
 
@@ -84,6 +89,27 @@ def discard_staged(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> 
         for row in batch.rows:
             for stem in row.collected.stems:
                 store.delete(stem.path)
+
+
+def find_unpublishable(
+    batch: DatasetBatch, layout: DatasetLayout, staged_in: Store | None = None
+) -> dict[str, str]:
+    """Give the rows with a cell their column cannot hold: the attempt's token and the reason.
+
+    With `staged_in`, also those whose audio was to be embedded and is gone.
+    """
+    reasons = {}
+    for row in batch.rows:
+        track = table_rows(row, batch.run_id, layout).track
+        for column in layout.tracks:
+            try:
+                cell_value(track[column.name], column.type)
+            except ValueError as error:
+                reasons[row.attempt.token] = f'Column "{column.name}": {error}.'
+        if staged_in is not None and layout.audio == "embedded":
+            gone = [stem.path for stem in row.collected.stems if not staged_in.exists(stem.path)]
+            reasons |= dict.fromkeys([row.attempt.token], f"{', '.join(gone)} is gone.") if gone else {}
+    return reasons
 
 
 def _folders(batch: DatasetBatch, layout: DatasetLayout) -> dict[str, list[TableRows]]:
@@ -130,23 +156,19 @@ def _by_bytes(rows: Rows) -> Iterator[Rows]:
     yield group
 
 
-def _put_part(store: Store, key: str, schema: pa.Schema, groups: Iterator[Rows]) -> None:
-    """Write one Parquet file on the local disk, then put it as a whole."""
+def put_part(store: Store, key: str, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
+    """Write one Parquet file of row groups on the local disk, then put it as a whole."""
     with scratch_folder() as folder:
         path = folder / "part.parquet"
         with disk_guarded(folder), pq.ParquetWriter(path, schema, **_writer_options(schema)) as writer:
-            for rows in groups:
-                writer.write_table(_table(rows, schema), row_group_size=_ROWS_PER_GROUP)
+            for table in groups:
+                writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
         store.put_file(key, path)
 
 
 def _table(rows: Rows, schema: pa.Schema) -> pa.Table:
-    """Give rows as a table; text stands for a day or an instant, as the ledger gives it back."""
-    columns = []
-    for field in schema:
-        values = [row[field.name] for row in rows]
-        is_text = pa.types.is_temporal(field.type) and any(isinstance(value, str) for value in values)
-        columns.append(pa.array(values).cast(field.type) if is_text else pa.array(values, field.type))
+    """Give rows as a table, their cells as the columns have them; raises ValueError for one that is lost."""
+    columns = [column_array([row[field.name] for row in rows], field.type) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
 
 

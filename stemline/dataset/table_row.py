@@ -22,6 +22,8 @@ class PublishedRow:
     job: Job
     collected: CollectedTrack
     source_sha256: str | None = None
+    credits_charged: int | None = None
+    """As the ledger has booked it; None: nobody has, and the job's word counts."""
     split: str | None = None
     """Overrides the manifest's own `split`."""
 
@@ -65,12 +67,13 @@ def _track_row(row: PublishedRow, run_id: str, layout: DatasetLayout) -> dict[st
         "stems": attempt.recipe.stems,
         "quality": attempt.recipe.quality,
         "format": attempt.recipe.format,
+        "recipe": attempt.recipe.name,
         "bpm": collected.bpm,
         "key": collected.key,
         "bpm_source": collected.bpm_source,
         "key_source": collected.key_source,
         "duration_seconds": _duration_seconds(row),
-        "credits_charged": row.job.credits_charged,
+        "credits_charged": row.job.credits_charged if row.credits_charged is None else row.credits_charged,
         "job_id": row.job.job_id,
         "attempt_token": attempt.token,
         "source_uri": attempt.track.location,
@@ -99,12 +102,12 @@ def _manifest_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
     """Give our own columns that the manifest fills: text as text, `released_on` as a day."""
     found = {name: columns.get(name) for name in MANIFEST_COLUMNS}
     return {
-        name: _day(value) if name == "released_on" else None if value is None else str(value)
+        name: read_day(value) if name == "released_on" else None if value is None else str(value)
         for name, value in found.items()
     }
 
 
-def _day(value: object) -> date | None:
+def read_day(value: object) -> date | None:
     """Give a day for a date, an instant or ISO text; a bare year or month is its first day, nonsense None."""
     if isinstance(value, datetime):
         return value.date()

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 had no `recipe` in the tracks table."""
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -21,6 +22,7 @@ TRACKS_SCHEMA = pa.schema(
         pa.field("stems", pa.string(), nullable=False),
         pa.field("quality", pa.string(), nullable=False),
         pa.field("format", pa.string(), nullable=False),
+        pa.field("recipe", pa.string()),
         pa.field("bpm", pa.float64()),
         pa.field("key", pa.string()),
         pa.field("bpm_source", pa.string()),

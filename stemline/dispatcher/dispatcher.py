@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 
 from stemline.dispatcher.poller import Poller
@@ -15,6 +16,9 @@ from stemline.dispatcher.webhook_watch import WebhookWatch
 from stemline.errors import StopRun
 from stemline.ledger import LEASE_SECONDS
 from stemline.records import Attempt
+
+CLOSE_SECONDS = 15.0
+"""How long a dispatcher that is to end may take, and once more after it was cancelled."""
 
 
 class Dispatcher:
@@ -27,6 +31,7 @@ class Dispatcher:
         self._is_up = threading.Event()
         self._crash: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[None] | None = None
         self._relink: Callable[[Attempt, bool], None] = lambda *_: None
         self.session: DispatcherSession | None = None
         """Its state, once that is built."""
@@ -42,10 +47,22 @@ class Dispatcher:
         if self._crash is not None:
             raise self._crash
 
+    def close(self) -> None:
+        """Have it end, whoever collects: nothing more is submitted, and what is on the wire is waited for a while."""
+        if self._thread.ident is None:
+            return  # it was never started
+        self.call(lambda session: session.abandon())
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive() and self._main is not None and self._loop is not None:
+            with suppress(RuntimeError):  # it ended this instant
+                self._loop.call_soon_threadsafe(self._main.cancel)
+            self._thread.join(CLOSE_SECONDS)
+
     def call(self, action: Callable[[DispatcherSession], object]) -> None:
         """Do something with its state, in its own thread; nothing once that has ended."""
-        if self.session is not None and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(action, self.session)
+        if self.session is not None and self._loop is not None:
+            with suppress(RuntimeError):  # its loop is closed, or closes this instant
+                self._loop.call_soon_threadsafe(action, self.session)
 
     def acknowledge(self, tokens: list[str], relinks: list[Attempt], gone: Collection[str] = ()) -> None:
         """Say what the collector is finished with, which tracks need fresh links, and of which nothing was there."""
@@ -69,7 +86,8 @@ class Dispatcher:
             self._producer.close()
 
     async def _run(self) -> None:
-        self._loop, session = asyncio.get_running_loop(), self._build_session()
+        self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
+        session = self._build_session()
         self.session = session
         self._is_up.set()
         submitter, poller = Submitter(session), Poller(session)
@@ -80,7 +98,7 @@ class Dispatcher:
                 if session.parameters.has_webhooks:
                     background.append(group.create_task(WebhookWatch(session, poller).run(group)))
                 if _resume(session, submitter, poller, group):
-                    session.balance_before = await submitter.read_balance()
+                    session.balance_before = await submitter.balance.read()
                     submitting = group.create_task(submitter.run(group))
                     submitting.add_done_callback(lambda _: session.notify())  # the poller waits for its end
                     await poller.run(group, submitting)
@@ -158,7 +176,7 @@ async def _read_last_balance(session: DispatcherSession, submitter: Submitter) -
         return
     session.client.give_up()
     try:
-        session.balance_after = await submitter.read_balance()
+        session.balance_after = await submitter.balance.read()
     except StopRun:
         return  # all else is done: no reason to say that it is not
 
@@ -168,7 +186,7 @@ async def _renew_lease(session: DispatcherSession) -> None:
     while True:
         await asyncio.sleep(LEASE_SECONDS / 3)
         try:
-            session.ledger.leases.renew(session.key.key_id, session.key.fence, LEASE_SECONDS)
+            session.renew_lease()
         except StopRun as error:
             session.stop(error, is_abandoned=True)
             return

@@ -8,14 +8,17 @@ from functools import partial
 
 from stemline.client import Client, Pacer
 from stemline.dispatcher.dispatcher import Dispatcher
+from stemline.dispatcher.pilot import Pilot
+from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.ready_queue import ReadyProducer, ReadyQueue
 from stemline.dispatcher.reconciliation import Reconciliation, reconcile_balance
-from stemline.dispatcher.session import DispatcherSession, LeasedKey, ProviderSpeed, RunParameters
+from stemline.dispatcher.session import DispatcherSession, LeasedKey, RunParameters
 from stemline.dispatcher.track_queue import TrackQueue
 from stemline.errors import StopRun
-from stemline.ledger import Ledger
+from stemline.ledger import Ledger, PilotQuestion
 from stemline.protocol import Provider
 from stemline.records import Attempt, ReadyTrack
+from stemline.wording import counted
 
 
 class DispatcherGroup:
@@ -38,6 +41,18 @@ class DispatcherGroup:
     def reason(self) -> StopRun | None:
         """Why a dispatcher stopped early; None when none did."""
         return next((session.reason for session in self.sessions if session.reason is not None), None)
+
+    @property
+    def late_sentence(self) -> str:
+        """What is left with the provider for later runs, as a sentence; empty when nothing is."""
+        count = sum(len(session.left_to_later) for session in self.sessions)
+        if not count:
+            return ""
+        them = "it" if count == 1 else "them"
+        return (
+            f"The provider is still at work on {counted(count)} after provider.job_timeout. "
+            f"Run again: it looks at {them} once more, and submits nothing for {them}."
+        )
 
     @property
     def finished(self) -> int:
@@ -63,6 +78,12 @@ class DispatcherGroup:
         for dispatcher in self._dispatchers:
             dispatcher.call(lambda session: session.notify())
 
+    def close(self) -> None:
+        """Have every dispatcher end, and wait for that: nothing is sent once the ledger may be closed."""
+        self.interrupt()
+        for dispatcher in self._dispatchers:
+            dispatcher.close()
+
     def interrupt(self) -> None:
         """Submit nothing more and collect only what is ready."""
         for dispatcher in self._dispatchers:
@@ -81,7 +102,8 @@ def running_dispatchers(
 
     `ready_queue` has a producer for each key.
     """
-    track_queue = TrackQueue(ledger, parameters.run_id, tuple(key.key_id for key in keys))
+    key_ids = tuple(key.key_id for key in keys)
+    track_queue = TrackQueue(ledger, parameters.run_id, key_ids, _pilot(ledger, parameters, key_ids))
 
     def build_session(key: LeasedKey, producer: ReadyProducer) -> DispatcherSession:
         client = Client(provider, key.access, Pacer(parameters.requests_per_minute), parameters.retry_policy)
@@ -91,9 +113,19 @@ def running_dispatchers(
     pairs = zip(keys, ready_queue.producers, strict=True)
     dispatchers = [Dispatcher(partial(build_session, key, producer), producer) for key, producer in pairs]
     group = DispatcherGroup(dispatchers, ledger, parameters.run_id, ready_queue)
-    for dispatcher in dispatchers:
-        dispatcher.start()
     try:
+        for dispatcher in dispatchers:
+            dispatcher.start()
         yield group
     finally:
-        group.interrupt()
+        group.close()
+
+
+def _pilot(ledger: Ledger, parameters: RunParameters, key_ids: Sequence[str]) -> Pilot | None:
+    """Give what the first tracks must pass; None where nothing is asked of them."""
+    if not parameters.pilot:
+        return None
+    question = PilotQuestion(
+        parameters.kind, parameters.recipe, parameters.pilot, key_ids, parameters.max_attempts
+    )
+    return Pilot(ledger, question)

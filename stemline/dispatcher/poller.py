@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from stemline.client import Lane
 from stemline.clock import loop_time
@@ -14,10 +15,13 @@ from stemline.records import Attempt, Code, Failure, Job, Phase, State
 
 FEW = 2
 """Up to so many jobs are read one by one: a list page would tell less for the same request."""
+LATE_SHARE = 0.2
+"""Up to so large a part of the jobs in flight is late, and read one by one; if more are, all of the vendor is slow."""
 MISSES = 3
 """How often a list may lack a job before it is asked for by itself, and how often that may fail."""
-RELINKS = 5
-"""How often a track's links are minted anew within one run."""
+RELINK_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0)
+"""How long it is waited before a track's links are minted anew, each time that is done within one run."""
+RELINKS = len(RELINK_SECONDS)
 
 
 class Poller:
@@ -53,7 +57,7 @@ class Poller:
         """Read fresh links for a track, unless that was done often; what is gone in a second run is gone for good."""
         self._relinks[attempt.token] += 1
         if self._relinks[attempt.token] <= RELINKS:
-            self.read(group, attempt, job_id)
+            self.read(group, attempt, job_id, after_seconds=RELINK_SECONDS[self._relinks[attempt.token] - 1])
         elif is_gone and attempt.token in self._session.left_ready:
             self._expire(attempt)
 
@@ -61,13 +65,17 @@ class Poller:
         sentence = (
             "The outputs were deleted before they were collected; `stemline redrive` pays for them again."
         )
-        self._session.fail_attempt(Failure(attempt.token, State.EXPIRED, Code.OUTPUTS_EXPIRED, sentence))
+        self._session.fail_attempt(
+            attempt, Failure(attempt.token, State.EXPIRED, Code.OUTPUTS_EXPIRED, sentence)
+        )
 
-    def read(self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str) -> None:
+    def read(
+        self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str, *, after_seconds: float = 0.0
+    ) -> None:
         """Read a job that is known or believed to be done, in the background."""
         self._session.drop_job(job_id)
         self._session.reading += 1
-        group.create_task(self._read_job(attempt, job_id))
+        group.create_task(self._read_job(attempt, job_id, after_seconds))
 
     def _is_done(self) -> bool:
         session = self._session
@@ -82,25 +90,37 @@ class Poller:
     async def _poll(self, group: asyncio.TaskGroup) -> None:
         session = self._session
         self._polled_at = loop_time()
-        if len(session.in_flight) <= FEW or not session.provider.can_list:
-            self._read_due(group)
+        late = self._late_jobs()
+        wanted = {job_id: each for job_id, each in session.in_flight.items() if job_id not in late}
+        if len(wanted) <= FEW or not session.provider.can_list:
+            self._read_due(group, session.due)
             return
-        wanted = dict(session.in_flight)
-        since = min(attempt.sent_at or session.ledger.clock() for attempt in wanted.values())
+        self._read_due(group, late)
+        due = [each for job_id, each in wanted.items() if session.due[job_id] <= self._polled_at]
+        if not due:
+            return
+        # The page that tells of those that are due tells of the others, too; it is theirs to say how far back it goes.
+        since = min(attempt.sent_at or session.ledger.clock() for attempt in due)
         try:
             jobs = await session.client.run(session.provider.sweep(wanted.keys(), since), Lane.POLL)
         except (
             RetryableError,
             TerminalError,
         ):  # the provider answers other requests: its list alone is broken
-            self._read_due(group)
+            self._read_due(group, wanted)
         else:
             self._sort_listed(group, wanted, jobs)
 
-    def _read_due(self, group: asyncio.TaskGroup) -> None:
-        """Read the jobs that should be done, one by one."""
+    def _late_jobs(self) -> set[str]:
+        """Give the few jobs that are late: a list would have to be read far back to show them."""
         session = self._session
-        for job_id in [job_id for job_id, due in session.due.items() if due <= self._polled_at]:
+        late = {job_id for job_id in session.in_flight if session.is_late(job_id)}
+        return late if len(late) <= max(1, LATE_SHARE * len(session.in_flight)) else set()
+
+    def _read_due(self, group: asyncio.TaskGroup, job_ids: Iterable[str]) -> None:
+        """Read those of these jobs that should be done, one by one."""
+        session = self._session
+        for job_id in [job_id for job_id in job_ids if session.due.get(job_id, math.inf) <= self._polled_at]:
             self.read(group, session.in_flight[job_id], job_id)
 
     def _sort_listed(self, group: asyncio.TaskGroup, wanted: dict[str, Attempt], jobs: Sequence[Job]) -> None:
@@ -119,13 +139,14 @@ class Poller:
             if self._misses[job_id] >= MISSES:
                 self.read(group, wanted[job_id], job_id)
 
-    async def _read_job(self, attempt: Attempt, job_id: str) -> None:
+    async def _read_job(self, attempt: Attempt, job_id: str, after_seconds: float) -> None:
         session = self._session
         try:
+            await session.sleep(after_seconds)
             job = await session.client.run(session.provider.read_job(job_id), Lane.COLLECT)
         except TerminalError as error:
             if attempt.token not in session.orphans:  # else it is another account's, and none of our business
-                session.fail_attempt(Failure(attempt.token, State.FAILED, error.code, str(error)))
+                session.fail_attempt(attempt, Failure(attempt.token, State.FAILED, error.code, str(error)))
         except RetryableError:
             self._unreadable[attempt.token] += 1
             if self._unreadable[attempt.token] < MISSES:
@@ -143,12 +164,15 @@ class Poller:
         session = self._session
         if job.phase is Phase.DONE:
             session.speed.learn(job)
-            session.finished += session.ledger.attempts.record_ready(attempt.token, job)
-            session.pass_on(attempt, job)
+            session.track_queue.count_success(attempt.track.track_id)
+            is_news = session.ledger.attempts.record_ready(attempt.token, job)
+            session.finished += is_news
+            is_last = self._relinks[attempt.token] >= RELINKS
+            session.pass_on(attempt, job, is_repeated=not is_news, is_last=is_last)
         elif job.phase is Phase.FAILED:
             sentence = f"{session.parameters.kind} could not separate it: {job.message or 'no reason given'}"
             failure = Failure(attempt.token, State.FAILED, Code.JOB_FAILED, sentence, is_retryable=True)
-            session.fail_attempt(failure)
+            session.fail_attempt(attempt, failure)
         elif job.phase is Phase.EXPIRED:
             self._expire(attempt)
         else:

@@ -10,12 +10,22 @@ from typing import TypeVar
 from stemline.budget import BudgetHold, Limits
 from stemline.client import Access, Client, Lane, RetryPolicy
 from stemline.clock import loop_time
+from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.ready_queue import ReadyProducer
 from stemline.dispatcher.track_queue import TrackQueue
-from stemline.errors import ProviderGone, RetryableError, StopRun, TerminalError, TooManyFailures
-from stemline.ledger import Ledger
+from stemline.errors import (
+    LeaseHeld,
+    PilotFailed,
+    ProviderGone,
+    RetryableError,
+    StopRun,
+    TerminalError,
+    TooManyFailures,
+)
+from stemline.ledger import LEASE_SECONDS, Ledger
 from stemline.protocol import Provider, Steps
 from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, Recipe, State
+from stemline.wording import length
 
 T = TypeVar("T")
 
@@ -24,6 +34,15 @@ OVERDUE_SHARE = 0.2
 
 BUSY_POLL_FACTOR = 3
 """How much longer the pause between two polls is while polls and submits compete for one quota."""
+
+USUAL_SECONDS = 60.0
+"""How long a track is taken to be whose length nobody has told yet."""
+
+LATE_FACTOR = 2.0
+"""A job that is waited for so much longer than it was expected to take is late: it is read by itself."""
+
+JOB_TIMEOUT_SECONDS = 6 * 3_600.0
+"""How long a job is waited for, where nothing else is said."""
 
 WEBHOOK_POLL_SECONDS = 60.0
 """How long a job that a webhook should have told of is left alone past its time, and the pause between polls."""
@@ -45,7 +64,11 @@ class RunParameters:
     max_attempts: int
     tolerate: float | None
     selected: int
-    """How many tracks the run is about."""
+    """How many tracks the run had to do when it began."""
+    job_timeout_seconds: float = JOB_TIMEOUT_SECONDS
+    """How old a job may be that is waited for: one that is not done by then is left to later runs."""
+    pilot: int = 0
+    """How many tracks of a provider and recipe must come back verified before others are sent."""
     send: str = "auto"
     """How objects of a store are sent: auto | url | upload."""
     hook_url: str | None = None
@@ -68,25 +91,6 @@ class LeasedKey:
     fence: int
 
 
-class ProviderSpeed:
-    """How fast the provider works: learned from finished jobs, to know when a poll is worth a request."""
-
-    def __init__(self, seconds_per_second: float, latency_seconds: float) -> None:
-        """Start from the facts file."""
-        self._rate, self._latency = seconds_per_second, latency_seconds
-
-    def learn(self, job: Job) -> None:
-        """Take a finished job in, by the provider's own clock."""
-        if job.created_at and job.completed_at and job.duration_seconds:
-            took = (job.completed_at - job.created_at).total_seconds()
-            rate = max(0.0, took - self._latency) / job.duration_seconds
-            self._rate += 0.2 * (rate - self._rate)
-
-    def expect(self, duration_seconds: float) -> float:
-        """Give the seconds a job of this length will take."""
-        return self._latency + self._rate * duration_seconds
-
-
 @dataclass
 class DispatcherSession:
     """The state of one key's dispatcher: lives in one event loop, touched by its tasks alone."""
@@ -104,12 +108,16 @@ class DispatcherSession:
     due: dict[str, float] = field(default_factory=dict)
     """When each of these jobs is expected to be done, on the monotonic clock."""
     waiting_since: dict[str, float] = field(default_factory=dict)
-    """Since when they are waited for."""
+    """Since when they are waited for; of an earlier run's, when they were submitted."""
+    left_to_later: dict[str, Attempt] = field(default_factory=dict)
+    """Attempts by job id whose job took longer than is waited for: a later run looks at them again."""
     submitting: int = 0
     has_more_tracks: bool = True
     """Whether there is more to submit: then every poll costs a submit."""
     reading: int = 0
     """Jobs that are done and whose links are being read."""
+    has_collector: bool = True
+    """Whether somebody takes ready tracks; nobody does once the run is left."""
     uncollected: dict[str, str] = field(default_factory=dict)
     """Tokens of tracks the collector has and has not acknowledged, with their job ids."""
     orphans: set[str] = field(default_factory=set)
@@ -128,6 +136,8 @@ class DispatcherSession:
     """The limit that stopped it."""
     carried_over: int = 0
     """Credits of what an earlier run submitted: when the vendor takes them is not known."""
+    lease_until: float = 0.0
+    """How long the lease on the key lasts at least, on the monotonic clock."""
     balance_before: int | None = None
     balance_after: int | None = None
 
@@ -151,29 +161,56 @@ class DispatcherSession:
         """Wait for a job: its first poll is when it should be done."""
         self.in_flight[job_id] = attempt
         now = loop_time()
-        self.waiting_since.setdefault(job_id, now)
+        self.waiting_since.setdefault(job_id, now - self.age(attempt))
         slack = self.poll_seconds if self.parameters.has_webhooks else 0.0
-        self.due[job_id] = now + self.speed.expect(attempt.track.duration_seconds or 60.0) + slack
+        takes = self.speed.expect(attempt.track.duration_seconds or USUAL_SECONDS)
+        self.due[job_id] = max(now, self.waiting_since[job_id] + takes + slack)
         self.notify()
 
     def poll_later(self, attempt: Attempt, job_id: str) -> None:
-        """Wait on for a job that was not done when it should have been: the later it is, the longer."""
-        self.in_flight[job_id] = attempt
+        """Wait on for a job that was not done when it should have been: the later it is, the longer.
+
+        One that takes longer than is waited for at all is left to later runs.
+        """
         now = loop_time()
-        waited = now - self.waiting_since.setdefault(job_id, now)
+        waited = now - self.waiting_since.setdefault(job_id, now - self.age(attempt))
+        if waited >= self.parameters.job_timeout_seconds:
+            self._leave_to_later(attempt, job_id, waited)
+            return
+        self.in_flight[job_id] = attempt
         self.due[job_id] = now + max(self.poll_seconds, OVERDUE_SHARE * waited)
         self.notify()
+
+    def _leave_to_later(self, attempt: Attempt, job_id: str, waited: float) -> None:
+        """Wait for a job no longer: it is paid, and a later run looks at it again."""
+        sentence = f"Job {job_id} is not done after {length(waited)}; the next run looks at it again."
+        self.ledger.attempts.mark_late(attempt.token, sentence)
+        self.drop_job(job_id)
+        self.left_to_later[job_id] = attempt
+        self.notify()
+
+    def is_late(self, job_id: str) -> bool:
+        """Tell whether a job takes much longer than it should."""
+        expected = self.speed.expect(self.in_flight[job_id].track.duration_seconds or USUAL_SECONDS)
+        return loop_time() - self.waiting_since[job_id] > LATE_FACTOR * max(expected, self.poll_seconds)
+
+    def age(self, attempt: Attempt) -> float:
+        """Give how many seconds ago an attempt was sent."""
+        if attempt.sent_at is None:
+            return 0.0
+        return max(0.0, (self.ledger.clock() - attempt.sent_at).total_seconds())
 
     def drop_job(self, job_id: str) -> None:
         """Wait for a job no longer."""
         self.in_flight.pop(job_id, None)
         self.due.pop(job_id, None)
 
-    def pass_on(self, attempt: Attempt, job: Job) -> None:
-        """Give a ready track to the collector."""
+    def pass_on(self, attempt: Attempt, job: Job, *, is_repeated: bool = False, is_last: bool = True) -> None:
+        """Give a ready track to the collector; see ReadyTrack for what else it is told."""
         self.waiting_since.pop(job.job_id, None)
-        self.uncollected[attempt.token] = job.job_id
-        self.producer.put(ReadyTrack(attempt, job))
+        if self.has_collector:
+            self.uncollected[attempt.token] = job.job_id
+        self.producer.put(ReadyTrack(attempt, job, is_repeated, is_last))
         self.notify()
 
     async def run_or_stop(self, steps: Steps[T]) -> T:
@@ -205,18 +242,46 @@ class DispatcherSession:
             await self.wait_for_change(left)
 
     def stop(self, reason: StopRun | None, *, is_abandoned: bool = False) -> None:
-        """Submit nothing more; with `is_abandoned` wait for nothing more either."""
+        """Submit nothing more, not even what is reserved; with `is_abandoned` wait for nothing more either."""
         self.is_stopping = True
+        self.client.submit_nothing_more()
         self.is_abandoned = self.is_abandoned or is_abandoned
         if is_abandoned:
             self.client.give_up()
         self.reason = self.reason or reason
         self.notify()
 
-    def fail_attempt(self, failure: Failure) -> None:
+    def abandon(self) -> None:
+        """Stop at once, for nobody collects any more: what is ready is left to the next run."""
+        self.has_collector = False
+        self.uncollected.clear()
+        self.stop(None, is_abandoned=True)
+
+    def stop_for_pilot(self, reason: PilotFailed) -> None:
+        """Submit nothing more, for the first tracks have not come back as they should; the rest is held."""
+        self.held = self.held or BudgetHold(Code.PILOT, reason.message)
+        self.stop(reason)
+
+    def renew_lease(self) -> None:
+        """Extend the lease on the API key; raises LeaseHeld when it is lost."""
+        now = loop_time()
+        self.ledger.leases.renew(self.key.key_id, self.key.fence, LEASE_SECONDS)
+        self.lease_until = now + LEASE_SECONDS
+
+    def hold_lease(self) -> None:
+        """Renew the lease unless it lasts for a while; raises LeaseHeld when it is lost."""
+        if loop_time() > self.lease_until - LEASE_SECONDS / 2:
+            self.renew_lease()
+
+    def require_lease(self) -> None:
+        """Raise LeaseHeld when the lease has run out: nothing may leave then."""
+        if loop_time() >= self.lease_until:
+            raise LeaseHeld("The lease on this API key has run out.", fix="Run again: it goes on from here.")
+
+    def fail_attempt(self, attempt: Attempt, failure: Failure) -> None:
         """Book a failure, and stop the run when there are more than it tolerates."""
         self.ledger.attempts.fail(failure)
-        self.count_failure()
+        self.count_failure(attempt)
 
     def refuse_attempt(self, attempt: Attempt, code: Code, error: Exception) -> None:
         """Book a submit that was not accepted: its credits are free again."""
@@ -224,11 +289,11 @@ class DispatcherSession:
         self.ledger.attempts.release(
             attempt.token, code, str(error), state=State.FAILED, is_retryable=is_retryable
         )
-        self.count_failure()
+        self.count_failure(attempt)
 
-    def count_failure(self) -> None:
-        """Count one more failure against `failures.tolerate`."""
-        failed, share = self.track_queue.count_failure(), self.parameters.tolerate
+    def count_failure(self, attempt: Attempt) -> None:
+        """Count one more failed track against `failures.tolerate`."""
+        failed, share = self.track_queue.count_failure(attempt.track.track_id), self.parameters.tolerate
         if share is not None and failed > share * self.parameters.selected:
             sentence = (
                 f"{failed} of {self.parameters.selected} tracks failed, more than failures.tolerate allows."

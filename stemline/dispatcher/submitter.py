@@ -10,29 +10,35 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from stemline.budget import BudgetHold, Limits
+from stemline.budget import BudgetHold, check_limits
 from stemline.client import Lane
-from stemline.clock import loop_time
+from stemline.dispatcher.account_balance import AccountBalance
 from stemline.dispatcher.session import DispatcherSession
+from stemline.dispatcher.unanswered import UnansweredSubmits
 from stemline.errors import (
     BudgetReached,
-    JobFailed,
     KeyRefused,
+    LeaseHeld,
     LedgerConflict,
     NoAnswer,
+    OutOfCredits,
+    PilotFailed,
     ProviderGone,
     RetryableError,
     StopRun,
+    SubmitWithdrawn,
     TerminalError,
 )
 from stemline.manifest import LocationKind, location_kind
-from stemline.protocol import HttpRequest, OtherAttempts
-from stemline.records import Attempt, Code, Job, Submission, Track
+from stemline.protocol import HttpRequest
+from stemline.records import Attempt, Code, Submission, Track
 
 UPLOADS_AT_ONCE = 8
 SUBMITS_AT_ONCE = 2 * UPLOADS_AT_ONCE
 """Tracks taken from the queue whose submit is not answered yet: more would only be kept from the other keys."""
-SEARCHES_PER_GRACE = 4
+OF_BALANCE = {Code.BUDGET_FLOOR, Code.OUT_OF_CREDITS}
+PILOT_SECONDS = 1.0
+"""How often a key with nothing to do asks what has become of the pilot."""
 LIMITS_SECONDS = 5.0
 """How often a run that waits for its budget reads whether the limits were changed."""
 
@@ -45,70 +51,43 @@ class Submitter:
         self._session = session
         self._unanswered = 0
         """Submits that wait to leave, or for their answer."""
-        self._balance: int | None = None
-        self._balance_at: datetime | None = None
+        self.balance = AccountBalance(session)
+        self._search = UnansweredSubmits(session, self.balance)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     async def run(self, group: asyncio.TaskGroup) -> None:
-        """Submit until nothing is left to submit and nothing that is under way could come back."""
+        """Submit until nothing is left to submit, nothing that is under way could come back, or the pilot fails."""
+        session = self._session
+        try:
+            await self._submit_all(group)
+        except PilotFailed as error:
+            session.stop_for_pilot(error)
+        session.track_queue.leave(session.key.key_id)
+        session.has_more_tracks = False
+
+    async def _submit_all(self, group: asyncio.TaskGroup) -> None:
         session = self._session
         while not session.is_stopping:
             if session.busy >= session.parameters.max_in_flight or self._unanswered >= SUBMITS_AT_ONCE:
                 await session.wait_for_change()
                 continue
-            track = session.track_queue.next_track()
+            track = session.track_queue.next_track(session.key.key_id)
             session.has_more_tracks = track is not None
             if track is not None:
                 await self._start(track, group)
             elif not session.is_idle:
                 await session.wait_for_change()
+            elif await self._search.free_uncharged():
+                continue
+            elif session.track_queue.awaits_pilot(session.key.key_id):
+                await session.wait_for_change(PILOT_SECONDS)
             elif not session.track_queue.retry_failed(session.parameters.max_attempts):
+                session.track_queue.check_pilot()
                 break
-        session.has_more_tracks = False
-
-    async def read_balance(self) -> int:
-        """Ask for the balance, and check reservations against it from now on."""
-        self._balance_at = self._session.ledger.clock()
-        self._balance = await self._session.run_or_stop(self._session.provider.read_balance())
-        return self._balance
 
     async def resolve(self, attempt: Attempt) -> None:
-        """Find out what became of a submit that got no answer: adopt its job, or free it after the grace time."""
-        session, grace = self._session, self._session.provider.facts.grace_seconds
-        session.submitting += 1
-        try:
-            job = await self._find_job(attempt)
-            # Counted from the first answer, not from when it was sent: the vendor may have been away for longer.
-            deadline = loop_time() + grace
-            while job is None:
-                if (left := deadline - loop_time()) <= 0:
-                    # Listed by nobody after the grace time: it never arrived, so it may be submitted again.
-                    session.ledger.attempts.release(attempt.token)
-                    return
-                await session.sleep(min(grace / SEARCHES_PER_GRACE, left))
-                if session.is_abandoned:
-                    session.ledger.attempts.mark_unknown(
-                        attempt.token, "The submit got no answer and the run ended first."
-                    )
-                    return
-                job = await self._find_job(attempt)
-            self._adopt_job(attempt, job)
-        except TerminalError as error:
-            session.ledger.attempts.mark_unknown(attempt.token, str(error))
-        except StopRun as error:
-            session.ledger.attempts.mark_unknown(
-                attempt.token, f"The submit got no answer, and then: {error.message}"
-            )
-            session.stop(error, is_abandoned=True)
-        finally:
-            session.submitting -= 1
-            session.notify()
-
-    def _limits(self) -> Limits:
-        """Give the limits as they are now, with the balance last read."""
-        return replace(
-            self._session.parameters.read_limits(), balance=self._balance, balance_at=self._balance_at
-        )
+        """Find out what became of a submit that got no answer."""
+        await self._search.resolve(attempt)
 
     async def _start(self, track: Track, group: asyncio.TaskGroup) -> None:
         """Reserve a track's credits and submit it in the background."""
@@ -120,12 +99,14 @@ class Submitter:
                 track,
                 token,
                 self._amount(track),
-                self._limits(),
+                self.balance.limits(),
                 key_id=session.key.key_id,
             )
         except LedgerConflict:  # another dispatcher on the same ledger was faster
             session.track_queue.refresh()
             return
+        finally:
+            session.track_queue.reserved(track)
         if isinstance(reserved, BudgetHold):
             session.track_queue.refresh()
             await self._wait_for_budget(reserved)
@@ -143,7 +124,7 @@ class Submitter:
         session, provider = self._session, self._session.provider
 
         def commit_intent(request: HttpRequest) -> None:
-            session.ledger.attempts.mark_sending(attempt.token, fence=session.key.fence, request=request.json)
+            self._commit_intent(attempt, request)
 
         try:
             async with self._upload_slot():
@@ -153,6 +134,8 @@ class Submitter:
                     Lane.SUBMIT,
                     before_paid=commit_intent,
                 )
+        except SubmitWithdrawn:
+            session.ledger.attempts.release(attempt.token)
         except NoAnswer:
             await self.resolve(session.ledger.attempts.get(attempt.token))
         except TerminalError as error:
@@ -163,12 +146,32 @@ class Submitter:
             session.refuse_attempt(attempt, Code.SOURCE_UNREACHABLE, error)
         except StopRun as error:
             session.ledger.attempts.release(attempt.token)
-            session.stop(error, is_abandoned=isinstance(error, KeyRefused | ProviderGone))
+            session.stop(error, is_abandoned=isinstance(error, KeyRefused | LeaseHeld | ProviderGone))
         else:
             self._record_job(attempt, submission)
         finally:
             session.submitting -= 1
             session.notify()
+
+    def _commit_intent(self, attempt: Attempt, request: HttpRequest) -> None:
+        """Commit that the paid request leaves; raises LeaseHeld when the lease does not last until then."""
+        session, attempts = self._session, self._session.ledger.attempts
+
+        def commit() -> None:
+            attempts.mark_sending(
+                attempt.token,
+                fence=session.key.fence,
+                request=request.json,
+                balance=self.balance.reading,
+            )
+
+        session.hold_lease()
+        try:
+            commit()
+        except LeaseHeld:  # this machine may have slept past its end: whoever still has it may renew it
+            session.renew_lease()
+            commit()
+        session.require_lease()
 
     @asynccontextmanager
     async def _upload_slot(self) -> AsyncIterator[None]:
@@ -202,48 +205,32 @@ class Submitter:
         size = await client.size_of(track.location)
         return replace(attempt, track=replace(track, size_bytes=size))
 
-    async def _find_job(self, attempt: Attempt) -> Job | None:
-        """Give the job a submit has made, None for none so far; raises TerminalError when that cannot be told."""
-        session = self._session
-        try:
-            return await session.client.run(
-                session.provider.find(attempt, self._other_attempts(attempt)), Lane.POLL
-            )
-        except RetryableError as error:
-            # The provider answers other requests: it is this question that fails.
-            raise JobFailed(error.message, code=Code.SUBMIT_UNANSWERED) from error
-
-    def _other_attempts(self, attempt: Attempt) -> OtherAttempts:
-        """Give what the ledger knows of all other attempts, whichever key made them."""
-        ledger, kind = self._session.ledger, self._session.parameters.kind
-
-        def unanswered() -> list[Attempt]:
-            sent = [*ledger.recovery.unanswered(kind), *ledger.recovery.unknown(kind)]
-            return [other for other in sent if other.token != attempt.token]
-
-        return OtherAttempts(lambda job_id: ledger.attempts.find_by_job(kind, job_id) is not None, unanswered)
-
-    def _adopt_job(self, attempt: Attempt, job: Job) -> None:
-        submission = Submission(job.job_id, duration_seconds=job.duration_seconds)
-        try:
-            self._session.ledger.attempts.record_submission(attempt.token, submission)
-        except LedgerConflict as error:  # another attempt has this job
-            raise JobFailed(error.message, code=Code.SUBMIT_UNANSWERED) from error
-        self._session.add_job(attempt, job.job_id)
-
     async def _wait_for_budget(self, held: BudgetHold) -> None:
         """Wait where waiting helps: for credits to settle, or for the next window. Else hold what is left."""
         session = self._session
-        if held.code is Code.BUDGET_FLOOR and session.busy:
+        if self._unanswered and not self._is_passed():
+            await session.wait_for_change()  # what is reserved leaves first: nothing does once the run stops
+            return
+        if held.code in OF_BALANCE and session.busy:
             await session.wait_for_change()
             return
-        if held.code is Code.BUDGET_FLOOR and await self._has_balance_changed():
+        if held.code in OF_BALANCE and await self.balance.tells_more():
             return
         if session.parameters.on_limit == "wait" and held.resumes_at is not None:
             await self._wait_for_window(held.resumes_at)
             return
         session.held = held
-        session.stop(BudgetReached(held.sentence, fix="Raise the limit under `budget`, then run again."))
+        if held.code is Code.OUT_OF_CREDITS:
+            session.stop(OutOfCredits(held.sentence, fix="Buy credits, then run again."))
+        else:
+            session.stop(BudgetReached(held.sentence, fix="Raise the limit under `budget`, then run again."))
+
+    def _is_passed(self) -> bool:
+        """Tell whether more is reserved than the limits allow, for a person has lowered them."""
+        session, limits = self._session, self._session.parameters.read_limits()
+        spending = session.ledger.credits.spending(session.parameters.run_id, limits)
+        caps = replace(limits, floor=None)
+        return check_limits(0, caps, spending, session.ledger.clock()) is not None
 
     async def _wait_for_window(self, opens_at: datetime) -> None:
         """Wait until the next day or month begins, or a person changes the limits."""
@@ -253,8 +240,3 @@ class Submitter:
             if left <= 0:
                 return
             await session.wait_for_change(min(left, LIMITS_SECONDS))
-
-    async def _has_balance_changed(self) -> bool:
-        """Read the balance again; give whether it is another one than the limit was last checked against."""
-        before = self._balance
-        return await self.read_balance() != before

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
+from stemline.dispatcher.pilot import Pilot
 from stemline.ledger import Ledger
 from stemline.records import Track
 
@@ -20,17 +21,50 @@ class TrackQueue:
     run_id: str
     key_ids: tuple[str, ...] = ()
     """The API keys that submit."""
+    pilot: Pilot | None = None
+    """What the first tracks of a provider and recipe must pass; None: nothing."""
     _are_orphans_claimed: bool = False
     _page: deque[Track] = field(default_factory=deque)
-    _failed: int = 0
+    _failed: set[str] = field(default_factory=set)
+    """Ids of the tracks that failed and have not come to a good end since."""
     _lock: Lock = field(default_factory=Lock)
 
-    def next_track(self) -> Track | None:
-        """Give the next track; None when no track is planned at present."""
+    def next_track(self, key_id: str = "") -> Track | None:
+        """Give the next track for a key; None when no track is planned at present, or none may be sent yet.
+
+        Raises PilotFailed when none may be sent at all.
+        """
         with self._lock:
+            if self.pilot is not None and not self.pilot.is_over:
+                if not self.pilot.has_room():
+                    return None
+                self._page.clear()  # a track of the pilot that is to be tried again goes first
             if not self._page:
                 self._page.extend(self.ledger.tracks.next_planned(self.run_id, PAGE_TRACKS))
-            return self._page.popleft() if self._page else None
+            track = self._page.popleft() if self._page else None
+            if track is not None and self.pilot is not None:
+                self.pilot.hand_out(key_id, track.track_id)
+            return track
+
+    def reserved(self, track: Track) -> None:
+        """Say that a track which was handed out is reserved, or was not."""
+        if self.pilot is not None:
+            self.pilot.reserved(track.track_id)
+
+    def awaits_pilot(self, key_id: str) -> bool:
+        """Tell whether a key with nothing under way should wait, since more may be sent once others have results."""
+        return self.pilot is not None and not self.pilot.is_over and self.pilot.is_awaited(key_id)
+
+    def check_pilot(self) -> None:
+        """Raise PilotFailed where tracks are left that may not be sent."""
+        is_open = self.pilot is None or self.pilot.has_room()
+        if self.pilot is not None and not is_open and self.ledger.tracks.next_planned(self.run_id, 1):
+            raise self.pilot.pending()
+
+    def leave(self, key_id: str) -> None:
+        """Say that a key submits nothing more."""
+        if self.pilot is not None:
+            self.pilot.leave(key_id)
 
     def claim_orphans(self) -> bool:
         """Tell whether the caller is the first to ask: attempts of other keys belong to one dispatcher."""
@@ -48,8 +82,13 @@ class TrackQueue:
         """Put failures that may be tried again back into the queue; give whether there are any."""
         return bool(self.ledger.tracks.retry_failed(self.run_id, max_attempts=max_attempts))
 
-    def count_failure(self) -> int:
-        """Count one more failed track, and give how many there are."""
+    def count_failure(self, track_id: str) -> int:
+        """Count a track as failed, once however often it is tried, and give how many there are."""
         with self._lock:
-            self._failed += 1
-            return self._failed
+            self._failed.add(track_id)
+            return len(self._failed)
+
+    def count_success(self, track_id: str) -> None:
+        """Count a track as failed no longer."""
+        with self._lock:
+            self._failed.discard(track_id)

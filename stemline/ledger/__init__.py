@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from stemline.ledger.adoption import AdoptedBatch, AdoptionCounts
+from stemline.ledger.balance import BalanceReading
+from stemline.ledger.dataset_registry import KnownDataset
 from stemline.ledger.inbox import ReceivedEvent
 from stemline.ledger.lease import LEASE_SECONDS, Lease
 from stemline.ledger.ledger import Ledger, open_ledger
+from stemline.ledger.pilot import PilotQuestion, PilotStanding
 from stemline.ledger.planning import PlanCounts
+from stemline.ledger.quarantine import CollectAgain
 from stemline.ledger.queries import PublishedTrack, TrackTiming
 from stemline.ledger.row_mapping import BatchRow, RunRecord, TrackStatus
 from stemline.ledger.track import RedriveGroup
 
 __all__ = [
     "LEASE_SECONDS",
+    "AdoptedBatch",
+    "AdoptionCounts",
+    "BalanceReading",
     "BatchRow",
+    "CollectAgain",
+    "KnownDataset",
     "Lease",
     "Ledger",
+    "PilotQuestion",
+    "PilotStanding",
     "PlanCounts",
     "PublishedTrack",
     "ReceivedEvent",

@@ -13,10 +13,12 @@ from sqlalchemy import Connection, RowMapping, func, select
 from stemline.budget import BudgetHold, Limits, check_limits
 from stemline.errors import LedgerConflict
 from stemline.ledger import credit
+from stemline.ledger.balance import BalanceReading
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.failure import fail_attempt
-from stemline.ledger.lease import require_fence
+from stemline.ledger.lease import require_lease
 from stemline.ledger.planning import MEASURED
+from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import (
     attempt_from_row,
     attempts_with_tracks,
@@ -41,6 +43,7 @@ from stemline.records import Attempt, Code, CollectedTrack, Failure, Job, State,
 PAID = frozenset({State.READY, State.COLLECTED, State.PUBLISHED, State.QUARANTINED, State.EXPIRED})
 
 
+@repeating_verbs
 class Attempts:
     """The verbs from the intent to pay to the stored stems."""
 
@@ -67,6 +70,8 @@ class Attempts:
         now = self._database.clock()
         with self._database.write() as connection:
             run = find_run(connection, run_id)
+            if _is_reserved(connection, token, run_id, track):  # said again, after a commit without an answer
+                return _read_attempt(connection, token)
             held = check_limits(amount, limits, credit.read_spending(connection, run, now, limits), now)
             if held is not None:
                 return held
@@ -81,23 +86,30 @@ class Attempts:
             return _read_attempt(connection, token)
 
     def mark_sending(
-        self, token: str, *, fence: int | None = None, request: Mapping[str, Any] | None = None
+        self,
+        token: str,
+        *,
+        fence: int | None = None,
+        request: Mapping[str, Any] | None = None,
+        balance: BalanceReading | None = None,
     ) -> Attempt:
         """Commit that the paid request is about to leave; a repeat under the same token keeps the first time.
 
-        `request` is its body, kept so that it can be repeated word for word. With `fence`, raises LeaseHeld when
-        the key's lease has gone to somebody else.
+        `request` is its body, kept so that it can be repeated word for word; `balance` is the last one read before
+        it, kept to tell later whether it was charged. With `fence`, raises LeaseHeld when the key's lease was let go,
+        has run out, or has gone to somebody else.
         """
-        now = self._database.clock()
         with self._database.write() as connection:
+            now = self._database.clock()  # not before: waiting for the ledger's only writer may take long
             row = find_attempt(connection, token)
             if fence is not None:
-                require_fence(connection, row["key_id"], fence)
+                require_lease(connection, row["key_id"], fence, self._database.shared_now(connection))
             require_state(row, "mark_sending", {State.SUBMITTING, State.UNKNOWN})
             if row["sent_at"] is None:
                 values = {"sent_at": now, "request": json.dumps(dict(request)) if request else None}
                 connection.execute(attempts.update().where(attempts.c.token == token).values(**values))
-            write_event(connection, now, row, LedgerEvent("mark_sending", row["state"], row["state"]))
+            detail = {} if balance is None else balance.as_tree()
+            write_event(connection, now, row, LedgerEvent("mark_sending", row["state"], row["state"], detail))
             return replace(_read_attempt(connection, token), sent_at=row["sent_at"] or now)
 
     def record_submission(self, token: str, submission: Submission) -> Attempt:
@@ -180,7 +192,11 @@ class Attempts:
             if row["state"] in {State.COLLECTED, State.PUBLISHED}:
                 return False
             require_state(row, "record_collected", {State.READY})
-            values = {"result": dump_collected(collected)}
+            there = self._database.destination
+            values = {
+                "result": dump_collected(collected),
+                "dataset_id": None if there is None else there.dataset_id,
+            }
             collect = AttemptTransition("record_collected", State.COLLECTED, State.COLLECTED, values=values)
             move_attempt(connection, self._database.clock(), row, collect)
             return True
@@ -197,9 +213,19 @@ class Attempts:
         now = self._database.clock()
         with self._database.write() as connection:
             row = find_attempt(connection, failure.token)
-            if row["state"] == failure.state:
+            if row["state"] == failure.state and failure.state is not State.READY:
                 return failure.state
             return fail_attempt(connection, now, row, failure, credits_charged)
+
+    def mark_late(self, token: str, sentence: str) -> None:
+        """Say that a job takes longer than is waited for: it stays with the provider, for later runs to look at."""
+        with self._database.write() as connection:
+            row = find_attempt(connection, token)
+            if row["state"] == State.PROCESSING:
+                late = AttemptTransition(
+                    "mark_late", State.PROCESSING, State.PROCESSING, Code.JOB_LATE, sentence
+                )
+                move_attempt(connection, self._database.clock(), row, late)
 
     def get(self, token: str) -> Attempt:
         """Give an attempt; raises LedgerConflict for a token the ledger does not know."""
@@ -230,6 +256,14 @@ class Attempts:
             return connection.execute(
                 select(attempts.c.key_id).where(attempts.c.token == token)
             ).scalar_one_or_none()
+
+
+def _is_reserved(connection: Connection, token: str, run_id: str, track: Track) -> bool:
+    """Tell whether this very intent is there, and its request has not left."""
+    mine = (attempts.c.token == token, attempts.c.run_id == run_id, attempts.c.track_id == track.track_id)
+    never_sent = (attempts.c.state == State.SUBMITTING, attempts.c.sent_at.is_(None))
+    query = select(attempts.c.token).where(*mine, *never_sent)
+    return connection.execute(query).first() is not None
 
 
 def _require_planned(connection: Connection, key: dict[str, Any]) -> None:
@@ -270,6 +304,7 @@ def _accepted(now: datetime, row: RowMapping, submission: Submission) -> Attempt
         "sent_at": row["sent_at"] or now,
         "estimated_seconds": submission.estimated_seconds,
         "source_sha256": submission.source_sha256,
+        "request": None,  # it may hold a presigned link, and nothing repeats it now
         "credits_reserved": row["credits_reserved"] if asked is None else asked,
     }
     return AttemptTransition("record_submission", State.PROCESSING, State.PROCESSING, values=values)

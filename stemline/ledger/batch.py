@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, not_, or_, select
 
 from stemline.errors import LedgerConflict
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.dataset_registry import count_batch, discount_track, lies_in
+from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import BatchRow, attempts_with_tracks, batch_row_from_row
 from stemline.ledger.run import find_run
 from stemline.ledger.tables import attempts, batches
-from stemline.ledger.transition import AttemptTransition, LedgerEvent, move_attempt, write_event
-from stemline.records import Recipe, State
+from stemline.ledger.transition import (
+    AttemptTransition,
+    LedgerEvent,
+    find_attempt,
+    move_attempt,
+    require_state,
+    write_event,
+)
+from stemline.records import Code, Recipe, State
 
 
+@repeating_verbs
 class Batches:
     """The batches: opened before their files are written, published after."""
 
@@ -44,6 +54,7 @@ class Batches:
             if taken != len(wanted) or not wanted:
                 message = f"Batch {batch_id} cannot hold these attempts: {taken} of {len(wanted)} are free."
                 raise LedgerConflict(message)
+            count_batch(connection, self._database.destination, batch_id, wanted)
             write_event(connection, now, batch, LedgerEvent("open_batch", detail={"batch_id": batch_id}))
 
     def publish(self, batch_id: str) -> int:
@@ -69,17 +80,21 @@ class Batches:
             write_event(connection, now, batch, LedgerEvent("publish_batch", detail={"batch_id": batch_id}))
             return int(batch["members"])
 
-    def unpublished(self, provider: str, recipe: Recipe) -> list[str]:
-        """Give the batches that were opened and not published, oldest first."""
+    def unpublished(self, provider: str, recipe: Recipe, *, spared: Collection[str] = ()) -> list[str]:
+        """Give the batches that were opened and not published, oldest first; none of a `spared` API key's."""
+        theirs = select(attempts.c.token).where(
+            attempts.c.batch_id == batches.c.batch_id, attempts.c.key_id.in_(list(spared))
+        )
         query = (
             select(batches.c.batch_id)
-            .where(batches.c.published_at.is_(None))
+            .where(batches.c.published_at.is_(None), not_(theirs.exists()))
             .where(
                 select(attempts.c.token)
                 .where(
                     attempts.c.batch_id == batches.c.batch_id,
                     attempts.c.provider == provider,
                     attempts.c.recipe == recipe.name,
+                    lies_in(self._database.destination),
                 )
                 .exists()
             )
@@ -94,8 +109,55 @@ class Batches:
         with self._database.read() as connection:
             return [batch_row_from_row(row) for row in connection.execute(query).mappings()]
 
-    def collected_unbatched(self, provider: str, recipe: Recipe, *, limit: int | None = None) -> list[str]:
-        """Give the tokens of collected attempts that are in no batch yet, oldest first."""
+    def collected(self, tokens: Collection[str]) -> list[BatchRow]:
+        """Give what a batch of these collected attempts would hold, by track id."""
+        query = (
+            attempts_with_tracks()
+            .where(attempts.c.token.in_(list(tokens)), attempts.c.state == State.COLLECTED)
+            .order_by(attempts.c.track_id)
+        )
+        with self._database.read() as connection:
+            return [batch_row_from_row(row) for row in connection.execute(query).mappings()]
+
+    def set_aside(self, reasons: Mapping[str, str]) -> None:
+        """Take attempts that cannot be published out of their batches; each gets a sentence that says why.
+
+        They stay collected, and `set_aside_before` gives them to later runs.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            for token, sentence in reasons.items():
+                row = find_attempt(connection, token)
+                require_state(row, "set_aside", {State.COLLECTED})
+                if row["batch_id"] is not None:
+                    discount_track(connection, self._database.destination, row)
+                transition = AttemptTransition(
+                    "set_aside",
+                    State.COLLECTED,
+                    State.COLLECTED,
+                    Code.UNPUBLISHABLE,
+                    sentence,
+                    values={"batch_id": None},
+                )
+                move_attempt(connection, now, row, transition)
+
+    def set_aside_before(self, provider: str, recipe: Recipe) -> list[str]:
+        """Give the tokens of collected attempts that an earlier run could not publish."""
+        query = select(attempts.c.token).where(
+            attempts.c.provider == provider,
+            attempts.c.recipe == recipe.name,
+            attempts.c.state == State.COLLECTED,
+            attempts.c.code == Code.UNPUBLISHABLE,
+            attempts.c.batch_id.is_(None),
+            lies_in(self._database.destination),
+        )
+        with self._database.read() as connection:
+            return list(connection.scalars(query.order_by(attempts.c.reserved_at, attempts.c.token)))
+
+    def collected_unbatched(
+        self, provider: str, recipe: Recipe, *, limit: int | None = None, spared: Collection[str] = ()
+    ) -> list[str]:
+        """Give the tokens of collected attempts in no batch yet, oldest first; none of a `spared` API key's."""
         query = (
             select(attempts.c.token)
             .where(
@@ -103,6 +165,9 @@ class Batches:
                 attempts.c.recipe == recipe.name,
                 attempts.c.state == State.COLLECTED,
                 attempts.c.batch_id.is_(None),
+                attempts.c.code.is_distinct_from(Code.UNPUBLISHABLE),
+                or_(attempts.c.key_id.is_(None), attempts.c.key_id.not_in(list(spared))),
+                lies_in(self._database.destination),
             )
             .order_by(attempts.c.reserved_at, attempts.c.token)
             .limit(limit)

@@ -7,7 +7,8 @@ that calls them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, func, select
 
 from stemline.budget import Limits, Spending, Spent, windows
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.run import find_run
 from stemline.ledger.tables import Cells, attempts, entries, totals
 from stemline.ledger.transition import LedgerEvent, write_event
@@ -22,6 +24,7 @@ from stemline.ledger.transition import LedgerEvent, write_event
 EVERYTHING = "all"
 
 
+@repeating_verbs
 class Credits:
     """What was spent, and the credits in dispute: those of failed jobs whose charge no provider has told."""
 
@@ -33,6 +36,19 @@ class Credits:
         now = self._database.clock()
         with self._database.read() as connection:
             return read_spending(connection, find_run(connection, run_id), now, limits or Limits())
+
+    def charged_for_earlier(self, run_id: str, key_ids: Collection[str]) -> int:
+        """Give what was charged since the run began for what earlier runs had submitted with these, its API keys."""
+        with self._database.read() as connection:
+            run = find_run(connection, run_id)
+            query = (
+                select(func.coalesce(func.sum(entries.c.amount), 0))
+                .select_from(entries.join(attempts, attempts.c.token == entries.c.token))
+                .where(entries.c.provider == run["provider"], entries.c.kind == "charge")
+                .where(entries.c.at >= run["started_at"], entries.c.run_id != run_id)
+                .where(attempts.c.key_id.in_(list(key_ids)))
+            )
+            return int(connection.execute(query).scalar_one())
 
     def disputed(self, provider: str) -> dict[str, int]:
         """Give the credits still disputed, by run."""
@@ -169,3 +185,34 @@ def _charged_since(connection: Connection, provider: str, instant: datetime) -> 
         entries.c.provider == provider, entries.c.kind == "charge", entries.c.at >= instant
     )
     return int(connection.execute(query).scalar_one())
+
+
+def book_adopted(connection: Connection, attempts_charged: Sequence[Cells]) -> None:
+    """Book charges that another ledger had booked, each in the UTC day and month its stems were collected in.
+
+    The day its reservation was made, in which it counted there, is in no table.
+    """
+    rows, sums = [], Counter[tuple[str, str]]()
+    for attempt in attempts_charged:
+        at, charged = attempt["reserved_at"], attempt["charged"]
+        window = windows(at)
+        owner = {name: attempt[name] for name in ("token", "run_id", "provider")}
+        owner |= {"day": window.day, "month": window.month}
+        amounts = {"reserve": charged, "release": -charged, "charge": charged}
+        rows += [{**owner, "at": at, "kind": kind, "amount": amount} for kind, amount in amounts.items()]
+        sums.update({(owner["provider"], period): charged for period in _windows_of(owner)})
+    connection.execute(entries.insert(), rows)
+    for (provider, period), charged in sums.items():
+        one = (totals.c.provider == provider, totals.c.period == period)
+        added = totals.update().where(*one).values(charged=totals.c.charged + charged)
+        if not connection.execute(added).rowcount:
+            row = {"provider": provider, "period": period, "reserved": 0, "charged": charged}
+            connection.execute(totals.insert(), [row])
+
+
+def charge_adopted(connection: Connection, now: datetime, token: str, charged: int, *, is_open: bool) -> None:
+    """Book the charge of an attempt whose reservation is still open here, or was given back already."""
+    if is_open:
+        settle(connection, now, token, charged)
+    else:
+        _book(connection, now, _owner(connection, token), {"charge": charged})

@@ -1,7 +1,8 @@
 """The connection to the ledger's database: transactions, and database errors as sentences.
 
 A writer holds the whole ledger for the length of its transaction (`BEGIN IMMEDIATE` on SQLite, one advisory
-lock on PostgreSQL), so what it reads is still true when it commits, over all threads and processes.
+lock on PostgreSQL), so what it reads is still true when it commits, over all threads and processes. On PostgreSQL that
+needs statements which see what was committed before them, so the isolation is set and not left to the server.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 
 from stemline.clock import Clock, utc_now
-from stemline.errors import ConfigError, LedgerConflict, StemlineError, StorageError
+from stemline.errors import ConfigError, LedgerAway, LedgerConflict, StemlineError, StorageError
+from stemline.ledger.tables import UtcDateTime
 
 BUSY_SECONDS = 30
 BECOME_WRITER = f"""
@@ -33,6 +37,22 @@ CONFLICTS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """The dataset that what is collected goes into."""
+
+    dataset_id: str
+    has_unnamed: bool
+    """Whether what was collected before datasets had names lies there as well."""
+
+
+@dataclass
+class _Transaction:
+    """How far a transaction is."""
+
+    is_committing: bool = False
+
+
 class LedgerDatabase:
     """A database with one writer at a time, and the clock that its rows are dated by."""
 
@@ -40,6 +60,9 @@ class LedgerDatabase:
         """Prepare to connect; raises ConfigError for a URL that names no SQLite file or PostgreSQL server."""
         self.url = _parse(url)
         self.clock = clock
+        self._is_given_clock = clock is not utc_now
+        self.destination: Destination | None = None
+        """Where what is booked as collected lies; None where no run was opened, as for a look at it."""
         self.name = self.url.render_as_string(hide_password=True)
         self._writer = threading.Lock()
         self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
@@ -52,7 +75,7 @@ class LedgerDatabase:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection whose reads all see one state of the ledger."""
-        with self._translated(), self._engine.connect() as connection:
+        with self._translated(_Transaction()), self._engine.connect() as connection:
             if not self.is_sqlite:  # SQLite reads one snapshot anyway
                 connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -61,33 +84,46 @@ class LedgerDatabase:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a connection that is the only writer; everything commits at the end or nothing does."""
-        with self._writer, self._translated(), self._engine.connect() as connection:
+        transaction = _Transaction()
+        with self._writer, self._translated(transaction), self._engine.connect() as connection:
             connection.execution_options(stemline_begin="BEGIN IMMEDIATE")
             with connection.begin():
                 if not self.is_sqlite:
                     connection.exec_driver_sql(BECOME_WRITER)
                 yield connection
+                transaction.is_committing = True
+
+    def shared_now(self, connection: Connection) -> datetime:
+        """Give the instant by a clock that all who use this ledger share: the database's own.
+
+        The clocks of two hosts differ; a SQLite file is used by one host. A clock that was given is the only one.
+        """
+        if self.is_sqlite or self._is_given_clock:
+            return self.clock()
+        return connection.execute(select(func.clock_timestamp(type_=UtcDateTime()))).scalar_one()
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, transaction: _Transaction) -> Iterator[None]:
         try:
             yield
         except IntegrityError as error:
             raise _conflict(error) from error
         except DBAPIError as error:
-            raise self._storage_error(error) from error
+            raise self._storage_error(error, transaction) from error
 
-    def _storage_error(self, error: DBAPIError) -> StemlineError:
+    def _storage_error(self, error: DBAPIError, transaction: _Transaction) -> StemlineError:
         reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
-        for word, kind, fix in FAULTS:
-            if word in reason:
-                return kind(f"The ledger {self.name} cannot be used: {reason}.", fix=fix)
-        fix = "Check that ledger.url is right and that its database is up and writable."
-        return StorageError(f"The ledger {self.name} cannot be used: {reason}.", fix=fix)
+        message = f"The ledger {self.name} cannot be used: {reason}."
+        usual = (StorageError, "Check that ledger.url is right and that its database is up and writable.")
+        kind, fix = next(((kind, fix) for word, kind, fix in FAULTS if word in reason), usual)
+        is_locked = _is_locked(error)
+        if kind is StorageError and (is_locked or _is_away(error)):
+            return LedgerAway(message, fix=fix, is_in_doubt=transaction.is_committing, is_locked=is_locked)
+        return kind(message, fix=fix)
 
 
 FAULTS: tuple[tuple[str, type[StemlineError], str], ...] = (
@@ -103,16 +139,40 @@ FAULTS: tuple[tuple[str, type[StemlineError], str], ...] = (
 )
 
 
+LOCKED = frozenset({"40001", "40P01", "55P03"})
+"""PostgreSQL's names for a transaction that met another: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+AWAY = frozenset({"25006", "53300", "57P01", "57P02", "57P03"})
+"""And for a server that restarts, that another one takes over from, or that has no connection left."""
+
+
+def _is_locked(error: DBAPIError) -> bool:
+    """Tell whether somebody else is at the ledger."""
+    name = str(getattr(error.orig, "sqlite_errorname", ""))
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or getattr(error.orig, "sqlstate", "") in LOCKED
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Tell whether the database server is not there, for a moment or for longer."""
+    if error.connection_invalidated:
+        return True
+    if not isinstance(error, OperationalError) or not hasattr(error.orig, "sqlstate"):
+        return False
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state is None or state in AWAY or state.startswith("08")
+
+
 def _parse(url: str) -> URL:
     fix = "Write sqlite:///folder/name.db or postgresql+psycopg://user:password@host/database."
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
-        raise ConfigError("ledger.url is not a database URL.", fix=fix) from error
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
+        raise ConfigError("ledger.url is not a database URL.", fix=fix) from None
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
         raise ConfigError(f"ledger.url names {parsed.drivername}, which stemline does not know.", fix=fix)
+    if parsed.get_backend_name() == "sqlite" and (parsed.host or parsed.username):
+        raise ConfigError("ledger.url names a host, and SQLite has none.", fix=fix)
     if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
         raise ConfigError("ledger.url names no file: a ledger in memory would forget what was paid.", fix=fix)
     return parsed
@@ -146,7 +206,9 @@ def _sqlite_engine(url: URL) -> Engine:
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(url, connect_args={"connect_timeout": 10}, pool_pre_ping=True)
+    return create_engine(
+        url, isolation_level="READ COMMITTED", connect_args={"connect_timeout": 10}, pool_pre_ping=True
+    )
 
 
 def _conflict(error: IntegrityError) -> LedgerConflict:

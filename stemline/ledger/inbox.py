@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, RowMapping, select
 
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import dump_job, job_from_row
 from stemline.ledger.tables import Cells, attempts, inbox
 from stemline.ledger.transition import LedgerEvent, write_event
@@ -23,6 +24,7 @@ class ReceivedEvent:
     event: Event
 
 
+@repeating_verbs
 class Inbox:
     """The webhook events that arrived, each kept once."""
 

@@ -1,4 +1,7 @@
-"""Leases: one dispatcher per API key, and a fence number that tells a stale holder from the present one."""
+"""Leases: one dispatcher per API key, and a fence number that tells a stale holder from the present one.
+
+They are dated by the clock that all holders share, the database's: a host whose own is wrong takes no key too early.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,15 @@ from sqlalchemy import Connection, select
 
 from stemline.errors import LeaseHeld
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.tables import leases
 from stemline.ledger.transition import LedgerEvent, write_event
 
 LEASE_SECONDS = 60.0
 """How long a lease lasts that its holder does not renew."""
+
+NOBODY = ""
+"""The holder of a lease that was let go: its fence is good for nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,7 @@ class Lease:
     expires_at: datetime
 
 
+@repeating_verbs
 class Leases:
     """The leases on API keys, each with one holder at a time."""
 
@@ -38,10 +46,10 @@ class Leases:
         The same holder may take it again. Raises LeaseHeld, naming the holder and when the lease runs out,
         while somebody else has it.
         """
-        now = self._database.clock()
-        expires_at = now + timedelta(seconds=ttl_seconds)
         mine = leases.c.key_id == key_id
         with self._database.write() as connection:
+            now = self._database.shared_now(connection)
+            expires_at = now + timedelta(seconds=ttl_seconds)
             lease = connection.execute(select(leases).where(mine)).mappings().one_or_none()
             if lease is not None and lease["expires_at"] > now and lease["holder"] != holder:
                 until = f"{lease['expires_at']:%Y-%m-%d %H:%M:%S} UTC"
@@ -63,18 +71,19 @@ class Leases:
 
     def renew(self, key_id: str, fence: int, ttl_seconds: float) -> datetime:
         """Extend a lease and give its new end; raises LeaseHeld when somebody else took it meanwhile."""
-        expires_at = self._database.clock() + timedelta(seconds=ttl_seconds)
         with self._database.write() as connection:
+            expires_at = self._database.shared_now(connection) + timedelta(seconds=ttl_seconds)
             require_fence(connection, key_id, fence)
             connection.execute(leases.update().where(leases.c.key_id == key_id).values(expires_at=expires_at))
         return expires_at
 
     def release(self, key_id: str, fence: int) -> None:
         """Let a lease go at once; a lease that somebody else took meanwhile is left alone."""
-        now = self._database.clock()
         mine = (leases.c.key_id == key_id, leases.c.fence == fence)
         with self._database.write() as connection:
-            if connection.execute(leases.update().where(*mine).values(expires_at=now)).rowcount:
+            now = self._database.shared_now(connection)
+            let_go = leases.update().where(*mine).values(expires_at=now, holder=NOBODY)
+            if connection.execute(let_go).rowcount:
                 detail = {"key_id": key_id, "fence": fence}
                 write_event(connection, now, {}, LedgerEvent("release_lease", detail=detail))
 
@@ -84,11 +93,26 @@ class Leases:
             row = connection.execute(select(leases).where(leases.c.key_id == key_id)).mappings().one_or_none()
         return None if row is None else Lease(**row)
 
+    def held(self) -> list[Lease]:
+        """Give the leases that have not run out, by the clock that all their holders share."""
+        with self._database.read() as connection:
+            now = self._database.shared_now(connection)
+            query = select(leases).where(leases.c.expires_at > now).order_by(leases.c.key_id)
+            return [Lease(**row) for row in connection.execute(query).mappings()]
 
-def require_fence(connection: Connection, key_id: str | None, fence: int) -> None:
-    """Raise LeaseHeld unless the key's lease still carries this fence."""
+
+def require_fence(connection: Connection, key_id: str | None, fence: int) -> datetime:
+    """Give the end of a lease that still carries this fence; raises LeaseHeld when it was let go or taken."""
     lease = connection.execute(select(leases).where(leases.c.key_id == key_id)).mappings().one_or_none()
-    if lease is None or lease["fence"] != fence:
-        holder = lease["holder"] if lease else "nobody"
+    if lease is None or lease["fence"] != fence or lease["holder"] == NOBODY:
+        holder = (lease["holder"] if lease else NOBODY) or "nobody"
         message = f"The lease on this API key is lost: {holder} holds it now."
         raise LeaseHeld(message, fix="Wait for that run to end, then run again.")
+    ends_at: datetime = lease["expires_at"]
+    return ends_at
+
+
+def require_lease(connection: Connection, key_id: str | None, fence: int, now: datetime) -> None:
+    """Raise LeaseHeld unless the key's lease carries this fence and lasts: a request is not sent past its end."""
+    if require_fence(connection, key_id, fence) <= now:
+        raise LeaseHeld("The lease on this API key has run out.", fix="Run again: it goes on from here.")

@@ -9,14 +9,20 @@ from sqlalchemy import URL
 
 from stemline.clock import Clock, utc_now
 from stemline.ledger import migration
+from stemline.ledger.adoption import Adoption
 from stemline.ledger.attempt import Attempts
+from stemline.ledger.balance import Balances
 from stemline.ledger.batch import Batches
 from stemline.ledger.credit import Credits
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.dataset_registry import DatasetRegistry
 from stemline.ledger.inbox import Inbox
 from stemline.ledger.lease import Leases
+from stemline.ledger.pilot import Pilots
+from stemline.ledger.quarantine import Quarantine
 from stemline.ledger.queries import Queries
 from stemline.ledger.recovery import Recovery
+from stemline.ledger.repetition import repeat
 from stemline.ledger.run import Runs
 from stemline.ledger.track import Tracks
 
@@ -35,7 +41,12 @@ class Ledger:
         self.tracks = Tracks(database)
         self.attempts = Attempts(database)
         self.credits = Credits(database)
+        self.balances = Balances(database)
+        self.quarantine = Quarantine(database)
+        self.pilots = Pilots(database)
         self.batches = Batches(database)
+        self.datasets = DatasetRegistry(database)
+        self.adoption = Adoption(database)
         self.leases = Leases(database)
         self.inbox = Inbox(database)
         self.recovery = Recovery(database)
@@ -78,7 +89,7 @@ def open_ledger(url: str, *, clock: Clock = utc_now) -> Ledger:
     """
     database = LedgerDatabase(url, clock=clock)
     try:
-        migration.apply(database)
+        repeat(lambda: migration.apply(database), lambda error: error.is_locked)
     except BaseException:
         database.close()
         raise

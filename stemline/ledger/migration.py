@@ -12,11 +12,17 @@ from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.tables import migrations
 
 OWN_TYPES = {
-    "sqlite": {"serial": "INTEGER PRIMARY KEY", "instant": "DATETIME", "real": "DOUBLE PRECISION"},
+    "sqlite": {
+        "serial": "INTEGER PRIMARY KEY",
+        "instant": "DATETIME",
+        "real": "DOUBLE PRECISION",
+        "clustered": "WITHOUT ROWID",
+    },
     "postgresql": {
         "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         "instant": "TIMESTAMP WITH TIME ZONE",
         "real": "DOUBLE PRECISION",
+        "clustered": "",
     },
 }
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, literal, select, update
 
+from stemline.ledger.membership import join_run, of_provider
 from stemline.ledger.row_mapping import track_cells
-from stemline.ledger.tables import Cells, UtcDateTime, events, tracks
+from stemline.ledger.tables import UtcDateTime, events, tracks
 from stemline.ledger.transition import TrackTransition, move_tracks
 from stemline.records import Code, State, Track
 
@@ -28,11 +29,6 @@ class PlanCounts:
     new: int
     known: int
     revived: int
-
-
-def of_provider(run: Cells) -> ColumnElement[bool]:
-    """Give the clause for all tracks of a run's recipe and provider."""
-    return and_(tracks.c.recipe == run["recipe"], tracks.c.provider == run["provider"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,10 @@ def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[
     _insert(connection, now, chunk, new)
     _refresh(connection, now, chunk, known)
     if revived:
-        move_tracks(connection, now, chunk.clause(revived), TrackTransition("plan", State.PLANNED))
+        again = TrackTransition("plan", State.PLANNED, run_id=chunk.run["run_id"])
+        move_tracks(connection, now, chunk.clause(revived), again)
+    standing = {track_id for track_id, row in known.items() if row["state"] == State.PUBLISHED}
+    join_run(connection, chunk.run["run_id"], [name for name in chunk.rows if name not in standing], standing)
     return {"new": len(new), "known": len(known), "revived": len(revived)}
 
 
@@ -96,8 +95,6 @@ def _refresh(
 ) -> None:
     if not known:
         return
-    selected = update(tracks).where(chunk.clause(list(known))).values(run_id=chunk.run["run_id"])
-    connection.execute(selected)
     changed = [
         {"the_track": track_id, **{f"new_{name}": value for name, value in cells.items()}}
         for track_id, row in known.items()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from stemline.ledger.cell import load_cells
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.membership import of_run
+from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import (
     BatchRow,
     TrackStatus,
@@ -21,7 +24,8 @@ from stemline.ledger.row_mapping import (
     reject_from_row,
     status_from_row,
 )
-from stemline.ledger.tables import QUEUE_ORDER, SAME_TRACK, attempts, events, rejects, runs, tracks
+from stemline.ledger.run import find_run
+from stemline.ledger.tables import QUEUE_ORDER, SAME_TRACK, attempts, batches, events, rejects, runs, tracks
 from stemline.records import Code, Job, Reject, State
 
 ROWS_A_PAGE = 1_000
@@ -44,6 +48,17 @@ class PublishedTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedShares:
+    """By whom the published tracks of a run were published."""
+
+    by_this_run: int
+    by_others: int
+    """By other runs, while this one knew them unpublished."""
+    before: int
+    """They were published when the run selected them."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrackTiming:
     """What one published track tells of speed."""
 
@@ -58,6 +73,7 @@ class TrackTiming:
     """Of all its stems."""
 
 
+@repeating_verbs
 class Queries:
     """The reads for people. A run's rows are the tracks it selected plus the rows it rejected."""
 
@@ -66,40 +82,49 @@ class Queries:
 
     def counts(self, run_id: str) -> dict[State, int]:
         """Give how many of the run's manifest rows stand in each state; they sum to the manifest."""
-        query = select(tracks.c.state, func.count()).where(tracks.c.run_id == run_id).group_by(tracks.c.state)
         outside = select(func.count()).select_from(rejects).where(rejects.c.run_id == run_id)
         with self._database.read() as connection:
-            found = {State(state): int(count) for state, count in connection.execute(query)}
-            rejected = connection.execute(outside).scalar_one()
-        if rejected:
-            found[State.REJECTED] = found.get(State.REJECTED, 0) + rejected
-        return found
+            run = find_run(connection, run_id)
+            query = select(tracks.c.state, func.count()).where(of_run(run)).group_by(tracks.c.state)
+            found = Counter({State(state): int(count) for state, count in connection.execute(query)})
+            found[State.REJECTED] += connection.execute(outside).scalar_one()
+            found[State.PUBLISHED] += run["standing"]
+        return {state: count for state, count in found.items() if count}
 
     def codes(self, run_id: str) -> dict[Code, int]:
         """Give how many of the run's manifest rows carry each code; they sum to the manifest."""
-        found: dict[Code, int] = {}
+        found: Counter[Code] = Counter()
         with self._database.read() as connection:
-            for table in (tracks, rejects):
-                query = (
-                    select(table.c.code, func.count()).where(table.c.run_id == run_id).group_by(table.c.code)
-                )
+            run = find_run(connection, run_id)
+            for table, mine in ((tracks, of_run(run)), (rejects, rejects.c.run_id == run_id)):
+                query = select(table.c.code, func.count()).where(mine).group_by(table.c.code)
                 for code, count in connection.execute(query):
-                    found[Code(code)] = found.get(Code(code), 0) + int(count)
-        return found
+                    found[Code(code)] += int(count)
+            found[Code.OK] += run["standing"]
+        return {code: count for code, count in found.items() if count}
+
+    def published_shares(self, run_id: str) -> PublishedShares:
+        """Give by whom the run's published tracks were published."""
+        by_this_run = func.coalesce(func.sum(case((batches.c.run_id == run_id, 1), else_=0)), 0)
+        published = (attempts.c.state == State.PUBLISHED, tracks.c.state == State.PUBLISHED)
+        joined = tracks.join(attempts, SAME_TRACK).join(batches, batches.c.batch_id == attempts.c.batch_id)
+        with self._database.read() as connection:
+            run = find_run(connection, run_id)
+            query = select(by_this_run, func.count()).select_from(joined).where(of_run(run), *published)
+            mine, count = connection.execute(query).one()
+        return PublishedShares(int(mine), int(count) - int(mine), run["standing"])
 
     def track_list(self, run_id: str, *states: State) -> Iterator[TrackStatus]:
         """Stream the run's tracks in these states (none: every state that needs attention) by track id."""
         wanted = states or NEED_ATTENTION
         query = (
-            select(tracks)
-            .where(tracks.c.run_id == run_id, tracks.c.state.in_(wanted))
-            .order_by(tracks.c.track_id)
-            .limit(ROWS_A_PAGE)
+            select(tracks).where(tracks.c.state.in_(wanted)).order_by(tracks.c.track_id).limit(ROWS_A_PAGE)
         )
         last = ""
         while True:
             with self._database.read() as connection:
-                page = connection.execute(query.where(tracks.c.track_id > last)).mappings().all()
+                mine = of_run(find_run(connection, run_id))
+                page = connection.execute(query.where(mine, tracks.c.track_id > last)).mappings().all()
             yield from (status_from_row(row) for row in page)
             if len(page) < ROWS_A_PAGE:
                 return
@@ -134,18 +159,18 @@ class Queries:
     def published_tracks(self, run_id: str) -> Iterator[PublishedTrack]:
         """Stream the run's published tracks in the order of the queue, in bounded memory.
 
-        Those of an earlier run that this one selected again are among them: `published_at` tells.
+        Those that were published when the run selected them are not among them.
         """
         columns = [attempts.c[name] for name in ("token", "ready_at", "updated_at", "result")]
         query = (
             select(*columns)
             .select_from(tracks.join(attempts, SAME_TRACK))
-            .where(tracks.c.run_id == run_id, tracks.c.state == State.PUBLISHED)
-            .where(attempts.c.state == State.PUBLISHED)
+            .where(tracks.c.state == State.PUBLISHED, attempts.c.state == State.PUBLISHED)
             .order_by(*QUEUE_ORDER)
             .execution_options(yield_per=ROWS_A_PAGE)
         )
         with self._database.read() as connection:
+            query = query.where(of_run(find_run(connection, run_id)))
             for token, ready_at, published_at, result in connection.execute(query):
                 facts = json.loads(result)
                 music = {name: facts[name] for name in ("bpm", "key", "bpm_source", "key_source")}
@@ -186,10 +211,11 @@ class Queries:
         """Stream location and length of the run's planned tracks in the order of the queue, in bounded memory."""
         query = (
             select(tracks.c.location, tracks.c.duration_seconds)
-            .where(tracks.c.run_id == run_id, tracks.c.state == State.PLANNED)
+            .where(tracks.c.state == State.PLANNED)
             .order_by(*QUEUE_ORDER)
             .execution_options(yield_per=ROWS_A_PAGE)
         )
         with self._database.read() as connection:
+            query = query.where(of_run(find_run(connection, run_id)))
             for row in connection.execute(query):
                 yield row.location, row.duration_seconds

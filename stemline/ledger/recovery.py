@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.membership import of_run
+from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import attempt_from_row, attempts_with_tracks, job_from_row
-from stemline.ledger.tables import attempts, leases
+from stemline.ledger.run import find_run
+from stemline.ledger.tables import SAME_TRACK, attempts, leases, tracks
 from stemline.records import Attempt, ReadyTrack, State
 
 UNDER_WAY = (State.SUBMITTING, State.UNKNOWN, State.PROCESSING, State.READY)
 """The states of attempts that the reads below give."""
+_WITH_A_RUN = (State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED)
 
 
+@repeating_verbs
 class Recovery:
     """What a run finds under way when it starts; `key_id` None means any key's."""
 
@@ -63,17 +68,31 @@ class Recovery:
 
         They are in flight, ready, sent without an answer, or never sent.
         """
-        now = self._database.clock()
-        held = select(leases.c.key_id).where(leases.c.expires_at > now)
         query = (
             attempts_with_tracks()
             .where(attempts.c.provider == provider)
             .where(attempts.c.state.in_([State.SUBMITTING, State.PROCESSING, State.READY]))
-            .where(attempts.c.key_id.not_in(list(key_ids)), attempts.c.key_id.not_in(held))
             .order_by(attempts.c.reserved_at, attempts.c.token)
         )
         with self._database.read() as connection:
+            now = self._database.shared_now(connection)
+            held = select(leases.c.key_id).where(leases.c.expires_at > now)
+            query = query.where(attempts.c.key_id.not_in(list(key_ids)), attempts.c.key_id.not_in(held))
             return [attempt_from_row(row) for row in connection.execute(query).mappings()]
+
+    def under_way_elsewhere(self, run_id: str, key_ids: Collection[str]) -> int:
+        """Give how many of a run's tracks another run is at: with an API key that is held and is none of these."""
+        ours = attempts.c.key_id.not_in(list(key_ids))
+        with self._database.read() as connection:
+            now = self._database.shared_now(connection)
+            held = select(leases.c.key_id).where(leases.c.expires_at > now)
+            query = (
+                select(func.count())
+                .select_from(attempts.join(tracks, SAME_TRACK))
+                .where(of_run(find_run(connection, run_id)), attempts.c.state.in_(_WITH_A_RUN))
+                .where(ours, attempts.c.key_id.in_(held))
+            )
+            return connection.execute(query).scalar_one()
 
     def _attempts(
         self, provider: str, key_id: str | None, state: State, *further: ColumnElement[bool]

@@ -8,18 +8,20 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, not_, select
 
 from stemline.errors import LedgerConflict
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import RunRecord, run_from_row
-from stemline.ledger.tables import rejects, runs
+from stemline.ledger.tables import rejects, run_tracks, runs
 from stemline.ledger.transition import LedgerEvent, write_event
 from stemline.records import Recipe, Reject
 
 ROWS_A_STATEMENT = 10_000
 
 
+@repeating_verbs
 class Runs:
     """When each run began and ended, and the manifest rows it could not use."""
 
@@ -65,10 +67,10 @@ class Runs:
             return run_from_row(find_run(connection, run_id))
 
     def last(self, name: str) -> RunRecord | None:
-        """Give the newest run of a configuration, finished or not."""
+        """Give the newest run of a configuration, finished or not; one that found nothing to do hides no other."""
         query = (
             select(runs)
-            .where(runs.c.name == name)
+            .where(runs.c.name == name, not_(_did_nothing()))
             .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
             .limit(1)
         )
@@ -92,6 +94,15 @@ class Runs:
             added = _count_rejects(connection, run_id) - before
             write_event(connection, now, {"run_id": run_id}, LedgerEvent("reject", detail={"rows": added}))
         return added
+
+
+def _did_nothing() -> ColumnElement[bool]:
+    """Give the clause for runs that ended well and were about no row of a manifest at all."""
+    has_tracks = select(run_tracks.c.run_id).where(run_tracks.c.run_id == runs.c.run_id).exists()
+    has_rejects = select(rejects.c.run_id).where(rejects.c.run_id == runs.c.run_id).exists()
+    return and_(
+        func.coalesce(runs.c.exit_code, -1) == 0, runs.c.standing == 0, not_(has_tracks), not_(has_rejects)
+    )
 
 
 def find_run(connection: Connection, run_id: str) -> RowMapping:

@@ -68,7 +68,11 @@ runs = Table(
     Column("finished_at", UtcDateTime),
     Column("exit_code", Integer),
     Column("totals", Text),
+    Column("standing", BigInteger),
 )
+
+run_tracks = Table("run_tracks", metadata, Column("run_id", Text), Column("track_id", Text))
+"""What a run is about; `runs.standing` counts what was published before it began."""
 
 tracks = Table(
     "tracks",
@@ -119,6 +123,7 @@ attempts = Table(
     Column("result", Text),
     Column("batch_id", Text),
     Column("updated_at", UtcDateTime),
+    Column("dataset_id", Text),
 )
 
 entries = Table(
@@ -166,6 +171,29 @@ batches = Table(
     Column("members", Integer),
     Column("opened_at", UtcDateTime),
     Column("published_at", UtcDateTime),
+)
+
+identity = Table(
+    "identity",
+    metadata,
+    Column("number", Integer),
+    Column("ledger_id", Text),
+    Column("made_at", UtcDateTime),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("provider", Text),
+    Column("recipe", Text),
+    Column("dataset_id", Text),
+    Column("url", Text),
+    Column("unnamed", Text),
+    Column("tracks", BigInteger),
+    Column("last_batch", Text),
+    Column("adopted", Text),
+    Column("is_adopting", Boolean),
+    Column("made_at", UtcDateTime),
 )
 
 rejects = Table(

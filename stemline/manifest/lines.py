@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import IO
+from typing import IO, cast
 
 import pyarrow as pa
 
@@ -23,6 +24,13 @@ _DELIMITERS = (",", ";", "\t", "|")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_UTF8 = "is not UTF-8 text: save the manifest as UTF-8."
 _QUOTE_HINT = "put values that hold a delimiter, a quote or a line break in double quotes."
+_SURPLUS_HINT = (
+    "name the columns that are not in the header, or put a value that holds a delimiter in double quotes."
+)
+_STATED_DELIMITER = re.compile(r'"?sep=(.)"?[,;\t]*\s*$', re.IGNORECASE)
+"""The first line by which Excel is told the delimiter."""
+_LONGEST_FIELD = 8_388_608
+"""In characters: lyrics, an analysis, artwork in base64. A quote that never closes is not read further than this."""
 
 _Row = tuple[int, str | None, Sequence[str | None]]
 """The 1-based row, what is wrong with it (None: nothing), its values."""
@@ -65,12 +73,16 @@ def text_of(stream: io.RawIOBase) -> IO[str]:
 def read_table(text: IO[str], *, is_tab_separated: bool) -> pa.RecordBatchReader:
     """Give the rows of a csv or tsv with a header: `ROW`, `PROBLEM`, then every column as text.
 
-    Empty lines are no rows. A row that does not parse, or has too few or too many values, has a sentence in
-    `PROBLEM` and no values; reading goes on with the line after its first.
+    Empty lines are no rows. What a row lacks at its end is null, and empty cells beyond the last column are dropped,
+    as spreadsheets write them. A row that does not parse, or has too many values, has a sentence in `PROBLEM` and no
+    values; reading goes on with the line after its first.
     """
+    csv.field_size_limit(_LONGEST_FIELD)
     lines = _Lines(iter(text))
     header = next((line for line in lines if line.strip()), "")
     delimiter = "\t" if is_tab_separated else _delimiter(header)
+    if stated := _STATED_DELIMITER.match(header):
+        delimiter, header = stated[1], next((line for line in lines if line.strip()), "")
     lines.again.appendleft(header)
     names = _column_names(next(csv.reader(lines, delimiter=delimiter), []))
     return _reader(_table_blocks(lines, delimiter, len(names)), names)
@@ -143,7 +155,17 @@ def _block_records(block: list[str], delimiter: str, width: int) -> list[list[st
         records = [record for record in csv.reader(block, delimiter=delimiter, strict=True) if record]
     except csv.Error:
         return None
-    return records if set(map(len, records)) <= {width} else None
+    if set(map(len, records)) <= {width}:
+        return records
+    fitted = [_fitted(record, width) for record in records]
+    return None if any(record is None for record in fitted) else cast("list[list[str]]", fitted)
+
+
+def _fitted(record: list[str], width: int) -> list[str] | None:
+    """Give a record with as many values as there are columns; None: it has more."""
+    if any(record[width:]):
+        return None
+    return record[:width] + [""] * (width - len(record))
 
 
 def _rows(lines: _Lines, delimiter: str, width: int, row: int) -> Iterator[_Row]:
@@ -157,11 +179,11 @@ def _rows(lines: _Lines, delimiter: str, width: int, row: int) -> Iterator[_Row]
             continue
         row += 1
         if any("\0" in line for line in lines.taken):
-            problem = "holds NUL bytes"
+            problem = "holds NUL bytes; save the manifest as UTF-8 text."
         if problem is None:
             yield row, None, values
             continue
-        yield row, f"Row {row} {problem}; {_QUOTE_HINT}", nothing
+        yield row, f"Row {row} {problem}", nothing
         # A quote that never closes swallows good lines: only the first is lost.
         lines.again.extendleft(reversed(lines.taken[1:]))
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
@@ -172,10 +194,13 @@ def _next_record(reader: Iterator[list[str]], width: int) -> tuple[Sequence[str 
     try:
         values = next(reader, [])
     except csv.Error as error:
-        return (), f"is no valid csv ({error})"
-    if values and len(values) != width:
-        return (), f"has {len(values)} values for {width} columns"
-    return values, None
+        return (), f"is no valid csv ({error}); {_QUOTE_HINT}"
+    if not values or len(values) == width:
+        return values, None
+    fitted = _fitted(values, width)
+    if fitted is None:
+        return (), f"has {len(values)} values for {width} columns; {_SURPLUS_HINT}"
+    return fitted, None
 
 
 def _batch(block: _Block, schema: pa.Schema) -> pa.RecordBatch:

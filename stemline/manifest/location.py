@@ -38,6 +38,8 @@ def location_kind(location: str) -> LocationKind:
     """
     if _CONTROL.search(location):
         raise _bad(f"The location {location!r} holds control characters.", "Remove them from the manifest.")
+    if location[:6].lower() == "file:/":  # RFC 8089 knows it with one slash, two and three
+        return LocationKind.FILE
     if _URL.match(location):
         return _kind_of_url(location)
     almost = _ALMOST_URL.match(location)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 from typing import Any
 
 import fsspec
-import fsspec.utils
-import pyarrow as pa
 
 from stemline.errors import ManifestError
-from stemline.manifest.lines import BATCH_ROWS, int_array, text_array
+from stemline.manifest.listing import GLOB, Listing
 from stemline.manifest.manifest_source import ManifestSource
 
 
@@ -28,10 +23,10 @@ class ManifestForm(StrEnum):
     LISTING = "listing"
 
 
-SIZE = "__stemline_size"
-"""The column with an audio file's size in a listing."""
-
-_FORMS = "Give a .csv, .tsv, .jsonl or .parquet file, or a folder, prefix or glob of audio files."
+_FORMS = (
+    "Give a .csv, .tsv, .jsonl or .parquet file, a folder of Parquet parts, "
+    "or a folder, prefix or glob of audio files."
+)
 _FORM_OF_SUFFIX = {
     ".csv": ManifestForm.CSV,
     ".tsv": ManifestForm.TSV,
@@ -39,12 +34,6 @@ _FORM_OF_SUFFIX = {
     ".ndjson": ManifestForm.JSONL,
     ".parquet": ManifestForm.PARQUET,
 }
-_GLOB = re.compile(r"[*?\[]")
-_LISTING_SCHEMA = pa.schema([("uri", pa.string()), (SIZE, pa.int64())])
-_AUDIO_SUFFIXES = (
-    *(".mp3", ".wav", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".aif", ".aiff"),
-    *(".wma", ".webm", ".mka", ".alac", ".wv", ".ape"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +46,10 @@ class ManifestFile:
     form: ManifestForm
     base: str
     """What relative locations are relative to; ends with a slash."""
+    listing: Listing | None = None
+    """The audio files, when these are the manifest."""
+    parts: tuple[str, ...] = ()
+    """The paths of the Parquet files, in their order."""
 
 
 def find_manifest(source: ManifestSource) -> ManifestFile:
@@ -65,10 +58,13 @@ def find_manifest(source: ManifestSource) -> ManifestFile:
     Raises `ManifestError` when it is missing, cannot be reached, or is of no known form.
     """
     try:
-        file_system, path = fsspec.core.url_to_fs(source.manifest, **source.storage_options)
+        file_system, path = _place_of(source)
         # A listing kept from an earlier scan would hide what has come since.
         file_system.invalidate_cache()
         form = _form(source, file_system, path)
+        parts = (
+            _parquet_parts(file_system, path) if form is ManifestForm.PARQUET and not source.is_web else ()
+        )
     except ManifestError:
         raise
     except (OSError, ValueError, ImportError) as error:
@@ -76,19 +72,61 @@ def find_manifest(source: ManifestSource) -> ManifestFile:
             f'The manifest "{source.manifest}" cannot be reached: {first_line(error)}.',
             fix="Check catalogue.manifest and the credentials.",
         ) from error
-    return ManifestFile(source, file_system, path, form, _base(source, file_system, path))
+    is_listing = form is ManifestForm.LISTING
+    listing = Listing.of(file_system, path, is_local=is_local(file_system)) if is_listing else None
+    return ManifestFile(source, file_system, path, form, _base(source, file_system, path), listing, parts)
+
+
+def _place_of(source: ManifestSource) -> tuple[Any, str]:
+    """Give the file system and the path there; `::` in the name of a local folder chains nothing."""
+    if source.is_url:
+        file_system, path = fsspec.core.url_to_fs(source.manifest, **source.storage_options)
+        return file_system, str(path)
+    file_system = fsspec.filesystem("file")
+    return file_system, str(file_system._strip_protocol(source.manifest))  # noqa: SLF001 - as url_to_fs does
+
+
+def _parquet_parts(file_system: Any, path: str) -> tuple[str, ...]:  # noqa: ANN401 - fsspec ships no types
+    """Give the Parquet files that a file, a folder or a glob stands for; hidden ones and `_metadata` are none."""
+    if file_system.isfile(path):
+        return (path,)
+    found = file_system.find(path) if file_system.isdir(path) else file_system.glob(path)
+    return tuple(sorted(str(each) for each in found if _is_part(str(each).removeprefix(path))))
+
+
+def _is_part(path: str) -> bool:
+    *_, name = path.split("/")
+    is_hidden = any(each.startswith((".", "_")) for each in path.split("/") if each)
+    return name.lower().endswith(".parquet") and not is_hidden
 
 
 def _form(source: ManifestSource, file_system: Any, path: str) -> ManifestForm:  # noqa: ANN401 - fsspec ships no types
     if source.is_web:
         return _form_of_name(source)
     if not file_system.exists(path):
-        if _GLOB.search(path):
-            return ManifestForm.LISTING
+        if GLOB.search(path):
+            return ManifestForm.PARQUET if path.lower().endswith(".parquet") else ManifestForm.LISTING
         raise ManifestError(
             f'The manifest "{source.manifest}" does not exist.', fix="Check catalogue.manifest in the config."
         )
-    return ManifestForm.LISTING if file_system.isdir(path) else _form_of_name(source)
+    if not file_system.isdir(path):
+        return _form_of_name(source)
+    is_table = _holds_parquet(file_system, path)
+    return ManifestForm.PARQUET if is_table else ManifestForm.LISTING
+
+
+def _holds_parquet(file_system: Any, path: str) -> bool:  # noqa: ANN401 - fsspec ships no types
+    """Tell whether a folder is a table in parts: Parquet files in it, or in folders such as `year=2024`."""
+    for facts in file_system.ls(path, detail=True):
+        name = str(facts["name"]).rstrip("/")
+        base = name.rsplit("/", 1)[-1]
+        if base.startswith((".", "_")):
+            continue
+        if facts["type"] != "directory" and base.lower().endswith(".parquet"):
+            return True
+        if facts["type"] == "directory" and "=" in base and _holds_parquet(file_system, name):
+            return True
+    return False
 
 
 def _form_of_name(source: ManifestSource) -> ManifestForm:
@@ -120,44 +158,3 @@ def is_local(file_system: Any) -> bool:  # noqa: ANN401 - fsspec ships no types
 def first_line(error: BaseException) -> str:
     """Give the first line of an error's text without a trailing full stop."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-
-
-def read_listing(file: ManifestFile) -> pa.RecordBatchReader:
-    """Give `uri` and size of every audio file of a folder, prefix or glob, in no certain order.
-
-    Hidden files are left out.
-    """
-    return pa.RecordBatchReader.from_batches(_LISTING_SCHEMA, _batches(_files(file)))
-
-
-def _batches(files: Iterator[tuple[str, int]]) -> Iterator[pa.RecordBatch]:
-    while some := list(islice(files, BATCH_ROWS)):
-        uris, sizes = zip(*some, strict=True)
-        yield pa.RecordBatch.from_arrays([text_array(uris), int_array(sizes)], schema=_LISTING_SCHEMA)
-
-
-def _files(file: ManifestFile) -> Iterator[tuple[str, int]]:
-    root, pattern = _root_and_pattern(file)
-    is_here = is_local(file.file_system)
-    # Walking folder by folder keeps one folder in memory; find() and glob() keep the whole tree.
-    for _, _, files in file.file_system.walk(root, detail=True):
-        for name, facts in files.items():
-            path = str(facts["name"])
-            if not _is_audio(name) or (pattern and not pattern.match(path)):
-                continue
-            yield (
-                (path if is_here else str(file.file_system.unstrip_protocol(path))),
-                int(facts["size"] or 0),
-            )
-
-
-def _root_and_pattern(file: ManifestFile) -> tuple[str, re.Pattern[str] | None]:
-    glob = _GLOB.search(file.path)
-    if glob is None or file.file_system.isdir(file.path):
-        return file.path, None
-    root = file.path[: glob.start()].rsplit("/", 1)[0]
-    return root, re.compile(fsspec.utils.glob_translate(file.path))
-
-
-def _is_audio(name: str) -> bool:
-    return name.lower().endswith(_AUDIO_SUFFIXES) and not name.startswith(".")

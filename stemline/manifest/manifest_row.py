@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import stat
 from typing import Any, NamedTuple
 
 from stemline.errors import TerminalError, TrackRefused
+from stemline.manifest.file_search import find_file, path_of_uri
 from stemline.manifest.location import LocationKind, location_kind
 from stemline.records import Code, Reject, Track
 
@@ -50,14 +49,17 @@ def _track(row: ManifestRow, columns: dict[str, Any]) -> Track:
         raise _bad("track_id", row.track_id, f"at most {_LONGEST_ID} characters without control characters")
     duration = None if row.duration is None else _seconds(row.duration)
     priority = _priority(row)
-    size_bytes = row.size_bytes
-    if kind is LocationKind.FILE and row.location.startswith("/"):
-        size_bytes = _file_size(row.location) if size_bytes is None else size_bytes
+    location, size_bytes = row.location, row.size_bytes
+    if kind is LocationKind.FILE and size_bytes is None:
+        path = path_of_uri(row.written)
+        is_uri = path is not row.written
+        if is_uri or location.startswith("/"):
+            location, size_bytes = find_file(path if is_uri else location, is_uri=is_uri)
     if size_bytes == 0:
         raise TrackRefused(
-            f'the file "{row.location}" is empty.', code=Code.EMPTY_FILE, fix="Export or copy it again."
+            f'the file "{location}" is empty.', code=Code.EMPTY_FILE, fix="Export or copy it again."
         )
-    return Track(row.track_id, row.location, row.number, priority, duration, size_bytes, columns)
+    return Track(row.track_id, location, row.number, priority, duration, size_bytes, columns)
 
 
 def _priority(row: ManifestRow) -> int:
@@ -84,22 +86,6 @@ def _whole(text: str) -> int:
     if not abs(number) <= _LARGEST_PRIORITY or number != int(number):
         raise _bad("priority", text, "a whole number, higher ones go first")
     return int(number)
-
-
-def _file_size(path: str) -> int:
-    try:
-        facts = os.stat(path)  # noqa: PTH116 - a Path a row costs as much as the call itself
-    except OSError as error:
-        raise TrackRefused(
-            f'the file "{path}" cannot be found ({error.strerror}).',
-            code=Code.MISSING_FILE,
-            fix="Relative paths are relative to the manifest's folder.",
-        ) from error
-    if stat.S_ISDIR(facts.st_mode):
-        raise TrackRefused(
-            f'the location "{path}" is a folder.', code=Code.BAD_LOCATION, fix="Give one row an audio file."
-        )
-    return facts.st_size
 
 
 def _bad(column: str, text: str, wanted: str) -> TrackRefused:

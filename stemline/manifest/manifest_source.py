@@ -13,6 +13,14 @@ from stemline.manifest.location import URL_PATTERN
 LOCATION_NAMES = ("uri", "url", "path", "source_url")
 """The names of the location column, the first one found wins; case does not matter."""
 
+UNDECIDED = b"stemline.undecided"
+"""In the metadata of a PyArrow field: no value was ever seen, so its type may still become another."""
+
+
+def is_undecided(column: Any) -> bool:  # noqa: ANN401 - PyArrow is heavy, and this module is light
+    """Tell whether no value has yet decided the type of a column, a PyArrow field."""
+    return bool(column.metadata and UNDECIDED in column.metadata)
+
 
 @dataclass(frozen=True, slots=True)
 class ManifestSource:
@@ -21,8 +29,12 @@ class ManifestSource:
     manifest: str
     where: str | None = None
     limit: int | None = None
-    storage_options: dict[str, Any] = field(default_factory=dict)
+    storage_options: dict[str, Any] = field(default_factory=dict, repr=False)
     order_by: str | None = None
+    types: dict[str, str] = field(default_factory=dict)
+    """Column: its type, in the words of `catalogue.types`."""
+    carried: Any = None
+    """The columns the dataset keeps, a PyArrow schema; None: there is no dataset yet."""
 
     @property
     def is_url(self) -> bool:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice, repeat
 
 import duckdb
 import pyarrow as pa
 
 from stemline.errors import ManifestError
+from stemline.manifest.column_types import quoted
+from stemline.manifest.expression import check_expressions
 from stemline.manifest.lines import BATCH_ROWS, PROBLEM, ROW
+from stemline.manifest.listing import SIZE
 from stemline.manifest.loading import LoadedManifest, load_manifest
-from stemline.manifest.manifest_file import SIZE, first_line
+from stemline.manifest.manifest_file import first_line
 from stemline.manifest.manifest_row import ManifestRow, read_row
-from stemline.manifest.manifest_source import ManifestSource
-from stemline.manifest.view import DURATION, LOCATION, PRIORITY, RANK, TRACK_ID, WRITTEN, quoted
+from stemline.manifest.manifest_source import UNDECIDED, ManifestSource
+from stemline.manifest.view import CARRIED, DURATION, LOCATION, PRIORITY, RANK, TRACK_ID, WRITTEN
 from stemline.records import Code, Reject, Track
 
 _FACTS = (ROW, WRITTEN, LOCATION, TRACK_ID, DURATION, PRIORITY, SIZE, RANK)
@@ -30,6 +34,8 @@ class ManifestBatch:
     rejects: tuple[Reject, ...]
     rows: int
     """How many rows the batch stands for."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
 
 
 def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
@@ -43,33 +49,46 @@ def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
     with load_manifest(source) as manifest:
         last = 0
         rows = 0
+        passed_over = manifest.file.listing.passed_over if manifest.file.listing else Counter()
         for batch in _selected(manifest):
             through = batch.column(ROW)[-1].as_py()
             rows += batch.num_rows
-            yield _manifest_batch(batch, _bad_rows(manifest, last, through))
+            found = _manifest_batch(batch, _bad_rows(manifest, last, through))
+            yield found if last else replace(found, passed_over=passed_over)
             last = through
         if source.limit is None or rows < source.limit:
             yield from _rest(manifest, last)
 
 
 def read_columns(source: ManifestSource) -> pa.Schema:
-    """Give the columns that are carried through to the dataset, under their names there."""
+    """Give the columns that are carried through to the dataset, under their names and with their types there.
+
+    A column without a single value is marked with `UNDECIDED`. Raises ManifestError for a value that the type the
+    dataset keeps its column in cannot hold.
+    """
     with load_manifest(source, with_bad_rows=False) as manifest:
+        if not manifest.columns.carried:
+            return pa.schema([])
         query = f"SELECT {_carried(manifest)} FROM manifest LIMIT 0"
-        return (
-            manifest.database.sql(query).to_arrow_table().schema
-            if manifest.columns.carried
-            else pa.schema([])
+        schema = manifest.database.sql(query).to_arrow_table().schema
+        guesses = {
+            ours for ours, name in manifest.columns.carried.items() if name in manifest.typed.undecided
+        }
+        return pa.schema(
+            [each.with_metadata({UNDECIDED: b"yes"}) if each.name in guesses else each for each in schema]
         )
 
 
 def _carried(manifest: LoadedManifest) -> str:
-    return ", ".join(f"{quoted(name)} AS {quoted(ours)}" for ours, name in manifest.columns.carried.items())
+    return ", ".join(
+        f"{CARRIED}{place} AS {quoted(ours)}" for place, ours in enumerate(manifest.columns.carried)
+    )
 
 
 def _selected(manifest: LoadedManifest) -> Iterator[pa.RecordBatch]:
     wanted = ", ".join([*_FACTS, *([_carried(manifest)] if manifest.columns.carried else [])])
     try:
+        check_expressions(manifest.database, manifest.file.source)
         rows = _ranked(manifest) if manifest.file.source.order_by else _in_manifest_order(manifest)
         for batch in manifest.database.sql(f"SELECT {wanted} FROM {rows}").to_arrow_reader(BATCH_ROWS):
             if batch.num_rows:

@@ -9,9 +9,11 @@ from difflib import get_close_matches
 import duckdb
 
 from stemline.errors import ManifestError
+from stemline.manifest.column_types import TypedColumns, literal, quoted
 from stemline.manifest.lines import LINE, PROBLEM, ROW
+from stemline.manifest.listing import SIZE
 from stemline.manifest.location import URL_PATTERN
-from stemline.manifest.manifest_file import SIZE, ManifestFile
+from stemline.manifest.manifest_file import ManifestFile
 from stemline.manifest.manifest_source import LOCATION_NAMES
 from stemline.records import Code
 
@@ -22,6 +24,8 @@ TRACK_ID = "__stemline_id"
 DURATION = "__stemline_duration"
 PRIORITY = "__stemline_priority"
 RANK = "__stemline_rank"
+CARRIED = "__stemline_carried_"
+"""Begins the names of the columns as the dataset has them; their place among the carried ones follows."""
 INTERNAL = frozenset({ROW, PROBLEM, LINE, SIZE})
 
 SHARED = ("artist", "title", "album", "isrc", "license", "released_on")
@@ -50,7 +54,7 @@ class ManifestColumns:
 
 
 def sort_columns(names: Iterable[str], file: ManifestFile) -> ManifestColumns:
-    """Give every column its role; case does not matter.
+    """Give every column its role; case does not matter, and one that the dataset has keeps its name there.
 
     Raises `ManifestError` when none is a location.
     """
@@ -60,7 +64,12 @@ def sort_columns(names: Iterable[str], file: ManifestFile) -> ManifestColumns:
         raise _no_location(written.values(), file)
     ours = {name: written[name] for name in OURS if name in written}
     taken = {location, *ours.values()}
-    carried = {(low if low in SHARED else name): name for low, name in written.items() if name not in taken}
+    kept = {name.lower(): name for name in (file.source.carried.names if file.source.carried else ())}
+    carried = {
+        (low if low in SHARED else kept.get(low, name)): name
+        for low, name in written.items()
+        if name not in taken
+    }
     return ManifestColumns(location, ours, carried)
 
 
@@ -76,11 +85,15 @@ def _no_location(names: Iterable[str], file: ManifestFile) -> ManifestError:
 
 
 def create_view(
-    database: duckdb.DuckDBPyConnection, columns: ManifestColumns, types: dict[str, str], base: str
+    database: duckdb.DuckDBPyConnection, columns: ManifestColumns, typed: TypedColumns, base: str
 ) -> None:
     """Create the view `manifest` over the table `raw`: the user's columns, typed, and the row's own facts."""
     names = database.sql("SELECT * FROM raw LIMIT 0").columns
-    shown = [_shown(name, columns, types) for name in names if name not in INTERNAL]
+    shown = [_shown(name, columns, typed) for name in names if name not in INTERNAL]
+    shown += [
+        f"{typed.sql.get(name, quoted(name))} AS {CARRIED}{place}"
+        for place, name in enumerate(columns.carried.values())
+    ]
     size = quoted(SIZE) if SIZE in names else f"NULL::BIGINT AS {SIZE}"
     facts = [
         f"nullif(trim({quoted(columns.location)}::VARCHAR), '') AS {WRITTEN}",
@@ -96,13 +109,13 @@ def create_view(
     """)
 
 
-def _shown(name: str, columns: ManifestColumns, types: dict[str, str]) -> str:
+def _shown(name: str, columns: ManifestColumns, typed: TypedColumns) -> str:
     if name == columns.ours.get("duration_seconds"):
         return f"TRY_CAST({quoted(name)}::VARCHAR AS DOUBLE) AS {quoted(name)}"
     if name == columns.ours.get("priority"):
         return f"TRY_CAST({quoted(name)}::VARCHAR AS BIGINT) AS {quoted(name)}"
-    if name in types:
-        return f"{quoted(name)}::{types[name]} AS {quoted(name)}"
+    if name in typed.filtered:
+        return f"{typed.filtered[name]} AS {quoted(name)}"
     return quoted(name)
 
 
@@ -115,44 +128,11 @@ def _our_text(columns: ManifestColumns, ours: str, fact: str) -> str:
 def _resolved(base: str) -> str:
     """Give the SQL that makes a location absolute: relative paths are relative to the manifest's folder."""
     return f"""CASE
-        WHEN starts_with({WRITTEN}, 'file://') THEN substr({WRITTEN}, 8)
+        WHEN regexp_matches({WRITTEN}, '^(?i)file:/')
+            THEN regexp_replace({WRITTEN}, '^(?i)file:(//(localhost)?)?', '')
         WHEN starts_with({WRITTEN}, '/') OR regexp_matches({WRITTEN}, '{URL_PATTERN}') THEN {WRITTEN}
         ELSE {literal(base)} || regexp_replace({WRITTEN}, '^([.]/+)+', '')
         END"""
-
-
-def infer_types(database: duckdb.DuckDBPyConnection, names: Iterable[str]) -> dict[str, str]:
-    """Give the types of text columns whose every value, over the whole manifest, is of that type.
-
-    Whole numbers, dates and times count only when writing them again gives the same text, decimals only
-    without leading zeros: catalogue numbers such as `00123` stay text.
-    """
-    untyped = [name for name in names if name.strip().lower() not in TEXT_NAMES]
-    if not untyped:
-        return {}
-    aggregates = ", ".join(
-        f"bool_and(coalesce({test.format(quoted(name))}, false)) FILTER ({quoted(name)} IS NOT NULL)"
-        for name in untyped
-        for test in _TYPE_TESTS.values()
-    )
-    (results,) = database.execute(f"SELECT {aggregates} FROM raw").fetchall()
-    width = len(_TYPE_TESTS)
-    types = {}
-    for place, name in enumerate(untyped):
-        fits = results[place * width : (place + 1) * width]
-        kind = next((kind for kind, is_fit in zip(_TYPE_TESTS, fits, strict=True) if is_fit), None)
-        if kind:
-            types[name] = kind
-    return types
-
-
-_TYPE_TESTS = {
-    "BIGINT": "TRY_CAST({0} AS BIGINT)::VARCHAR = {0}",
-    "DOUBLE": "length({0}) <= 16 AND regexp_full_match({0}, '-?(0|[1-9][0-9]*)([.][0-9]+)?')",
-    "DATE": "TRY_CAST({0} AS DATE)::VARCHAR = {0}",
-    "TIMESTAMP": "TRY_CAST({0} AS TIMESTAMP)::VARCHAR = {0}",
-    "BOOLEAN": "{0} IN ('true', 'false')",
-}
 
 
 def create_bad_rows(database: duckdb.DuckDBPyConnection) -> int:
@@ -177,13 +157,3 @@ def create_bad_rows(database: duckdb.DuckDBPyConnection) -> int:
     """)
     ((count,),) = database.execute("SELECT count(*) FROM bad_row").fetchall()
     return int(count)
-
-
-def quoted(name: str) -> str:
-    """Give a name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Give text as an SQL string."""
-    return "'" + text.replace("'", "''") + "'"

@@ -25,6 +25,10 @@ class LedgerView:
         """Give the state of each of these tracks that the ledger has."""
         return self.ledger.tracks.states(*self._key, track_ids) if self.ledger else {}
 
+    def columns_of(self, track_ids: Sequence[str]) -> dict[str, str]:
+        """Give the manifest's columns of each of these tracks as the ledger writes them."""
+        return self.ledger.tracks.columns(*self._key, track_ids) if self.ledger and track_ids else {}
+
     def failed_for_good(self, track_ids: Sequence[str]) -> Collection[str]:
         """Name those that failed for good: not retryably, or too often."""
         run = self._last_run

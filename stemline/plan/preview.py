@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stemline.clock import utc_now
+from stemline.dataset.metadata import kept_columns
 from stemline.manifest import ManifestSource
+from stemline.ownership import check_dataset
 from stemline.plan.budget_simulation import BudgetSimulation, fit_to_budget
 from stemline.plan.delivery import SourceDelivery
 from stemline.plan.forecast import Forecast
 from stemline.plan.ledger_view import LedgerView, open_ledger_view
+from stemline.plan.metadata_check import MetadataCheck
 from stemline.plan.prediction import forecast_run
 from stemline.plan.row_digest import RowDigest
 from stemline.plan.survey import check_recipe, survey_catalogue
 from stemline.plan.workload import PendingTrack, Workload, WorkQueue
 from stemline.records import Reject, State, Track
 from stemline.settings import ProviderFacts, Settings
+from stemline.storage import open_store
 
 SHOWN_REJECTS = 20
 _FAILED_FOR_GOOD = frozenset({State.QUARANTINED, State.EXPIRED})
@@ -35,12 +40,15 @@ class Preview:
     failed: int = 0
     """Failed before, for good; a run leaves them alone, `stemline redrive` tries them again."""
     rejected: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Files of a listing that are no audio by their names, by the ends of these."""
     held: int = 0
     """Usable, but outside the run's budget."""
     workload: Workload = field(default_factory=Workload)
     rejects: list[Reject] = field(default_factory=list)
     """The first of the rejected rows."""
     forecast: Forecast = field(default_factory=Forecast)
+    metadata: MetadataCheck = field(default_factory=MetadataCheck)
     rows: RowDigest = field(default_factory=RowDigest)
     """The usable rows themselves, for a plan that is saved."""
 
@@ -48,16 +56,22 @@ class Preview:
 def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts) -> Preview:
     """Give what a run would do; writes nothing and spends nothing.
 
-    Raises ConfigError or ManifestError as the run itself would. The provider's balance is not asked for, so
-    `budget.floor` plays no part.
+    Raises ConfigError, ManifestError, LedgerOutdated or DatasetReplaced as the run itself would. The provider's balance
+    is not asked for, so `budget.floor` plays no part.
     """
     recipe = settings.recipe.as_recipe()
     check_recipe(recipe, facts)
     plan, sorter = Preview(), _TrackSorter(SourceDelivery(settings))
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
     with open_ledger_view(settings) as view:
+        claim = check_dataset(view.ledger, store, settings)
+        kept = kept_columns(store)
+        plan.metadata.carried, source = kept, replace(source, carried=kept)
         for batch in survey_catalogue(
             source, facts, lambda track_ids: _needs_no_probe(view.states_of(track_ids)), recipe
         ):
+            claim.require_here([track.track_id for track in batch.tracks])
+            plan.passed_over += batch.passed_over
             plan.rejected += len(batch.rejects)
             plan.rejects += batch.rejects[: SHOWN_REJECTS - len(plan.rejects)]
             plan.rows.add(batch.tracks)
@@ -86,6 +100,8 @@ class _TrackSorter:
         failed = view.failed_for_good(
             [track_id for track_id in track_ids if states.get(track_id) is State.FAILED]
         )
+        done = [track_id for track_id in track_ids if states.get(track_id) is State.PUBLISHED]
+        plan.metadata.add(tracks, view.columns_of(done))
         for track in tracks:
             state = states.get(track.track_id)
             if state is State.PUBLISHED:

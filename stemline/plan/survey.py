@@ -5,8 +5,9 @@ The readers are loaded where rows are read: whoever only checks a recipe does no
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from stemline.errors import AudioRejected, ConfigError
 from stemline.manifest import LocationKind, ManifestSource, location_kind
@@ -23,6 +24,8 @@ class SurveyedBatch:
 
     tracks: tuple[Track, ...]
     rejects: tuple[Reject, ...]
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
 
 
 def check_recipe(recipe: Recipe, facts: ProviderFacts) -> None:
@@ -66,7 +69,7 @@ def survey_catalogue(
         checked = list(_probe_and_check(batch.tracks, done, source, rules))
         tracks = tuple(each for each in checked if isinstance(each, Track))
         rejects = tuple(each for each in checked if isinstance(each, Reject))
-        yield SurveyedBatch(tracks, (*batch.rejects, *rejects))
+        yield SurveyedBatch(tracks, (*batch.rejects, *rejects), batch.passed_over)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import atexit
 import io
 import os
+import re
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import IO, Any
@@ -24,6 +28,8 @@ HEAD_BYTES = 65_536
 _SCAN_BYTES = 1_048_576
 _BLOCKS_KEPT = 16
 _WEB_SECONDS = 30.0
+_BUSY_TRIES = 4
+_LONGEST_BUSY_SECONDS = 30.0
 
 Fetch = Callable[[int, int], bytes]
 """Gives the bytes from a place (included) to a place (excluded)."""
@@ -119,29 +125,83 @@ def open_web(url: str, block_bytes: int) -> Iterator[tuple[IO[bytes] | RangeFile
     Raises `FileNotFoundError` for 404 and 410, `httpx.HTTPError` for everything else.
     """
     with tempfile.TemporaryFile() as copy:
-        with _client().stream("GET", url, headers=_range(0, block_bytes)) as answer:
+        with _asked(url, _range(0, block_bytes)) as answer:
             if answer.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
                 raise FileNotFoundError(url)
-            if answer.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                answer.raise_for_status()
-                for chunk in answer.iter_bytes():
-                    copy.write(chunk)
-            total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+            total = _total_of(answer)
+            is_part = answer.status_code == HTTPStatus.PARTIAL_CONTENT
+            if not (is_part and total is None) and (
+                answer.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            ):
+                _write_to(copy, answer)
+        if is_part and total is None:
+            # How much there is, or where what came belongs, is not said: only the whole of it has a length.
+            with _asked(url, {"Accept-Encoding": "identity"}) as answer:
+                _write_to(copy, answer)
         size_bytes = copy.tell()
         copy.seek(0)
-        if answer.status_code == HTTPStatus.PARTIAL_CONTENT and total.isdigit() and int(total) > size_bytes:
-            first = copy.read()
-            yield RangeFile(_fetch_from(url), int(total), block_bytes, first), int(total)
+        if is_part and total is not None and total > size_bytes:
+            first = copy.read() if size_bytes == block_bytes else b""
+            yield RangeFile(_fetch_from(url), total, block_bytes, first), total
         else:
             yield copy, size_bytes if answer.is_success else 0
 
 
+def _write_to(copy: IO[bytes], answer: httpx.Response) -> None:
+    answer.raise_for_status()
+    if answer.status_code == HTTPStatus.PARTIAL_CONTENT and "Range" not in answer.request.headers:
+        raise httpx.RemoteProtocolError(
+            "the server gives only a part of the file, and does not say how large it is"
+        )
+    for chunk in answer.iter_bytes():
+        copy.write(chunk)
+
+
+@contextmanager
+def _asked(url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+    """Give the answer to a GET, its body unread; a host that is busy and says until when is asked again."""
+    for tries_left in reversed(range(_BUSY_TRIES)):
+        with _client().stream("GET", url, headers=headers) as answer:
+            pause = _busy_seconds(answer)
+            if pause is None or pause > _LONGEST_BUSY_SECONDS or not tries_left:
+                yield answer
+                return
+        time.sleep(pause)
+
+
+def _busy_seconds(answer: httpx.Response) -> float | None:
+    """Give for how long a host asks to be left alone (RFC 9110, 10.2.3); None: it does not."""
+    if answer.status_code not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        return None
+    stated = answer.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,6}", stated):
+        return float(stated)
+    try:
+        until = parsedate_to_datetime(stated)
+    except ValueError:
+        return None
+    return max((until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _total_of(answer: httpx.Response) -> int | None:
+    """Give the whole file's size where a range from its beginning says so."""
+    found = re.fullmatch(r"\s*bytes\s+0-\d+/(\d+)\s*", answer.headers.get("Content-Range", ""), re.IGNORECASE)
+    return int(found[1]) if found and "Content-Encoding" not in answer.headers else None
+
+
 def _fetch_from(url: str) -> Callable[[int, int], bytes]:
     def fetch(start: int, end: int) -> bytes:
-        answer = _client().get(url, headers=_range(start, end)).raise_for_status()
-        if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
-            raise httpx.RemoteProtocolError("the server stopped answering with ranges")
-        return answer.content
+        data = b""
+        while start + len(data) < end:  # a server may give less than was asked for
+            with _asked(url, _range(start + len(data), end)) as answer:
+                answer.raise_for_status()
+                if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
+                    raise httpx.RemoteProtocolError("the server stopped answering with ranges")
+                answer.read()
+            if not answer.content:
+                raise httpx.RemoteProtocolError("the server answers with empty ranges")
+            data += answer.content
+        return data
 
     return fetch
 

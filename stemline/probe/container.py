@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
-from typing import cast
+from typing import IO, cast
 
 import av
 import soundfile
 
+from stemline import ogg
+from stemline.errors import AudioRejected
 from stemline.probe.audio_facts import AudioFacts, unreadable
 from stemline.probe.audio_file import OpenAudio
 
@@ -31,6 +34,24 @@ def read_sound_file(audio: OpenAudio) -> AudioFacts | None:
     if not 0 < samples < _LONGEST_SAMPLES or rate <= 0:
         return None
     return AudioFacts(samples / rate, rate, channels, codec, audio.size_bytes, is_exact=True)
+
+
+def read_links(audio: OpenAudio) -> AudioFacts:
+    """Give the facts of an Ogg file of several links: the first one's, and the length of all of them.
+
+    Raises `AudioRejected` when none holds audio.
+    """
+    found = []
+    for link in ogg.links(cast("IO[bytes]", audio.file), audio.size_bytes):
+        part = OpenAudio(audio.location, audio.size_bytes, cast("IO[bytes]", link), None)
+        try:
+            found.append(read_sound_file(part) or read_container(part))
+        except AudioRejected:
+            continue  # a link that holds no sound, or was cut off, adds nothing
+    if not found:
+        raise unreadable(audio.location, "it holds no audio stream")
+    seconds = sum(facts.duration_seconds for facts in found)
+    return replace(found[0], duration_seconds=seconds, is_exact=all(facts.is_exact for facts in found))
 
 
 def _codec(file_format: str, subtype: str) -> str:

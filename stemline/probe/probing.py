@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from stemline import ogg
 from stemline.errors import AudioRejected
 from stemline.probe.audio_facts import AudioFacts, unreadable
 from stemline.probe.audio_file import HEAD_BYTES, OpenAudio, open_audio
-from stemline.probe.container import read_container, read_sound_file
+from stemline.probe.container import read_container, read_links, read_sound_file
 from stemline.probe.mp3 import Mp3Length, first_frame, read_length, tag_bytes
 
 ProbeResult = AudioFacts | AudioRejected
@@ -18,7 +19,8 @@ ProbeResult = AudioFacts | AudioRejected
 _AHEAD_PER_WORKER = 16
 _SOUND_FILE_MAGIC = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"caff", b"riff")
 _TEXT_MAGIC = (b"<!doc", b"<html", b"<?xml", b"{")
-_SHORTEST_SHARE, _LONGEST_SHARE = 0.99, 1.1
+_SHORT_SHARE, _LONGEST_SHARE = 0.01, 0.1
+"""How much of an mp3 may be missing, and how much that is no frame may follow it, besides a tag."""
 _TRAILING_TAG_BYTES = 1_048_576
 
 
@@ -34,7 +36,9 @@ def probe(location: str, *, storage_options: dict[str, Any] | None = None) -> Au
     if facts is not None:
         return facts
     with open_audio(location, storage_options, is_whole=True) as audio:
-        return read_container(audio, is_counted=True)
+        return (
+            read_links(audio) if audio.read_at(0, 4) == ogg.MAGIC else read_container(audio, is_counted=True)
+        )
 
 
 def probe_many(
@@ -71,33 +75,47 @@ def _read_header(audio: OpenAudio) -> AudioFacts | None:
     head = audio.read_at(0)
     if head[:16].lstrip().lower().startswith(_TEXT_MAGIC):
         raise unreadable(audio.location, "it is text, perhaps an error page saved as audio")
+    if head.startswith(ogg.MAGIC) and ogg.may_have_links(head, _tail(audio), audio.size_bytes):
+        return None
     if head.startswith(_SOUND_FILE_MAGIC):
         return read_sound_file(audio) or read_container(audio)
     start, data = _behind_tags(audio, head)
-    if first_frame(data) is None:
-        return read_container(audio)
-    length = read_length(data)
-    if length is None or not _is_believable(length, audio.size_bytes - start):
-        return None
-    frame = length.frame
-    return AudioFacts(
-        length.duration_seconds, frame.sample_rate, frame.channels, "mp3", audio.size_bytes, length.is_exact
-    )
+    return _read_mp3(audio, start, data) if first_frame(data) else read_container(audio)
 
 
-def _behind_tags(audio: OpenAudio, head: bytes) -> tuple[int, bytes]:
-    start, data = 0, head
+def _read_mp3(audio: OpenAudio, start: int, data: bytes) -> AudioFacts | None:
+    """Give what the headers of an mp3, or of several joined into one, state; None: the frames must be counted."""
+    found: list[Mp3Length] = []
+    while (length := read_length(data)) and length.samples > 0:
+        found.append(length)
+        end = start + length.frame.start + (length.audio_bytes or audio.size_bytes)
+        start, data = _behind_tags(audio, audio.read_at(end), end) if end < audio.size_bytes else (end, b"")
+        if first_frame(data) is None:
+            return _joined(audio, found) if _is_believable(length, audio.size_bytes - end) else None
+    return None
+
+
+def _joined(audio: OpenAudio, found: list[Mp3Length]) -> AudioFacts:
+    frame, seconds = found[0].frame, sum(length.duration_seconds for length in found)
+    is_exact = all(length.is_exact for length in found)
+    return AudioFacts(seconds, frame.sample_rate, frame.channels, "mp3", audio.size_bytes, is_exact)
+
+
+def _tail(audio: OpenAudio) -> bytes:
+    return audio.read_at(max(audio.size_bytes - HEAD_BYTES, 0))
+
+
+def _behind_tags(audio: OpenAudio, head: bytes, at: int = 0) -> tuple[int, bytes]:
+    start, data = at, head
     while size := tag_bytes(data):
         start += size
-        data = head[start:] if start + HEAD_BYTES // 4 < len(head) else audio.read_at(start)
+        data = head[start - at :] if start - at + HEAD_BYTES // 4 < len(head) else audio.read_at(start)
     return start, data
 
 
-def _is_believable(length: Mp3Length, size_bytes: int) -> bool:
-    """Tell whether the file is as large as its header says: neither cut short nor joined from several."""
-    if length.samples <= 0:
-        return False
+def _is_believable(length: Mp3Length, behind_bytes: int) -> bool:
+    """Tell whether an mp3 is as large as its header says; `behind_bytes` are more, or, below 0, missing."""
     if not length.audio_bytes:
         return True
     most = length.audio_bytes * _LONGEST_SHARE + _TRAILING_TAG_BYTES
-    return length.audio_bytes * _SHORTEST_SHARE <= size_bytes <= most
+    return -length.audio_bytes * _SHORT_SHARE <= behind_bytes <= most

@@ -114,7 +114,9 @@ def gather(ledger: Ledger, store: Store, run_id: str) -> RunDigest:
     """Gather what a page shows of a run; raises LedgerConflict when there is none of that id."""
     run = ledger.runs.get(run_id)
     tracks, codes = _final_counts(ledger, run)
-    tally = _PublishedTally(run.started_at, run.finished_at or ledger.clock(), tracks.get(State.PUBLISHED, 0))
+    before = ledger.queries.published_shares(run_id).before
+    unpublished_before = tracks.get(State.PUBLISHED, 0) - before
+    tally = _PublishedTally(run.started_at, run.finished_at or ledger.clock(), unpublished_before)
     tally.add(ledger.queries.published_tracks(run_id))
     rejects_key = f"_stemline/rejects/{run_id}.csv"
     return RunDigest(
@@ -124,7 +126,7 @@ def gather(ledger: Ledger, store: Store, run_id: str) -> RunDigest:
         spending=ledger.credits.spending(run_id),
         timeline=tally.timeline,
         music=tally.music,
-        earlier=tally.earlier,
+        earlier=tally.earlier + before,
         problems=_problems(ledger, run_id),
         problem_count=sum(tracks.get(state, 0) for state in (*PROBLEM_STATES, State.READY, State.REJECTED)),
         samples=ledger.queries.results(tally.tokens),

@@ -12,12 +12,15 @@ from stemline.ledger import RedriveGroup
 from stemline.records import Code
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.selection import Selection
-from stemline.settings import Settings, load_facts
+from stemline.settings import Settings, load_facts, outputs_kept_since
 
 
 @dataclass(frozen=True, slots=True)
 class RedrivePreview:
     """What a redrive would retry, and what it would leave."""
+
+    free: tuple[RedriveGroup, ...]
+    """What is paid and collected again for nothing: the provider still has it."""
 
     chosen: tuple[RedriveGroup, ...]
     left: tuple[RedriveGroup, ...]
@@ -28,7 +31,7 @@ class RedrivePreview:
     @property
     def tracks(self) -> int:
         """How many tracks would be retried."""
-        return sum(group.tracks for group in self.chosen)
+        return sum(group.tracks for group in (*self.free, *self.chosen))
 
     @property
     def credits(self) -> int:
@@ -52,12 +55,16 @@ def read_codes(texts: Sequence[str]) -> tuple[Code, ...]:
 def preview_redrive(settings: Settings, selection: Selection) -> RedrivePreview:
     """Give what a redrive would be about; reads the ledger alone. Raises UsageError when nothing has run yet."""
     kind, recipe, codes = settings.provider.kind, settings.recipe.as_recipe(), selection.redrive or None
+    facts, limit = load_facts(kind), selection.limit
     with open_existing_ledger(settings) as ledger:
-        chosen = ledger.tracks.redrivable(kind, recipe, codes, limit=selection.limit)
-        every = ledger.tracks.redrivable(kind, recipe, list(Code))
+        since = outputs_kept_since(facts, ledger.clock())
+        free = ledger.tracks.collectable(kind, recipe, since, codes, limit=limit)
+        left_over = None if limit is None else limit - sum(group.tracks for group in free)
+        chosen = ledger.tracks.redrivable(kind, recipe, codes, limit=left_over, kept_since=since)
+        every = ledger.tracks.redrivable(kind, recipe, list(Code), kept_since=since)
     named = codes or ()
     left = tuple(group for group in every if group.is_paid_again and group.code not in named)
-    return RedrivePreview(tuple(chosen), left, load_facts(kind).max_duration_seconds)
+    return RedrivePreview(tuple(free), tuple(chosen), left, facts.max_duration_seconds)
 
 
 def _read_code(text: str) -> Code:

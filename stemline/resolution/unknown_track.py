@@ -34,7 +34,8 @@ SHOWN_TRACKS = 20
 NO_CANDIDATE = "None: every job made in that time is another track's, or of another length."
 NEXT_STEP = {
     State.PUBLISHED: "There is nothing to resolve: its stems are in the dataset.",
-    **dict.fromkeys((State.FAILED, State.QUARANTINED, State.EXPIRED), "`stemline redrive` tries it again."),
+    **dict.fromkeys((State.FAILED, State.EXPIRED), "`stemline redrive` tries it again."),
+    State.QUARANTINED: "`stemline redrive` collects it again; `--accept` publishes it as it is.",
 }
 """What to do about a track that is not unknown, where `stemline run` is not it."""
 
@@ -46,7 +47,7 @@ class Resolution:
     track_id: str
     token: str
     way: str
-    """adopted | resubmitted | abandoned"""
+    """adopted | resubmitted | abandoned | accepted"""
     state: State
     job_id: str | None
     credits_reserved: int
@@ -186,7 +187,7 @@ def open_unknown_track(settings: Settings, track_id: str) -> Iterator[UnknownTra
     kind, recipe = settings.provider.kind, settings.recipe.as_recipe()
     with open_existing_ledger(settings) as ledger:
         if track_id not in ledger.tracks.states(kind, recipe, [track_id]):
-            raise _no_track(ledger, settings, track_id)
+            raise no_track(ledger, settings, track_id)
         _require_unknown(ledger, kind, recipe, track_id)
         attempts = [each for each in ledger.attempts.of_track(kind, track_id) if each.recipe == recipe]
         yield UnknownTrack(settings, ledger, attempts[-1])
@@ -199,7 +200,8 @@ def _require_unknown(ledger: Ledger, kind: str, recipe: Recipe, track_id: str) -
         raise UsageError(f"Track {track_id} is {state}, not unknown.", fix=fix)
 
 
-def _no_track(ledger: Ledger, settings: Settings, track_id: str) -> UsageError:
+def no_track(ledger: Ledger, settings: Settings, track_id: str) -> UsageError:
+    """Give the error for a track that the ledger does not know."""
     kind, recipe = settings.provider.kind, settings.recipe.as_recipe()
     unknown = [each.track.track_id for each in ledger.recovery.unknown(kind) if each.recipe == recipe]
     shown = ", ".join(unknown[:SHOWN_TRACKS])

@@ -10,11 +10,14 @@ from stemline.client import Access
 from stemline.dispatcher import DispatcherGroup, LeasedKey, ReadyQueue, RunParameters, running_dispatchers
 from stemline.ledger import Ledger
 from stemline.providers import load_provider
-from stemline.records import Event
+from stemline.records import Event, State
 from stemline.run.access import fingerprint, open_accesses
 from stemline.run.limits import LiveBudget
 from stemline.settings import ProviderFacts, Settings
 from stemline.webhooks import receiving_webhooks
+
+TO_DO = frozenset({State.PLANNED, State.SUBMITTING, State.PROCESSING, State.READY, State.UNKNOWN})
+"""The states of tracks that dispatchers have something to do about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,6 @@ class DispatcherSetup:
     run_id: str
     fences: Mapping[str, int]
     """The fence of each API key's lease, by the key's fingerprint."""
-    selected: int
-    """How many tracks the run is about."""
 
     @contextmanager
     def start(self) -> Iterator[DispatcherGroup]:
@@ -45,6 +46,11 @@ class DispatcherSetup:
                 stack.enter_context(running_dispatchers(self.ledger, provider, keys, parameters, ready_queue))
             )
             yield groups[0]
+
+    def _to_do(self) -> int:
+        """Give how many of the run's tracks are not done yet: what was done before it can fail no more."""
+        counts = self.ledger.queries.counts(self.run_id)
+        return sum(count for state, count in counts.items() if state in TO_DO)
 
     def _leased(self, access: Access) -> LeasedKey:
         key_id = fingerprint(access.api_key)
@@ -81,7 +87,10 @@ class DispatcherSetup:
             requests_per_minute=settings.provider.requests_per_minute or self.facts.requests_per_minute,
             max_attempts=settings.failures.max_attempts,
             tolerate=settings.failures.tolerate,
-            selected=self.selected,
+            # What ships with stemline needs no proof.
+            pilot=0 if settings.provider.kind == "local" else settings.provider.pilot,
+            selected=self._to_do(),
+            job_timeout_seconds=settings.provider.job_timeout,
             send=settings.catalogue.send,
             hook_url=hook_url,
         )

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stemline.errors import LeaseHeld
 from stemline.ledger import LEASE_SECONDS, Ledger
 
 
@@ -15,14 +14,8 @@ from stemline.ledger import LEASE_SECONDS, Ledger
 def holding_key(ledger: Ledger, key_id: str) -> Iterator[int]:
     """Hold the API key; take it over at once from a process of this machine that is dead."""
     holder = f"{socket.gethostname()}:{os.getpid()}"
-    try:
-        fence = ledger.leases.acquire(key_id, holder, LEASE_SECONDS)
-    except LeaseHeld:
-        lease = ledger.leases.get(key_id)
-        if lease is None or not _is_dead(lease.holder):
-            raise
-        ledger.leases.release(key_id, lease.fence)
-        fence = ledger.leases.acquire(key_id, holder, LEASE_SECONDS)
+    free_keys_of_the_dead(ledger)
+    fence = ledger.leases.acquire(key_id, holder, LEASE_SECONDS)
     try:
         yield fence
     finally:
@@ -31,8 +24,15 @@ def holding_key(ledger: Ledger, key_id: str) -> Iterator[int]:
 
 def is_held(ledger: Ledger, key_id: str) -> bool:
     """Tell whether somebody who may be alive holds the API key."""
-    lease = ledger.leases.get(key_id)
-    return lease is not None and lease.expires_at > ledger.clock() and not _is_dead(lease.holder)
+    held = [lease for lease in ledger.leases.held() if lease.key_id == key_id]
+    return any(not _is_dead(lease.holder) for lease in held)
+
+
+def free_keys_of_the_dead(ledger: Ledger) -> None:
+    """Let go what processes of this machine hold that are dead: what they were at is free to be gone on with."""
+    for lease in ledger.leases.held():
+        if _is_dead(lease.holder):
+            ledger.leases.release(lease.key_id, lease.fence)
 
 
 def _is_dead(holder: str) -> bool:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from stemline.collector import CollectResult, CollectTarget, Relink
+from stemline.dataset.doubtful_audio import clear_quarantine
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import write_rejects, write_run_summary
 from stemline.errors import StemlineError
-from stemline.ledger import Ledger
+from stemline.ledger import CollectAgain, Ledger
+from stemline.ownership import DatasetClaim
 from stemline.plan.prediction import Prediction, predict_run
 from stemline.plan.survey import survey_catalogue
 from stemline.publisher import Publisher
 from stemline.records import Attempt, Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.report import write_report
 from stemline.run.selection import Result, Selection, source_of
-from stemline.settings import ProviderFacts, Settings
+from stemline.settings import ProviderFacts, Settings, outputs_kept_since
 from stemline.storage import Store
 
 if TYPE_CHECKING:
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
 
 DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
 """The audio of a track in one of these states need not be probed again."""
+INTERRUPTED = (
+    "The run was interrupted. Run again: it goes on from here, and collects what is with the provider."
+)
+OTHERS_SECONDS = 0.5
+"""How often a run that has done its part looks whether another one has done its own."""
 
 
 @dataclass
@@ -42,12 +50,17 @@ class Run:
     run_id: str
     fences: Mapping[str, int]
     """The fence of each API key's lease, by the key's fingerprint."""
+    claim: DatasetClaim
     started: float = field(default_factory=time.monotonic)
     dispatchers: DispatcherGroup | None = None
     """What submits and polls, from `dispatching` on; None where there was nothing to do."""
     is_interrupted: bool = False
     predicted: Prediction | None = None
     """What the run should cost and take, before its first request."""
+    selected: int = 0
+    """How many manifest rows it is about."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Files of a listing that are no audio by their names, by the ends of these."""
 
     @property
     def target(self) -> CollectTarget:
@@ -64,45 +77,63 @@ class Run:
 
     def publish_leftovers(self) -> int:
         """Publish what an earlier run collected and did not publish; give how many tracks."""
+        held = {lease.key_id for lease in self.ledger.leases.held()}
         return self.publisher.publish_leftovers(
-            self.run_id, self.settings.provider.kind, self.settings.recipe.as_recipe()
+            self.run_id,
+            self.settings.provider.kind,
+            self.settings.recipe.as_recipe(),
+            spared=held - self.fences.keys(),
         )
 
     def plan(self) -> int:
         """Put the tracks the run is about into the ledger, and give how many that are."""
         selected = self._survey() if self.selection.redrive is None else self._redrive(self.selection.redrive)
+        self.selected = selected
         if not self.is_interrupted:
             self.predicted = predict_run(self.settings, self.facts, self.ledger, self.run_id)
         return selected
 
     def _redrive(self, codes: Collection[Code]) -> int:
-        return self.ledger.tracks.redrive(self.run_id, codes or None, limit=self.selection.limit)
+        """Collect again for nothing what can be, and plan the rest again; give how many tracks."""
+        limit = self.selection.limit
+        wanted = replace(self._quarantined, is_redrive=True, codes=codes or None, limit=limit)
+        free = self.ledger.quarantine.collect_again(wanted)
+        left = None if limit is None else limit - free
+        return free + self.ledger.tracks.redrive(self.run_id, codes or None, limit=left)
+
+    @property
+    def _quarantined(self) -> CollectAgain:
+        """The run's quarantined tracks of which the provider still has what it made."""
+        since = outputs_kept_since(self.facts, self.ledger.clock())
+        return CollectAgain(self.run_id, since, tuple(self.fences))
 
     def _survey(self) -> int:
         selected = 0
-        source, recipe = source_of(self.settings, self.selection), self.settings.recipe.as_recipe()
+        source = replace(source_of(self.settings, self.selection), carried=self.layout.carried)
+        recipe = self.settings.recipe.as_recipe()
         for batch in survey_catalogue(source, self.facts, self._find_done, recipe):
+            self.claim.require_here([track.track_id for track in batch.tracks])
             self.ledger.tracks.plan(
                 self.run_id, batch.tracks, max_attempts=self.settings.failures.max_attempts
             )
             self.ledger.runs.reject(self.run_id, batch.rejects)
+            self.passed_over += batch.passed_over
             selected += len(batch.tracks) + len(batch.rejects)
             if self.is_interrupted:
                 break
         write_rejects(self.store, self.run_id, self.ledger.queries.rejected_rows(self.run_id))
+        self.ledger.quarantine.collect_again(self._quarantined)
         return selected
 
     @contextmanager
-    def dispatching(self, selected: int) -> Iterator[Iterator[list[ReadyTrack]]]:
+    def dispatching(self) -> Iterator[Iterator[list[ReadyTrack]]]:
         """Submit planned tracks for the length of the block; give batches of ready ones."""
         if not self._has_work():
             yield iter(())
             return
         from stemline.run.dispatching import DispatcherSetup  # noqa: PLC0415 - not for nothing to do
 
-        setup = DispatcherSetup(
-            self.settings, self.facts, self.ledger, self.run_id, self.fences, selected=selected
-        )
+        setup = DispatcherSetup(self.settings, self.facts, self.ledger, self.run_id, self.fences)
         with setup.start() as self.dispatchers:
             if self.is_interrupted:
                 self.dispatchers.interrupt()
@@ -122,6 +153,8 @@ class Run:
         for track, outcome in zip(ready, outcomes, strict=True):
             if isinstance(outcome, CollectedTrack):
                 self.ledger.attempts.record_collected(outcome)
+                if track.is_repeated:
+                    clear_quarantine(self.store, track.attempt)
             elif isinstance(outcome, Relink):
                 relinks.append(track.attempt)
             elif isinstance(outcome, Failure):
@@ -141,10 +174,25 @@ class Run:
     def finish(self) -> Result:
         """Give the run's result, and write its summary and report into the dataset."""
         reason = self.dispatchers.reason if self.dispatchers else None
+        if reason is None:
+            self._wait_for_others()
         exit_code, summary = self._close(reason)
         write_run_summary(self.store, self.run_id, summary)
         write_report(self.ledger, self.store, self.run_id)
-        return Result(exit_code, summary, str(reason) if reason else "")
+        late = self.dispatchers.late_sentence if self.dispatchers else ""
+        return Result(exit_code, summary, summary["reason"] or late)
+
+    def _wait_for_others(self) -> None:
+        """Wait for what other runs are at of this one's tracks; its keys are free meanwhile, nothing is paid any more.
+
+        Whoever waits holds no key, so that two runs never wait for each other.
+        """
+        if not self.ledger.recovery.under_way_elsewhere(self.run_id, self.fences):
+            return
+        for key_id, fence in self.fences.items():
+            self.ledger.leases.release(key_id, fence)
+        while not self.is_interrupted and self.ledger.recovery.under_way_elsewhere(self.run_id, self.fences):
+            time.sleep(OTHERS_SECONDS)
 
     def abort(self, error: StemlineError) -> None:
         """End a run that an error cut off: the ledger says so, and the report too where it can be written."""
@@ -164,10 +212,13 @@ class Run:
             "run_id": self.run_id,
             "tracks": {str(state): count for state, count in counts.items()},
             "codes": {str(code): count for code, count in self.ledger.queries.codes(self.run_id).items()},
+            "published": asdict(self.ledger.queries.published_shares(self.run_id)),
+            "passed_over": self.passed_over.total(),
             "credits": self._credits(),
             "requests": self._requests(),
             "seconds": round(time.monotonic() - self.started, 3),
             "predicted": self.predicted.as_tree() if self.predicted else None,
+            "reason": str(reason) if reason is not None else INTERRUPTED if self.is_interrupted else None,
             "dataset": self.store.url(),
             "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
         }
@@ -182,14 +233,15 @@ class Run:
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:
         if self.is_interrupted and reason is None:
             return 130
+        is_all_published = self.selected <= sum(counts.values()) == counts.get(State.PUBLISHED, 0)
         # One of several keys may have stopped early, and the others have done its work.
-        if sum(counts.values()) == counts.get(State.PUBLISHED, 0) and len(self.fences) > 1:
+        if is_all_published and len(self.fences) > 1:
             return 0
         if reason is not None:
             return reason.exit_code
         if counts.get(State.HELD):
             return 4
-        return 0 if sum(counts.values()) == counts.get(State.PUBLISHED, 0) else 3
+        return 0 if is_all_published else 3
 
     def _credits(self) -> dict[str, int | None]:
         spent = self.ledger.credits.spending(self.run_id).run
@@ -197,6 +249,7 @@ class Run:
         return {
             "reserved": spent.reserved,
             "charged": spent.charged,
+            "charged_for_earlier": self.ledger.credits.charged_for_earlier(self.run_id, self.fences),
             "balance": reconciliation.balance if reconciliation else None,
             "drift": reconciliation.drift if reconciliation else None,
         }

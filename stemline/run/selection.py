@@ -39,4 +39,5 @@ def source_of(settings: Settings, selection: Selection) -> ManifestSource:
         limit=selection.limit,
         storage_options=catalogue.storage_options,
         order_by=catalogue.order_by,
+        types=dict(catalogue.types),
     )

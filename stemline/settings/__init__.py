@@ -1,7 +1,7 @@
 """The configuration: one YAML file, read once at the edge into frozen settings."""
 
 from stemline.settings.document import build_settings, has_literal_key, load_settings
-from stemline.settings.facts import ProviderFacts, known_kinds, load_facts
+from stemline.settings.facts import ProviderFacts, known_kinds, load_facts, outputs_kept_since
 from stemline.settings.section import (
     BudgetSettings,
     CatalogueSettings,
@@ -34,4 +34,5 @@ __all__ = [
     "known_kinds",
     "load_facts",
     "load_settings",
+    "outputs_kept_since",
 ]

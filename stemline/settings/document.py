@@ -65,9 +65,14 @@ def build_settings(
 def has_literal_key(path: Path) -> bool:
     """Tell whether the file itself holds an API key instead of a `${VARIABLE}`."""
     provider = _read_yaml(path).get("provider")
-    key = provider.get("api_key") if isinstance(provider, dict) else None
+    if not isinstance(provider, dict):
+        return False
+    several = provider.get("keys")
+    written = [provider.get("api_key"), *(several if isinstance(several, list) else [several])]
     # What is left without its variables is literal; so is a default that stands in for one.
-    return key is not None and bool(_VARIABLE.sub(lambda match: match["default"] or "", str(key)))
+    return any(
+        key is not None and _VARIABLE.sub(lambda match: match["default"] or "", str(key)) for key in written
+    )
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+from datetime import UTC, datetime, timedelta
 
 import yaml
 
@@ -37,6 +38,12 @@ class ProviderFacts(Section):
     """Seconds of work per second of audio to expect before anything was measured."""
     latency_seconds: float
     """What a job takes besides."""
+    list_seconds: float | None = None
+    """For how long the job list is sure to show a job; None: there is no list."""
+    repeat_seconds: float | None = None
+    """For how long a submit may be repeated under its idempotency key; None: there is no such key."""
+    outputs_seconds: float | None = None
+    """For how long the provider keeps what a job made, from its submit on; None: not known, it has to be asked."""
     jobs_at_once: int | None = None
     """How many jobs the provider works on at once; None: not known, taken as plenty."""
 
@@ -57,3 +64,10 @@ def load_facts(kind: str) -> ProviderFacts:
         )
     file = importlib.resources.files("configs") / "providers" / f"{kind}.yaml"
     return ProviderFacts.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+
+
+def outputs_kept_since(facts: ProviderFacts, now: datetime) -> datetime:
+    """Give since when jobs may have been submitted whose outputs a provider still has."""
+    if facts.outputs_seconds is None:
+        return datetime.min.replace(tzinfo=UTC)
+    return now - timedelta(seconds=facts.outputs_seconds)

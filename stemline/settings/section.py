@@ -10,8 +10,11 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from stemline.records import Recipe
+from stemline.settings.default_ledger import default_ledger, local_folder
 
+ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
 _SHARE = "give a share from 0% to 100%"
+_UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 class Section(BaseModel):
@@ -28,6 +31,8 @@ class CatalogueSettings(Section):
     order_by: str | None = None
     """SQL over the manifest's columns: who goes first, and so who fits a budget, in place of `priority`."""
     storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    types: dict[str, ColumnType] = Field(default_factory=dict)
+    """Column: its type, where it is not to be inferred or the dataset's is to become text."""
     send: Literal["auto", "url", "upload"] = "auto"
     """How objects of a store are handed to a provider: by presigned link where it can be reached, or uploaded."""
 
@@ -45,6 +50,10 @@ class ProviderSettings(Section):
     """
     requests_per_minute: int | None = Field(default=None, gt=0)
     max_in_flight: int = Field(default=100, gt=0)
+    job_timeout: float = Field(default=6 * 3_600.0, gt=0)
+    """Seconds after which a job that is not done is left to later runs; written as `6h`, `90m`, `45s` or a number."""
+    pilot: int = Field(default=3, ge=0)
+    """So many tracks of a provider and recipe must come back verified before others are sent; 0: none."""
     engine: Literal["auto", "draft", "demucs"] = "auto"
     """For `local` started on loopback: which engine separates."""
     workers: int | None = Field(default=None, gt=0)
@@ -67,6 +76,16 @@ class ProviderSettings(Section):
         if self.several_keys and self.api_key is not None:
             raise ValueError("give either api_key or keys")
         return self
+
+    @field_validator("job_timeout", mode="before")
+    @classmethod
+    def _duration(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", value)
+        if found is None:
+            raise ValueError("write it as 6h, 90m, or a number of seconds")
+        return float(found[1]) * _UNIT_SECONDS[found[2]]
 
     @field_validator("base_url")
     @classmethod
@@ -108,7 +127,7 @@ class DatasetSettings(Section):
 
 
 class LedgerSettings(Section):
-    """Where the ledger is; the default is a SQLite file named after the run."""
+    """Where the ledger is; the default is a SQLite file named after the run, beside the dataset it is of."""
 
     url: str | None = Field(default=None, repr=False)
 
@@ -225,7 +244,14 @@ class Settings(Section):
     @property
     def ledger_url(self) -> str:
         """Where the ledger is, default included."""
-        return self.ledger.url or f"sqlite:///.stemline/{self.name}.db"
+        return self.ledger.url or f"sqlite:///{default_ledger(self.name, self.dataset.url)}"
+
+    @property
+    def has_misplaced_ledger(self) -> bool:
+        """Whether the ledger of a dataset in a folder stands in the working directory, as it did before."""
+        file = default_ledger(self.name, self.dataset.url)
+        is_beside = local_folder(self.dataset.url) is not None
+        return self.ledger.url is None and is_beside and file.parent.name == ".stemline"
 
     @property
     def ledger_file(self) -> Path | None:

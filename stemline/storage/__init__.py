@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from stemline.errors import ConfigError, StemlineError
+from stemline.settings.default_ledger import local_folder
 from stemline.storage.disk import disk_guarded, scratch_folder
 from stemline.storage.local_store import LocalStore
 from stemline.storage.store import Store, joined_url
@@ -30,22 +31,14 @@ def open_store(url: str, storage_options: Mapping[str, Any] | None = None) -> St
     """
     if not url.strip():
         raise ConfigError("dataset.url is empty.", fix="Give a folder or a URL such as s3://bucket/stems.")
-    folder = _local_folder(url)
+    folder = local_folder(url)
     return LocalStore(folder) if folder is not None else _open_remote(url, dict(storage_options or {}))
 
 
 def object_url(url: str, key: str) -> str:
     """Give what `open_store(url).url(key)` gives, without opening the store."""
-    folder = _local_folder(url)
+    folder = local_folder(url)
     return LocalStore(folder).url(key) if folder is not None else joined_url(url, key)
-
-
-def _local_folder(url: str) -> str | None:
-    """Give the folder that a URL names; None for one that is reached through a client."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
-    return rest if scheme in ("file", "local") else None
 
 
 def _open_remote(url: str, options: dict[str, Any]) -> Store:

@@ -28,7 +28,9 @@ class SecretFile:
     def beside_ledger(cls, settings: Settings) -> Self:
         """Give the file of a configuration: beside its SQLite ledger, or under .stemline for another database."""
         url = make_url(settings.ledger_url)
-        if url.get_backend_name() == "sqlite" and url.database:
+        # A dataset is handed on: what lies with it is no place for secrets.
+        is_alone = settings.ledger.url is not None or settings.has_misplaced_ledger
+        if is_alone and url.get_backend_name() == "sqlite" and url.database:
             ledger = Path(url.database)
             return cls(ledger.with_name(f"{ledger.name}.hooks"))
         return cls(Path(".stemline") / f"{settings.name}.hooks")

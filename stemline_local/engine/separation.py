@@ -10,14 +10,17 @@ import numpy as np
 
 from stemline import audio
 from stemline.analysis import estimate_key, estimate_tempo
-from stemline.errors import UsageError
-from stemline.records import STEMS
+from stemline.errors import AudioRejected, UsageError
+from stemline.probe.probing import probe
+from stemline.records import STEMS, Code
 from stemline_local.engine.demucs import DemucsEngine, find_weights, model_for
 from stemline_local.engine.draft import DraftEngine
 from stemline_local.engine.interface import Progress, SeparationEngine
 from stemline_local.engine.stft import Floats
 
 ENGINES = ("auto", "draft", "demucs")
+LOST_SECONDS, LOST_SHARE = 1.0, 0.01
+"""How much of a source may be missing where it is decoded, whichever is more."""
 SIDE_GAIN = np.float32(0.7071)
 """What a channel beyond the first two counts for on either side."""
 
@@ -67,6 +70,7 @@ def separate_file(source: Path, folder: Path, order: SeparationOrder, on_progres
         )
     engine = load_engine(order.engine, STEMS[order.stems])
     sound = audio.decode(source)
+    _check_whole(source, sound.seconds)
     mixture, rate = to_stereo(sound.samples), sound.sample_rate
     tempo, key = estimate_tempo(mixture, rate), estimate_key(mixture, rate)
     made = engine.separate(
@@ -79,6 +83,16 @@ def separate_file(source: Path, folder: Path, order: SeparationOrder, on_progres
         on_progress(0.85 + 0.15 * number / len(STEMS[order.stems]))
     experimental = tuple(stem for stem in paths if engine.is_experimental(stem))
     return SeparatedFile(paths, tempo.bpm, key.name, len(mixture) / rate, engine.name, experimental)
+
+
+def _check_whole(source: Path, seconds: float) -> None:
+    """Refuse a source of which much less can be decoded than it holds: junk between frames takes nothing away."""
+    stated = probe(str(source)).duration_seconds
+    if stated - seconds > max(LOST_SECONDS, LOST_SHARE * stated):
+        raise AudioRejected(
+            f"{source.name} is damaged: of its {stated:.1f} s only {seconds:.1f} s can be decoded.",
+            code=Code.UNREADABLE_AUDIO,
+        )
 
 
 def to_stereo(samples: Floats) -> Floats:

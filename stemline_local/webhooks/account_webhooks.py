@@ -6,7 +6,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from stemline_local.jobs.database import ServiceDatabase
@@ -22,7 +22,7 @@ class AccountWebhook:
     account: str
     url: str
     events: tuple[str, ...]
-    secret: str
+    secret: str = field(repr=False)
     created_at: float
     is_active: bool
     fail_count: int

@@ -49,7 +49,7 @@ class WebhookCall:
     """One call, ready to be made."""
 
     url: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes
 
 

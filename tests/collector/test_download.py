@@ -141,3 +141,11 @@ def test_a_disk_that_refuses_is_not_the_servers_fault(storage, pauses):
 
     with new_client(1) as client, pytest.raises(StorageError):
         Downloader(client, pauses.append).fetch(f"{storage.url}/file", Path("/proc/spooled"))
+
+
+def test_a_file_larger_than_it_can_be_is_refused_at_once(storage, tmp_path, pauses):
+    storage.files["/file"] = DATA
+
+    with new_client(1) as client, pytest.raises(TransferFailed, match="larger than 1000 bytes"):
+        Downloader(client, pauses.append).fetch(f"{storage.url}/file", tmp_path / "spooled", 1000)
+    assert ((tmp_path / "spooled").stat().st_size, pauses, len(storage.requests)) == (0, [], 1)

@@ -85,6 +85,7 @@ def test_a_track_has_all_that_is_known_of_it(store, press, carried):
             "stems": "both",
             "quality": "best",
             "format": "flac",
+            "recipe": "both-best-flac",
             "bpm": 120.5,
             "key": "C# major",
             "bpm_source": "provider",

@@ -18,7 +18,7 @@ from stemline.ledger import Ledger, open_ledger
 from stemline.ledger.tables import attempts
 from stemline.providers import load_provider
 from stemline.records import CollectedTrack, Recipe, StemFile, Track
-from stemline.settings import load_facts
+from stemline.settings import ProviderFacts, load_facts
 
 RECIPE = Recipe("both", "fast", "flac")
 KEY_ID = "key"
@@ -39,6 +39,7 @@ class DispatcherHarness:
     reads: Counter = field(default_factory=Counter)
     """How often each track came out of the dispatcher."""
     group: object = None
+    facts: ProviderFacts = FACTS
 
     def plan(self, *names: str) -> str:
         """Begin a run over tracks of ten seconds."""
@@ -82,7 +83,9 @@ class DispatcherHarness:
             self.parameters(run_id, **changes),
             ReadyQueue(10, 0.05, producers=len(keys)),
         )
-        with running_dispatchers(self.ledger, load_provider(FACTS), keys, parameters, ready_queue) as group:
+        with running_dispatchers(
+            self.ledger, load_provider(self.facts), keys, parameters, ready_queue
+        ) as group:
             self.group = group
             guard = threading.Timer(END_SECONDS, ready_queue.close)
             guard.start()

@@ -35,6 +35,14 @@ class MisbehavingVendor:
     """How many more requests to a path are answered with status 500."""
     name_of: Callable[[dict], str | None] = lambda order: order["fileName"]
     """What the job of an order is called in lists."""
+    is_listed: Callable[[dict], bool] = lambda _: True
+    """Whether the list shows a job."""
+    is_strict: bool = False
+    """Whether a submit that the credits do not cover is answered with status 402."""
+    refused: int = 0
+    """How many submits were answered so."""
+    on_post: Callable[[], object] = lambda: None
+    """Called while a submit is on the wire."""
     on_get: Callable[[str], object] = lambda _: None
     """Told the path of each read before it is answered."""
     jobs: dict[str, dict] = field(default_factory=dict)
@@ -97,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "balance":
             self.answer(200, {"balanceSeconds": vendor.credits})
         elif path == "jobs":
-            jobs = [] if vendor.unlisted else list(reversed(vendor.jobs.values()))
+            jobs = [] if vendor.unlisted else [*filter(vendor.is_listed, reversed(vendor.jobs.values()))]
             self.answer(200, {"jobs": jobs, "pagination": {"hasMore": False}})
         elif (job := vendor.jobs.get(path.removeprefix("jobs/"))) is None:
             self.answer(404, {"error": {"code": "JOB_NOT_FOUND", "message": "There is no such job."}})
@@ -109,8 +117,12 @@ class Handler(BaseHTTPRequestHandler):
         with self.vendor.lock:
             self.vendor.requests.append("POST jobs")
             behaviour = self.vendor.submits.pop(0) if self.vendor.submits else "ok"
+            if self.vendor.is_strict and self.vendor.credits < 10:
+                behaviour = "402"
+            self.vendor.refused += behaviour == "402"
             job = self.vendor.make_job(order) if behaviour in {"ok", "cut"} else None
             self.vendor.paid_with[self.key()] += job is not None
+        self.vendor.on_post()
         if behaviour in {"cut", "lose"}:
             self.close_connection = True
             with suppress(OSError):

@@ -8,6 +8,7 @@ import pytest
 
 from stemline.budget import Limits
 from stemline.errors import BudgetReached, KeyRefused, OutOfCredits, ProviderGone, TooManyFailures
+from stemline.ledger import BalanceReading
 from stemline.records import Code, State, Submission
 
 OUTAGE_SECONDS = 1.2
@@ -209,7 +210,8 @@ class TestAnEarlierRun:
         assert vendor.requests.count("POST jobs") == 0
 
     def test_a_submit_that_never_arrived_is_repeated(self, harness, vendor, left):
-        harness.ledger.attempts.mark_sending(left.token)
+        reading = BalanceReading(vendor.credits, harness.ledger.clock())
+        harness.ledger.attempts.mark_sending(left.token, balance=reading)
         assert harness.work(harness.plan("a")) == {"collected": 1}
         assert vendor.requests.count("POST jobs") == 1
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemline.dispatcher.session import ProviderSpeed
+from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.records import Job, Phase
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

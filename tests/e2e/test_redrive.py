@@ -81,10 +81,32 @@ def test_a_person_is_asked_before_it_is_paid_again(project, break_with):
     project.write_manifest([{**row, "duration_seconds": 6} for row in project.good_rows(1)])
     project.write_config(provider={"kind": "stemsplit"})
     break_with({"fault": "expired_before_download"})
-    assert project.run().tree["tracks"] == {"expired": 1}
+    assert project.run("--yes").tree["tracks"] == {"expired": 1}
     paid = project.provider.charged
     code, shown = on_a_terminal(project, b"n\n", "redrive", project.config, "--code", "outputs_expired")
     assert code == 130
     assert "paid again" in shown
     assert "Spend up to 6 credits with stemsplit?" in shown
     assert (project.provider.charged, set(states(project).values())) == (paid, {"expired"})
+
+
+def test_nobody_to_ask_is_no_consent_to_pay_again(project, break_with):
+    project.write_manifest([{**row, "duration_seconds": 6} for row in project.good_rows(1)])
+    project.write_config(provider={"kind": "stemsplit"})
+    break_with({"fault": "expired_before_download"})
+    project.run("--yes")
+    paid = project.provider.charged
+    for argv in ([], ["--json"]):
+        refused = redrive(project, "--code", "outputs_expired", *argv)
+        assert refused.code == 2, refused.err
+        assert "Add --yes" in " ".join(refused.err.split())
+    assert project.provider.charged == paid
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_redrive_with_nothing_to_do_hides_no_other_run(project):
+    redriven = redrive(project, "--json").tree["run_id"]
+    assert redrive(project, "--json").tree["tracks"] == {}
+    status = project.stemline("status", project.config, "--json").tree
+    assert (status["run_id"], status["tracks"]) == (redriven, {"published": 1})
+    assert redriven in project.stemline("report", project.config, "--json").tree["report"]

@@ -215,7 +215,7 @@ def test_a_provider_without_a_list_is_said_to_have_none(project):
             recipe={"stems": "four", "quality": "best", "format": "mp3"},
         )
         key = {"STEM_KEY": "ast_live_key"}
-        assert project.run(**key).tree["tracks"] == {"unknown": 1}
+        assert project.run("--yes", **key).tree["tracks"] == {"unknown": 1}
         found = tell(project, "t00", **key)
         assert found["candidates"] == []
         assert "no list" in found["note"]

@@ -95,6 +95,18 @@ def test_a_ledger_that_is_none(project):
     assert_one_sentence(project, 2, "night.db")
 
 
+@pytest.mark.parametrize("argv", [[], ["--json"]])
+def test_nobody_to_ask_is_no_consent_to_spend(project, argv):
+    project.write_manifest([{**row, "duration_seconds": 6} for row in project.good_rows(2)])
+    project.write_config(provider={"kind": "stemsplit"})
+    refused = project.stemline("run", project.config, *argv)
+    assert refused.code == 2, refused.err
+    assert "nobody to ask" in " ".join(refused.err.split())
+    assert "Add --yes" in " ".join(refused.err.split())
+    assert not project.ledger.exists()
+    assert project.stemline("run", project.config, "--yes", *argv).code == 0
+
+
 def test_a_wrong_key(project):
     project.prepare(2)
     refused = project.run(STEM_KEY="sk_wrong")
@@ -106,6 +118,9 @@ def test_a_wrong_key(project):
     said = project.stemline("run", project.config, "--yes", STEM_KEY="sk_wrong")
     assert said.code == 5
     assert "provider.api_key" in " ".join(said.err.split())
+    status = " ".join(project.stemline("status", project.config).out.split())
+    assert "provider.api_key" in status
+    assert "budget" not in status + said.out
     assert project.run().code == 0
     project.assert_published_once(2)
 

@@ -2,7 +2,7 @@
 
 `reserve URL RUN NAME LIMIT TRACK...` waits for a line, then tries to reserve each track, and says
 `NAME-TRACK` for each it won. `killed URL SUBMITS STEP` takes track t1 to published and is killed on the way,
-STEP statements later in each round.
+STEP statements later in each round. `open URL` waits for a line, then opens the ledger.
 """
 
 from __future__ import annotations
@@ -37,6 +37,13 @@ def reserve_all(url: str, run_id: str, name: str, limit: str, *track_ids: str) -
                 continue
             if isinstance(won, Attempt):
                 say(won.token)
+
+
+def open_with_others(url: str) -> None:
+    say("ready")
+    sys.stdin.readline()
+    with open_ledger(url):
+        say("opened")
 
 
 class Provider:
@@ -143,5 +150,5 @@ def say(*words: object) -> None:
 
 
 if __name__ == "__main__":
-    MODES = {"reserve": reserve_all, "killed": die_everywhere}
+    MODES = {"reserve": reserve_all, "killed": die_everywhere, "open": open_with_others}
     MODES[sys.argv[1]](*sys.argv[2:])

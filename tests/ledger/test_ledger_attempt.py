@@ -211,6 +211,27 @@ def test_a_stale_holder_cannot_send(case) -> None:
     assert case.ledger.attempts.mark_sending("a1", fence=fresh).sent_at
 
 
+def test_a_fence_that_was_let_go_cannot_send(case) -> None:
+    fence = case.ledger.leases.acquire("key-1", "a", 60)
+    case.submitting(1)
+    case.ledger.leases.release("key-1", fence)
+    with pytest.raises(LeaseHeld, match="nobody holds it now"):
+        case.ledger.attempts.mark_sending("a1", fence=fence)
+    with pytest.raises(LeaseHeld, match="nobody holds it now"):
+        case.ledger.leases.renew("key-1", fence, 60)
+    assert case.ledger.recovery.never_sent(case.provider)
+
+
+def test_a_request_is_not_sent_past_the_end_of_its_lease(case) -> None:
+    fence = case.ledger.leases.acquire("key-1", "a", 60)
+    case.submitting(1)
+    case.clock.advance(seconds=60)
+    with pytest.raises(LeaseHeld, match="has run out"):
+        case.ledger.attempts.mark_sending("a1", fence=fence)
+    case.ledger.leases.renew("key-1", fence, 60)
+    assert case.ledger.attempts.mark_sending("a1", fence=fence).sent_at
+
+
 def test_an_unknown_token_is_refused(case) -> None:
     for verb in (case.ledger.attempts.get, case.ledger.attempts.mark_sending, case.ledger.attempts.release):
         with pytest.raises(LedgerConflict, match="knows no attempt a9"):
@@ -231,3 +252,12 @@ def test_every_step_of_a_track_is_an_event(case) -> None:
         ("record_collected", "ready", "collected"),
         ("publish", "collected", "published"),
     ]
+
+
+def test_a_request_is_kept_until_it_is_answered_and_no_longer(case) -> None:
+    case.submitting(1)
+    link = {"sourceUrl": "https://store.example/a.flac?signature=secret"}
+    case.ledger.attempts.mark_sending("a1", request=link)
+    assert case.ledger.attempts.get("a1").request == link
+    case.ledger.attempts.record_submission("a1", Submission("j1"))
+    assert case.ledger.attempts.get("a1").request is None

@@ -117,7 +117,8 @@ def test_a_full_disk_is_a_storage_error_and_loses_nothing_committed(case) -> Non
     assert [track.track_id for track in case.ledger.tracks.next_planned(case.run_id, 10)] == ["t1"]
 
 
-def test_a_file_held_by_another_program_is_a_storage_error(sqlite_url: str) -> None:
+def test_a_file_that_stays_held_by_another_program_is_a_storage_error(sqlite_url: str, monkeypatch) -> None:
+    monkeypatch.setattr("stemline.ledger.repetition.AWAY_SECONDS", 0.2)
     with open_ledger(sqlite_url) as ledger:
         with ledger.database.read() as connection:
             connection.exec_driver_sql("PRAGMA busy_timeout=1")

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from stemline.budget import Limits
-from stemline.ledger import Ledger, open_ledger
+from stemline.ledger import Ledger, migration, open_ledger
 from stemline.records import Attempt, State
 
 CHILD = str(Path(__file__).with_name("ledger_child.py"))
@@ -108,3 +108,22 @@ def assert_credits_balance(ledger: Ledger) -> None:
         assert connection.execute(text(totals)).one() == (0, 10)
         live = "SELECT count(*) FROM attempts WHERE state <> 'released'"
         assert connection.execute(text(live)).scalar_one() == 1
+
+
+def test_processes_that_open_a_ledger_at_once_which_does_not_exist_yet_all_have_it(url: str) -> None:
+    won = race_to_open(url, 6)
+    assert won == ["opened"] * 6
+    with open_ledger(url) as ledger:
+        assert migration.apply(ledger.database) == []
+
+
+def race_to_open(url: str, racers: int) -> list[str]:
+    """Have so many processes open a ledger at the same instant, and give what they say."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, CHILD, "open", url], **pipes) for _ in range(racers)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [line for process in processes for line in process.communicate(timeout=60)[0].split()]

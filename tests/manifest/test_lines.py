@@ -66,4 +66,4 @@ def test_columns_are_the_row_the_problem_and_the_values():
     reader = read_table(io.StringIO("uri,title\nx,y\n"), is_tab_separated=False)
 
     assert reader.schema.names == [ROW, PROBLEM, "uri", "title"]
-    assert read("uri,title\nx,y\nz\n")[1][1].startswith("Row 2 has 1 values for 2 columns")
+    assert read("uri,title\nx,y\nz,a,b\n")[1][1].startswith("Row 2 has 3 values for 2 columns")

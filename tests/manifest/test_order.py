@@ -73,7 +73,7 @@ def test_an_order_and_a_filter_go_together(manifest):
 
 def test_rows_that_cannot_be_used_are_still_rejected(manifest):
     with manifest.open("a") as file:
-        file.write("https://h/5,a,Twice,,10,\n,,,,5,\nbroken row\n")
+        file.write("https://h/5,a,Twice,,10,\n,,,,5,\nbroken row,,,,,,x\n")
     batches = list(scan_manifest(ManifestSource(str(manifest), order_by="duration_seconds")))
     rejects = [reject for batch in batches for reject in batch.rejects]
 

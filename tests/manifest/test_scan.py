@@ -110,7 +110,7 @@ def test_numbers_as_ids_become_text(tmp_path):
 def test_csv_columns_are_typed_only_where_every_value_survives(tmp_path):
     text = (
         "uri,isrc,catalogue_no,plays,gain,on,at,is_live,mixed,empty\n"
-        "https://h/1,00123,007,1,-9.50,2024-01-02,2024-01-02 03:04:05,true,1,\n"
+        "https://h/1,00123,007,1,-9.5,2024-01-02,2024-01-02 03:04:05,true,1,\n"
         "https://h/2,456,8,22,0.25,2023-12-31,2024-01-02 03:04:06,false,x,\n"
     )
 

@@ -24,8 +24,9 @@ from stemline.client import Access, Client, Pacer
 from stemline.clock import loop_time
 from stemline.dispatcher import LeasedKey, RunParameters
 from stemline.dispatcher.dispatcher import Dispatcher
+from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.reconciliation import Reconciliation, reconcile_balance
-from stemline.dispatcher.session import DispatcherSession, ProviderSpeed
+from stemline.dispatcher.session import DispatcherSession
 from stemline.dispatcher.track_queue import TrackQueue
 from stemline.errors import LeaseHeld
 from stemline.ledger import LEASE_SECONDS, Ledger, open_ledger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -81,4 +82,6 @@ class FaultyBehaviour:
     """Whether the balance falls when a job is made, or when it is done."""
     refunds: bool = True
     """Whether a failed job is free."""
+    remembers_seconds: float = math.inf
+    """For how long the list shows a job."""
     seed: int = 0

@@ -188,7 +188,9 @@ class FaultyVendor:
         return amount
 
     def _is_listed(self, job: Job) -> bool:
-        return job.fate is not JobFate.HIDDEN or loop_time() >= job.made_at + HIDDEN_SECONDS
+        age = loop_time() - job.made_at
+        is_shown = job.fate is not JobFate.HIDDEN or age >= HIDDEN_SECONDS
+        return is_shown and age <= self.behaviour.remembers_seconds
 
     def _shown(self, job: Job) -> dict[str, Any]:
         status = self.status(job)

@@ -79,6 +79,7 @@ class LedgerInvariants:
         for run_id in model.present_runs:
             expected = Counter(row.state for row in model.of_run(run_id))
             expected[State.REJECTED] += model.rejected[run_id]
+            expected[State.PUBLISHED] += model.standing[run_id]
             assert Counter(self.ledger.queries.counts(run_id)) == expected
             assert sum(self.ledger.queries.codes(run_id).values()) == expected.total()
 

@@ -112,7 +112,7 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerInvariants):
     def start_run(self, numbers: Collection[int]) -> None:
         recipe = RECIPES[len(self.model.runs) % 3 == 2]  # most go on with the first
         run_id = self.ledger.runs.start("nightly", PROVIDER, recipe, "d", KEYS[0])
-        self.model.runs[run_id] = recipe
+        self.model.runs[run_id], self.model.started[run_id] = recipe, self.model.now
         self.plan(run_id, numbers)
 
     def plan(self, run_id: str, numbers: Collection[int]) -> None:
@@ -139,10 +139,12 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerInvariants):
         for row in rows:
             row.go(State.PLANNED)
             row.run_id = run_id
+            self.model.members[run_id].add(row.track_id)
 
     def hold(self, draw: st.DrawFn) -> None:
         run_id = self.a_run(draw)
-        rows = self.model.of_run(run_id, State.PLANNED)
+        spared = self.model.others_tracks(run_id)
+        rows = [row for row in self.model.of_run(run_id, State.PLANNED) if row.track_id not in spared]
         assert self.ledger.tracks.hold(run_id, Code.RUN_STOPPED, "Stopped.") == len(rows)
         for row in rows:
             row.go(State.HELD, Code.RUN_STOPPED)

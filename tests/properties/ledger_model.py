@@ -77,6 +77,11 @@ class LedgerModel:
     runs: dict[str, Recipe] = field(default_factory=dict)
     rows: dict[tuple[str, Recipe], ModelTrack] = field(default_factory=dict)
     attempts: list[ModelAttempt] = field(default_factory=list)
+    started: dict[str, datetime] = field(default_factory=dict)
+    members: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By run, the tracks it is about that were not published when it selected them."""
+    standing: Counter[str] = field(default_factory=Counter)
+    """By run, how many were."""
     rejected: Counter[str] = field(default_factory=Counter)
     """By run, how many rows of the manifest became no track."""
     leases: dict[str, ModelLease] = field(default_factory=dict)
@@ -106,9 +111,13 @@ class LedgerModel:
             if row is None:
                 recipe = self.runs[run_id]
                 row = self.rows[track.track_id, recipe] = ModelTrack(track.track_id, recipe, run_id)
-            row.run_id = run_id
+            if row.state is not State.PUBLISHED:
+                self.members[run_id].add(row.track_id)
+            elif row.track_id not in self.members[run_id]:
+                self.standing[run_id] += 1
             if row.state in {State.HELD, State.REJECTED} or self.may_retry(row):
                 counted["revived"] += 1
+                row.run_id = run_id
                 row.go(State.PLANNED)
         return counted["new"], counted["known"], counted["revived"]
 
@@ -116,8 +125,17 @@ class LedgerModel:
         return row.state is State.FAILED and row.is_retryable and row.failures < MAX_ATTEMPTS
 
     def of_run(self, run_id: str, *states: State) -> list[ModelTrack]:
-        rows = [row for row in self.rows.values() if row.run_id == run_id]
+        mine, recipe = self.members[run_id], self.runs[run_id]
+        rows = [row for row in self.rows.values() if row.recipe == recipe and row.track_id in mine]
         return [row for row in rows if not states or row.state in states]
+
+    def others_tracks(self, run_id: str) -> set[str]:
+        """Give what living runs other than this one are about: of each key's runs the last, while the key is held."""
+        if KEYS[0] not in self.leases or self.leases[KEYS[0]].expires_at <= self.now:
+            return set()
+        last = max(self.started.values())
+        living = [other for other in self.runs if self.started[other] == last and other != run_id]
+        return set().union(*(self.members[other] for other in living))
 
     def redriven(self, recipe: Recipe, codes: set[Code] | None) -> list[ModelTrack]:
         """Give what a person may put back in line: what may have been paid only by the name of its code."""

@@ -13,6 +13,7 @@ from ledger_model import FIRST_BALANCE, KEYS, PROVIDER, LedgerModel, ModelAttemp
 from stemline.budget import BudgetHold, Limits
 from stemline.errors import LeaseHeld, LedgerConflict
 from stemline.ledger import Ledger
+from stemline.ledger.lease import NOBODY
 from stemline.records import Attempt, Code, CollectedTrack, Failure, Job, Phase, State, StemFile, Submission
 
 STEM = StemFile("vocals", "v.flac", "flac", 44_100, 2, 1, 1.0, 1, "ab", None, None, "ok")
@@ -46,7 +47,7 @@ class LedgerSteps:
 
     def renew(self, key_id: str, behind: int) -> None:
         fence = self.fence(key_id) - behind
-        if self.is_present(key_id, fence):
+        if self.is_present(key_id, fence) and self.model.leases[key_id].holder != NOBODY:
             self.ledger.leases.renew(key_id, fence, LEASE_SECONDS)
             self.model.leases[key_id].expires_at = self.model.now + timedelta(seconds=LEASE_SECONDS)
         else:
@@ -57,7 +58,7 @@ class LedgerSteps:
         fence = self.fence(key_id) - behind
         self.ledger.leases.release(key_id, fence)
         if self.is_present(key_id, fence):
-            self.model.leases[key_id].expires_at = self.model.now
+            self.model.leases[key_id].expires_at, self.model.leases[key_id].holder = self.model.now, NOBODY
 
     def fence(self, key_id: str) -> int:
         """Give the newest fence there is."""
@@ -117,8 +118,10 @@ class LedgerSteps:
             self.publish(one.row)
 
     def send(self, one: ModelAttempt, fence: int) -> None:
-        """Nobody whose lease went to somebody else can let a paid request go."""
-        if self.is_present(one.key_id, fence):
+        """Nobody whose lease was let go, ran out or went to somebody else can let a paid request go."""
+        lease = self.model.leases.get(one.key_id)
+        lasts = lease is not None and lease.holder != NOBODY and lease.expires_at > self.model.now
+        if lasts and self.is_present(one.key_id, fence):
             self.ledger.attempts.mark_sending(one.token, fence=fence, request={"token": one.token})
             one.is_sent = True
         else:

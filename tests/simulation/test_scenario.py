@@ -31,6 +31,24 @@ def test_without_webhooks_a_list_page_tells_of_many_jobs(tmp_path):
     assert result.requests_per_track <= 2.4
 
 
+@pytest.mark.parametrize(
+    "stuck",
+    [
+        Scenario(VendorBehaviour(), 300, is_stuck_of_before=True),
+        Scenario(VendorBehaviour(stuck=1), 301),
+    ],
+)
+def test_a_stuck_job_costs_few_requests_and_no_pace(tmp_path, stuck):
+    for folder in ("free", "stuck"):
+        (tmp_path / folder).mkdir()
+    free = simulate(Scenario(VendorBehaviour(), 300), tmp_path / "free")
+    held_up = simulate(stuck, tmp_path / "stuck")
+
+    assert held_up.tracks == free.tracks == 300
+    assert held_up.seconds <= 1.03 * free.seconds
+    assert sum(map(len, held_up.granted)) <= sum(map(len, free.granted)) + 40
+
+
 def test_without_a_list_a_job_is_read_about_when_it_should_be_done(tmp_path):
     behaviour = VendorBehaviour("aistemsplitter", job_seconds=80.0)  # as its facts file expects
     result = simulate(Scenario(behaviour, TRACKS), tmp_path)

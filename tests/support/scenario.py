@@ -92,7 +92,7 @@ class Scenario:
     def start(self, account: int = 0, **env: str) -> Running:
         """Start a run with the key of one of the accounts."""
         return self.project.start(
-            "run", self.project.config, "--json", **{"STEM_KEY": self.accounts[account].key, **env}
+            "run", self.project.config, "--json", "--yes", **{"STEM_KEY": self.accounts[account].key, **env}
         )
 
     def run(self, account: int = 0, **env: str) -> Finished:

@@ -89,6 +89,11 @@ class AIStemSplitter:
         split = data_of((yield _create(attempt, attempt.request, is_paid=False)))
         return read_split(split) if split.get("id") else None
 
+    def shows_older(self, _attempt: Attempt, _other_attempts: OtherAttempts) -> Steps[bool]:
+        """Nothing to see: the vendor has no list."""
+        yield from ()
+        return False
+
     def candidates(self, _attempt: Attempt) -> Steps[list[Job]]:
         """Nothing to search: the vendor has no list."""
         yield from ()

@@ -26,6 +26,7 @@ from stemline.providers.stemsplit.job_identity import (
     Listed,
     Weigh,
     file_name,
+    is_older,
     is_web,
     match_job,
     weigh_job,
@@ -133,6 +134,18 @@ class StemSplit:
 
         yield from _walk_list(path, is_enough, attempt.sent_at)
         return named[0] if named else match_job(attempt, listed.values(), weigh, other_attempts)
+
+    def shows_older(self, attempt: Attempt, other_attempts: OtherAttempts) -> Steps[bool]:
+        """Look through the list for a job that was certainly made before a submit: by the ledger, or by its time."""
+        path, read, _ = _VIDEO if video.is_video(attempt.track.location) else _AUDIO
+        found: list[Job] = []
+
+        def is_enough(items: list[dict[str, Any]]) -> bool:
+            found.extend(job for job in map(read, items) if is_older(attempt, job, other_attempts))
+            return bool(found)
+
+        yield from _walk_list(path, is_enough, None)
+        return bool(found)
 
     def candidates(self, attempt: Attempt) -> Steps[list[Job]]:
         """Look through the list's first pages for whatever the submit may have made."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import random
 from array import array
 from collections.abc import Iterator
@@ -30,11 +31,12 @@ from stemline.client import Access, Client, Pacer
 from stemline.clock import loop_time
 from stemline.dispatcher import DispatcherGroup, LeasedKey, ReadyQueue, RunParameters
 from stemline.dispatcher.dispatcher import Dispatcher
-from stemline.dispatcher.session import DispatcherSession, ProviderSpeed
+from stemline.dispatcher.provider_speed import ProviderSpeed
+from stemline.dispatcher.session import DispatcherSession
 from stemline.dispatcher.track_queue import TrackQueue
 from stemline.ledger import LEASE_SECONDS, Ledger, open_ledger
 from stemline.providers import load_provider
-from stemline.records import CollectedTrack, Event, Phase, ReadyTrack, Recipe, StemFile, Track
+from stemline.records import CollectedTrack, Event, Phase, ReadyTrack, Recipe, StemFile, Submission, Track
 from stemline.settings import load_facts
 from stemline.settings.section import ProviderSettings
 
@@ -55,6 +57,8 @@ class Scenario:
     is_upload: bool = False
     keys: int = 1
     max_in_flight: int = USUAL_IN_FLIGHT
+    is_stuck_of_before: bool = False
+    """Whether a job of an earlier run is still with each vendor, and never done."""
 
 
 def simulate(scenario: Scenario, folder: Path) -> SimulationResult:
@@ -123,12 +127,26 @@ class _Simulation:
             SimulatedVendor(scenario.behaviour, DIALECTS[kind](), number, self._send_webhook)
             for number in numbers
         ]
+        for number in numbers if scenario.is_stuck_of_before else ():
+            self._leave_stuck(number)
         self._collectors = [CollectorStub(ledger, vendor.account) for vendor in self._vendors]
         self._dispatchers = [
             Dispatcher(partial(self._build_session, number), collector)  # type: ignore[arg-type] # it stands in for a ReadyProducer
             for number, collector in enumerate(self._collectors)
         ]
         self._group = DispatcherGroup(self._dispatchers, ledger, self._run_id, ReadyQueue(1, 1.0))
+
+    def _leave_stuck(self, number: int) -> None:
+        """Have an earlier run have submitted a track whose job never ends."""
+        attempts, account = self._ledger.attempts, self._vendors[number].account
+        before = self._ledger.runs.start("before", self._scenario.behaviour.dialect, RECIPE, "digest")
+        track = Track(f"stuck-{number}", "https://music.test/stuck.flac", 0, duration_seconds=180.0)
+        self._ledger.tracks.plan(before, [track])
+        token = f"sl{number:020}"
+        attempts.reserve(before, track, token, TRACK_SECONDS, Limits(), key_id=_key_id(number))
+        attempts.mark_sending(token)
+        job = account.make_job(f"stuck.{token}.flac", TRACK_SECONDS, math.inf, 0.0)
+        attempts.record_submission(token, Submission(job.job_id))
 
     async def run(self) -> None:
         """Have every dispatcher work to its end, all on one clock."""

@@ -50,6 +50,8 @@ class VendorBehaviour:
     tail_factor: float = 6.0
     max_running: int | None = None
     """How many jobs it works on at once; the others wait in the order they came."""
+    stuck: int = 0
+    """So many of a key's first jobs are never done."""
     has_webhooks: bool = False
     """Whether it tells by webhook that a job has ended."""
     round_trip_seconds: tuple[float, float] = (0.05, 0.3)
@@ -147,7 +149,7 @@ class SimulatedAccount:
         job = SimulatedJob(job_id, name, seconds, now, starts_at, starts_at + takes)
         self.jobs[job.job_id] = job
         self._old.append(job.job_id)
-        if len(self._old) > KEPT_JOBS:
+        if len(self._old) > KEPT_JOBS and self.jobs[self._old[0]].done_at < math.inf:
             del self.jobs[self._old.popleft()]
         return job
 
@@ -214,8 +216,10 @@ class SimulatedVendor(httpx.AsyncBaseTransport):
 
     def _make_job(self, name: str) -> SimulatedJob:
         takes = self._behaviour.draw_job_seconds(self._random)
+        if self.account.made < self._behaviour.stuck:
+            takes = math.inf
         job = self.account.make_job(name, TRACK_SECONDS, takes, loop_time())
-        if self._behaviour.has_webhooks:
+        if self._behaviour.has_webhooks and job.done_at < math.inf:
             called_at = job.done_at + self._behaviour.draw_trip_seconds(self._random)
             asyncio.get_running_loop().call_at(called_at, self._on_done, job)
         return job

@@ -1,13 +1,14 @@
-"""Sound in and out of files: every common format decoded, wav, flac, mp3 and ogg written.
+"""Sound out of files: every common format decoded, in blocks or whole.
 
-Samples are float32, shape (frames, channels), full scale at -1..1. PyAV decodes, because it is the one
-library that finds the right length of a header-less variable-bitrate mp3; soundfile writes.
+Samples are float32, shape (frames, channels), full scale at -1..1. PyAV decodes, because it is the one library that
+finds the right length of a header-less variable-bitrate mp3.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,27 +17,16 @@ from typing import BinaryIO, Self, cast
 
 import av
 import numpy as np
-import soundfile
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from numpy.typing import NDArray
 
-from stemline.errors import AudioRejected, StemlineError, StorageError
+from stemline import ogg
+from stemline.audio.resampling import Samples, resampled
+from stemline.errors import AudioRejected, StemlineError
 from stemline.records import Code
 
-Samples = NDArray[np.float32]
-
-FORMATS = ("wav", "flac", "mp3", "ogg")
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # MPEG 1, 2 and 2.5 layer III
 # A playlist dressed up as music must not make the decoder open files or addresses of its choosing.
 _OPTIONS = {"protocol_whitelist": "none"}
-_ENCODERS = {  # libsndfile's subtype and compression level; 0.0 is the best mp3: variable, about 245 kbit/s
-    "wav": ("PCM_16", None),
-    "flac": ("PCM_16", None),
-    "mp3": ("MPEG_LAYER_III", 0.0),
-    "ogg": ("VORBIS", None),
-}
-_SYSTEM_ERROR = 2  # SF_ERR_SYSTEM
 _ZERO_AND_SCALE = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**31), "i8": (0.0, 2.0**63)}
 
 
@@ -74,13 +64,14 @@ class AudioBlocks:
     header: bytes
     """What the codec needs to begin: of a flac the STREAMINFO block."""
 
-    def __init__(self, source: str | Path | BinaryIO) -> None:
-        """Open `source` and decode its beginning.
+    def __init__(self, source: str | Path | BinaryIO, *, may_skip: bool = False) -> None:
+        """Open `source` and decode its beginning; `may_skip` goes on behind what is no frame of an mp3.
 
         Raises:
             AudioRejected: it is missing, or holds no sound that can be read.
         """
         self.name = _name_of(source)
+        self._may_skip = may_skip
         self._owned = _open(Path(source), self.name) if isinstance(source, str | Path) else None
         file = source if self._owned is None else self._owned
         try:
@@ -142,7 +133,10 @@ class AudioBlocks:
         yield from frames
 
     def _whole_frames(self, stream: AudioStream) -> Iterator[AudioFrame]:
-        """Give every frame; what follows the last one of an mp3 may be anything: lyrics, tags, padding."""
+        """Give every frame; what follows the last one of an mp3 may be anything: lyrics, tags, padding.
+
+        So may what stands between two of them, where that may be skipped.
+        """
         if cast("object", stream.codec_context) is None:  # which PyAV's types do not say
             raise _rejection(self.name, "is in a form that nothing here decodes")
         damage: av.InvalidDataError | None = None
@@ -155,7 +149,7 @@ class AudioBlocks:
                 damage = error
                 continue
             for frame in frames:
-                if damage is not None:
+                if damage is not None and not self._may_skip:
                     raise damage
                 if isinstance(frame, AudioFrame) and frame.samples:
                     yield frame
@@ -182,81 +176,43 @@ def decode_blocks(source: str | Path | BinaryIO) -> AudioBlocks:
 def decode(source: str | Path | BinaryIO) -> DecodedAudio:
     """Give the whole sound of a file: mp3, flac, wav, ogg, opus, m4a, aac, webm and what else FFmpeg reads.
 
+    What stands between the frames of an mp3 is skipped, as players do: artwork of a file joined to another one,
+    junk. Of an Ogg file every link is decoded, in the rate and channels of the first.
+
     Raises:
         AudioRejected: it is missing, damaged, or no audio at all.
     """
-    with decode_blocks(source) as stream:
+    if isinstance(source, str | Path):
+        name = _name_of(source)
+        with _open(Path(source), name) as file:
+            if file.read(len(ogg.MAGIC)) == ogg.MAGIC:
+                return _decode_links(file, name)
+    with AudioBlocks(source, may_skip=True) as stream:
         return DecodedAudio(np.concatenate(list(stream)), stream.sample_rate)
 
 
-def encode(path: str | Path, samples: NDArray[np.floating], sample_rate: int, audio_format: str) -> None:
-    """Write samples of shape (frames, channels) as 16-bit `wav` or `flac`, or as `mp3` or `ogg` (Vorbis).
-
-    What exceeds full scale is clipped and NaN becomes silence. An mp3 knows nine sample rates: another one is
-    resampled to the next higher, at most 48 kHz.
-
-    Raises:
-        AudioRejected: the format is none of the four, or cannot hold so many channels or such a rate.
-    """
-    if audio_format not in FORMATS:
-        raise _unwritable(path, audio_format, f"the formats are {', '.join(FORMATS)}")
-    if audio_format == "mp3":
-        samples, sample_rate = _fit_mp3(samples, sample_rate)
-    with _created(path, samples.shape[1], sample_rate, audio_format) as file:
-        # libsndfile's Vorbis encoder overruns the stack when it is given a minute at once.
-        for start in range(0, len(samples), sample_rate):
-            file.write(_quantised(samples[start : start + sample_rate], audio_format))
+def _decode_links(file: BinaryIO, name: str) -> DecodedAudio:
+    """Give the sound of an Ogg file, link by link: FFmpeg does not follow one to another rate or codec."""
+    sounds: list[DecodedAudio] = []
+    for link in ogg.links(file, file.seek(0, io.SEEK_END)):
+        # A link without sound, or one cut off before it has any, adds nothing; the lengths are compared later.
+        with suppress(AudioRejected), AudioBlocks(cast("BinaryIO", link)) as stream:
+            sounds.append(DecodedAudio(np.concatenate(list(stream)), stream.sample_rate))
+    if not sounds:
+        raise _rejection(name, "holds no sound that can be decoded")
+    first = sounds[0]
+    parts = [_like(sound, first) for sound in sounds]
+    return DecodedAudio(np.concatenate(parts), first.sample_rate)
 
 
-@contextmanager
-def _created(
-    path: str | Path, channels: int, sample_rate: int, audio_format: str
-) -> Iterator[soundfile.SoundFile]:
-    """Give the file to write to; libsndfile's errors become ours."""
-    subtype, compression = _ENCODERS[audio_format]
-    try:
-        file = soundfile.SoundFile(
-            path,
-            mode="w",
-            samplerate=sample_rate,
-            channels=channels,
-            format=audio_format.upper(),
-            subtype=subtype,
-            compression_level=compression,
-        )
-    except soundfile.LibsndfileError as error:
-        if error.code == _SYSTEM_ERROR:
-            raise StorageError(f"{path} cannot be created.", fix="Check that its folder is there.") from error
-        raise _unwritable(path, audio_format, f"not with {channels} channels at {sample_rate} Hz") from error
-    try:
-        with file:
-            yield file
-    except soundfile.LibsndfileError as error:
-        raise StorageError(f"{path} cannot be written ({error}).", fix="Is the disk full?") from error
-
-
-def _quantised(samples: NDArray[np.floating], audio_format: str) -> NDArray[np.int16] | Samples:
-    """Give samples as the encoder takes them; 16-bit sound that was decoded here comes out bit for bit."""
-    clean: NDArray[np.floating] = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
-    if audio_format in {"wav", "flac"}:
-        return np.asarray(np.minimum(np.rint(clean * 32768.0), 32767), np.int16)
-    return np.asarray(clean, np.float32)
-
-
-def _fit_mp3(samples: NDArray[np.floating], sample_rate: int) -> tuple[NDArray[np.floating], int]:
-    """Give samples at a rate that mp3 knows."""
-    if sample_rate in MP3_RATES:
-        return samples, sample_rate
-    rate = min((known for known in MP3_RATES if known >= sample_rate), default=MP3_RATES[-1])
-    return resampled(np.nan_to_num(samples), rate, sample_rate), rate
-
-
-def resampled(samples: NDArray[np.floating], up: int, down: int) -> Samples:
-    """Give samples, (frames,) or (frames, channels), at `up / down` times their rate, by a polyphase filter."""
-    # Imported here: scipy.signal takes over a second to load, and most commands never resample.
-    from scipy.signal import resample_poly  # noqa: PLC0415
-
-    return np.asarray(resample_poly(samples, up, down, axis=0), np.float32)
+def _like(sound: DecodedAudio, first: DecodedAudio) -> Samples:
+    """Give samples in the rate and channels of another piece of sound."""
+    samples = sound.samples
+    if sound.channels != first.channels:
+        samples = np.repeat(samples.mean(axis=1, keepdims=True, dtype=np.float32), first.channels, axis=1)
+    if sound.sample_rate == first.sample_rate:
+        return samples
+    return resampled(samples, first.sample_rate, sound.sample_rate)
 
 
 @contextmanager
@@ -293,7 +249,3 @@ def _name_of(source: str | Path | BinaryIO) -> str:
 
 def _rejection(name: str, what: str) -> AudioRejected:
     return AudioRejected(f"{name} {what}.", code=Code.UNREADABLE_AUDIO)
-
-
-def _unwritable(path: str | Path, audio_format: str, why: str) -> AudioRejected:
-    return AudioRejected(f"{path} cannot be written as {audio_format}: {why}.", code=Code.UNSUPPORTED_FORMAT)

@@ -1,0 +1,62 @@
+"""A ledger filled from a dataset's tables: what is published there is known, and never paid for again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stemline.dataset.identity import read_ledger_records
+from stemline.dataset.stored_tracks import batch_of_part, list_track_parts, read_stored_tracks
+from stemline.ledger import AdoptedBatch, AdoptionCounts, Ledger, open_ledger
+from stemline.ownership import register_dataset, write_record
+from stemline.settings import Settings
+from stemline.storage import Store, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionReport:
+    """What an adoption came to, and where."""
+
+    counts: AdoptionCounts
+    dataset: str
+    ledger: str
+
+    def as_tree(self) -> dict[str, Any]:
+        """Give the object for `--json`."""
+        return {**asdict(self.counts), "dataset": self.dataset, "ledger": self.ledger}
+
+
+def adopt_dataset(
+    settings: Settings, on_progress: Callable[[AdoptionCounts], object] = lambda _: None
+) -> AdoptionReport:
+    """Take over what the dataset holds of the configuration's provider and recipe; spends nothing.
+
+    Tracks that the ledger knows stay as they are. Cut off, it may be repeated, and until it has ended no run begins.
+    """
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    store.check_writable()
+    with open_ledger(settings.ledger_url) as ledger:
+        counts = _adopt(ledger, store, settings, on_progress)
+        return AdoptionReport(counts, store.url(), ledger.name)
+
+
+def _adopt(
+    ledger: Ledger, store: Store, settings: Settings, on_progress: Callable[[AdoptionCounts], object]
+) -> AdoptionCounts:
+    provider, recipe = settings.provider.kind, settings.recipe.as_recipe()
+    known = register_dataset(ledger, store, settings)
+    ledger.datasets.begin_adopting(provider, recipe, known.dataset_id)
+    # Read before the parts: what is published meanwhile is not taken for adopted.
+    marks = {record.ledger_id: record.mark(provider, recipe.name) for record in read_ledger_records(store)}
+    counts = AdoptionCounts()
+    for key in sorted(list_track_parts(store)):
+        for rows in read_stored_tracks(store, key, provider, recipe):
+            batch = AdoptedBatch(batch_of_part(key), known.dataset_id, settings.name, provider, recipe, rows)
+            counts += ledger.adoption.adopt(batch)
+            on_progress(counts)
+    ledger.adoption.close_batches(provider, recipe)
+    last = {ledger_id: mark.last_batch for ledger_id, mark in marks.items() if mark and mark.last_batch}
+    ledger.datasets.end_adopting(provider, recipe, known.dataset_id, last)
+    write_record(ledger, store, settings.name)
+    return counts

@@ -1,0 +1,20 @@
+"""Sound in and out of files: every common format decoded, wav, flac, mp3 and ogg written.
+
+Samples are float32, shape (frames, channels), full scale at -1..1.
+"""
+
+from stemline.audio.decoding import AudioBlocks, DecodedAudio, decode, decode_blocks
+from stemline.audio.encoding import FORMATS, MP3_RATES, encode
+from stemline.audio.resampling import Samples, resampled
+
+__all__ = [
+    "FORMATS",
+    "MP3_RATES",
+    "AudioBlocks",
+    "DecodedAudio",
+    "Samples",
+    "decode",
+    "decode_blocks",
+    "encode",
+    "resampled",
+]

@@ -1,0 +1,159 @@
+"""The columns a dataset carries through, kept for its life: their types as JSON, and what joins them later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+from stemline.dataset.table_schemas import MANIFEST_COLUMNS, TRACKS_SCHEMA
+from stemline.manifest.manifest_source import UNDECIDED, is_undecided
+
+TypeTree: TypeAlias = Any
+"""A type as JSON: a name, `{"list": type}`, `{"struct": {member: type}}` or `{"decimal": [digits, scale]}`."""
+
+_NAMES: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    "timestamp_utc": pa.timestamp("us", tz="UTC"),
+    "time": pa.time64("us"),
+    "binary": pa.binary(),
+}
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Give the type in which the dataset carries values of a type: one that every reader takes."""
+    if pa.types.is_dictionary(kind):
+        return plain_type(kind.value_type)
+    if pa.types.is_map(kind):
+        pair = pa.struct([("key", plain_type(kind.key_type)), ("value", plain_type(kind.item_type))])
+        return pa.list_(pair)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.list_(plain_type(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(inner.name, plain_type(inner.type)) for inner in kind])
+    if pa.types.is_timestamp(kind):
+        return _NAMES["timestamp_utc" if kind.tz else "timestamp"]
+    return next((plain for is_one, plain in _PLAIN if is_one(kind)), pa.string())
+
+
+_PLAIN = (
+    (pa.types.is_boolean, pa.bool_()),
+    (pa.types.is_integer, pa.int64()),
+    (pa.types.is_floating, pa.float64()),
+    (pa.types.is_date, pa.date32()),
+    (pa.types.is_time, pa.time64("us")),
+    (pa.types.is_binary, pa.binary()),
+    (pa.types.is_large_binary, pa.binary()),
+)
+
+
+def plain_field(column: pa.Field) -> pa.Field:
+    """Give a column as the dataset carries it; a decimal stays one."""
+    kind = column.type if pa.types.is_decimal128(column.type) else plain_type(column.type)
+    has_no_value = pa.types.is_null(column.type) or is_undecided(column)
+    return pa.field(column.name, kind, metadata={UNDECIDED: b"yes"} if has_no_value else None)
+
+
+def join_columns(kept: pa.Schema, given: pa.Schema) -> pa.Schema:
+    """Give the columns a dataset has once a manifest's are joined to them.
+
+    A column keeps its type, unless no value had decided it, or text takes its place, which holds everything.
+    """
+    columns = {each.name: each for each in map(plain_field, kept)}
+    for each in map(plain_field, given):
+        before = columns.get(each.name)
+        is_wider = each.type == pa.string() and not is_undecided(each)
+        if before is None or is_undecided(before) or is_wider:
+            columns[each.name] = each if before is None or not is_undecided(each) else before
+    return pa.schema(list(columns.values()))
+
+
+def columns_tree(carried: pa.Schema) -> list[dict[str, TypeTree]]:
+    """Give the columns as JSON has them."""
+    return [
+        {"name": each.name, "type": _tree(each.type)} | ({"undecided": True} if is_undecided(each) else {})
+        for each in map(plain_field, carried)
+    ]
+
+
+def columns_from_tree(tree: Iterable[Mapping[str, TypeTree]]) -> pa.Schema:
+    """Give the columns that `columns_tree` wrote."""
+    return pa.schema(
+        [
+            pa.field(
+                each["name"],
+                _type(each["type"]),
+                metadata={UNDECIDED: b"yes"} if each.get("undecided") else None,
+            )
+            for each in tree
+        ]
+    )
+
+
+def _tree(kind: pa.DataType) -> TypeTree:
+    if pa.types.is_list(kind):
+        return {"list": _tree(kind.value_type)}
+    if pa.types.is_struct(kind):
+        return {"struct": {inner.name: _tree(inner.type) for inner in kind}}
+    if pa.types.is_decimal(kind):
+        return {"decimal": [kind.precision, kind.scale]}
+    return next((name for name, one in _NAMES.items() if one == kind), "text")
+
+
+def _type(tree: TypeTree) -> pa.DataType:
+    if isinstance(tree, str):
+        return _NAMES.get(tree, pa.string())
+    if "list" in tree:
+        return pa.list_(_type(tree["list"]))
+    if "struct" in tree:
+        return pa.struct([(name, _type(inner)) for name, inner in tree["struct"].items()])
+    return pa.decimal128(*tree["decimal"])
+
+
+def columns_of_parts(schemas: Iterable[pa.Schema], partition_by: Iterable[str]) -> pa.Schema:
+    """Give the columns of a dataset that kept no list of them, from the schemas of its parts.
+
+    Where parts differ, the column gets a type that holds the values of all: text, if there is no other.
+    """
+    columns: dict[str, pa.Field] = {}
+    for schema in schemas:
+        for name, each in _given_columns(schema, partition_by).items():
+            before = columns.get(name)
+            columns[name] = each if before is None else _wider(before, each)
+    return pa.schema(list(columns.values()))
+
+
+def _given_columns(schema: pa.Schema, partition_by: Iterable[str]) -> dict[str, pa.Field]:
+    """Give a part's columns under the names the manifest gave them: the inverse of `carried_columns`."""
+    ours = set(TRACKS_SCHEMA.names) - ({"recipe"} if is_first_version(schema) else set())
+    taken = ours | {f"by_{column}".lower() for column in partition_by}
+    found: dict[str, pa.Field] = {}
+    for each in schema:
+        if each.name in ours:
+            continue
+        given = each.name.removeprefix("manifest_")
+        name = given if given.lower() in taken else each.name
+        taken.add(each.name.lower())
+        if name == "released_on" or name not in MANIFEST_COLUMNS:
+            found[name] = plain_field(each.with_name(name))
+    return found
+
+
+def is_first_version(schema: pa.Schema) -> bool:
+    """Tell whether a part is of the time when `recipe` was no column of ours."""
+    return bool((schema.metadata or {}).get(b"stemline.schema_version") == b"1")
+
+
+def _wider(one: pa.Field, other: pa.Field) -> pa.Field:
+    if is_undecided(one) or one.type == other.type:
+        return other if is_undecided(one) else one
+    if is_undecided(other):
+        return one
+    are_numbers = {one.type, other.type} == {pa.int64(), pa.float64()}
+    return pa.field(one.name, pa.float64() if are_numbers else pa.string())

@@ -1,0 +1,191 @@
+"""What the tables tell of published tracks, read back part by part in bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stemline.dataset.paths import STAGED_PREFIX, path_safe
+from stemline.dataset.table_schemas import MANIFEST_COLUMNS, TRACKS_SCHEMA
+from stemline.errors import StorageError
+from stemline.ledger import BatchRow
+from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
+from stemline.storage import Store, scratch_folder
+
+ROWS_AT_ONCE = 500
+RECIPE_COLUMNS = ("stems", "quality", "format")
+STEM_COLUMNS = tuple(StemFile.__dataclass_fields__)
+
+
+def list_track_parts(store: Store) -> Iterator[str]:
+    """Give the keys of the tracks table's parts."""
+    return (key for key in store.list("tracks") if key.endswith(".parquet"))
+
+
+def batch_of_part(key: str) -> str:
+    """Give the batch that a part's name tells."""
+    return key.rpartition("/")[2].removesuffix(".parquet").removeprefix("part-")
+
+
+def part_holds(store: Store, key: str, provider: str, recipe: Recipe) -> bool:
+    """Tell whether a part of the tracks table holds tracks of this provider and recipe."""
+    if "/by_provider=" in key and f"/by_provider={provider}/" not in key:
+        return False
+    with scratch_folder() as folder, _opened(store, key, folder) as file:
+        rows = file.iter_batches(ROWS_AT_ONCE, columns=["provider", *RECIPE_COLUMNS])
+        return any(_is_wanted(row, provider, recipe) for batch in rows for row in batch.to_pylist())
+
+
+def read_stored_tracks(store: Store, key: str, provider: str, recipe: Recipe) -> Iterator[list[BatchRow]]:
+    """Give the tracks of a part that are of this provider and recipe, some at a time, with their stems."""
+    with scratch_folder() as folder, _opened(store, key, folder) as file:
+        stems_key = f"stems/{key.removeprefix('tracks/')}"
+        with scratch_folder() as other:
+            stems = _StemRows(store, stems_key, other, (provider, recipe))
+            carried = _carried_names(file.schema_arrow.names)
+            for batch in file.iter_batches(ROWS_AT_ONCE):
+                rows = [row for row in batch.to_pylist() if _is_wanted(row, provider, recipe)]
+                if rows:
+                    yield [_stored_track(row, carried, recipe, stems.take(row["track_id"])) for row in rows]
+
+
+def _opened(store: Store, key: str, folder: Path) -> pq.ParquetFile:
+    """Open a part from a copy on the local disk: so it is read once, whatever the store is."""
+    path = folder / "part.parquet"
+    store.fetch_file(key, path)
+    try:
+        return pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise StorageError(
+            f"{store.url(key)} is no Parquet file: it was cut off or altered.",
+            fix="Put it back from a copy of the dataset.",
+        ) from error
+
+
+def _is_wanted(row: dict[str, Any], provider: str, recipe: Recipe) -> bool:
+    return row["provider"] == provider and Recipe(*(row[name] for name in RECIPE_COLUMNS)) == recipe
+
+
+class _StemRows:
+    """The stems of one part by track; they lie there in the order of the tracks, and are read as far as need be."""
+
+    def __init__(self, store: Store, key: str, folder: Path, wanted: tuple[str, Recipe]) -> None:
+        self._wanted = wanted
+        self._waiting: dict[str, list[StemFile]] = defaultdict(list)
+        self._last = ""
+        self._rows = self._read(store, key, folder)
+        self._is_over = False
+
+    def take(self, track_id: str) -> tuple[StemFile, ...]:
+        """Give a track's stems; none where the table has none."""
+        while not self._is_over and (self._last <= track_id or track_id not in self._waiting):
+            row = next(self._rows, None)
+            if row is None:
+                self._is_over = True
+            else:
+                self._last = row["track_id"]
+                self._keep(row)
+        return tuple(self._waiting.pop(track_id, ()))
+
+    def _keep(self, row: dict[str, Any]) -> None:
+        provider, recipe = self._wanted
+        if row["provider"] == provider and row["recipe"] == recipe.name:
+            facts = {name: row[name] for name in STEM_COLUMNS if name in row}
+            if "audio" in row:  # embedded: the object is gone, the name it had is kept
+                facts["path"] = f"{STAGED_PREFIX}/{row['audio']['path']}"
+            self._waiting[row["track_id"]].append(StemFile(**facts))
+
+    @staticmethod
+    def _read(store: Store, key: str, folder: Path) -> Iterator[dict[str, Any]]:
+        try:
+            file = _opened(store, key, folder)
+        except FileNotFoundError:
+            return
+        with file:
+            names = [name for name in file.schema_arrow.names if name != "audio"]
+            columns = [*names, *(["audio.path"] if "audio" in file.schema_arrow.names else [])]
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns):
+                yield from batch.to_pylist()
+
+
+def _stored_track(
+    row: dict[str, Any], carried: dict[str, str], recipe: Recipe, stems: Sequence[StemFile]
+) -> BatchRow:
+    """Give a row of the tracks table as the ledger would have it."""
+    provider, token = row["provider"], row["attempt_token"]
+    seconds = row["duration_seconds"]
+    charged = row["credits_charged"]
+    credits_charged = math.ceil(seconds or 0) if charged is None else charged
+    job_id = row["job_id"] or f"adopted-{token}"
+    is_told = {name: row[f"{name}_source"] == "provider" for name in ("bpm", "key")}
+    return BatchRow(
+        row["run_id"],
+        Attempt(
+            token,
+            _track(row, carried),
+            recipe,
+            provider,
+            _number(provider, recipe, stems),
+            credits_reserved=credits_charged,
+            job_id=job_id,
+        ),
+        Job(
+            job_id,
+            Phase.DONE,
+            duration_seconds=seconds,
+            credits_charged=charged,
+            bpm=row["bpm"] if is_told["bpm"] else None,
+            key=row["key"] if is_told["key"] else None,
+        ),
+        CollectedTrack(
+            token,
+            tuple(stems),
+            row["bpm"],
+            row["key"],
+            row["bpm_source"],
+            row["key_source"],
+            _instant(row["collected_at"]),
+        ),
+        credits_charged,
+        row["source_sha256"],
+    )
+
+
+def _track(row: dict[str, Any], carried: dict[str, str]) -> Track:
+    columns = {name: row[name] for name in MANIFEST_COLUMNS if row.get(name) is not None}
+    columns |= {name: row[column] for column, name in carried.items()}
+    return Track(
+        row["track_id"], row["source_uri"], 0, duration_seconds=row["duration_seconds"], columns=columns
+    )
+
+
+def _carried_names(names: Sequence[str]) -> dict[str, str]:
+    """Give the manifest's name of each column that was carried through, by its name in the table."""
+    ours = {*TRACKS_SCHEMA.names, *(f"by_{name}" for name in names)}
+    carried = {}
+    for column in names:
+        if column in TRACKS_SCHEMA.names:
+            continue
+        name = column
+        while name.startswith("manifest_") and name.removeprefix("manifest_").lower() in ours:
+            name = name.removeprefix("manifest_")
+        carried[column] = name
+    return carried
+
+
+def _number(provider: str, recipe: Recipe, stems: Sequence[StemFile]) -> int:
+    """Give the number of the attempt, which is in the path of its stems from the second on."""
+    folder = stems[0].path.split("/")[-2] if stems and "/" in stems[0].path else ""
+    again = folder.removeprefix(f"{path_safe(provider)}-{recipe.name}-")
+    return int(again) if again != folder and again.isdecimal() else 1
+
+
+def _instant(value: datetime) -> datetime:
+    return value.astimezone(UTC)

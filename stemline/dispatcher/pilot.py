@@ -1,0 +1,96 @@
+"""The pilot: the first tracks of a provider and recipe come back verified before others are sent.
+
+What it has come to stands in the ledger: a run that was cut off goes on with it, a key or a run beside it shares it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import Lock
+
+from stemline.errors import PilotFailed
+from stemline.ledger import Ledger, PilotQuestion, PilotStanding
+
+SHOWN = 3
+
+
+@dataclass
+class Pilot:
+    """Decides whether one more track may be sent; any thread may ask."""
+
+    ledger: Ledger
+    question: PilotQuestion
+    is_over: bool = False
+    """Whether the provider is trusted with the rest: from then on nothing is asked."""
+    _handed_out: set[str] = field(default_factory=set)
+    """Tracks that are about to be reserved, and of which the ledger knows nothing yet."""
+    _idle: set[str] = field(default_factory=set)
+    """The keys of this run that have nothing under way."""
+    _lock: Lock = field(default_factory=Lock)
+
+    def has_room(self) -> bool:
+        """Tell whether one more track may be sent at present; raises PilotFailed where none may, ever."""
+        if self.is_over:
+            return True
+        with self._lock:
+            standing = self._standing()
+            return self.is_over or self._room(standing) > 0
+
+    def hand_out(self, key_id: str, track_id: str) -> None:
+        """Take note of a track that this key is about to reserve."""
+        with self._lock:
+            self._idle.discard(key_id)
+            if not self.is_over:
+                self._handed_out.add(track_id)
+
+    def reserved(self, track_id: str) -> None:
+        """Take note that the ledger knows of it by now, or that it was not reserved."""
+        with self._lock:
+            self._handed_out.discard(track_id)
+
+    def is_awaited(self, key_id: str) -> bool:
+        """Tell whether a key that has nothing under way should wait for what others have."""
+        with self._lock:
+            self._idle.add(key_id)
+            if self.is_over:
+                return False
+            return bool({*self.question.key_ids} - self._idle) or self._standing().is_elsewhere
+
+    def leave(self, key_id: str) -> None:
+        """Take note that a key submits nothing more: nobody waits for it."""
+        with self._lock:
+            self._idle.add(key_id)
+
+    def pending(self) -> PilotFailed:
+        """Give why the rest is held where the pilot came to no end."""
+        standing, size = self._standing(), self.question.size
+        return PilotFailed(
+            f"The first {size} tracks of {self._name} must come back verified before others are sent; "
+            f"{standing.verified} did, and {standing.under_way} are under way.",
+            fix="Run again: it goes on with them.",
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"recipe {self.question.recipe.name} with {self.question.provider}"
+
+    def _room(self, standing: PilotStanding) -> int:
+        return self.question.size - standing.verified - standing.under_way - len(self._handed_out)
+
+    def _standing(self) -> PilotStanding:
+        """Read how it stands; raises PilotFailed when more than half came back bad."""
+        standing, size = self.ledger.pilots.standing(self.question), self.question.size
+        self.is_over = standing.verified >= size
+        if not self.is_over and 2 * len(standing.bad) > max(size, standing.verified + len(standing.bad)):
+            raise self._failed(standing)
+        return standing
+
+    def _failed(self, standing: PilotStanding) -> PilotFailed:
+        bad = len(standing.bad)
+        said = " ".join(f"{track.track_id}: {track.sentence}" for track in standing.bad[:SHOWN])
+        return PilotFailed(
+            f"{bad} of the first {bad + standing.verified} tracks of {self._name} did not come back as they should, "
+            f"so nothing more is sent. {said}",
+            fix="Look at them: if they are right, `stemline resolve CONFIG TRACK --accept`; if the recipe is wrong, "
+            "change it; provider.pilot: 0 sends the rest all the same.",
+        )

@@ -1,0 +1,130 @@
+"""Where the links of an Ogg file begin: a radio recording, or files put one behind the other, has several.
+
+Layout of a page: RFC 3533, section 6. Each link is a whole Ogg file of its own, with its own rate and channels.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+from typing import IO
+
+MAGIC = b"OggS"
+_FIRST_PAGE = b"OggS\x00\x02"
+_HEADER_BYTES = 27
+_CHUNK_BYTES = 1 << 20
+_LONGEST_PAGE = _HEADER_BYTES + 255 + 255 * 255
+_LEAST_SHARE = 0.6
+"""A last page whose number is less than this share of the pages there must be has others before its link."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    start: int
+    serial: int
+    number: int
+    size_bytes: int
+
+
+class LinkFile(io.RawIOBase):
+    """A part of an open file, read as a file of its own."""
+
+    def __init__(self, file: IO[bytes], start: int, end: int) -> None:
+        """Take the open file and the part's ends."""
+        super().__init__()
+        self._file, self._start, self._size = file, start, end - start
+        self._place = 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be searched."""
+        return True
+
+    def tell(self) -> int:
+        """Give the place of the next read."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a place, and give it."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = max(base + offset, 0)
+        return self._place
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any writable buffer
+        """Fill a buffer, and give how many bytes that took."""
+        self._file.seek(self._start + self._place)
+        data = self._file.read(max(min(len(buffer), self._size - self._place), 0))
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+
+def may_have_links(head: bytes, tail: bytes, size_bytes: int) -> bool:
+    """Tell from an Ogg file's beginning and end whether it may hold more than one link.
+
+    The last page then belongs to a stream that did not begin at the start, or has too small a number for so large
+    a file.
+    """
+    first = set()
+    page = _page_at(head, 0)
+    while page is not None and head.startswith(_FIRST_PAGE, page.start):
+        first.add(page.serial)
+        page = _page_at(head, page.start + page.size_bytes)
+    pages = _pages(tail)
+    if not pages or pages[-1].serial not in first:
+        return True
+    mean = sum(page.size_bytes for page in pages) / len(pages)
+    return len(first) == 1 and pages[-1].number + 1 < _LEAST_SHARE * size_bytes / mean - 2
+
+
+def link_starts(file: IO[bytes]) -> list[int]:
+    """Give where each link of an Ogg file begins; reads all of it. Streams that begin together are one link."""
+    starts: list[int] = []
+    behind, place, kept = -1, 0, b""
+    file.seek(0)
+    while data := file.read(_CHUNK_BYTES):
+        block = kept + data
+        at = block.find(_FIRST_PAGE)
+        # A page that may reach over the end of the block is looked at with the next one.
+        while at >= 0 and (at + _LONGEST_PAGE <= len(block) or len(data) < _CHUNK_BYTES):
+            page = _page_at(block, at)
+            if page is not None:
+                if place + at != behind:
+                    starts.append(place + at)
+                behind = place + at + page.size_bytes
+            at = block.find(_FIRST_PAGE, at + 1)
+        cut = at if at >= 0 else max(len(block) - len(_FIRST_PAGE) + 1, 0)
+        place, kept = place + cut, block[cut:]
+    return starts
+
+
+def links(file: IO[bytes], size_bytes: int) -> list[LinkFile]:
+    """Give each link of an Ogg file as a file of its own."""
+    starts = link_starts(file)
+    return [LinkFile(file, start, end) for start, end in zip(starts, [*starts[1:], size_bytes], strict=False)]
+
+
+def _pages(data: bytes) -> list[_Page]:
+    """Give the pages in the middle of a file."""
+    pages = []
+    at = data.find(MAGIC)
+    while at >= 0:
+        page = _page_at(data, at)
+        if page is not None:
+            pages.append(page)
+        at = data.find(MAGIC, at + (page.size_bytes if page else 1))
+    return pages
+
+
+def _page_at(data: bytes, start: int) -> _Page | None:
+    """Give the page that begins at a place; None: there is none, or its header is not all there."""
+    if not data.startswith(b"OggS\x00", start) or len(data) < start + _HEADER_BYTES:
+        return None
+    serial, number = struct.unpack_from("<II", data, start + 14)
+    segments = data[start + 26]
+    sizes = data[start + _HEADER_BYTES : start + _HEADER_BYTES + segments]
+    return _Page(start, serial, number, _HEADER_BYTES + segments + sum(sizes))

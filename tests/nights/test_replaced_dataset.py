@@ -1,0 +1,85 @@
+"""A track counts as published in the dataset it was published to."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+COUNT = 3
+
+
+@pytest.fixture
+def published(project):
+    """A workplace whose tracks are all published."""
+    done = project.prepare(COUNT).run()
+    assert done.code == 0, done.err
+    return project
+
+
+def assert_refused(project, *words):
+    """`run` and `plan` end with 2 and say what to do, and nothing is paid."""
+    charged = project.provider.charged
+    for command in ("run", "plan"):
+        said = project.stemline(command, project.config, "--json")
+        assert said.code == 2, (command, said.out, said.err)
+        for word in words:
+            assert word in said.out, (command, said.out)
+    assert project.provider.charged == charged
+
+
+def test_another_dataset_is_never_said_to_hold_what_it_does_not(published):
+    published.write_config(dataset={"url": str(published.folder / "empty")})
+    assert_refused(published, "t00", str(published.dataset), "dataset.url")
+
+
+def test_a_dataset_that_was_emptied_is_noticed(published):
+    shutil.rmtree(published.dataset)
+    assert_refused(published, "t00", "emptied")
+
+
+def test_a_dataset_whose_tables_are_gone_is_noticed(published):
+    shutil.rmtree(published.dataset / "tracks")
+    assert_refused(published, "no longer in its tables")
+
+
+def test_a_moved_dataset_stays_the_same(published):
+    moved = published.folder / "moved"
+    published.dataset.rename(moved)
+    published.write_config(dataset={"url": str(moved)})
+    done = published.run()
+    assert done.code == 0, done.err
+    assert done.tree["tracks"] == {"published": COUNT}
+
+
+def test_a_copy_of_the_tables_and_audio_is_taken_up_by_adopting(published):
+    copy = published.folder / "copy"
+    for name in ("tracks", "stems", "audio"):
+        shutil.copytree(published.dataset / name, copy / name)
+    published.write_config(dataset={"url": str(copy)})
+    assert_refused(published, "stemline adopt")
+    adopted = published.stemline("adopt", published.config, "--json")
+    assert (adopted.tree["tracks"], adopted.tree["known"]) == (0, COUNT)
+    charged = published.provider.charged
+    assert published.run().code == 0
+    assert published.provider.charged == charged
+
+
+def test_other_tracks_of_the_same_ledger_may_go_to_another_dataset(published):
+    published.write_manifest(published.good_rows(COUNT + 2)[COUNT:])
+    published.write_config(dataset={"url": str(published.folder / "other")})
+    done = published.run()
+    assert done.code == 0, done.err
+    assert done.tree["tracks"] == {"published": 2}
+    published.prepare(COUNT)
+    assert published.run().code == 0
+
+
+def test_a_ledger_from_before_datasets_had_names_knows_its_own_parts(published):
+    published.write_config(dataset={"url": str(published.folder / "empty")})
+    with closing(sqlite3.connect(published.ledger)) as ledger, ledger:
+        ledger.execute("DELETE FROM datasets")
+        ledger.execute("UPDATE attempts SET dataset_id = NULL")
+    assert_refused(published, "t00", "another dataset")
