@@ -55,7 +55,9 @@ def host() -> Iterator[type[BaseHTTPRequestHandler]]:
         server.shutdown()
 
 
-@pytest.mark.parametrize("retry_after", ["0", " 0 ", format_datetime(utc_now(), usegmt=True)])
+@pytest.mark.parametrize(
+    "retry_after", ["0", " 0 ", format_datetime(utc_now(), usegmt=True)], ids=["zero", "padded", "date"]
+)
 @pytest.mark.parametrize("refusals", [1, 3])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_host_is_asked_again(host, status, refusals, retry_after):
