@@ -115,7 +115,7 @@ def stuck_rows(base: Scenario) -> Iterable[Row]:
     for name, scenario in kinds.items():
         yield Row(f"requests a track, {name} stuck job", scenario, read_requests, 2.13, is_least=False)
         steady = replace(scenario, tracks=STEADY_TRACKS)
-        yield Row(f"tracks a minute, {name} stuck job", steady, read_pace, 29.0, is_least=True)
+        yield Row(f"tracks a minute, {name} stuck job", steady, read_pace, 27.5, is_least=True)
 
 
 def finish_rows(base: Scenario) -> Iterable[Row]:

@@ -19,6 +19,8 @@ def flow_on_demand(name: str, steps: Callable[..., Any], **options: Any) -> Call
 
     @cache
     def make_flow() -> Any:  # noqa: ANN401 - a Flow, whose type would need the import
+        # A server that the engine starts for itself would call home, and complain where it cannot.
+        os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         from prefect import flow  # noqa: PLC0415 - what is put off
 
         # A worker is told to load the flow by the name of its function.

@@ -22,7 +22,7 @@ def run_steps(
     limit: int | None = None,
     redrive: list[str] | None = None,
 ) -> Result:
-    """Plan the catalogue, submit its tracks, and publish what comes back, batch by batch.
+    """Plan the catalogue, submit its tracks, collect what comes back, and publish it batch by batch.
 
     With `redrive` it is about tracks that failed before: those of these codes, or all of them for an empty list.
     """
@@ -30,10 +30,9 @@ def run_steps(
     codes = None if redrive is None else read_codes(redrive)
     with open_run(settings, Selection(where, limit, codes)) as run:
         plan_catalogue(run)
-        with run.dispatching() as batches:
-            for ready in batches:
-                outcomes = collect_batch(ready, run.target)
-                publish_batch(run, ready, outcomes)
+        with run.collecting() as collected:
+            while not collected.is_over:
+                publish_batch(run, collect_batch(collected))
         return report_run(run)
 
 

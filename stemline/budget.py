@@ -127,7 +127,10 @@ def _check_balance(amount: int, limits: Limits, not_in_balance: int) -> BudgetHo
     left = limits.balance - max(0, not_in_balance - limits.in_balance)
     if amount <= left:
         return None
-    sentence = f"The provider's balance does not cover {amount} credits: {max(0, left)} of {limits.balance} are free."
+    sentence = (
+        f"The provider is out of credits: {amount} do not fit its balance, of which {max(0, left)} of {limits.balance} "
+        "are free."
+    )
     return BudgetHold(Code.OUT_OF_CREDITS, sentence)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -16,7 +16,7 @@ import httpx
 from stemline import __version__
 from stemline.client import Access, Client, Lane, Pacer
 from stemline.dataset.metadata import kept_columns
-from stemline.errors import StemlineError
+from stemline.errors import StemlineError, StorageError
 from stemline.ledger import open_ledger
 from stemline.manifest.scan import read_columns
 from stemline.ownership import check_dataset
@@ -75,8 +75,11 @@ def _check_recipe(settings: Settings, facts: ProviderFacts) -> str:
 
 
 def _check_manifest(settings: Settings) -> str:
-    store = open_store(settings.dataset.url, settings.dataset.storage_options)
-    carried = read_columns(replace(source_of(settings, Selection()), carried=kept_columns(store)))
+    kept = None
+    with suppress(StorageError):  # what is wrong with the dataset is said by its own check
+        kept = kept_columns(open_store(settings.dataset.url, settings.dataset.storage_options))
+    source = replace(source_of(settings, Selection()), carried=kept)
+    carried = read_columns(source, with_tags=True)
     return (
         f"{settings.catalogue.manifest} can be read; {len(carried)} columns of its own are carried through."
     )

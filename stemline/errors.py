@@ -17,6 +17,7 @@ StemlineError
 │   ├── TrackRefused      the provider (or our own check) will not take this track
 │   ├── JobFailed         the provider took the track and could not separate it
 │   └── AudioRejected     the audio does not decode or does not verify
+│       └── SourceAway    its host is busy or away: a later run asks again
 ├── DeliveryRefused       something was posted to the webhook receiver that is not the provider's word
 │   ├── SignatureRefused  no signature, a wrong one, or one that is too old
 │   └── EventRefused      it is signed, and says nothing usable
@@ -142,6 +143,10 @@ class AudioRejected(TerminalError):
     def __init__(self, message: str, *, code: Code, fix: str = "", stems: Collection[str] = ()) -> None:
         super().__init__(message, code=code, fix=fix)
         self.stems = frozenset(stems)
+
+
+class SourceAway(AudioRejected):
+    """Audio whose host is busy or cannot be reached now: nothing is known against it, and a later run asks again."""
 
 
 class DeliveryRefused(StemlineError):

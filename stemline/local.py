@@ -37,6 +37,9 @@ class LocalService(Protocol):
     def own_key(self, asked: LocalRun) -> str:
         """Give the key that a service started with `running_beside` accepts, without starting it."""
 
+    def default_workers(self) -> int:
+        """Give how many jobs a service works on at once where nobody says."""
+
     def running_beside(self, asked: LocalRun) -> AbstractContextManager[LocalAddress]:
         """Run the service in a process of its own for the length of a `with` block."""
 

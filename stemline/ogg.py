@@ -15,7 +15,7 @@ _FIRST_PAGE = b"OggS\x00\x02"
 _HEADER_BYTES = 27
 _CHUNK_BYTES = 1 << 20
 _LONGEST_PAGE = _HEADER_BYTES + 255 + 255 * 255
-_LEAST_SHARE = 0.6
+_LEAST_SHARE = 0.75
 """A last page whose number is less than this share of the pages there must be has others before its link."""
 
 
@@ -35,6 +35,11 @@ class LinkFile(io.RawIOBase):
         super().__init__()
         self._file, self._start, self._size = file, start, end - start
         self._place = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """How large the part is."""
+        return self._size
 
     def readable(self) -> bool:
         """Tell that it can be read."""
@@ -74,11 +79,12 @@ def may_have_links(head: bytes, tail: bytes, size_bytes: int) -> bool:
     while page is not None and head.startswith(_FIRST_PAGE, page.start):
         first.add(page.serial)
         page = _page_at(head, page.start + page.size_bytes)
-    pages = _pages(tail)
-    if not pages or pages[-1].serial not in first:
+    last = _last_page(tail)
+    if last is None or last.serial not in first:
         return True
-    mean = sum(page.size_bytes for page in pages) / len(pages)
-    return len(first) == 1 and pages[-1].number + 1 < _LEAST_SHARE * size_bytes / mean - 2
+    begin = tail.find(MAGIC)
+    mean = (last.start - begin + last.size_bytes) / (tail.count(MAGIC, begin, last.start) + 1)
+    return len(first) == 1 and last.number + 1 < _LEAST_SHARE * size_bytes / mean
 
 
 def link_starts(file: IO[bytes]) -> list[int]:
@@ -108,16 +114,14 @@ def links(file: IO[bytes], size_bytes: int) -> list[LinkFile]:
     return [LinkFile(file, start, end) for start, end in zip(starts, [*starts[1:], size_bytes], strict=False)]
 
 
-def _pages(data: bytes) -> list[_Page]:
-    """Give the pages in the middle of a file."""
-    pages = []
-    at = data.find(MAGIC)
+def _last_page(data: bytes) -> _Page | None:
+    at = data.rfind(MAGIC)
     while at >= 0:
         page = _page_at(data, at)
         if page is not None:
-            pages.append(page)
-        at = data.find(MAGIC, at + (page.size_bytes if page else 1))
-    return pages
+            return page
+        at = data.rfind(MAGIC, 0, at)
+    return None
 
 
 def _page_at(data: bytes, start: int) -> _Page | None:

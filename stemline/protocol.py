@@ -95,8 +95,13 @@ class Provider(Protocol):
         `hook_url` is for a provider that is told with each track where to call when it is done.
         """
 
-    def sweep(self, job_ids: Collection[str], since: datetime) -> Steps[list[Job]]:
-        """Give what a list shows of these jobs, all of them made after `since`."""
+    def sweep(
+        self, job_ids: Collection[str], since: datetime, besides: Collection[str] = ()
+    ) -> Steps[list[Job]]:
+        """Give what a list shows of these jobs, all of them made after `since`.
+
+        `besides` are jobs that are given as well where the same pages show them: no page is read for their sake.
+        """
 
     def read_job(self, job_id: str) -> Steps[Job]:
         """Give everything about one job, fresh download links included."""

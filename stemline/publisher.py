@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from stemline.dataset.doubtful_audio import clear_quarantine
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout
 from stemline.dataset.parts import DatasetBatch, discard_staged, find_unpublishable, write_parts
@@ -18,7 +19,7 @@ from stemline.errors import StorageError
 from stemline.ledger import Ledger
 from stemline.ledger.row_mapping import BatchRow
 from stemline.ownership import write_record
-from stemline.records import Recipe
+from stemline.records import Attempt, Recipe
 from stemline.storage import Store
 
 LEFTOVER_TRACKS = 500
@@ -61,15 +62,26 @@ class Publisher:
             published += self.publish(run_id, tokens)
         return published
 
+    def clear_kept(self, attempt: Attempt, *, is_kept: bool = True) -> None:
+        """Remove what is in quarantine of a track that is delivered: of this attempt (`is_kept`) and earlier ones."""
+        made = [attempt] if is_kept else []
+        if attempt.number > 1:
+            every = self.ledger.attempts.of_track(attempt.provider, attempt.track.track_id)
+            made += [each for each in every if each.recipe == attempt.recipe and each.number < attempt.number]
+        for each in made:
+            clear_quarantine(self.store, each)
+
     def _write(self, run_id: str, batch_id: str) -> int:
-        batch = _dataset_batch(batch_id, run_id, self.ledger.batches.rows(batch_id))
+        # The run that opened the batch, so that whoever repeats the write gives the same bytes.
+        opener = self.ledger.batches.run_of(batch_id)
+        batch = _dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id))
         write_record(self.ledger, self.store, run_id.rsplit("-", 2)[0])
         try:
             write_parts(self.store, batch, self.layout)
         except (ValueError, StorageError):
             if not self._set_aside(batch):
                 raise
-            batch = _dataset_batch(batch_id, run_id, self.ledger.batches.rows(batch_id))
+            batch = _dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id))
             if not batch.rows:
                 return 0
             write_parts(self.store, batch, self.layout)
@@ -89,8 +101,6 @@ class Publisher:
 
 def _dataset_batch(batch_id: str, run_id: str, rows: Sequence[BatchRow]) -> DatasetBatch:
     """Give a batch of the ledger as the dataset takes it."""
-    # The run that opened the batch, so that a repeated write gives the same bytes.
-    run = rows[0].run_id if rows else run_id
     published = [
         PublishedRow(
             row.attempt,
@@ -101,7 +111,7 @@ def _dataset_batch(batch_id: str, run_id: str, rows: Sequence[BatchRow]) -> Data
         )
         for row in rows
     ]
-    return DatasetBatch(batch_id, run, published)
+    return DatasetBatch(batch_id, run_id, published)
 
 
 def _batch_id(tokens: Sequence[str]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class State(StrEnum):
@@ -39,6 +41,7 @@ class Code(StrEnum):
     MISSING_FILE = "missing_file"
     EMPTY_FILE = "empty_file"
     UNREADABLE_AUDIO = "unreadable_audio"
+    SILENT = "silent"
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     TOO_LARGE = "too_large"
@@ -202,6 +205,11 @@ class Job:
     title: str | None = None
     artist: str | None = None
     """Title and channel of a video, for a manifest that names none."""
+
+    @property
+    def links_expire_at(self) -> datetime:
+        """When the first of its links expires."""
+        return min((output.expires_at or NEVER for output in self.outputs), default=NEVER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,22 +158,34 @@ def measure_stem(stem: DecodedStem, size_bytes: int, sha256: str, expected: Stem
 def check_together(stems: Sequence[tuple[str, StemMeasures]]) -> None:
     """Check the stems of one track, as (name, measures), against each other.
 
-    A source's length is known to about a second; its stems must agree to a tenth of one.
-
     Raises:
-        AudioRejected: ALL_SILENT, or TRUNCATED for a stem that ends before the others.
+        AudioRejected: ALL_SILENT, or as `check_lengths` does.
     """
     if stems and all(measured.is_silent for _, measured in stems):
         raise AudioRejected("Every stem is silent.", code=Code.ALL_SILENT)
+    check_lengths(stems)
+
+
+def check_lengths(stems: Sequence[tuple[str, StemMeasures]]) -> None:
+    """Check that all stems of one track are of one length.
+
+    A source's length is known to about a second; its stems must agree to a tenth of one.
+
+    Raises:
+        AudioRejected: TRUNCATED, naming every stem that ends before the others, the shortest first.
+    """
     longest = max((measured.duration_seconds for _, measured in stems), default=0.0)
     short = {
         name: measured.duration_seconds
         for name, measured in stems
         if longest - measured.duration_seconds > LOSSY_EXTRA_SECONDS
     }
-    for name, seconds in short.items():
-        sentence = f"{name} lasts {seconds:.2f} s where another stem lasts {longest:.2f} s."
-        raise AudioRejected(sentence, code=Code.TRUNCATED, stems=short)
+    if short:
+        sentences = [
+            f"{name} lasts {seconds:.2f} s where another stem lasts {longest:.2f} s."
+            for name, seconds in sorted(short.items(), key=lambda item: item[1])
+        ]
+        raise AudioRejected(" ".join(sentences), code=Code.TRUNCATED, stems=short)
 
 
 def file_sha256(path: Path) -> str:

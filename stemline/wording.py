@@ -53,6 +53,11 @@ _WAIT = "Run again when the window opens, or raise the limit."
 _RETRY = "Run again: it is retried while it has attempts left."
 _REDRIVE = "Look at the sentence below, then `stemline redrive`."
 _PAID = "`stemline redrive --code {code}` pays for the track once more."
+_KEPT = (
+    "Run again: it is collected once more for nothing as long as the provider keeps it, after that "
+    "`stemline redrive --code {code}` pays once more. Is it right all the same: "
+    "`stemline resolve CONFIG TRACK --accept`."
+)
 _RUN_AGAIN = "Run again: it goes on from here."
 
 CODES: dict[Code, CodeWording] = {
@@ -69,6 +74,7 @@ CODES: dict[Code, CodeWording] = {
     ),
     Code.EMPTY_FILE: CodeWording("The file has no content.", _AUDIO),
     Code.UNREADABLE_AUDIO: CodeWording("The file is not audio that can be decoded.", _AUDIO),
+    Code.SILENT: CodeWording("The audio is silent from beginning to end.", "Leave the track out."),
     Code.TOO_SHORT: CodeWording("The audio is too short to separate.", "Leave the track out."),
     Code.TOO_LONG: CodeWording(
         "The audio is longer than the provider takes.", "Cut it, or use another provider."
@@ -88,7 +94,8 @@ CODES: dict[Code, CodeWording] = {
     Code.RUN_STOPPED: CodeWording("The run stopped before their turn.", _RUN_AGAIN),
     Code.PILOT: CodeWording(
         "The first tracks of the provider and recipe have not come back verified, so the others were not sent.",
-        "See what is said of those tracks, then run again.",
+        "See what is said of those tracks: `stemline resolve CONFIG TRACK --accept`, another recipe, or "
+        "`--set provider.pilot=0 --limit N` for a few others.",
     ),
     Code.JOB_LATE: CodeWording(
         "The provider is still at work on them after provider.job_timeout.",
@@ -111,11 +118,11 @@ CODES: dict[Code, CodeWording] = {
         "The track cannot stand in the tables as it is; its stems are paid and stored.",
         "Correct the cell in the manifest, or make its column text with catalogue.types, and run again.",
     ),
-    Code.MISSING_STEM: CodeWording("The provider returned fewer stems than asked.", _PAID),
-    Code.TRUNCATED: CodeWording("A stem ends before its file does.", _PAID),
-    Code.UNDECODABLE: CodeWording("A stem does not decode.", _PAID),
-    Code.WRONG_DURATION: CodeWording("A stem is not as long as its source.", _PAID),
-    Code.ALL_SILENT: CodeWording("Every stem is silent; so may its source be.", _PAID),
+    Code.MISSING_STEM: CodeWording("The provider returned fewer stems than asked.", _KEPT),
+    Code.TRUNCATED: CodeWording("A stem ends before its file does.", _KEPT),
+    Code.UNDECODABLE: CodeWording("A stem does not decode.", _KEPT),
+    Code.WRONG_DURATION: CodeWording("A stem is not as long as its source.", _KEPT),
+    Code.ALL_SILENT: CodeWording("Every stem is silent; so may its source be.", _KEPT),
     Code.OUTPUTS_EXPIRED: CodeWording("The provider deleted the stems before they were collected.", _PAID),
 }
 

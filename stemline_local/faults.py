@@ -48,7 +48,7 @@ class Fault:
     seconds: float = 30.0
     """How long a fault holds something back, or how far it is off."""
     factor: float = 2.0
-    """What a price is multiplied by."""
+    """What a price, or the length of stems, is multiplied by."""
     by: int = 1
     """How many jobs come in front of a list while it is paged; below zero: are taken away."""
     retry_after: str = "seconds"
@@ -72,6 +72,7 @@ MENU = {
         Fault("connection_cut", API),
         Fault("truncated_body", DOWNLOAD),
         Fault("link_expired_mid_download", DOWNLOAD),
+        Fault("page_for_stem", DOWNLOAD),
         # The answer.
         Fault("too_many_requests", API, seconds=7),
         Fault("limit_halved", API),
@@ -93,6 +94,10 @@ MENU = {
         Fault("failed_after_charging"),
         Fault("expired_before_download"),
         Fault("stems_swapped"),
+        Fault("stems_silent"),
+        Fault("stems_stretched"),
+        Fault("stem_missing"),
+        Fault("format_ignored"),
         Fault("null_bpm_and_key"),
         # The webhooks: these count deliveries; an early one holds back the reply to the create request.
         Fault("webhook_early", CREATE),

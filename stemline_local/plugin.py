@@ -24,6 +24,11 @@ def own_key(asked: LocalRun) -> str:
     return own_keys(asked.folder)[0].key
 
 
+def default_workers() -> int:
+    """Give how many jobs a service works on at once where nobody says."""
+    return DEFAULT_WORKERS
+
+
 @contextmanager
 def running_beside(asked: LocalRun) -> Iterator[LocalAddress]:
     """Run the service beside this process for the length of a `with` block.

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from stemline import __version__
-from stemline.cli import app
+from stemline.cli.application import app
 from stemline.errors import UsageError
 
 STEMLINE = Path(sys.executable).with_name("stemline")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from stemline.cli import app
+from stemline.cli.application import app
 from stemline.errors import ConfigError
 from stemline.settings import Settings, load_facts, load_settings
 

@@ -132,3 +132,18 @@ os.environ["PREFECT_PROFILES_PATH"] = "../3/profiles.toml"
 check(True)
 """
     run_python(program, tmp_path)
+
+
+def test_ctrl_c_while_modules_are_imported_prints_no_traceback():
+    """An import hook stands for the signal, at the first module after the command's own."""
+    script = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from stemline.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

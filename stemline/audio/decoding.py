@@ -27,6 +27,8 @@ from stemline.records import Code
 
 # A playlist dressed up as music must not make the decoder open files or addresses of its choosing.
 _OPTIONS = {"protocol_whitelist": "none"}
+SILENT_POWER = 1e-7
+"""Mean square below which sound is silence: -70 dBFS."""
 _ZERO_AND_SCALE = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**31), "i8": (0.0, 2.0**63)}
 
 
@@ -189,6 +191,23 @@ def decode(source: str | Path | BinaryIO) -> DecodedAudio:
                 return _decode_links(file, name)
     with AudioBlocks(source, may_skip=True) as stream:
         return DecodedAudio(np.concatenate(list(stream)), stream.sample_rate)
+
+
+def is_silent(path: str | Path) -> bool:
+    """Tell whether no second of a file is loud enough to be heard; False where it does not decode."""
+    try:
+        with _open(Path(path), str(path)) as file:
+            is_ogg = file.read(len(ogg.MAGIC)) == ogg.MAGIC
+            parts = ogg.links(file, file.seek(0, io.SEEK_END)) if is_ogg else [file]
+            file.seek(0)
+            return all(_is_quiet(cast("BinaryIO", part)) for part in parts)
+    except AudioRejected:
+        return False
+
+
+def _is_quiet(file: BinaryIO) -> bool:
+    with AudioBlocks(file, may_skip=True) as stream:
+        return all(float(np.mean(np.square(block))) < SILENT_POWER for block in stream)
 
 
 def _decode_links(file: BinaryIO, name: str) -> DecodedAudio:

@@ -1,5 +1,18 @@
 """The `stemline` command."""
 
-from stemline.cli.application import app, main
+from __future__ import annotations
 
-__all__ = ["app", "main"]
+import sys
+
+
+def main() -> None:
+    """Run the command; a Ctrl-C while its modules are still being imported ends it as quietly as a later one."""
+    try:
+        from stemline.cli.application import run_command
+
+        run_command()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+__all__ = ["main"]

@@ -38,7 +38,7 @@ def root(
         raise typer.Exit
 
 
-def main() -> None:
+def run_command() -> None:
     """Run the command; every error of ours is one sentence, a fix and its exit code."""
     try:
         app()
@@ -47,5 +47,3 @@ def main() -> None:
             print_json({"error": {"kind": type(error).__name__, "message": error.message, "fix": error.fix}})
         Screen(is_json=False).show_error(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from stemline.errors import StemlineError, UsageError
+
+if TYPE_CHECKING:
+    from stemline.settings import Settings
 
 
 class Screen:
@@ -44,8 +48,15 @@ def spinner(screen: Screen, text: str) -> Iterator[None]:
         yield
 
 
-def require_somebody_to_ask(screen: Screen, provider: str) -> None:
-    """Raise UsageError where nobody can be asked whether to spend: silence is no consent."""
+def require_somebody_to_ask(screen: Screen, settings: Settings) -> None:
+    """Raise UsageError where nobody can be asked whether to spend: silence is no consent.
+
+    What is wrong with the configuration comes first: there is nothing to agree to.
+    """
+    from stemline.run.access import check_access
+
+    check_access(settings)
+    provider = settings.provider.kind
     if screen.is_json or not sys.stdin.isatty():
         raise UsageError(
             f"This spends credits with {provider}, and there is nobody to ask whether it may.",

@@ -172,6 +172,8 @@ def _show_result(screen: Screen, result: Result) -> None:
     if summary["passed_over"]:
         files = counted(summary["passed_over"], "file")
         screen.out.print(f"           {files} passed over, no audio by the name: `stemline plan` says which")
+    if summary["corrected"]:
+        screen.out.print(f"corrected {summary['corrected']:,} published before, as the manifest has them now")
     credit, requests = summary["credits"], summary["requests"]
     balance = "" if credit["balance"] is None else f", {credit['balance']:,} left with the provider"
     per_track = "" if requests["per_track"] is None else f" ({requests['per_track']:.2f} a track)"

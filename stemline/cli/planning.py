@@ -14,7 +14,7 @@ from stemline.plan.preview import Preview, preview_run
 from stemline.plan.saved_plan import check_plan
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings, load_facts
-from stemline.wording import length, passed_over_sentence
+from stemline.wording import counted, length, passed_over_sentence
 
 
 def preview_selection(screen: Screen, settings: Settings, selection: Selection) -> Preview:
@@ -43,12 +43,14 @@ def plan_tree(found: Preview) -> dict[str, Any]:
     """Give the object for `--json`."""
     counted = ("new", "done", "under_way", "failed", "rejected", "held")
     return {
-        "tracks": {name: getattr(found, name) for name in counted} | {"changed": found.metadata.changed},
+        "tracks": {name: getattr(found, name) for name in counted}
+        | {"failed": found.failed + found.away, "changed": found.metadata.changed},
         "doubtful": {"released_on": found.metadata.bad_dates, "isrc": found.metadata.bad_isrcs},
         "credits": {"low": found.workload.credits_low, "high": found.workload.credits_high},
         "seconds": {"low": found.forecast.seconds_low, "high": found.forecast.seconds_high},
         "requests": {"low": found.forecast.requests_low, "high": found.forecast.requests_high},
         "bottleneck": found.forecast.bottleneck,
+        "pilot": found.pilot,
         "advice": found.forecast.advice,
         "passed_over": found.passed_over.total(),
         "rejects": [asdict(reject) for reject in found.rejects],
@@ -69,10 +71,16 @@ def show_plan(screen: Screen, plan: Preview) -> None:
     for reject in plan.rejects:
         sentence = reject.sentence.removeprefix(f"Row {reject.row}: ")
         screen.out.print(f"  row {reject.row}: {reject.code}: {sentence}", markup=False)
-    if plan.rejected > len(plan.rejects):
-        screen.out.print(f"  … and {plan.rejected - len(plan.rejects):,} more", markup=False)
+    if plan.rejected + plan.away > len(plan.rejects):
+        screen.out.print(f"  … and {plan.rejected + plan.away - len(plan.rejects):,} more", markup=False)
     if plan.passed_over:
         screen.out.print(f"  {passed_over_sentence(plan.passed_over)}", markup=False)
+    if plan.is_pilot_failed:
+        screen.out.print(
+            "  The first tracks of this provider and recipe did not come back verified: none is sent."
+        )
+    elif plan.pilot:
+        screen.out.print(f"  The first {counted(plan.pilot)} must come back verified before others are sent.")
     if found.advice:
         screen.out.print(f"\n{found.advice}", markup=False)
 
@@ -82,6 +90,7 @@ def _plan_counts(plan: Preview) -> dict[str, int]:
     seldom = {
         "under way": plan.under_way,
         "failed for good": plan.failed,
+        "not to be reached now": plan.away,
         "rejected": plan.rejected,
         "held by the budget": plan.held,
         "published, changed since": plan.metadata.changed,

@@ -85,10 +85,12 @@ def run(
     selection = Selection(where, limit)
     is_asked = not (yes or settings.provider.kind == "local")
     if is_asked:
-        require_somebody_to_ask(screen, settings.provider.kind)
+        require_somebody_to_ask(screen, settings)
     if saved is not None or is_asked:
         from stemline.cli.planning import ask_to_spend, check_saved_plan
+        from stemline.run.existing_ledger import upgrade_ledger
 
+        upgrade_ledger(settings)  # a plan only looks at it
         most = None if saved is None else check_saved_plan(screen, settings, selection, saved)
         if is_asked and not ask_to_spend(screen, settings, selection, most):
             raise typer.Exit(130)

@@ -85,7 +85,7 @@ def redrive(
     preview = preview_redrive(settings, selection)
     _show_redrive(screen, preview)
     if preview.chosen and not (yes or settings.provider.kind == "local"):
-        require_somebody_to_ask(screen, settings.provider.kind)
+        require_somebody_to_ask(screen, settings)
         if not confirm(f"Spend up to {preview.credits:,} credits with {settings.provider.kind}?"):
             raise typer.Exit(130)
     result = run_flow(screen, config, selection, overrides=overrides)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
@@ -14,17 +14,16 @@ from stemline.collector import CollectResult, CollectTarget, Relink
 from stemline.collector.download import Downloader, new_client
 from stemline.collector.mixdown import MonoAudio, compare_with_source, local_source, sum_stems
 from stemline.collector.music_facts import MusicFacts, known_music, measure_music, needs_mixdown
-from stemline.collector.quarantine import keep_stems, list_kept, quarantine_stems
+from stemline.collector.quarantine import keep_stems, list_kept
 from stemline.collector.spool import EXTRA_STEMS, Spool, derive_stems, verify_stems, wanted_links
 from stemline.collector.stream import StemStreamer, is_streamable
 from stemline.dataset import staged_path, stem_path
 from stemline.errors import AudioRejected, LinkExpired, StorageError, TransferFailed
-from stemline.records import Code, CollectedTrack, Failure, Job, ReadyTrack, State, StemFile
+from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State, StemFile
 from stemline.storage import Store, open_store, scratch_folder
 from stemline.verify import StemMeasures
 
 _MAYBE_TRANSFER = frozenset({Code.UNDECODABLE, Code.TRUNCATED})
-_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def collect_batch(
@@ -44,20 +43,30 @@ def collect_batch(
         StorageError: the dataset or the local disk takes nothing more; tracks collected before it are simply
             collected again by the next run.
     """
-    store = open_store(target.url, target.storage_options)
-    order = sorted(range(len(ready)), key=lambda index: _expires_at(ready[index].job))
-    with new_client(target.concurrency) as client, ThreadPoolExecutor(target.concurrency) as pool:
-        collector = _Collector(store, target, Downloader(client, sleep), clock)
+    order = sorted(range(len(ready)), key=lambda index: ready[index].job.links_expire_at)
+    with open_collector(target, clock, sleep) as collector, ThreadPoolExecutor(target.concurrency) as pool:
         futures = {index: pool.submit(collector.collect, ready[index]) for index in order}
         try:
             return [futures[index].result() for index in range(len(ready))]
         finally:
-            collector.downloader.stopping.set()
+            collector.stop()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def open_collector(
+    target: CollectTarget,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[TrackCollector]:
+    """Give what collects tracks, several at once if need be, with its store and its connections."""
+    store = open_store(target.url, target.storage_options)
+    with new_client(target.concurrency) as client:
+        yield TrackCollector(store, target, Downloader(client, sleep), clock)
+
+
 @dataclass(frozen=True, slots=True)
-class _Collector:
+class TrackCollector:
     """What every track of a batch shares."""
 
     store: Store
@@ -70,7 +79,7 @@ class _Collector:
     def collect(self, ready: ReadyTrack) -> CollectResult:
         """Collect one track; of one that is not collected no object is left."""
         token, named = ready.attempt.token, set[str]()
-        if _expires_at(ready.job) <= self.clock():
+        if ready.job.links_expire_at <= self.clock():
             return Relink(token, "The links had expired before the download began.")
         result: CollectResult | None = None
         try:
@@ -84,25 +93,46 @@ class _Collector:
                 self._discard(named)
         return result
 
+    def stop(self) -> None:
+        """Have what is under way end at its next bytes."""
+        self.downloader.stopping.set()
+
     def _collect(self, ready: ReadyTrack, named: set[str]) -> CollectedTrack | Failure:
         """Collect a track: streamed where that can be; else, or when in doubt, through temporary files.
 
         `named` gets the keys that objects of it may have.
         """
         kept = list_kept(self.store, ready) if ready.is_repeated else {}
-        was_streamed = not kept and is_streamable(ready, self.store)
-        if was_streamed:
-            keys = {stem: self._key(ready, stem, ready.attempt.recipe.format) for stem in wanted_links(ready)}
-            named.update(keys.values())
-            stored: list[str] = []
-            try:
-                return self._stream(ready, keys, stored)
-            except AudioRejected as error:
-                kept = {stem: keys[stem] for stem in stored if error.stems and stem not in error.stems}
+        if kept or not is_streamable(ready, self.store):
+            with self._spooling(ready) as spool:
+                spool.take(kept, is_kept=True)
+                return self._accept_or_refuse(spool, named, is_fetched_again=ready.is_repeated)
+        keys = {stem: self._key(ready, stem, ready.attempt.recipe.format) for stem in wanted_links(ready)}
+        named.update(keys.values())
+        stored: list[str] = []
+        try:
+            return self._stream(ready, keys, stored)
+        except AudioRejected as error:
+            good = {stem: keys[stem] for stem in stored if stem not in error.stems}
+        except (LinkExpired, TransferFailed):
+            with self._spooling(ready) as spool:
+                spool.take({stem: keys[stem] for stem in stored})
+                raise
+        with self._spooling(ready) as spool:
+            spool.take(good)
+            return self._accept_or_refuse(spool, named, is_fetched_again=True)
+
+    @contextmanager
+    def _spooling(self, ready: ReadyTrack) -> Iterator[Spool]:
+        """Give a track's place on the local disk; what is there when a link or a transfer fails is kept."""
         with scratch_folder(self.target.spool) as folder:
             spool = Spool(self.downloader, self.store, ready, folder)
-            spool.take(kept)
-            return self._accept_or_refuse(spool, named, is_fetched_again=was_streamed or ready.is_repeated)
+            try:
+                yield spool
+            except (LinkExpired, TransferFailed) as error:
+                if spool.fetched and not self.downloader.stopping.is_set():
+                    keep_stems(self.store, spool, spool.unfinished(error))
+                raise
 
     def _stream(self, ready: ReadyTrack, keys: dict[str, str], stored: list[str]) -> CollectedTrack:
         """Collect a track without the local disk."""
@@ -129,18 +159,16 @@ class _Collector:
         return self._refuse(spool, rejection)
 
     def _refuse(self, spool: Spool, rejection: AudioRejected) -> Failure:
-        """Put a track by, its good stems kept, until new links are there; else into quarantine."""
-        token = spool.ready.attempt.token
+        """Keep a track until new links are there, under which only what is wrong is fetched; else for good."""
+        token, folder = spool.ready.attempt.token, keep_stems(self.store, spool, rejection)
         if rejection.code in _MAYBE_TRANSFER and not spool.ready.is_last:
-            keep_stems(self.store, spool.ready, spool.without(rejection.stems))
             return Failure(token, State.READY, rejection.code, rejection.message, is_retryable=True)
-        kept = quarantine_stems(self.store, spool.ready, spool.stems, rejection)
-        return Failure(token, State.QUARANTINED, rejection.code, f"{rejection.message} Kept in {kept}.")
+        return Failure(token, State.QUARANTINED, rejection.code, f"{rejection.message} Kept in {folder}.")
 
     def _accept(self, spool: Spool, named: set[str]) -> CollectedTrack:
         """Verify and store the stems of a track that lie on the local disk."""
         ready = spool.ready
-        spooled = derive_stems(ready, spool.stems)
+        spooled = derive_stems(ready, spool.stems, self.target.tolerance_seconds)
         measures = verify_stems(ready, spooled, self.target.tolerance_seconds)
         asked = [path for stem, path in spooled.items() if stem not in EXTRA_STEMS]
         music, measures = self._analysed(ready, measures, sum_stems(asked) if needs_mixdown(ready) else None)
@@ -187,8 +215,3 @@ class _Collector:
         """Give the final name of a stem, or the one under which it waits to be embedded."""
         path_of = staged_path if self.target.audio == "embedded" else stem_path
         return path_of(ready.attempt, stem, audio_format)
-
-
-def _expires_at(job: Job) -> datetime:
-    """Give when the first of a job's links expires."""
-    return min((output.expires_at or _NEVER for output in job.outputs), default=_NEVER)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from stemline.collector.download import Downloader
 from stemline.collector.mixdown import mix_down, parts_of
-from stemline.errors import AudioRejected
+from stemline.errors import AudioRejected, StemlineError
 from stemline.records import Code, ReadyTrack
 from stemline.storage import Store, disk_guarded
-from stemline.verify import StemExpectation, StemMeasures, check_together, verify_stem
+from stemline.verify import StemExpectation, StemMeasures, check_lengths, check_together, verify_stem
 
 _PCM_BYTES = 96_000 * 2 * 4
 """A second of stereo in floats, at twice the rate of any vendor."""
@@ -22,6 +22,9 @@ _COVER_BYTES = 16 << 20
 
 SpooledStems = dict[str, Path]
 """Stem name: downloaded file."""
+
+_WORST_FIRST = (Code.MISSING_STEM, Code.UNDECODABLE, Code.TRUNCATED, Code.WRONG_DURATION)
+"""What may be wrong with a stem alone."""
 
 EXTRA_STEMS = frozenset({"mix"})
 """What is kept beside the stems that were asked for, where a provider gives it: a video's whole audio."""
@@ -54,17 +57,26 @@ class Spool:
     ready: ReadyTrack
     folder: Path
     stems: SpooledStems = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    """Those that lie in the quarantine just as they lie here."""
 
-    def take(self, kept: Mapping[str, str]) -> None:
-        """Take stems that lie in the store already: their keys by stem.
+    @property
+    def fetched(self) -> SpooledStems:
+        """What is here and not in the quarantine."""
+        return {stem: path for stem, path in self.stems.items() if stem not in self.kept}
+
+    def take(self, keys: Mapping[str, str], *, is_kept: bool = False) -> None:
+        """Take stems that lie in the store already, by their keys: in the quarantine, or under their own names.
 
         Raises:
             StorageError: the store does not give one, or the local disk does not take it.
         """
-        for stem in wanted_links(self.ready).keys() & kept.keys():
-            with suppress(FileNotFoundError):
-                self.store.fetch_file(kept[stem], self._path(stem))
-                self.stems[stem] = self._path(stem)
+        for stem in wanted_links(self.ready):
+            if stem in keys:
+                with suppress(FileNotFoundError):
+                    self.store.fetch_file(keys[stem], self._path(stem))
+                    self.stems[stem] = self._path(stem)
+                    self.kept |= {stem} if is_kept else set()
 
     def download(self) -> None:
         """Download what there is of the stems that were asked for and are not here.
@@ -86,27 +98,31 @@ class Spool:
         again = self.folder / "again"
         with disk_guarded(again):
             again.mkdir()
-        fresh = {
-            stem: again / self._path(stem).name for stem in self.stems.keys() - self.without(stems).keys()
-        }
+        wrong = self.parts(stems) or self.stems.keys()
+        fresh = {stem: again / path.name for stem, path in self.stems.items() if stem in wrong}
         for stem, path in fresh.items():
             self.downloader.fetch(wanted_links(self.ready)[stem], path, most_bytes(self.ready))
         self.stems.update(fresh)
+        self.kept -= fresh.keys()
 
-    def without(self, stems: Collection[str]) -> SpooledStems:
-        """Give what is here but for these stems and the parts they are made of; nothing where none is named."""
-        parts = {part for stem in stems for part in (stem, *parts_of(stem, self.stems))}
-        return {stem: path for stem, path in self.stems.items() if stems and stem not in parts}
+    def parts(self, stems: Collection[str]) -> set[str]:
+        """Give these stems as the provider gives them: of one that is mixed down here, its parts."""
+        return {part for stem in stems for part in (parts_of(stem, self.stems) or (stem,))}
+
+    def unfinished(self, error: StemlineError) -> AudioRejected:
+        """Give what is wrong with a track of which some stems could not be had: these."""
+        missing = wanted_links(self.ready).keys() - self.stems.keys()
+        return AudioRejected(error.message, code=Code.DOWNLOAD_FAILED, stems=missing)
 
     def _path(self, stem: str) -> Path:
         return self.folder / f"{stem}.{self.ready.attempt.recipe.format}"
 
 
-def derive_stems(ready: ReadyTrack, spooled: SpooledStems) -> SpooledStems:
+def derive_stems(ready: ReadyTrack, spooled: SpooledStems, tolerance_seconds: float) -> SpooledStems:
     """Give the stems that were asked for, those the provider lacks mixed down from their parts.
 
     Raises:
-        AudioRejected: a part cannot be decoded.
+        AudioRejected: a part is not sound; it names all that are not.
         StorageError: the local disk is full.
     """
     recipe = ready.attempt.recipe
@@ -116,10 +132,19 @@ def derive_stems(ready: ReadyTrack, spooled: SpooledStems) -> SpooledStems:
         if stem in spooled:
             stems[stem] = spooled[stem]
         elif parts:
+            _check_parts({part: spooled[part] for part in parts}, expectation(ready, tolerance_seconds))
             stems[stem] = spooled[parts[0]].with_name(f"{stem}.{recipe.format}")
             with disk_guarded(stems[stem].parent):
                 mix_down([spooled[part] for part in parts], stems[stem], recipe.format)
     return stems
+
+
+def _check_parts(parts: SpooledStems, expected: StemExpectation) -> None:
+    """Raise AudioRejected for parts that are not sound: in their sum they would not be noticed, or not found."""
+    measures, reasons = _verify_each(parts, expected)
+    if reasons:
+        raise _rejection(reasons)
+    check_lengths(list(measures.items()))
 
 
 def verify_stems(
@@ -128,34 +153,44 @@ def verify_stems(
     """Check that every stem is there and sound, alone and beside the others; give their measures.
 
     Raises:
-        AudioRejected: with the first reason found.
+        AudioRejected: with all that is wrong, the worst first.
     """
+    measures, reasons = _verify_each(spooled, expectation(ready, tolerance_seconds))
     missing = [stem for stem in ready.attempt.recipe.stem_names if stem not in spooled]
     if missing:
         sentence = f"The provider returned no {' and no '.join(missing)}."
-        raise AudioRejected(sentence, code=Code.MISSING_STEM, stems=missing)
-    expected = expectation(ready, tolerance_seconds)
-    offered = {output.stem for output in ready.job.outputs}
-    measures = _verify_each(spooled, expected)
+        reasons |= dict.fromkeys(missing, AudioRejected(sentence, code=Code.MISSING_STEM))
+    if reasons:
+        raise _rejection(reasons)
     check_together(list(measures.items()))
+    offered = {output.stem for output in ready.job.outputs}
     return {
         stem: measured if stem in offered else measured.with_warning("derived")
         for stem, measured in measures.items()
     }
 
 
-def _verify_each(spooled: SpooledStems, expected: StemExpectation) -> dict[str, StemMeasures]:
-    """Give each stem's measures; raises the first reason found against any, naming all stems that are not sound."""
+def _verify_each(
+    spooled: SpooledStems, expected: StemExpectation
+) -> tuple[dict[str, StemMeasures], dict[str, AudioRejected]]:
+    """Give the measures of the stems that are sound, and what is wrong with each of the others."""
     measures: dict[str, StemMeasures] = {}
     reasons: dict[str, AudioRejected] = {}
     for stem, path in spooled.items():
         try:
             measures[stem] = verify_stem(path, expected)
         except AudioRejected as error:
-            reasons[stem] = error
-    for first in reasons.values():
-        raise AudioRejected(first.message, code=first.code, stems=reasons)
-    return measures
+            # A decoder names the whole path, which is another one each time and gone by then.
+            sentence = error.message.replace(str(path), path.name)
+            reasons[stem] = AudioRejected(sentence, code=error.code)
+    return measures, reasons
+
+
+def _rejection(reasons: Mapping[str, AudioRejected]) -> AudioRejected:
+    """Give what is wrong with all of these stems as one: the worst first, then in the order of the recipe."""
+    found = sorted(reasons.values(), key=lambda error: _WORST_FIRST.index(error.code))
+    sentences = dict.fromkeys(error.message for error in found)
+    return AudioRejected(" ".join(sentences), code=found[0].code, stems=reasons)
 
 
 def expectation(ready: ReadyTrack, tolerance_seconds: float) -> StemExpectation:

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from stemline.dataset.table_schemas import MANIFEST_COLUMNS, TRACKS_SCHEMA
 from stemline.manifest.manifest_source import UNDECIDED, is_undecided
+from stemline.manifest.nested_types import grown_type
 
 TypeTree: TypeAlias = Any
-"""A type as JSON: a name, `{"list": type}`, `{"struct": {member: type}}` or `{"decimal": [digits, scale]}`."""
+"""A type as JSON: a name, `{"list": type}`, `{"struct": [[member, type], ...]}` or `{"decimal": [digits, scale]}`."""
 
 _NAMES: dict[str, pa.DataType] = {
     "text": pa.string(),
@@ -29,7 +30,7 @@ _NAMES: dict[str, pa.DataType] = {
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """Give the type in which the dataset carries values of a type: one that every reader takes."""
     if pa.types.is_dictionary(kind):
-        return plain_type(kind.value_type)
+        kind = kind.value_type
     if pa.types.is_map(kind):
         pair = pa.struct([("key", plain_type(kind.key_type)), ("value", plain_type(kind.item_type))])
         return pa.list_(pair)
@@ -37,6 +38,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
         return pa.list_(plain_type(kind.value_type))
     if pa.types.is_struct(kind):
         return pa.struct([(inner.name, plain_type(inner.type)) for inner in kind])
+    if pa.types.is_decimal128(kind):
+        return kind
     if pa.types.is_timestamp(kind):
         return _NAMES["timestamp_utc" if kind.tz else "timestamp"]
     return next((plain for is_one, plain in _PLAIN if is_one(kind)), pa.string())
@@ -54,8 +57,8 @@ _PLAIN = (
 
 
 def plain_field(column: pa.Field) -> pa.Field:
-    """Give a column as the dataset carries it; a decimal stays one."""
-    kind = column.type if pa.types.is_decimal128(column.type) else plain_type(column.type)
+    """Give a column as the dataset carries it."""
+    kind = plain_type(column.type)
     has_no_value = pa.types.is_null(column.type) or is_undecided(column)
     return pa.field(column.name, kind, metadata={UNDECIDED: b"yes"} if has_no_value else None)
 
@@ -63,15 +66,24 @@ def plain_field(column: pa.Field) -> pa.Field:
 def join_columns(kept: pa.Schema, given: pa.Schema) -> pa.Schema:
     """Give the columns a dataset has once a manifest's are joined to them.
 
-    A column keeps its type, unless no value had decided it, or text takes its place, which holds everything.
+    A column keeps its type, unless no value had decided it, or text takes its place, which holds everything. A struct
+    keeps its members and gets new ones.
     """
     columns = {each.name: each for each in map(plain_field, kept)}
     for each in map(plain_field, given):
         before = columns.get(each.name)
-        is_wider = each.type == pa.string() and not is_undecided(each)
-        if before is None or is_undecided(before) or is_wider:
-            columns[each.name] = each if before is None or not is_undecided(each) else before
+        columns[each.name] = each if before is None else _joined(before, each)
     return pa.schema(list(columns.values()))
+
+
+def _joined(before: pa.Field, given: pa.Field) -> pa.Field:
+    if is_undecided(given):
+        return before
+    if is_undecided(before) and pa.types.is_list(before.type) and not pa.types.is_list(given.type):
+        return pa.field(before.name, pa.string())  # what its empty lists and the new values have in common
+    if is_undecided(before) or given.type == pa.string():
+        return given
+    return before.with_type(grown_type(before.type, given.type))
 
 
 def columns_tree(carried: pa.Schema) -> list[dict[str, TypeTree]]:
@@ -80,6 +92,11 @@ def columns_tree(carried: pa.Schema) -> list[dict[str, TypeTree]]:
         {"name": each.name, "type": _tree(each.type)} | ({"undecided": True} if is_undecided(each) else {})
         for each in map(plain_field, carried)
     ]
+
+
+def carried_as_kept(carried: pa.Schema) -> pa.Schema:
+    """Give columns as they come back from `_stemline/layout.json`: every run writes the very same types."""
+    return columns_from_tree(columns_tree(carried))
 
 
 def columns_from_tree(tree: Iterable[Mapping[str, TypeTree]]) -> pa.Schema:
@@ -100,7 +117,7 @@ def _tree(kind: pa.DataType) -> TypeTree:
     if pa.types.is_list(kind):
         return {"list": _tree(kind.value_type)}
     if pa.types.is_struct(kind):
-        return {"struct": {inner.name: _tree(inner.type) for inner in kind}}
+        return {"struct": [[inner.name, _tree(inner.type)] for inner in kind]}
     if pa.types.is_decimal(kind):
         return {"decimal": [kind.precision, kind.scale]}
     return next((name for name, one in _NAMES.items() if one == kind), "text")
@@ -112,7 +129,7 @@ def _type(tree: TypeTree) -> pa.DataType:
     if "list" in tree:
         return pa.list_(_type(tree["list"]))
     if "struct" in tree:
-        return pa.struct([(name, _type(inner)) for name, inner in tree["struct"].items()])
+        return pa.struct([(name, _type(inner)) for name, inner in tree["struct"]])
     return pa.decimal128(*tree["decimal"])
 
 

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import csv
-import io
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stemline.dataset.columns import columns_from_tree, columns_of_parts, columns_tree, join_columns
+from stemline.dataset.columns import (
+    carried_as_kept,
+    columns_from_tree,
+    columns_of_parts,
+    columns_tree,
+    join_columns,
+)
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.table_schemas import REJECTS_SCHEMA, SCHEMA_VERSION, tracks_schema
-from stemline.errors import ConfigError
+from stemline.errors import ConfigError, StorageError
 from stemline.records import Reject
-from stemline.storage import Store
+from stemline.storage import Store, disk_guarded, scratch_folder
 
 LAYOUT_KEY = "_stemline/layout.json"
+CLAIMS = 8
+"""How often a layout is written that others write at the same moment."""
+_PART = re.compile(r"/part-[^/]*[.]parquet$")
+_REJECTS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +43,7 @@ class KeptLayout:
     is_begun: bool
     """Whether a part was written: from then on columns keep their types."""
     is_behind: bool
-    """Whether older parts lack a column, or have one of another type."""
+    """Whether older parts may lack a column, or have one of another type."""
 
 
 def read_layout(store: Store, partition_by: Sequence[str] = ()) -> KeptLayout | None:
@@ -41,9 +53,9 @@ def read_layout(store: Store, partition_by: Sequence[str] = ()) -> KeptLayout | 
     except FileNotFoundError:
         return None
     if "columns" in tree:
-        return KeptLayout(
-            tree, columns_from_tree(tree["columns"]), bool(tree.get("begun")), bool(tree.get("behind"))
-        )
+        is_begun = bool(tree.get("begun"))
+        is_behind = is_begun and tree.get("renewed") != columns_digest(tree)
+        return KeptLayout(tree, columns_from_tree(tree["columns"]), is_begun, is_behind)
     found = [_part_schema(store, key) for key in part_keys(store, "tracks")]
     schemas = [schema for schema in found if schema is not None]
     carried = columns_of_parts(schemas, tree.get("partition_by", partition_by))
@@ -64,9 +76,16 @@ def kept_columns(store: Store) -> pa.Schema | None:
     return kept.carried if kept is not None and kept.is_begun else None
 
 
+def columns_digest(tree: Mapping[str, Any]) -> str:
+    """Give a digest of the columns that parts have by a layout."""
+    schema = tracks_schema(columns_from_tree(tree["columns"]), tree["partition_by"])
+    types = [[each["name"], each["type"]] for each in columns_tree(schema)]
+    return hashlib.sha256(json.dumps([tree["schema_version"], types]).encode()).hexdigest()[:16]
+
+
 def part_keys(store: Store, table: str) -> list[str]:
-    """Give the keys of a table's parts, in order."""
-    return sorted(key for key in store.list(table) if key.endswith(".parquet"))
+    """Give the keys of a table's parts, in order; files of other names are not ours."""
+    return sorted(key for key in store.list(table) if _PART.search(key))
 
 
 def claim_layout(store: Store, layout: DatasetLayout, *, is_publishing: bool = False) -> DatasetLayout:
@@ -78,28 +97,29 @@ def claim_layout(store: Store, layout: DatasetLayout, *, is_publishing: bool = F
     Raises:
         ConfigError: the dataset was begun with other partitions, another form of audio or a newer schema.
     """
+    for _ in range(CLAIMS):
+        kept = read_layout(store, layout.partition_by)
+        if kept is not None:
+            _refuse_another(store, kept.tree, layout)
+        joined = replace(layout, carried=carried_as_kept(_joined(kept, layout.carried)))
+        tree = _layout_tree(kept, joined, is_publishing=is_publishing)
+        if kept is not None and tree == kept.tree:
+            return joined
+        # Read again: another run may have written its own over it.
+        store.put_bytes(LAYOUT_KEY, _json(tree))
+    raise StorageError(f"{store.url(LAYOUT_KEY)} does not stay as it is written.", fix="Run again.")
+
+
+def check_layout(store: Store, layout: DatasetLayout) -> None:
+    """Raise ConfigError, as `claim_layout` does, where the dataset was begun with another layout; write nothing."""
     kept = read_layout(store, layout.partition_by)
+    if kept is not None:
+        _refuse_another(store, kept.tree, layout)
+
+
+def _joined(kept: KeptLayout | None, given: pa.Schema) -> pa.Schema:
     if kept is None:
-        _write_layout(store, {}, layout, is_begun=is_publishing)
-        return layout
-    _refuse_another(store, kept.tree, layout)
-    joined = replace(layout, carried=_joined(kept, layout.carried))
-    before = kept.tree.get("schema_version"), kept.tree.get("columns")
-    is_changed = before != (SCHEMA_VERSION, columns_tree(joined.carried))
-    if is_changed or is_publishing > kept.is_begun:
-        was = tracks_schema(kept.carried, layout.partition_by)
-        is_behind = kept.is_begun and (before[0] != SCHEMA_VERSION or not joined.tracks.equals(was))
-        _write_layout(
-            store,
-            kept.tree,
-            joined,
-            is_begun=kept.is_begun or is_publishing,
-            is_behind=is_behind or kept.is_behind,
-        )
-    return joined
-
-
-def _joined(kept: KeptLayout, given: pa.Schema) -> pa.Schema:
+        return given
     if kept.is_begun:
         return join_columns(kept.carried, given)
     return join_columns(given, pa.schema([each for each in kept.carried if each.name not in given.names]))
@@ -118,40 +138,53 @@ def _refuse_another(store: Store, found: Mapping[str, Any], layout: DatasetLayou
             )
 
 
-def _write_layout(
-    store: Store, tree: Mapping[str, Any], layout: DatasetLayout, *, is_begun: bool, is_behind: bool = False
-) -> None:
-    """Write the layout; what else the file says stays."""
-    ours = {
+def _layout_tree(kept: KeptLayout | None, layout: DatasetLayout, *, is_publishing: bool) -> dict[str, Any]:
+    """Give what the layout's file says from now on; what else it says stays."""
+    before = {} if kept is None else kept.tree
+    is_begun = kept is not None and kept.is_begun
+    tree = {
+        **before,
         "schema_version": SCHEMA_VERSION,
         "partition_by": list(layout.partition_by),
         "audio": layout.audio,
         "columns": columns_tree(layout.carried),
-        "begun": is_begun,
-        "behind": is_behind,
+        "begun": is_begun or is_publishing,
     }
-    store.put_bytes(LAYOUT_KEY, _json({**tree, **ours}))
+    # As long as there are no parts, none lacks anything.
+    return tree if is_begun else {**tree, "renewed": columns_digest(tree)}
 
 
-def mark_renewed(store: Store) -> None:
-    """Record that every part has the columns of the layout."""
-    tree = json.loads(store.read_bytes(LAYOUT_KEY))
-    store.put_bytes(LAYOUT_KEY, _json({**tree, "behind": False}))
+def mark_renewed(store: Store, layout: DatasetLayout) -> bool:
+    """Record that every part has the columns of this layout; tell whether it still holds."""
+    kept = read_layout(store, layout.partition_by)
+    if kept is None or columns_tree(kept.carried) != columns_tree(layout.carried):
+        return False
+    store.put_bytes(LAYOUT_KEY, _json({**kept.tree, "renewed": columns_digest(kept.tree)}))
+    return True
 
 
 def write_rejects(store: Store, run_id: str, rejects: Iterable[Reject]) -> list[str]:
-    """Write the manifest rows that cannot be used, as Parquet and csv; no rejects, no keys."""
-    rows = [{**asdict(reject), "code": str(reject.code)} for reject in rejects]
-    if not rows:
+    """Write the manifest rows that cannot be used, as Parquet and csv, in bounded memory; no rejects, no keys."""
+    rows = ({**asdict(reject), "code": str(reject.code)} for reject in rejects)
+    some = list(islice(rows, _REJECTS_AT_ONCE))
+    if not some:
         return []
-    parquet, text = pa.BufferOutputStream(), io.StringIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=REJECTS_SCHEMA), parquet, compression="zstd")
-    table = csv.DictWriter(text, REJECTS_SCHEMA.names, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
     keys = [f"_stemline/rejects/{run_id}.parquet", f"_stemline/rejects/{run_id}.csv"]
-    store.put_bytes(keys[0], parquet.getvalue().to_pybytes())
-    store.put_bytes(keys[1], text.getvalue().encode())
+    with scratch_folder() as folder:
+        files = [folder / "rejects.parquet", folder / "rejects.csv"]
+        with (
+            disk_guarded(folder),
+            pq.ParquetWriter(files[0], REJECTS_SCHEMA, compression="zstd") as parquet,
+            files[1].open("w", encoding="utf-8", newline="") as text,
+        ):
+            table = csv.DictWriter(text, REJECTS_SCHEMA.names, lineterminator="\n")
+            table.writeheader()
+            while some:
+                parquet.write_table(pa.Table.from_pylist(some, schema=REJECTS_SCHEMA))
+                table.writerows(some)
+                some = list(islice(rows, _REJECTS_AT_ONCE))
+        for key, file in zip(keys, files, strict=True):
+            store.put_file(key, file)
     return keys
 
 

@@ -68,6 +68,15 @@ def write_parts(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> lis
         ValueError: a cell is none of its column's type; `find_unpublishable` tells which rows have one.
     """
     layout = claim_layout(store, layout, is_publishing=True)
+    while True:
+        keys = _write(store, batch, layout)
+        latest = claim_layout(store, layout)
+        if latest.tracks.equals(layout.tracks):
+            return keys
+        layout = latest  # a column joined while the parts were written: they get it too
+
+
+def _write(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> list[str]:
     folders = _folders(batch, layout)
     # Made before anything is written: a cell that does not fit leaves nothing behind.
     tables = {name: _table([row.track for row in rows], layout.tracks) for name, rows in folders.items()}

@@ -6,60 +6,123 @@ A reader takes the columns of a table from its first part: pandas and DuckDB the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stemline.dataset.cell_value import column_array
-from stemline.dataset.columns import is_first_version
+from stemline.dataset.columns import columns_of_parts, is_first_version, join_columns
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.metadata import mark_renewed, part_keys, read_layout
+from stemline.dataset.metadata import claim_layout, mark_renewed, part_keys, read_layout
 from stemline.dataset.parts import put_part
 from stemline.dataset.table_schemas import TRACKS_SCHEMA
-from stemline.errors import ConfigError
-from stemline.storage import Store
+from stemline.errors import StorageError
+from stemline.storage import Store, scratch_folder
 
 PARTS_AT_ONCE = 4
 
 
-def renew_parts(store: Store, layout: DatasetLayout) -> int:
+def is_behind(store: Store, layout: DatasetLayout) -> bool:
+    """Tell whether parts may lack a column the dataset has, or have one of another type."""
+    kept = read_layout(store, layout.partition_by)
+    return kept is not None and kept.is_behind
+
+
+def renew_parts(store: Store, layout: DatasetLayout, require_hold: Callable[[], None] = lambda: None) -> int:
     """Write every part that lacks a column of the layout, or has one of another type, anew; give how many.
 
-    What a crash cuts off is done by the next call. Raises ConfigError for a value that a type cannot hold.
+    `require_hold` is called before each is written, and raises when another one is at the parts. What a crash cuts
+    off is done by the next call. Raises StorageError for a part that cannot be read.
     """
-    kept = read_layout(store, layout.partition_by)
-    if kept is None or not kept.is_behind:
-        return 0
-    work = [(key, layout.tracks) for key in part_keys(store, "tracks")]
-    if set(layout.partition_by) - set(TRACKS_SCHEMA.names):
-        work += [(key, layout.stems) for key in part_keys(store, "stems")]
-    with ThreadPoolExecutor(PARTS_AT_ONCE) as threads:
-        renewed = sum(threads.map(lambda one: _renew(store, *one), work))
-    mark_renewed(store)
+    renewed = 0
+    while is_behind(store, layout):
+        current = _as_kept(store, layout)
+        try:
+            renewed += _Renewal(store, current, require_hold).run()
+        except _UnknownColumns as found:
+            claim_layout(store, replace(current, carried=join_columns(current.carried, found.columns)))
+        else:
+            mark_renewed(store, current)  # unless another run has joined a column meanwhile
     return renewed
 
 
-def _renew(store: Store, key: str, schema: pa.Schema) -> bool:
-    """Write one part anew, where it is not yet as it should be; tell whether it was not."""
-    try:
-        part = pq.ParquetFile(pa.BufferReader(store.read_bytes(key)))
-    except pa.ArrowInvalid:
-        return False  # damaged: it is no reader's part, and nothing here makes it worse
-    if part.schema_arrow.equals(schema):
-        return False
-    try:
-        put_part(store, key, schema, _renewed(part, schema))
-    except ValueError as error:
-        raise ConfigError(
-            f"{store.url(key)} cannot get the columns the dataset has now: {error}.",
-            fix="Leave the column's type as it was.",
-        ) from error
-    return True
+def _as_kept(store: Store, layout: DatasetLayout) -> DatasetLayout:
+    kept = read_layout(store, layout.partition_by)
+    return layout if kept is None else replace(layout, carried=kept.carried)
 
 
-def _renewed(part: pq.ParquetFile, schema: pa.Schema) -> Iterator[pa.Table]:
+class _UnknownColumns(Exception):
+    """A part has columns that the layout does not know, such as one that was put back from a copy."""
+
+    def __init__(self, columns: pa.Schema) -> None:
+        super().__init__()
+        self.columns = columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Renewal:
+    """One pass over all parts."""
+
+    store: Store
+    layout: DatasetLayout
+    require_hold: Callable[[], None]
+
+    def run(self) -> int:
+        work = [(key, self.layout.tracks) for key in part_keys(self.store, "tracks")]
+        if set(self.layout.partition_by) - set(TRACKS_SCHEMA.names):
+            work += [(key, self.layout.stems) for key in part_keys(self.store, "stems")]
+        with ThreadPoolExecutor(PARTS_AT_ONCE) as threads:
+            return sum(threads.map(lambda one: self._renew(*one), work))
+
+    def _renew(self, key: str, schema: pa.Schema) -> bool:
+        """Write one part anew, where it is not yet as it should be; tell whether it was not."""
+        with opened_part(self.store, key) as part:
+            if part.schema_arrow.equals(schema):
+                return False
+            if key.startswith("tracks/"):
+                self._refuse_unknown(part.schema_arrow)
+            try:
+                put_part(self.store, key, schema, self._held(renewed_tables(part, schema)))
+            except ValueError as error:
+                raise StorageError(
+                    f"{self.store.url(key)} cannot get the columns the dataset has now: {error}.",
+                    fix="Put it back from a copy of the dataset.",
+                ) from error
+        return True
+
+    def _refuse_unknown(self, schema: pa.Schema) -> None:
+        given = columns_of_parts([schema], self.layout.partition_by)
+        unknown = [each for each in given if each.name not in self.layout.carried.names]
+        if unknown:
+            raise _UnknownColumns(pa.schema(unknown))
+
+    def _held(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        yield from tables
+        self.require_hold()  # the last thing before the part is put
+
+
+@contextmanager
+def opened_part(store: Store, key: str) -> Iterator[pq.ParquetFile]:
+    """Open a part from a copy on the local disk; raises StorageError, naming it, for one that is damaged."""
+    with scratch_folder() as folder:
+        path = folder / "part.parquet"
+        store.fetch_file(key, path)
+        try:
+            with pq.ParquetFile(path) as part:
+                yield part
+        except (pa.ArrowInvalid, OSError) as error:
+            raise StorageError(
+                f"{store.url(key)} is no sound Parquet file: it was cut off or altered.",
+                fix="Put it back from a copy of the dataset; no reader can read the table as it is.",
+            ) from error
+
+
+def renewed_tables(part: pq.ParquetFile, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Give a part's row groups with the columns it should have; raises ValueError for a value a type cannot hold."""
     for number in range(part.num_row_groups):
         table = part.read_row_group(number)
         if is_first_version(part.schema_arrow):

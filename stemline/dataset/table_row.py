@@ -53,14 +53,8 @@ def table_rows(row: PublishedRow, run_id: str, layout: DatasetLayout) -> TableRo
 def _track_row(row: PublishedRow, run_id: str, layout: DatasetLayout) -> dict[str, Any]:
     attempt, collected = row.attempt, row.collected
     collected_at = collected.collected_at.astimezone(UTC)
-    given = _manifest_columns(
-        {"title": row.job.title, "artist": row.job.artist} | _filled(attempt.track.columns)
-    )
-    columns = {
-        column: attempt.track.columns.get(name)
-        for name, column in carried_columns(layout.carried, layout.partition_by).items()
-    }
-    return columns | {
+    given = manifest_cells(attempt, row.job, layout)
+    return {
         **given,
         "track_id": attempt.track.track_id,
         "provider": attempt.provider,
@@ -83,6 +77,14 @@ def _track_row(row: PublishedRow, run_id: str, layout: DatasetLayout) -> dict[st
         "collected_at": collected_at,
         "collected_on": collected_at.date(),
     }
+
+
+def manifest_cells(attempt: Attempt, job: Job, layout: DatasetLayout) -> dict[str, Any]:
+    """Give the columns of a track's row that its manifest fills; where it has no title or artist, the provider does."""
+    columns = attempt.track.columns
+    carried = carried_columns(layout.carried, layout.partition_by)
+    given = _manifest_columns({"title": job.title, "artist": job.artist} | _filled(columns))
+    return {column: columns.get(name) for name, column in carried.items()} | given
 
 
 def _filled(columns: Mapping[str, Any]) -> dict[str, Any]:

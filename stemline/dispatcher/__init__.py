@@ -1,9 +1,10 @@
 """Dispatchers: one asyncio loop for each API key turns planned tracks into ready ones, at the pace of that key."""
 
 from stemline.dispatcher.group import DispatcherGroup, running_dispatchers
+from stemline.dispatcher.key_lease import LeasedKey
 from stemline.dispatcher.ready_queue import ReadyQueue
 from stemline.dispatcher.reconciliation import Reconciliation
-from stemline.dispatcher.session import LeasedKey, RunParameters
+from stemline.dispatcher.session import RunParameters
 
 __all__ = [
     "DispatcherGroup",

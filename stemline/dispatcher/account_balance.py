@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stemline.budget import Limits
+from stemline.budget import Limits, remaining
 from stemline.dispatcher.session import DispatcherSession
 from stemline.ledger import BalanceReading
 
@@ -17,26 +17,29 @@ class AccountBalance:
         self._session = session
         self.reading: BalanceReading | None = None
         self._in_balance = 0
-        self._finished = 0
-        """How many jobs were done when it was last read."""
 
     async def read(self) -> int:
         """Ask for the balance, and check reservations against it from now on."""
         session, ledger = self._session, self._session.ledger
         kind, asked_at = session.parameters.kind, ledger.clock()
-        self._finished = session.finished
         credits_left = await session.run_or_stop(session.provider.read_balance())
         self.reading = BalanceReading(credits_left, asked_at)
-        unknown = sum(attempt.credits_reserved for attempt in ledger.recovery.unknown(kind))
-        self._in_balance = unknown + sum(ledger.credits.disputed(kind).values())
+        self._in_balance = ledger.balances.felt_before(kind)
         return credits_left
 
-    async def tells_more(self) -> bool:
-        """Read the balance again; give whether it is another one, or shows what has been charged since."""
-        before, finished = self.reading, self._finished
+    async def covers(self, amount: int) -> bool:
+        """Read the balance again; give whether so many more credits fit it, but for what others have taken since."""
         await self.read()
-        is_same = before is not None and self.reading is not None and before.credits == self.reading.credits
-        return not is_same or self._finished != finished
+        limits, session = self.limits(), self._session
+        spending = session.ledger.credits.spending(session.parameters.run_id, limits)
+        at_rest = replace(spending, not_in_balance=limits.in_balance)
+        return (remaining(limits, at_rest) or 0) >= amount
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether others have credits reserved that may be of the same account, and will be charged or free soon."""
+        session = self._session
+        return session.ledger.balances.is_moving(session.parameters.kind, session.key.key_id)
 
     def limits(self) -> Limits:
         """Give the limits as they are now, with the balance last read."""

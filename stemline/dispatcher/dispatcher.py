@@ -13,7 +13,7 @@ from stemline.dispatcher.ready_queue import ReadyProducer
 from stemline.dispatcher.session import DispatcherSession
 from stemline.dispatcher.submitter import Submitter
 from stemline.dispatcher.webhook_watch import WebhookWatch
-from stemline.errors import StopRun
+from stemline.errors import LeaseHeld, LedgerConflict, StopRun
 from stemline.ledger import LEASE_SECONDS
 from stemline.records import Attempt
 
@@ -107,6 +107,14 @@ class Dispatcher:
                     task.cancel()
         except* StopRun as stopped:
             session.reason = session.reason or _first(stopped)
+        except* LedgerConflict:
+            # Who holds the key now may move what was ours; as long as we hold it, nobody may.
+            if (lost := _lost_lease(session)) is None:
+                raise
+            session.reason = session.reason or lost
+        finally:
+            # Also where it had nothing to do, or ended before it could submit: the run's other keys wait for it else.
+            session.track_queue.leave(session.key.key_id)
 
 
 def _resume(
@@ -119,14 +127,14 @@ def _resume(
     parameters, ledger = session.parameters, session.ledger
     where = (parameters.kind, session.key.key_id)
     for attempt in ledger.recovery.never_sent(*where):
-        ledger.attempts.release(attempt.token)
+        ledger.attempts.withdraw(attempt.token)
     for attempt in [*ledger.recovery.unanswered(*where), *ledger.recovery.unknown(*where)]:
-        session.carried_over += attempt.credits_reserved
+        session.carry_over(attempt)
         group.create_task(submitter.resolve(attempt))
         session.notify()
     for attempt in ledger.recovery.in_flight(*where):
         if attempt.job_id is not None:
-            session.carried_over += attempt.credits_reserved
+            session.carry_over(attempt)
             session.add_job(attempt, attempt.job_id)
     for ready in ledger.recovery.ready(*where):
         session.left_ready.add(ready.attempt.token)
@@ -147,9 +155,9 @@ def _resume_orphans(session: DispatcherSession, poller: Poller, group: asyncio.T
     """
     for attempt in session.ledger.recovery.orphans(session.parameters.kind, session.track_queue.key_ids):
         if attempt.sent_at is None:
-            session.ledger.attempts.release(attempt.token)
+            session.ledger.attempts.withdraw(attempt.token)
         elif attempt.job_id is not None:
-            session.carried_over += attempt.credits_reserved
+            session.carry_over(attempt)
             session.orphans.add(attempt.token)
             poller.read(group, attempt, attempt.job_id)
         else:
@@ -186,10 +194,19 @@ async def _renew_lease(session: DispatcherSession) -> None:
     while True:
         await asyncio.sleep(LEASE_SECONDS / 3)
         try:
-            session.renew_lease()
+            session.lease.renew()
         except StopRun as error:
             session.stop(error, is_abandoned=True)
             return
+
+
+def _lost_lease(session: DispatcherSession) -> LeaseHeld | None:
+    """Give the error that says who has the key now; None while this dispatcher has it."""
+    try:
+        session.lease.renew()
+    except LeaseHeld as error:
+        return error
+    return None
 
 
 def _first(group: BaseExceptionGroup[StopRun]) -> StopRun:

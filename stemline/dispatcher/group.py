@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from stemline.client import Client, Pacer
 from stemline.dispatcher.dispatcher import Dispatcher
+from stemline.dispatcher.key_lease import LeasedKey
 from stemline.dispatcher.pilot import Pilot
 from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.ready_queue import ReadyProducer, ReadyQueue
 from stemline.dispatcher.reconciliation import Reconciliation, reconcile_balance
-from stemline.dispatcher.session import DispatcherSession, LeasedKey, RunParameters
+from stemline.dispatcher.session import DispatcherSession, RunParameters
 from stemline.dispatcher.track_queue import TrackQueue
 from stemline.errors import StopRun
 from stemline.ledger import Ledger, PilotQuestion
 from stemline.protocol import Provider
 from stemline.records import Attempt, ReadyTrack
 from stemline.wording import counted
+
+if TYPE_CHECKING:
+    from httpx import AsyncBaseTransport
 
 
 class DispatcherGroup:
@@ -59,9 +64,12 @@ class DispatcherGroup:
         """How many jobs were found done."""
         return sum(session.finished for session in self.sessions)
 
-    def batches(self) -> Iterator[list[ReadyTrack]]:
-        """Give ready tracks batch by batch until all is done; raises what a dispatcher died of."""
-        yield from self._ready_queue.batches()
+    def ready_tracks(self) -> Iterator[ReadyTrack]:
+        """Give ready tracks as they come, blocking between them, until all is done; another thread may take them."""
+        return self._ready_queue.tracks()
+
+    def settle(self) -> None:
+        """Wait for the dispatchers, hold what a limit kept back, compare balances; raises what a dispatcher died of."""
         for dispatcher in self._dispatchers:
             dispatcher.join()
         for held in [session.held for session in self.sessions if session.held is not None][:1]:
@@ -78,11 +86,21 @@ class DispatcherGroup:
         for dispatcher in self._dispatchers:
             dispatcher.call(lambda session: session.notify())
 
+    def start(self) -> None:
+        """Start a thread for each."""
+        for dispatcher in self._dispatchers:
+            dispatcher.start()
+
     def close(self) -> None:
         """Have every dispatcher end, and wait for that: nothing is sent once the ledger may be closed."""
         self.interrupt()
         for dispatcher in self._dispatchers:
             dispatcher.close()
+
+    def abandon(self) -> None:
+        """Have every dispatcher end without what nobody has collected yet: the next run takes it up."""
+        for dispatcher in self._dispatchers:
+            dispatcher.call(lambda session: session.abandon())
 
     def interrupt(self) -> None:
         """Submit nothing more and collect only what is ready."""
@@ -102,23 +120,39 @@ def running_dispatchers(
 
     `ready_queue` has a producer for each key.
     """
+    group = make_dispatchers(ledger, provider, keys, parameters, ready_queue)
+    try:
+        group.start()
+        yield group
+    finally:
+        group.close()
+
+
+def make_dispatchers(  # noqa: PLR0913 - those of `running_dispatchers`
+    ledger: Ledger,
+    provider: Provider,
+    keys: Sequence[LeasedKey],
+    parameters: RunParameters,
+    ready_queue: ReadyQueue,
+    *,
+    connect: Callable[[LeasedKey], AsyncBaseTransport | None] = lambda _: None,
+) -> DispatcherGroup:
+    """Give the dispatchers of `running_dispatchers`, not started; `connect` gives what is to carry a key's requests.
+
+    A simulation runs them on a loop of its own, whose clock is not the machine's.
+    """
     key_ids = tuple(key.key_id for key in keys)
     track_queue = TrackQueue(ledger, parameters.run_id, key_ids, _pilot(ledger, parameters, key_ids))
 
     def build_session(key: LeasedKey, producer: ReadyProducer) -> DispatcherSession:
-        client = Client(provider, key.access, Pacer(parameters.requests_per_minute), parameters.retry_policy)
+        pacer = Pacer(parameters.requests_per_minute)
+        client = Client(provider, key.access, pacer, parameters.retry_policy, transport=connect(key))
         speed = ProviderSpeed(provider.facts.speed, provider.facts.latency_seconds)
         return DispatcherSession(parameters, key, ledger, client, provider, track_queue, producer, speed)
 
     pairs = zip(keys, ready_queue.producers, strict=True)
     dispatchers = [Dispatcher(partial(build_session, key, producer), producer) for key, producer in pairs]
-    group = DispatcherGroup(dispatchers, ledger, parameters.run_id, ready_queue)
-    try:
-        for dispatcher in dispatchers:
-            dispatcher.start()
-        yield group
-    finally:
-        group.close()
+    return DispatcherGroup(dispatchers, ledger, parameters.run_id, ready_queue)
 
 
 def _pilot(ledger: Ledger, parameters: RunParameters, key_ids: Sequence[str]) -> Pilot | None:
@@ -126,6 +160,12 @@ def _pilot(ledger: Ledger, parameters: RunParameters, key_ids: Sequence[str]) ->
     if not parameters.pilot:
         return None
     question = PilotQuestion(
-        parameters.kind, parameters.recipe, parameters.pilot, key_ids, parameters.max_attempts
+        parameters.kind,
+        parameters.recipe,
+        parameters.pilot,
+        key_ids,
+        parameters.run_id,
+        parameters.max_attempts,
+        parameters.job_timeout_seconds,
     )
     return Pilot(ledger, question)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from stemline.errors import PilotFailed
-from stemline.ledger import Ledger, PilotQuestion, PilotStanding
+from stemline.ledger import Ledger, PilotQuestion, PilotStanding, PilotTrack
 
 SHOWN = 3
 
@@ -29,12 +29,15 @@ class Pilot:
     _lock: Lock = field(default_factory=Lock)
 
     def has_room(self) -> bool:
-        """Tell whether one more track may be sent at present; raises PilotFailed where none may, ever."""
+        """Tell whether one more track may be sent at present; raises PilotFailed where none may, ever.
+
+        Another run may be faster: `reserve` asks once more.
+        """
         if self.is_over:
             return True
         with self._lock:
             standing = self._standing()
-            return self.is_over or self._room(standing) > 0
+            return self.is_over or standing.room > len(self._handed_out)
 
     def hand_out(self, key_id: str, track_id: str) -> None:
         """Take note of a track that this key is about to reserve."""
@@ -63,34 +66,35 @@ class Pilot:
 
     def pending(self) -> PilotFailed:
         """Give why the rest is held where the pilot came to no end."""
-        standing, size = self._standing(), self.question.size
+        standing = self._standing()
         return PilotFailed(
-            f"The first {size} tracks of {self._name} must come back verified before others are sent; "
-            f"{standing.verified} did, and {standing.under_way} are under way.",
-            fix="Run again: it goes on with them.",
+            f"The first {standing.size} tracks of {self._name} must come back verified before others are sent; "
+            f"{standing.verified} did, and {standing.under_way} are under way.{_said(standing.uncollected)}",
+            fix="Run again: it goes on with them, and pays for no others until then.",
         )
 
     @property
     def _name(self) -> str:
         return f"recipe {self.question.recipe.name} with {self.question.provider}"
 
-    def _room(self, standing: PilotStanding) -> int:
-        return self.question.size - standing.verified - standing.under_way - len(self._handed_out)
-
     def _standing(self) -> PilotStanding:
         """Read how it stands; raises PilotFailed when more than half came back bad."""
-        standing, size = self.ledger.pilots.standing(self.question), self.question.size
-        self.is_over = standing.verified >= size
-        if not self.is_over and 2 * len(standing.bad) > max(size, standing.verified + len(standing.bad)):
+        standing = self.ledger.pilots.standing(self.question)
+        self.is_over = standing.is_passed
+        if standing.is_failed:
             raise self._failed(standing)
         return standing
 
     def _failed(self, standing: PilotStanding) -> PilotFailed:
         bad = len(standing.bad)
-        said = " ".join(f"{track.track_id}: {track.sentence}" for track in standing.bad[:SHOWN])
         return PilotFailed(
             f"{bad} of the first {bad + standing.verified} tracks of {self._name} did not come back as they should, "
-            f"so nothing more is sent. {said}",
-            fix="Look at them: if they are right, `stemline resolve CONFIG TRACK --accept`; if the recipe is wrong, "
-            "change it; provider.pilot: 0 sends the rest all the same.",
+            f"so nothing more is sent.{_said(standing.bad)}",
+            fix="Look at them: those that are right, `stemline resolve CONFIG TRACK --accept`; a wrong recipe, change "
+            "it; otherwise `--set provider.pilot=0 --limit N` tries as few others as you like.",
         )
+
+
+def _said(bad: tuple[PilotTrack, ...]) -> str:
+    """Give what is said of the first of these tracks."""
+    return "".join(f" {track.track_id}: {track.sentence}" for track in bad[:SHOWN])

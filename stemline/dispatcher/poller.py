@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from stemline.client import Lane
 from stemline.clock import loop_time
@@ -22,6 +23,12 @@ MISSES = 3
 RELINK_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0)
 """How long it is waited before a track's links are minted anew, each time that is done within one run."""
 RELINKS = len(RELINK_SECONDS)
+
+
+OF_ANOTHER_KEY = (
+    "was made with an API key that is not configured any more, and the present ones are not shown it: "
+    "add that key to provider.keys to have it collected."
+)
 
 
 class Poller:
@@ -99,17 +106,19 @@ class Poller:
         due = [each for job_id, each in wanted.items() if session.due[job_id] <= self._polled_at]
         if not due:
             return
-        # The page that tells of those that are due tells of the others, too; it is theirs to say how far back it goes.
-        since = min(attempt.sent_at or session.ledger.clock() for attempt in due)
+        # Those that are due say how far back the list is read; the same pages tell of others as well.
+        since = min(_sent_at(attempt) for attempt in due)
+        shown = {job_id: each for job_id, each in wanted.items() if _sent_at(each) >= since}
+        steps = session.provider.sweep(shown.keys(), since, session.in_flight.keys() - shown.keys())
         try:
-            jobs = await session.client.run(session.provider.sweep(wanted.keys(), since), Lane.POLL)
+            jobs = await session.client.run(steps, Lane.POLL)
         except (
             RetryableError,
             TerminalError,
         ):  # the provider answers other requests: its list alone is broken
-            self._read_due(group, wanted)
+            self._read_due(group, shown)
         else:
-            self._sort_listed(group, wanted, jobs)
+            self._sort_listed(group, shown, jobs)
 
     def _late_jobs(self) -> set[str]:
         """Give the few jobs that are late: a list would have to be read far back to show them."""
@@ -123,21 +132,22 @@ class Poller:
         for job_id in [job_id for job_id in job_ids if session.due.get(job_id, math.inf) <= self._polled_at]:
             self.read(group, session.in_flight[job_id], job_id)
 
-    def _sort_listed(self, group: asyncio.TaskGroup, wanted: dict[str, Attempt], jobs: Sequence[Job]) -> None:
+    def _sort_listed(self, group: asyncio.TaskGroup, shown: dict[str, Attempt], jobs: Sequence[Job]) -> None:
         """Read the jobs a list shows as ended, and those it lacks again and again; wait on for the rest."""
         session = self._session
         for job in jobs:
             self._misses.pop(job.job_id, None)
-            if job.job_id not in session.in_flight:
+            attempt = session.in_flight.get(job.job_id)
+            if attempt is None:
                 continue  # a webhook told of it while the list was on its way
             if job.phase not in {Phase.QUEUED, Phase.RUNNING}:
-                self.read(group, wanted[job.job_id], job.job_id)
+                self.read(group, attempt, job.job_id)
             elif session.due[job.job_id] <= self._polled_at:
-                session.poll_later(wanted[job.job_id], job.job_id)
-        for job_id in (wanted.keys() & session.in_flight.keys()) - {job.job_id for job in jobs}:
+                session.poll_later(attempt, job.job_id)
+        for job_id in (shown.keys() & session.in_flight.keys()) - {job.job_id for job in jobs}:
             self._misses[job_id] += 1
             if self._misses[job_id] >= MISSES:
-                self.read(group, wanted[job_id], job_id)
+                self.read(group, shown[job_id], job_id)
 
     async def _read_job(self, attempt: Attempt, job_id: str, after_seconds: float) -> None:
         session = self._session
@@ -145,8 +155,7 @@ class Poller:
             await session.sleep(after_seconds)
             job = await session.client.run(session.provider.read_job(job_id), Lane.COLLECT)
         except TerminalError as error:
-            if attempt.token not in session.orphans:  # else it is another account's, and none of our business
-                session.fail_attempt(attempt, Failure(attempt.token, State.FAILED, error.code, str(error)))
+            self._book_lost(attempt, job_id, error)
         except RetryableError:
             self._unreadable[attempt.token] += 1
             if self._unreadable[attempt.token] < MISSES:
@@ -158,6 +167,16 @@ class Poller:
         finally:
             session.reading -= 1
             session.notify()
+
+    def _book_lost(self, attempt: Attempt, job_id: str, error: TerminalError) -> None:
+        """Book a job that the provider does not show."""
+        session = self._session
+        if attempt.token in session.orphans:  # it is another account's; what is under way there is left alone
+            session.ledger.quarantine.put_back(attempt.token, f"Job {job_id} {OF_ANOTHER_KEY}")
+        elif error.code is Code.JOB_LOST and attempt.token in session.left_ready:
+            self._expire(attempt)
+        else:
+            session.fail_attempt(attempt, Failure(attempt.token, State.FAILED, error.code, str(error)))
 
     def _book_job(self, attempt: Attempt, job: Job) -> None:
         """Book what a job has come to."""
@@ -177,3 +196,8 @@ class Poller:
             self._expire(attempt)
         else:
             session.poll_later(attempt, job.job_id)
+
+
+def _sent_at(attempt: Attempt) -> datetime:
+    """Give when an attempt was sent, which all in flight were."""
+    return attempt.sent_at or datetime.min.replace(tzinfo=UTC)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from stemline.budget import BudgetHold, Limits
-from stemline.client import Access, Client, Lane, RetryPolicy
+from stemline.client import Client, Lane, RetryPolicy
 from stemline.clock import loop_time
+from stemline.dispatcher.key_lease import KeyLease, LeasedKey
 from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.ready_queue import ReadyProducer
 from stemline.dispatcher.track_queue import TrackQueue
 from stemline.errors import (
-    LeaseHeld,
+    OutOfCredits,
     PilotFailed,
     ProviderGone,
     RetryableError,
@@ -22,7 +23,7 @@ from stemline.errors import (
     TerminalError,
     TooManyFailures,
 )
-from stemline.ledger import LEASE_SECONDS, Ledger
+from stemline.ledger import Ledger
 from stemline.protocol import Provider, Steps
 from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, Recipe, State
 from stemline.wording import length
@@ -37,6 +38,9 @@ BUSY_POLL_FACTOR = 3
 
 USUAL_SECONDS = 60.0
 """How long a track is taken to be whose length nobody has told yet."""
+
+MOST_UNCOLLECTED = 1_000
+"""While so many tracks wait to be collected, nothing more is submitted with their key."""
 
 LATE_FACTOR = 2.0
 """A job that is waited for so much longer than it was expected to take is late: it is read by itself."""
@@ -79,16 +83,6 @@ class RunParameters:
     def has_webhooks(self) -> bool:
         """Whether webhooks tell of jobs that have ended."""
         return self.hook_url is not None
-
-
-@dataclass(frozen=True, slots=True)
-class LeasedKey:
-    """An API key whose lease this run holds."""
-
-    access: Access
-    key_id: str
-    """Its fingerprint: the key itself goes nowhere."""
-    fence: int
 
 
 @dataclass
@@ -136,15 +130,25 @@ class DispatcherSession:
     """The limit that stopped it."""
     carried_over: int = 0
     """Credits of what an earlier run submitted: when the vendor takes them is not known."""
-    lease_until: float = 0.0
-    """How long the lease on the key lasts at least, on the monotonic clock."""
+    carried: set[str] = field(default_factory=set)
+    """Tokens of these attempts: how they end says nothing about what this run submits."""
     balance_before: int | None = None
     balance_after: int | None = None
+    lease: KeyLease = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Hold the key's lease."""
+        self.lease = KeyLease(self.ledger, self.key)
 
     @property
     def busy(self) -> int:
         """How many tracks the provider has or is being given."""
         return self.submitting + len(self.in_flight)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more track may be submitted: what is done must not pile up before those who collect."""
+        return self.busy < self.parameters.max_in_flight and len(self.uncollected) < MOST_UNCOLLECTED
 
     @property
     def is_idle(self) -> bool:
@@ -200,6 +204,11 @@ class DispatcherSession:
             return 0.0
         return max(0.0, (self.ledger.clock() - attempt.sent_at).total_seconds())
 
+    def carry_over(self, attempt: Attempt) -> None:
+        """Take note of what an earlier run submitted."""
+        self.carried_over += attempt.credits_reserved
+        self.carried.add(attempt.token)
+
     def drop_job(self, job_id: str) -> None:
         """Wait for a job no longer."""
         self.in_flight.pop(job_id, None)
@@ -222,8 +231,6 @@ class DispatcherSession:
 
     def notify(self) -> None:
         """Wake whoever waits for a change."""
-        coming = self.submitting + self.reading + len(self.in_flight)
-        self.producer.set_idle(is_idle=coming == 0 or self.is_abandoned)
         self.changed.set()
 
     async def wait_for_change(self, within: float | None = None) -> None:
@@ -249,6 +256,8 @@ class DispatcherSession:
         if is_abandoned:
             self.client.give_up()
         self.reason = self.reason or reason
+        if isinstance(reason, OutOfCredits):
+            self.held = self.held or BudgetHold(Code.OUT_OF_CREDITS, reason.message)
         self.notify()
 
     def abandon(self) -> None:
@@ -261,22 +270,6 @@ class DispatcherSession:
         """Submit nothing more, for the first tracks have not come back as they should; the rest is held."""
         self.held = self.held or BudgetHold(Code.PILOT, reason.message)
         self.stop(reason)
-
-    def renew_lease(self) -> None:
-        """Extend the lease on the API key; raises LeaseHeld when it is lost."""
-        now = loop_time()
-        self.ledger.leases.renew(self.key.key_id, self.key.fence, LEASE_SECONDS)
-        self.lease_until = now + LEASE_SECONDS
-
-    def hold_lease(self) -> None:
-        """Renew the lease unless it lasts for a while; raises LeaseHeld when it is lost."""
-        if loop_time() > self.lease_until - LEASE_SECONDS / 2:
-            self.renew_lease()
-
-    def require_lease(self) -> None:
-        """Raise LeaseHeld when the lease has run out: nothing may leave then."""
-        if loop_time() >= self.lease_until:
-            raise LeaseHeld("The lease on this API key has run out.", fix="Run again: it goes on from here.")
 
     def fail_attempt(self, attempt: Attempt, failure: Failure) -> None:
         """Book a failure, and stop the run when there are more than it tolerates."""
@@ -292,7 +285,10 @@ class DispatcherSession:
         self.count_failure(attempt)
 
     def count_failure(self, attempt: Attempt) -> None:
-        """Count one more failed track against `failures.tolerate`."""
+        """Count one more failed track of this run's submits against `failures.tolerate`."""
+        if attempt.token in self.carried:
+            self.notify()
+            return
         failed, share = self.track_queue.count_failure(attempt.track.track_id), self.parameters.tolerate
         if share is not None and failed > share * self.parameters.selected:
             sentence = (

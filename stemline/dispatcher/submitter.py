@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import uuid
 from collections.abc import AsyncIterator
@@ -33,12 +34,16 @@ from stemline.manifest import LocationKind, location_kind
 from stemline.protocol import HttpRequest
 from stemline.records import Attempt, Code, Submission, Track
 
+logger = logging.getLogger(__name__)
+
 UPLOADS_AT_ONCE = 8
 SUBMITS_AT_ONCE = 2 * UPLOADS_AT_ONCE
 """Tracks taken from the queue whose submit is not answered yet: more would only be kept from the other keys."""
 OF_BALANCE = {Code.BUDGET_FLOOR, Code.OUT_OF_CREDITS}
 PILOT_SECONDS = 1.0
 """How often a key with nothing to do asks what has become of the pilot."""
+OTHERS_SECONDS = 1.0
+"""How often a key that waits for its balance looks whether other keys have anything under way."""
 LIMITS_SECONDS = 5.0
 """How often a run that waits for its budget reads whether the limits were changed."""
 
@@ -68,7 +73,7 @@ class Submitter:
     async def _submit_all(self, group: asyncio.TaskGroup) -> None:
         session = self._session
         while not session.is_stopping:
-            if session.busy >= session.parameters.max_in_flight or self._unanswered >= SUBMITS_AT_ONCE:
+            if not session.has_room or self._unanswered >= SUBMITS_AT_ONCE:
                 await session.wait_for_change()
                 continue
             track = session.track_queue.next_track(session.key.key_id)
@@ -101,6 +106,7 @@ class Submitter:
                 self._amount(track),
                 self.balance.limits(),
                 key_id=session.key.key_id,
+                pilot=session.track_queue.question,
             )
         except LedgerConflict:  # another dispatcher on the same ledger was faster
             session.track_queue.refresh()
@@ -109,7 +115,7 @@ class Submitter:
             session.track_queue.reserved(track)
         if isinstance(reserved, BudgetHold):
             session.track_queue.refresh()
-            await self._wait_for_budget(reserved)
+            await self._wait_for_budget(reserved, self._amount(track))
             return
         session.submitting += 1
         self._unanswered += 1
@@ -165,13 +171,17 @@ class Submitter:
                 balance=self.balance.reading,
             )
 
-        session.hold_lease()
+        session.lease.hold()
         try:
             commit()
         except LeaseHeld:  # this machine may have slept past its end: whoever still has it may renew it
-            session.renew_lease()
+            session.lease.renew()
             commit()
-        session.require_lease()
+        except (
+            LedgerConflict
+        ) as error:  # meanwhile a run on another key took it for left behind, and freed it
+            raise SubmitWithdrawn(error.message) from error
+        session.lease.require()  # the ledger may have taken long
 
     @asynccontextmanager
     async def _upload_slot(self) -> AsyncIterator[None]:
@@ -185,12 +195,16 @@ class Submitter:
 
     def _record_job(self, attempt: Attempt, submission: Submission) -> None:
         """Book the job a submit was answered with, and wait for it."""
+        session = self._session
         try:
-            self._session.ledger.attempts.record_submission(attempt.token, submission)
-        except LedgerConflict as error:  # another attempt was taken for this job's
-            self._session.ledger.attempts.mark_unknown(attempt.token, error.message)
+            accepted = session.ledger.attempts.record_submission(attempt.token, submission)
+        except (
+            LedgerConflict
+        ) as error:  # another attempt was taken for this job's, or another run has the key
+            logger.warning("Job %s was made for %s: %s", submission.job_id, attempt.track.track_id, error)
+            session.ledger.attempts.mark_unknown(attempt.token, error.message)
         else:
-            self._session.add_job(attempt, submission.job_id)
+            session.add_job(accepted, submission.job_id)
 
     async def _prepare(self, attempt: Attempt) -> Attempt:
         """Give the attempt as the provider is to see it: by link where that may be, else with its file's size."""
@@ -205,16 +219,25 @@ class Submitter:
         size = await client.size_of(track.location)
         return replace(attempt, track=replace(track, size_bytes=size))
 
-    async def _wait_for_budget(self, held: BudgetHold) -> None:
+    async def _wait_for_budget(self, held: BudgetHold, amount: int) -> None:
         """Wait where waiting helps: for credits to settle, or for the next window. Else hold what is left."""
         session = self._session
         if self._unanswered and not self._is_passed():
             await session.wait_for_change()  # what is reserved leaves first: nothing does once the run stops
             return
+        if self._search.may_free:
+            if not session.is_idle:
+                await session.wait_for_change()
+            else:
+                await self._search.free_uncharged()
+            return
         if held.code in OF_BALANCE and session.busy:
             await session.wait_for_change()
             return
-        if held.code in OF_BALANCE and await self.balance.tells_more():
+        if held.code in OF_BALANCE and self.balance.is_moving:
+            await session.wait_for_change(OTHERS_SECONDS)
+            return
+        if held.code in OF_BALANCE and await self.balance.covers(amount):
             return
         if session.parameters.on_limit == "wait" and held.resumes_at is not None:
             await self._wait_for_window(held.resumes_at)

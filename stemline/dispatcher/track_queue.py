@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from stemline.dispatcher.pilot import Pilot
-from stemline.ledger import Ledger
+from stemline.ledger import Ledger, PilotQuestion
 from stemline.records import Track
 
 PAGE_TRACKS = 200
@@ -35,16 +35,23 @@ class TrackQueue:
         Raises PilotFailed when none may be sent at all.
         """
         with self._lock:
+            self._read()
+            if not self._page:
+                return None
             if self.pilot is not None and not self.pilot.is_over:
                 if not self.pilot.has_room():
                     return None
                 self._page.clear()  # a track of the pilot that is to be tried again goes first
-            if not self._page:
-                self._page.extend(self.ledger.tracks.next_planned(self.run_id, PAGE_TRACKS))
+                self._read()
             track = self._page.popleft() if self._page else None
             if track is not None and self.pilot is not None:
                 self.pilot.hand_out(key_id, track.track_id)
             return track
+
+    @property
+    def question(self) -> PilotQuestion | None:
+        """What a reservation must still ask of the pilot; None once it is over, or where there is none."""
+        return None if self.pilot is None or self.pilot.is_over else self.pilot.question
 
     def reserved(self, track: Track) -> None:
         """Say that a track which was handed out is reserved, or was not."""
@@ -57,8 +64,9 @@ class TrackQueue:
 
     def check_pilot(self) -> None:
         """Raise PilotFailed where tracks are left that may not be sent."""
-        is_open = self.pilot is None or self.pilot.has_room()
-        if self.pilot is not None and not is_open and self.ledger.tracks.next_planned(self.run_id, 1):
+        if self.pilot is None or not self.ledger.tracks.next_planned(self.run_id, 1):
+            return
+        if not self.pilot.has_room():
             raise self.pilot.pending()
 
     def leave(self, key_id: str) -> None:
@@ -87,6 +95,10 @@ class TrackQueue:
         with self._lock:
             self._failed.add(track_id)
             return len(self._failed)
+
+    def _read(self) -> None:
+        if not self._page:
+            self._page.extend(self.ledger.tracks.next_planned(self.run_id, PAGE_TRACKS))
 
     def count_success(self, track_id: str) -> None:
         """Count a track as failed no longer."""

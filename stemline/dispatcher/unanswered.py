@@ -30,11 +30,18 @@ class UnansweredSubmits:
         self._session, self._balance = session, balance
         self._unproven: list[Attempt] = []
         """What is listed nowhere, where that proves nothing."""
+        self._searching = 0
+
+    @property
+    def may_free(self) -> bool:
+        """Whether credits may still be freed: of what is searched for, or what the balance may prove to be absent."""
+        return bool(self._searching or self._unproven)
 
     async def resolve(self, attempt: Attempt) -> None:
         """Adopt the job of a submit without an answer, or free it once it is certain that there is none."""
         session = self._session
         session.submitting += 1
+        self._searching += 1
         try:
             job = await self._search(attempt)
             if job is None:
@@ -50,6 +57,7 @@ class UnansweredSubmits:
             session.stop(error, is_abandoned=True)
         finally:
             session.submitting -= 1
+            self._searching -= 1
             session.notify()
 
     async def free_uncharged(self) -> bool:
@@ -71,10 +79,9 @@ class UnansweredSubmits:
     async def _search(self, attempt: Attempt) -> Job | None:
         """Give the job of a submit, None when there surely is none; raises TerminalError when that cannot be told."""
         session, facts = self._session, self._session.provider.facts
-        is_old = facts.list_seconds is not None and self._age(attempt) > facts.list_seconds
         job = await self._find_job(attempt)
         # Counted from the first answer, not from when it was sent: the vendor may have been away for longer.
-        deadline = loop_time() + (0.0 if is_old else facts.grace_seconds)
+        deadline = loop_time() + (0.0 if self._is_old(attempt) else facts.grace_seconds)
         while job is None and (left := deadline - loop_time()) > 0:
             await session.sleep(min(facts.grace_seconds / SEARCHES_PER_GRACE, left))
             if session.is_abandoned:
@@ -122,6 +129,8 @@ class UnansweredSubmits:
             return [other for other in sent if other.token != attempt.token]
 
         def sent_before(job_id: str, moment: datetime) -> bool:
+            if self._is_old(attempt):  # a submit may have been held off and made its job later than another's
+                return False
             found = ledger.attempts.find_by_job(kind, job_id)
             return found is not None and found.sent_at is not None and found.sent_at < moment
 
@@ -136,6 +145,11 @@ class UnansweredSubmits:
         except LedgerConflict as error:  # another attempt has this job
             raise _unresolved(error.message) from error
         self._session.add_job(attempt, job.job_id)
+
+    def _is_old(self, attempt: Attempt) -> bool:
+        """Tell whether the list may have forgotten the job of a submit by now."""
+        most = self._session.provider.facts.list_seconds
+        return most is not None and self._age(attempt) > most
 
     def _age(self, attempt: Attempt) -> float:
         return self._session.age(attempt)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from stemline.ledger.adoption import AdoptedBatch, AdoptionCounts
+from stemline.ledger.adoption_step import AdoptedBatch, AdoptionCounts
 from stemline.ledger.balance import BalanceReading
+from stemline.ledger.correction import PublishedAttempt
 from stemline.ledger.dataset_registry import KnownDataset
 from stemline.ledger.inbox import ReceivedEvent
 from stemline.ledger.lease import LEASE_SECONDS, Lease
-from stemline.ledger.ledger import Ledger, open_ledger
-from stemline.ledger.pilot import PilotQuestion, PilotStanding
+from stemline.ledger.ledger import Ledger, open_ledger, view_ledger
+from stemline.ledger.pilot import PilotQuestion, PilotStanding, PilotTrack
 from stemline.ledger.planning import PlanCounts
 from stemline.ledger.quarantine import CollectAgain
-from stemline.ledger.queries import PublishedTrack, TrackTiming
+from stemline.ledger.queries import MeasuredTrack, PublishedTrack, TrackTiming
 from stemline.ledger.row_mapping import BatchRow, RunRecord, TrackStatus
 from stemline.ledger.track import RedriveGroup
 
@@ -25,9 +26,12 @@ __all__ = [
     "KnownDataset",
     "Lease",
     "Ledger",
+    "MeasuredTrack",
     "PilotQuestion",
     "PilotStanding",
+    "PilotTrack",
     "PlanCounts",
+    "PublishedAttempt",
     "PublishedTrack",
     "ReceivedEvent",
     "RedriveGroup",
@@ -35,4 +39,5 @@ __all__ = [
     "TrackStatus",
     "TrackTiming",
     "open_ledger",
+    "view_ledger",
 ]

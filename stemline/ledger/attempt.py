@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, select
 
 from stemline.budget import BudgetHold, Limits, check_limits
 from stemline.errors import LedgerConflict
@@ -16,18 +16,18 @@ from stemline.ledger import credit
 from stemline.ledger.balance import BalanceReading
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.failure import fail_attempt
+from stemline.ledger.intent import is_reserved, write_intent
 from stemline.ledger.lease import require_lease
-from stemline.ledger.planning import MEASURED
+from stemline.ledger.pilot import PilotQuestion, require_room
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import (
     attempt_from_row,
     attempts_with_tracks,
     dump_collected,
     dump_job,
-    track_cells,
 )
 from stemline.ledger.run import find_run
-from stemline.ledger.tables import TRACK_KEY, attempts, tracks
+from stemline.ledger.tables import attempts
 from stemline.ledger.transition import (
     RELEASED,
     AttemptTransition,
@@ -35,7 +35,7 @@ from stemline.ledger.transition import (
     find_attempt,
     move_attempt,
     require_state,
-    same_track,
+    reword,
     write_event,
 )
 from stemline.records import Attempt, Code, CollectedTrack, Failure, Job, State, Submission, Track
@@ -59,30 +59,29 @@ class Attempts:
         limits: Limits,
         *,
         key_id: str | None = None,
+        pilot: PilotQuestion | None = None,
     ) -> Attempt | BudgetHold:
         """Write the intent to pay for a planned track: its attempt, its credits, all limits checked.
 
         `key_id` is the API key it will be submitted with; None: the run's first.
         Gives a BudgetHold, and changes nothing, when a limit would be passed. The check, the sums and the booking are
         one transaction of the ledger's only writer, so no other thread or process can slip in between.
-        Raises LedgerConflict when the track is not planned or another attempt of it is live.
+        Raises LedgerConflict when the track is not planned or another attempt of it is live, or when the `pilot`, which
+        runs beside this one may share, has no room for it.
         """
         now = self._database.clock()
         with self._database.write() as connection:
             run = find_run(connection, run_id)
-            if _is_reserved(connection, token, run_id, track):  # said again, after a commit without an answer
+            if is_reserved(connection, token, run_id, track):  # said again, after a commit without an answer
                 return _read_attempt(connection, token)
             held = check_limits(amount, limits, credit.read_spending(connection, run, now, limits), now)
             if held is not None:
                 return held
+            if pilot is not None:
+                require_room(connection, now, self._database.shared_now(connection), pilot)
             key = {"track_id": track.track_id, "recipe": run["recipe"], "provider": run["provider"]}
-            _require_planned(connection, key)
-            cells = {**key, "run_id": run_id, "token": token, "key_id": key_id or run["key_id"]}
-            connection.execute(attempts.insert(), [_intent(connection, now, cells, amount)])
-            credit.reserve(connection, now, cells, amount)
-            _submitting(connection, now, key, track)
-            change = LedgerEvent("reserve", State.PLANNED, State.SUBMITTING, {"credits": amount})
-            write_event(connection, now, cells, change)
+            owner = {**key, "run_id": run_id, "token": token, "key_id": key_id or run["key_id"]}
+            write_intent(connection, now, owner, track, amount)
             return _read_attempt(connection, token)
 
     def mark_sending(
@@ -155,11 +154,30 @@ class Attempts:
                 AttemptTransition("release", RELEASED, state, code, sentence, is_retryable),
             )
 
+    def withdraw(self, token: str) -> bool:
+        """End an intent whose paid request never left, and give whether it did not.
+
+        Whoever reads what is under way sees it as it was: meanwhile it may have left, from a run whose lease ran out
+        and that lives all the same.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            row = find_attempt(connection, token)
+            if row["state"] == State.SUBMITTING and row["sent_at"] is None:
+                credit.release(connection, now, token)
+                move_attempt(connection, now, row, AttemptTransition("release", RELEASED, State.PLANNED))
+                return True
+            return bool(row["state"] == RELEASED)
+
     def mark_unknown(self, token: str, sentence: str) -> None:
-        """Set an attempt aside whose submit got no answer that could be resolved; credits stay reserved."""
+        """Set an attempt aside whose submit got no answer that could be resolved; credits stay reserved.
+
+        Said again, it changes the sentence: each run that asks about it may find out more.
+        """
         with self._database.write() as connection:
             row = find_attempt(connection, token)
             if row["state"] == State.UNKNOWN:
+                reword(connection, row, sentence)
                 return
             require_state(row, "mark_unknown", {State.SUBMITTING})
             move_attempt(connection, self._database.clock(), row, _unanswered(sentence))
@@ -256,45 +274,6 @@ class Attempts:
             return connection.execute(
                 select(attempts.c.key_id).where(attempts.c.token == token)
             ).scalar_one_or_none()
-
-
-def _is_reserved(connection: Connection, token: str, run_id: str, track: Track) -> bool:
-    """Tell whether this very intent is there, and its request has not left."""
-    mine = (attempts.c.token == token, attempts.c.run_id == run_id, attempts.c.track_id == track.track_id)
-    never_sent = (attempts.c.state == State.SUBMITTING, attempts.c.sent_at.is_(None))
-    query = select(attempts.c.token).where(*mine, *never_sent)
-    return connection.execute(query).first() is not None
-
-
-def _require_planned(connection: Connection, key: dict[str, Any]) -> None:
-    state = connection.execute(select(tracks.c.state).where(same_track(key))).scalar_one_or_none()
-    if state != State.PLANNED:
-        message = f"Track {key['track_id']} is {state or 'not in the ledger'}, not planned."
-        raise LedgerConflict(message)
-
-
-def _intent(connection: Connection, now: datetime, cells: dict[str, Any], amount: int) -> dict[str, Any]:
-    earlier = select(func.coalesce(func.max(attempts.c.number), 0)).where(
-        *(attempts.c[name] == cells[name] for name in TRACK_KEY)
-    )
-    return {
-        **cells,
-        "number": connection.execute(earlier).scalar_one() + 1,
-        "state": State.SUBMITTING,
-        "code": Code.OK,
-        "sentence": "",
-        "credits_reserved": amount,
-        "is_disputed": False,
-        "reserved_at": now,
-        "updated_at": now,
-    }
-
-
-def _submitting(connection: Connection, now: datetime, key: dict[str, Any], track: Track) -> None:
-    """Move the track, and keep what probing measured of it."""
-    measured = {name: value for name, value in track_cells(track).items() if name in MEASURED}
-    values = {**measured, "state": State.SUBMITTING, "code": Code.OK, "sentence": "", "updated_at": now}
-    connection.execute(tracks.update().where(same_track(key)).values(**values))
 
 
 def _accepted(now: datetime, row: RowMapping, submission: Submission) -> AttemptTransition:

@@ -103,6 +103,16 @@ class Batches:
         with self._database.read() as connection:
             return list(connection.scalars(query))
 
+    def run_of(self, batch_id: str) -> str:
+        """Name the run that opened a batch; raises LedgerConflict for an unknown one."""
+        query = select(batches.c.run_id).where(batches.c.batch_id == batch_id)
+        with self._database.read() as connection:
+            run_id = connection.scalar(query)
+        if run_id is None:
+            message = f"The ledger knows no batch {batch_id}."
+            raise LedgerConflict(message)
+        return str(run_id)
+
     def rows(self, batch_id: str) -> list[BatchRow]:
         """Give a batch's members by track id: the same rows in the same order, however often it is asked."""
         query = attempts_with_tracks().where(attempts.c.batch_id == batch_id).order_by(attempts.c.track_id)

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from stemline.budget import Limits, Spending, Spent, windows
+from stemline.ledger.charge_totals import add_charges, charged_since
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.run import find_run
@@ -95,7 +96,7 @@ def read_spending(connection: Connection, run: Cells, now: datetime, limits: Lim
     spent = {name: found.get(key, Spent()) for name, key in names.items()}
     not_in_balance = found.get(EVERYTHING, Spent()).reserved
     if limits.balance_at is not None:
-        not_in_balance += _charged_since(connection, run["provider"], limits.balance_at)
+        not_in_balance += charged_since(connection, run["provider"], limits.balance_at)
     return Spending(**spent, not_in_balance=not_in_balance)
 
 
@@ -167,6 +168,7 @@ def _book(
     rows = [{**owner, "at": now, "kind": kind, "amount": amount} for kind, amount in amounts.items()]
     connection.execute(entries.insert(), rows)
     charged = amounts.get("charge", 0)
+    add_charges(connection, [(owner["provider"], now, charged)])
     reserved = sum(amounts.values()) - charged
     connection.execute(
         totals.update()
@@ -178,13 +180,6 @@ def _book(
 def _read_totals(connection: Connection, provider: str, names: list[str]) -> dict[str, Spent]:
     query = select(totals).where(totals.c.provider == provider, totals.c.period.in_(names))
     return {row.period: Spent(row.reserved, row.charged) for row in connection.execute(query)}
-
-
-def _charged_since(connection: Connection, provider: str, instant: datetime) -> int:
-    query = select(func.coalesce(func.sum(entries.c.amount), 0)).where(
-        entries.c.provider == provider, entries.c.kind == "charge", entries.c.at >= instant
-    )
-    return int(connection.execute(query).scalar_one())
 
 
 def book_adopted(connection: Connection, attempts_charged: Sequence[Cells]) -> None:
@@ -202,6 +197,10 @@ def book_adopted(connection: Connection, attempts_charged: Sequence[Cells]) -> N
         rows += [{**owner, "at": at, "kind": kind, "amount": amount} for kind, amount in amounts.items()]
         sums.update({(owner["provider"], period): charged for period in _windows_of(owner)})
     connection.execute(entries.insert(), rows)
+    booked = [
+        (attempt["provider"], attempt["reserved_at"], attempt["charged"]) for attempt in attempts_charged
+    ]
+    add_charges(connection, booked)
     for (provider, period), charged in sums.items():
         one = (totals.c.provider == provider, totals.c.period == period)
         added = totals.update().where(*one).values(charged=totals.c.charged + charged)

@@ -56,8 +56,8 @@ class _Transaction:
 class LedgerDatabase:
     """A database with one writer at a time, and the clock that its rows are dated by."""
 
-    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
-        """Prepare to connect; raises ConfigError for a URL that names no SQLite file or PostgreSQL server."""
+    def __init__(self, url: str, *, clock: Clock = utc_now, is_view: bool = False) -> None:
+        """Prepare to connect, `is_view` to read alone; raises ConfigError for a URL of another kind of database."""
         self.url = _parse(url)
         self.clock = clock
         self._is_given_clock = clock is not utc_now
@@ -65,7 +65,8 @@ class LedgerDatabase:
         """Where what is booked as collected lies; None where no run was opened, as for a look at it."""
         self.name = self.url.render_as_string(hide_password=True)
         self._writer = threading.Lock()
-        self._engine = _sqlite_engine(self.url) if self.is_sqlite else _postgresql_engine(self.url)
+        engine = _sqlite_engine if self.is_sqlite else _postgresql_engine
+        self._engine = engine(self.url, is_view=is_view)
 
     @property
     def is_sqlite(self) -> bool:
@@ -178,7 +179,7 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, *, is_view: bool) -> Engine:
     path = Path(url.database or "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +193,7 @@ def _sqlite_engine(url: URL) -> Engine:
         cursor = connection.cursor()
         for pragma in (
             f"busy_timeout={BUSY_SECONDS * 1000}",
-            "journal_mode=WAL",
+            "query_only=ON" if is_view else "journal_mode=WAL",
             "synchronous=FULL",  # a committed intent must survive power loss: it is money
             "foreign_keys=ON",
         ):
@@ -205,10 +206,11 @@ def _sqlite_engine(url: URL) -> Engine:
     return engine
 
 
-def _postgresql_engine(url: URL) -> Engine:
-    return create_engine(
+def _postgresql_engine(url: URL, *, is_view: bool) -> Engine:
+    engine = create_engine(
         url, isolation_level="READ COMMITTED", connect_args={"connect_timeout": 10}, pool_pre_ping=True
     )
+    return engine.execution_options(postgresql_readonly=True) if is_view else engine
 
 
 def _conflict(error: IntegrityError) -> LedgerConflict:

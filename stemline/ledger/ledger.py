@@ -13,6 +13,7 @@ from stemline.ledger.adoption import Adoption
 from stemline.ledger.attempt import Attempts
 from stemline.ledger.balance import Balances
 from stemline.ledger.batch import Batches
+from stemline.ledger.correction import Corrections
 from stemline.ledger.credit import Credits
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import DatasetRegistry
@@ -23,6 +24,7 @@ from stemline.ledger.quarantine import Quarantine
 from stemline.ledger.queries import Queries
 from stemline.ledger.recovery import Recovery
 from stemline.ledger.repetition import repeat
+from stemline.ledger.retention import Retention
 from stemline.ledger.run import Runs
 from stemline.ledger.track import Tracks
 
@@ -45,12 +47,15 @@ class Ledger:
         self.quarantine = Quarantine(database)
         self.pilots = Pilots(database)
         self.batches = Batches(database)
+        self.corrections = Corrections(database)
         self.datasets = DatasetRegistry(database)
         self.adoption = Adoption(database)
         self.leases = Leases(database)
         self.inbox = Inbox(database)
         self.recovery = Recovery(database)
         """What a run finds under way."""
+        self.retention = Retention(database)
+        """What is forgotten."""
         self.queries = Queries(database)
         """What status, reports and plans read."""
 
@@ -93,4 +98,21 @@ def open_ledger(url: str, *, clock: Clock = utc_now) -> Ledger:
     except BaseException:
         database.close()
         raise
+    return Ledger(database)
+
+
+def view_ledger(url: str) -> Ledger | None:
+    """Open the ledger to look at it: nothing is made, upgraded or written. None where there is none yet.
+
+    Raises ConfigError for one of an older version, besides what `open_ledger` raises.
+    """
+    database = LedgerDatabase(url, is_view=True)
+    try:
+        is_there = repeat(lambda: migration.is_there(database), lambda error: error.is_locked)
+    except BaseException:
+        database.close()
+        raise
+    if not is_there:
+        database.close()
+        return None
     return Ledger(database)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, literal, not_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal, not_, or_, select
 
 from stemline.ledger.tables import Cells, leases, run_tracks, runs, tracks
+from stemline.records import State
 
 
 def of_provider(run: Cells) -> ColumnElement[bool]:
@@ -23,6 +24,20 @@ def of_run(run: Cells) -> ColumnElement[bool]:
 def is_member(run_id: str) -> ColumnElement[bool]:
     """Give the clause for the tracks, of whichever recipe, that a run is about."""
     return tracks.c.track_id.in_(select(run_tracks.c.track_id).where(run_tracks.c.run_id == run_id))
+
+
+def is_waiting(run: Cells) -> ColumnElement[bool]:
+    """Give the clause for tracks that a run may send: planned, or held by an earlier night.
+
+    These need not be planned anew, and written, to be in line: what stays held stands as it stood. What was held since
+    the run began waits for a later one.
+    """
+    return or_(tracks.c.state == State.PLANNED, was_held_before(run))
+
+
+def was_held_before(run: Cells) -> ColumnElement[bool]:
+    """Give the clause for tracks that were held before a run began, and since."""
+    return and_(tracks.c.state == State.HELD, tracks.c.updated_at < run["started_at"])
 
 
 def join_run(

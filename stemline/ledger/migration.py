@@ -17,12 +17,14 @@ OWN_TYPES = {
         "instant": "DATETIME",
         "real": "DOUBLE PRECISION",
         "clustered": "WITHOUT ROWID",
+        "minute": "SUBSTR(at, 1, 16)",
     },
     "postgresql": {
         "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         "instant": "TIMESTAMP WITH TIME ZONE",
         "real": "DOUBLE PRECISION",
         "clustered": "",
+        "minute": "TO_CHAR(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')",
     },
 }
 
@@ -44,6 +46,18 @@ def apply(database: LedgerDatabase) -> list[str]:
             _run_script(connection, name)
             connection.execute(migrations.insert().values(name=name, applied_at=database.clock()))
     return pending
+
+
+def is_there(database: LedgerDatabase) -> bool:
+    """Tell whether the ledger has been made; writes nothing. Raises ConfigError for one of an older version."""
+    with database.read() as connection:
+        pending = _pending(connection, database.name)
+    if pending and pending != names():
+        raise ConfigError(
+            f"The ledger {database.name} is of an older stemline, and a look at it does not change it.",
+            fix="`stemline status` upgrades it and spends nothing.",
+        )
+    return not pending
 
 
 def _pending(connection: Connection, ledger_name: str) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, literal, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, case, literal, select, update
 
 from stemline.ledger.membership import join_run, of_provider
 from stemline.ledger.row_mapping import track_cells
@@ -38,6 +38,8 @@ class PlanChunk:
     run: RowMapping
     rows: Mapping[str, Track]
     max_attempts: int
+    away: Mapping[str, str] = field(default_factory=dict)
+    """Of those whose source cannot be reached now, why."""
 
     def clause(self, track_ids: list[str]) -> ColumnElement[bool]:
         """Give the clause for these tracks of the run's recipe and provider."""
@@ -46,26 +48,52 @@ class PlanChunk:
 
 def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[str, int]:
     """Insert and refresh a chunk's tracks; give how many were `new`, `known` and `revived`."""
-    names = ("track_id", "state", "is_retryable", "failures", *FOLLOWING, *MEASURED)
-    query = select(*(tracks.c[name] for name in names)).where(chunk.clause(list(chunk.rows)))
-    known = {row["track_id"]: row for row in connection.execute(query).mappings()}
-    new = [row for track_id, row in chunk.rows.items() if track_id not in known]
-    revived = [track_id for track_id, row in known.items() if _returns(row, chunk.max_attempts)]
+    states = select(tracks.c.track_id, tracks.c.state).where(chunk.clause(list(chunk.rows)))
+    found = {row.track_id: row.state for row in connection.execute(states)}
+    standing = {track_id for track_id, state in found.items() if state == State.PUBLISHED}
+    known = _read_known(connection, chunk, [track_id for track_id in found if track_id not in standing])
+    new = [row for track_id, row in chunk.rows.items() if track_id not in found]
+    revived = [
+        track_id for track_id, row in known.items() if track_id not in chunk.away and _returns(row, chunk)
+    ]
     _insert(connection, now, chunk, new)
     _refresh(connection, now, chunk, known)
     if revived:
         again = TrackTransition("plan", State.PLANNED, run_id=chunk.run["run_id"])
         move_tracks(connection, now, chunk.clause(revived), again)
-    standing = {track_id for track_id, row in known.items() if row["state"] == State.PUBLISHED}
+    _set_aside(connection, now, chunk)
     join_run(connection, chunk.run["run_id"], [name for name in chunk.rows if name not in standing], standing)
-    return {"new": len(new), "known": len(known), "revived": len(revived)}
+    return {"new": len(new), "known": len(found), "revived": len(revived)}
 
 
-def _returns(row: RowMapping, max_attempts: int) -> bool:
-    """Tell whether a known track is planned again."""
+def _read_known(connection: Connection, chunk: PlanChunk, track_ids: list[str]) -> dict[str, RowMapping]:
+    """Give what may change of known tracks: of published ones nothing does, and most of a catalogue is published."""
+    if not track_ids:
+        return {}
+    names = ("track_id", "state", "is_retryable", "failures", "updated_at", *FOLLOWING, *MEASURED)
+    query = select(*(tracks.c[name] for name in names)).where(chunk.clause(track_ids))
+    return {row["track_id"]: row for row in connection.execute(query).mappings()}
+
+
+def _returns(row: RowMapping, chunk: PlanChunk) -> bool:
+    """Tell whether a known track is planned again; what was held before the run began is in line as it stands."""
     if row["state"] == State.FAILED:
-        return bool(row["is_retryable"]) and row["failures"] < max_attempts
-    return row["state"] in {State.HELD, State.REJECTED}
+        return bool(row["is_retryable"]) and row["failures"] < chunk.max_attempts
+    if row["state"] == State.HELD:
+        return bool(row["updated_at"] >= chunk.run["started_at"])
+    return bool(row["state"] == State.REJECTED)
+
+
+def _set_aside(connection: Connection, now: datetime, chunk: PlanChunk) -> None:
+    """Let those whose source is away fail for this run alone: that is no attempt, and the next run asks again."""
+    run_id = chunk.run["run_id"]
+    for track_id in chunk.away.keys() & chunk.rows.keys():
+        sentence = chunk.away[track_id]
+        failed = TrackTransition(
+            "away", State.FAILED, Code.SOURCE_UNREACHABLE, sentence, is_retryable=True, run_id=run_id
+        )
+        is_idle = tracks.c.state.in_([State.PLANNED, State.HELD, State.REJECTED])
+        move_tracks(connection, now, and_(chunk.clause([track_id]), is_idle), failed)
 
 
 def _insert(connection: Connection, now: datetime, chunk: PlanChunk, new: Sequence[Track]) -> None:
@@ -104,7 +132,8 @@ def _refresh(
         return
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in (*FOLLOWING, *MEASURED)}
     one = and_(of_provider(chunk.run), tracks.c.track_id == bindparam("the_track"))
-    connection.execute(update(tracks).where(one).values(**values, updated_at=now), changed)
+    since = case((tracks.c.state == State.HELD, tracks.c.updated_at), else_=literal(now, UtcDateTime()))
+    connection.execute(update(tracks).where(one).values(**values, updated_at=since), changed)
 
 
 def _changed_cells(row: RowMapping, track: Track) -> dict[str, Any]:
@@ -120,5 +149,7 @@ def _changed_cells(row: RowMapping, track: Track) -> dict[str, Any]:
         kept = ("duration_seconds", "credits")
     if row["state"] in IDLE and track.size_bytes is None:
         kept = (*kept, "size_bytes")
+    if not track.columns:  # the tags of a file that was not opened again
+        kept = (*kept, "columns")
     after = {name: row[name] if name in kept else cells[name] for name in (*FOLLOWING, *MEASURED)}
     return {} if all(row[name] == value for name, value in after.items()) else after

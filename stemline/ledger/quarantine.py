@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, and_, not_, or_, select
 
 from stemline.errors import LedgerConflict
 from stemline.ledger.database import LedgerDatabase
@@ -14,7 +14,7 @@ from stemline.ledger.membership import add_members, of_provider, of_run
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import dump_collected, job_from_row
 from stemline.ledger.run import find_run
-from stemline.ledger.tables import SAME_TRACK, attempts, leases, tracks
+from stemline.ledger.tables import QUEUE_ORDER, SAME_TRACK, TRACK_KEY, attempts, leases, tracks
 from stemline.ledger.transition import (
     AttemptTransition,
     find_attempt,
@@ -22,9 +22,13 @@ from stemline.ledger.transition import (
     require_state,
     same_track,
 )
-from stemline.records import Code, CollectedTrack, Job, State
+from stemline.records import Code, CollectedTrack, Job, Recipe, State
 
 TRACKS_A_TRANSACTION = 200
+OF_QUARANTINE = frozenset(
+    {Code.MISSING_STEM, Code.TRUNCATED, Code.UNDECODABLE, Code.WRONG_DURATION, Code.ALL_SILENT}
+)
+"""Why a track is in quarantine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +99,50 @@ class Quarantine:
         with self._database.read() as connection:
             return job_from_row(find_attempt(connection, token))
 
-    def _move_some(self, wanted: CollectAgain, limit: int) -> int:
-        now = self._database.clock()
+    def put_back(self, token: str, sentence: str) -> None:
+        """Say that what is paid could not be asked for; what was in quarantine before goes back there."""
         with self._database.write() as connection:
-            chosen = _chosen(connection, wanted, now)
-            if wanted.is_redrive:
-                chosen = tracks.c.track_id.in_(
-                    select(tracks.c.track_id).where(chosen).order_by(tracks.c.track_id).limit(limit)
+            row = find_attempt(connection, token)
+            if row["state"] != State.READY:
+                return
+            if row["code"] in OF_QUARANTINE:
+                said = f"{row['sentence'].removesuffix(sentence).strip()} {sentence}"
+                back = AttemptTransition(
+                    "put_back", State.QUARANTINED, State.QUARANTINED, Code(row["code"]), said
                 )
-                chosen = and_(of_provider(find_run(connection, wanted.run_id)), chosen)
-                add_members(connection, wanted.run_id, chosen)
+            else:
+                back = AttemptTransition("put_back", State.READY, State.READY, Code.DOWNLOAD_FAILED, sentence)
+            move_attempt(connection, self._database.clock(), row, back)
+
+    def collectable(
+        self, provider: str, recipe: Recipe, track_ids: Collection[str], kept_since: datetime
+    ) -> set[str]:
+        """Give those of these tracks (at most 10,000) that are quarantined and can be collected again."""
+        ours = of_provider({"provider": provider, "recipe": recipe.name})
+        query = select(tracks.c.track_id).where(
+            ours, tracks.c.track_id.in_(list(track_ids)), is_collectable(kept_since)
+        )
+        with self._database.read() as connection:
+            return set(connection.scalars(query))
+
+    def _move_some(self, wanted: CollectAgain, limit: int) -> int:
+        with self._database.write() as connection:
+            now, run = self._database.clock(), find_run(connection, wanted.run_id)
+            held = select(leases.c.key_id).where(leases.c.expires_at > self._database.shared_now(connection))
             query = (
                 select(attempts)
                 .select_from(attempts.join(tracks, SAME_TRACK))
-                .where(chosen, attempts.c.state == State.QUARANTINED)
-                .order_by(attempts.c.track_id, attempts.c.number)
+                .where(*_chosen(wanted, run), *_newest(wanted, held))
+                .order_by(*QUEUE_ORDER)
                 .limit(limit)
             )
-            newest = {row["track_id"]: row for row in connection.execute(query).mappings().all()}
-            for row in newest.values():
-                move_attempt(
-                    connection,
-                    now,
-                    row,
-                    AttemptTransition("collect_again", State.READY, State.READY),
-                )
-            return len(newest)
+            rows = connection.execute(query).mappings().all()
+            if wanted.is_redrive and rows:
+                found = tracks.c.track_id.in_([row["track_id"] for row in rows])
+                add_members(connection, wanted.run_id, and_(of_provider(run), found))
+            for row in rows:
+                move_attempt(connection, now, row, _again(row))
+            return len(rows)
 
 
 def is_collectable(kept_since: datetime) -> ColumnElement[bool]:
@@ -131,13 +153,27 @@ def is_collectable(kept_since: datetime) -> ColumnElement[bool]:
     return and_(tracks.c.state == State.QUARANTINED, there.correlate(tracks).exists())
 
 
-def _chosen(connection: Connection, wanted: CollectAgain, now: datetime) -> ColumnElement[bool]:
-    """Give the clause for the tracks that are wanted and that no other living run may be at."""
-    run = find_run(connection, wanted.run_id)
-    held = select(leases.c.key_id).where(leases.c.expires_at > now)
-    key_id = attempts.c.key_id
-    is_ours = or_(key_id.is_(None), key_id.in_(list(wanted.key_ids)), key_id.not_in(held))
-    free = select(attempts.c.token).where(SAME_TRACK, attempts.c.state == State.QUARANTINED, is_ours)
+def _again(row: RowMapping) -> AttemptTransition:
+    """Give the way back to ready; what was wrong with it stays said until it is right."""
+    return AttemptTransition("collect_again", State.READY, State.READY, Code(row["code"]), row["sentence"])
+
+
+def _chosen(wanted: CollectAgain, run: RowMapping) -> list[ColumnElement[bool]]:
+    """Give the clauses for the tracks that are wanted."""
     mine = of_provider(run) if wanted.is_redrive else of_run(run)
     named = [] if wanted.codes is None else [tracks.c.code.in_(list(wanted.codes))]
-    return and_(mine, is_collectable(wanted.kept_since), free.correlate(tracks).exists(), *named)
+    return [mine, tracks.c.state == State.QUARANTINED, *named]
+
+
+def _newest(wanted: CollectAgain, held: Select[tuple[str]]) -> list[ColumnElement[bool]]:
+    """Give the clauses for the last attempt of a track that can be collected and that no other living run may be at."""
+
+    def is_there(table: FromClause) -> list[ColumnElement[bool]]:
+        key_id = table.c.key_id
+        is_ours = or_(key_id.is_(None), key_id.in_(list(wanted.key_ids)), key_id.not_in(held))
+        return [table.c.state == State.QUARANTINED, table.c.sent_at >= wanted.kept_since, is_ours]
+
+    later = attempts.alias("later")
+    of_same = [later.c[name] == attempts.c[name] for name in TRACK_KEY]
+    newer = select(later.c.token).where(*of_same, later.c.number > attempts.c.number, *is_there(later))
+    return [*is_there(attempts), not_(newer.correlate(attempts).exists())]

@@ -12,8 +12,9 @@ from sqlalchemy import case, func, select
 
 from stemline.ledger.cell import load_cells
 from stemline.ledger.database import LedgerDatabase
-from stemline.ledger.membership import of_run
+from stemline.ledger.membership import is_waiting, of_run
 from stemline.ledger.repetition import repeating_verbs
+from stemline.ledger.retention import RowsLeft
 from stemline.ledger.row_mapping import (
     BatchRow,
     TrackStatus,
@@ -26,9 +27,10 @@ from stemline.ledger.row_mapping import (
 )
 from stemline.ledger.run import find_run
 from stemline.ledger.tables import QUEUE_ORDER, SAME_TRACK, attempts, batches, events, rejects, runs, tracks
-from stemline.records import Code, Job, Reject, State
+from stemline.records import Code, Job, Recipe, Reject, State
 
 ROWS_A_PAGE = 1_000
+_MEASURED = ("location", "duration_seconds", "size_bytes", "columns", "updated_at")
 NEWEST = 500
 """So many finished tracks tell how fast a provider is."""
 NEED_ATTENTION = tuple(state for state in State if state not in {State.PUBLISHED, State.PLANNED})
@@ -56,6 +58,18 @@ class PublishedShares:
     """By other runs, while this one knew them unpublished."""
     before: int
     """They were published when the run selected them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredTrack:
+    """What a file was found to be when it was last opened."""
+
+    location: str
+    duration_seconds: float
+    size_bytes: int | None
+    columns: str
+    """As `load_cells` reads them; of a listing, what its tags said."""
+    measured_before: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,7 @@ class Queries:
             found = Counter({State(state): int(count) for state, count in connection.execute(query)})
             found[State.REJECTED] += connection.execute(outside).scalar_one()
             found[State.PUBLISHED] += run["standing"]
+            found += RowsLeft.of_run(run).by_state()
         return {state: count for state, count in found.items() if count}
 
     def codes(self, run_id: str) -> dict[Code, int]:
@@ -101,6 +116,7 @@ class Queries:
                 for code, count in connection.execute(query):
                     found[Code(code)] += int(count)
             found[Code.OK] += run["standing"]
+            found.update({Code(code): n for code, n in RowsLeft.of_run(run).by_code().items()})
         return {code: count for code, count in found.items() if count}
 
     def published_shares(self, run_id: str) -> PublishedShares:
@@ -112,7 +128,8 @@ class Queries:
             run = find_run(connection, run_id)
             query = select(by_this_run, func.count()).select_from(joined).where(of_run(run), *published)
             mine, count = connection.execute(query).one()
-        return PublishedShares(int(mine), int(count) - int(mine), run["standing"])
+        theirs = int(count) - int(mine) + RowsLeft.of_run(run).by_state()[State.PUBLISHED]
+        return PublishedShares(int(mine), theirs, run["standing"])
 
     def track_list(self, run_id: str, *states: State) -> Iterator[TrackStatus]:
         """Stream the run's tracks in these states (none: every state that needs attention) by track id."""
@@ -186,6 +203,20 @@ class Queries:
         with self._database.read() as connection:
             return [batch_row_from_row(row) for row in connection.execute(query).mappings()]
 
+    def measured(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, MeasuredTrack]:
+        """Give what is known of each of these tracks (at most 10,000) whose length is."""
+        query = select(
+            tracks.c.track_id,
+            *(tracks.c[name] for name in _MEASURED),
+        ).where(
+            tracks.c.provider == provider,
+            tracks.c.recipe == recipe.name,
+            tracks.c.track_id.in_(list(track_ids)),
+            tracks.c.duration_seconds.is_not(None),
+        )
+        with self._database.read() as connection:
+            return {track_id: MeasuredTrack(*facts) for track_id, *facts in connection.execute(query)}
+
     def newest_tracks(self, provider: str) -> list[TrackTiming]:
         """Give the provider's newest published tracks whose length is known, the newest first."""
         columns = [attempts.c[name] for name in ("recipe", "batch_id", "job_id", "job", "result")]
@@ -208,14 +239,14 @@ class Queries:
         return found
 
     def planned_tracks(self, run_id: str) -> Iterator[tuple[str, float | None]]:
-        """Stream location and length of the run's planned tracks in the order of the queue, in bounded memory."""
+        """Stream location and length of what waits to be sent, in the queue's order, in bounded memory."""
         query = (
             select(tracks.c.location, tracks.c.duration_seconds)
-            .where(tracks.c.state == State.PLANNED)
             .order_by(*QUEUE_ORDER)
             .execution_options(yield_per=ROWS_A_PAGE)
         )
         with self._database.read() as connection:
-            query = query.where(of_run(find_run(connection, run_id)))
+            run = find_run(connection, run_id)
+            query = query.where(of_run(run), is_waiting(run))
             for row in connection.execute(query):
                 yield row.location, row.duration_seconds

@@ -70,7 +70,7 @@ class Runs:
         """Give the newest run of a configuration, finished or not; one that found nothing to do hides no other."""
         query = (
             select(runs)
-            .where(runs.c.name == name, not_(_did_nothing()))
+            .where(runs.c.name == name, not_(did_nothing()))
             .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
             .limit(1)
         )
@@ -92,11 +92,14 @@ class Runs:
                 if unseen := _unseen(connection, run_id, chunk):
                     connection.execute(rejects.insert(), unseen)
             added = _count_rejects(connection, run_id) - before
-            write_event(connection, now, {"run_id": run_id}, LedgerEvent("reject", detail={"rows": added}))
+            if added:
+                write_event(
+                    connection, now, {"run_id": run_id}, LedgerEvent("reject", detail={"rows": added})
+                )
         return added
 
 
-def _did_nothing() -> ColumnElement[bool]:
+def did_nothing() -> ColumnElement[bool]:
     """Give the clause for runs that ended well and were about no row of a manifest at all."""
     has_tracks = select(run_tracks.c.run_id).where(run_tracks.c.run_id == runs.c.run_id).exists()
     has_rejects = select(rejects.c.run_id).where(rejects.c.run_id == runs.c.run_id).exists()

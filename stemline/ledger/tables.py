@@ -69,6 +69,7 @@ runs = Table(
     Column("exit_code", Integer),
     Column("totals", Text),
     Column("standing", BigInteger),
+    Column("left_as_they_stood", Text),
 )
 
 run_tracks = Table("run_tracks", metadata, Column("run_id", Text), Column("track_id", Text))
@@ -146,6 +147,15 @@ totals = Table(
     Column("provider", Text),
     Column("period", Text),
     Column("reserved", BigInteger),
+    Column("charged", BigInteger),
+)
+
+charge_totals = Table(
+    "charge_totals",
+    metadata,
+    Column("provider", Text),
+    Column("span", Text),
+    Column("starts", Text),
     Column("charged", BigInteger),
 )
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, not_, or_, select
 
 from stemline.ledger.database import LedgerDatabase
-from stemline.ledger.membership import add_members, is_large, of_living_runs, of_provider, of_run
+from stemline.ledger.membership import (
+    add_members,
+    is_large,
+    is_waiting,
+    of_living_runs,
+    of_provider,
+    of_run,
+    was_held_before,
+)
 from stemline.ledger.planning import PlanChunk, PlanCounts, plan_chunk
 from stemline.ledger.quarantine import is_collectable
 from stemline.ledger.repetition import once, repeating_verbs
@@ -23,6 +31,10 @@ from stemline.records import Code, Recipe, State, Track
 REDRIVEN = (State.FAILED, State.QUARANTINED, State.EXPIRED)
 MANY = 5_000
 """Of a run about more tracks than these the queue is read in its order, of a smaller one track by track."""
+
+
+ROWS_A_MOVE = 5_000
+"""So many tracks are moved in one transaction: whoever else wants the ledger waits no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +65,15 @@ class Tracks:
         self._database = database
 
     @once
-    def plan(self, run_id: str, rows: Sequence[Track], *, max_attempts: int = 3) -> PlanCounts:
-        """Select tracks for a run.
+    def plan(
+        self,
+        run_id: str,
+        rows: Sequence[Track],
+        *,
+        max_attempts: int = 3,
+        away: Mapping[str, str] | None = None,
+    ) -> PlanCounts:
+        """Select tracks for a run; `away` says of those whose source cannot be reached now why: they fail.
 
         A new track becomes planned. A known one keeps its state and history; it returns to planned when it
         was held or rejected, or failed retryably fewer than `max_attempts` times. Until it is published its
@@ -67,11 +86,11 @@ class Tracks:
             run = find_run(connection, run_id)
             for start in range(0, len(rows), ROWS_A_STATEMENT):
                 chunk = {row.track_id: row for row in rows[start : start + ROWS_A_STATEMENT]}
-                counted.update(plan_chunk(connection, now, PlanChunk(run, chunk, max_attempts)))
+                counted.update(plan_chunk(connection, now, PlanChunk(run, chunk, max_attempts, away or {})))
         return PlanCounts(counted["new"], counted["known"], counted["revived"])
 
     def next_planned(self, run_id: str, limit: int, *, after: Track | None = None) -> list[Track]:
-        """Give the run's next planned tracks, highest priority first, then in the manifest's order.
+        """Give the run's next tracks, planned or held by an earlier night, in the order of the queue.
 
         `after` is the last track of the previous page; a track planned again before it is found again by
         asking without.
@@ -80,42 +99,55 @@ class Tracks:
         if after is not None:
             query = query.where(_behind(after))
         with self._database.read() as connection:
-            query = query.where(_planned(connection, run_id))
-            return [track_from_row(row) for row in connection.execute(query).mappings()]
+            # Each state by itself is read in the queue's order from its index, the two together are not.
+            waiting = _waiting(connection, run_id)
+            rows = [row for each in waiting for row in connection.execute(query.where(each)).mappings()]
+        found = sorted(map(track_from_row, rows), key=lambda row: (-row.priority, row.position, row.track_id))
+        return found[:limit]
 
-    def hold(self, run_id: str, code: Code, sentence: str) -> int:
-        """Hold back every track of the run that is still planned, and give how many.
+    def hold(self, run_id: str, code: Code, sentence: str, *, is_further: bool = False) -> int:
+        """Hold back every track of the run that still waits to be sent, and give how many that changes.
 
-        What another living run is about as well is left to it.
+        What another living run is about as well is left to it; what an earlier night held for the same reason
+        stands as it stood. With `is_further`, so does what it held for any: the run has said already why.
         """
-        transition = TrackTransition("hold", State.HELD, code, sentence)
-        with self._database.write() as connection:
+
+        def held(connection: Connection, run: RowMapping) -> ColumnElement[bool]:
             others = of_living_runs(run_id, self._database.shared_now(connection))
-            mine = and_(of_run(find_run(connection, run_id)), not_(others), tracks.c.state == State.PLANNED)
-            return move_tracks(connection, self._database.clock(), mine, transition)
+            is_planned = tracks.c.state == State.PLANNED
+            is_other = is_planned if is_further else or_(is_planned, tracks.c.code != code)
+            return and_(of_run(run), not_(others), is_waiting(run), is_other)
+
+        return self._move(run_id, held, TrackTransition("hold", State.HELD, code, sentence))
 
     def retry_failed(self, run_id: str, *, max_attempts: int = 3) -> int:
         """Plan the run's retryable failures again while they have attempts left, and give how many."""
-        transition = TrackTransition("retry_failed", State.PLANNED, run_id=run_id)
-        with self._database.write() as connection:
-            chosen = and_(
-                of_run(find_run(connection, run_id)),
-                tracks.c.state == State.FAILED,
-                tracks.c.is_retryable,
-                tracks.c.failures < max_attempts,
-            )
-            return move_tracks(connection, self._database.clock(), chosen, transition)
 
-    def redrive(self, run_id: str, codes: Collection[Code] | None = None, *, limit: int | None = None) -> int:
+        def failed(_: Connection, run: RowMapping) -> ColumnElement[bool]:
+            may_fail_again = and_(tracks.c.is_retryable, tracks.c.failures < max_attempts)
+            return and_(of_run(run), tracks.c.state == State.FAILED, may_fail_again, not_(_is_away()))
+
+        return self._move(run_id, failed, TrackTransition("retry_failed", State.PLANNED, run_id=run_id))
+
+    def redrive(
+        self,
+        run_id: str,
+        codes: Collection[Code] | None = None,
+        *,
+        limit: int | None = None,
+        kept_since: datetime | None = None,
+    ) -> int:
         """Select whatever failed, of this recipe and provider, for this run and plan it again.
 
         A person asked for it, so attempts left do not matter. `codes` narrows it down, `limit` to the first in
         the order of the queue. A track that is quarantined, expired, or given up without knowing whether it was
-        charged will be paid for again: it only goes when its code is named.
+        charged will be paid for again: it only goes when its code is named, and not as long as it can be collected
+        again for nothing: what was sent after `kept_since`.
         """
         transition = TrackTransition("redrive", State.PLANNED, run_id=run_id)
         with self._database.write() as connection:
-            chosen = _redriven(of_provider(find_run(connection, run_id)), codes, limit)
+            ours = _without_collectable(of_provider(find_run(connection, run_id)), kept_since)
+            chosen = _redriven(ours, codes, limit)
             add_members(connection, run_id, chosen)
             return move_tracks(connection, self._database.clock(), chosen, transition)
 
@@ -132,9 +164,7 @@ class Tracks:
 
         With `kept_since`, what is quarantined and was sent since then is not among it: it is collected again instead.
         """
-        ours = of_provider({"recipe": recipe.name, "provider": provider})
-        if kept_since is not None:
-            ours = and_(ours, not_(is_collectable(kept_since)))
+        ours = _without_collectable(of_provider({"recipe": recipe.name, "provider": provider}), kept_since)
         return self._groups(_redriven(ours, codes, limit), is_free=False)
 
     def collectable(
@@ -151,6 +181,32 @@ class Tracks:
         named = [] if codes is None else [tracks.c.code.in_(list(codes))]
         chosen = and_(ours, is_collectable(kept_since), *named)
         return self._groups(_first_of(chosen, limit), is_free=True)
+
+    def _move(
+        self,
+        run_id: str,
+        choose: Callable[[Connection, RowMapping], ColumnElement[bool]],
+        transition: TrackTransition,
+    ) -> int:
+        """Move the tracks that a clause chooses, a slice in each transaction; give how many.
+
+        They are looked for without the ledger's lock, and looked at again with it. Whatever is cut off leaves whole
+        slices, and the rest as it was.
+        """
+        moved = 0
+        while True:
+            with self._database.read() as connection:
+                chosen = choose(connection, find_run(connection, run_id))
+                query = select(tracks.c.track_id).where(chosen).limit(ROWS_A_MOVE)
+                some = list(connection.scalars(query))
+            if not some:
+                return moved
+            with self._database.write() as connection:
+                chosen = and_(choose(connection, find_run(connection, run_id)), tracks.c.track_id.in_(some))
+                count = move_tracks(connection, self._database.clock(), chosen, transition)
+            moved += count
+            if len(some) < ROWS_A_MOVE:
+                return moved
 
     def _groups(self, chosen: ColumnElement[bool], *, is_free: bool) -> list[RedriveGroup]:
         credits_known = func.coalesce(func.sum(tracks.c.credits), 0)
@@ -194,13 +250,18 @@ class Tracks:
             return {track_id: text or "{}" for track_id, text in connection.execute(query)}
 
 
-def _planned(connection: Connection, run_id: str) -> ColumnElement[bool]:
-    """Give the clause for the run's planned tracks, read the way that takes the fewest rows."""
+def _waiting(connection: Connection, run_id: str) -> tuple[ColumnElement[bool], ...]:
+    """Give clauses for the run's tracks that wait to be sent, read the way that takes the fewest rows."""
     run = find_run(connection, run_id)
     if is_large(connection, run_id, MANY):
-        return and_(of_run(run), tracks.c.state == State.PLANNED)
+        return and_(of_run(run), tracks.c.state == State.PLANNED), and_(of_run(run), was_held_before(run))
     # The state as an expression: its index would go through all that other runs left planned.
-    return and_(of_run(run), func.coalesce(tracks.c.state, "") == State.PLANNED)
+    is_either = func.coalesce(tracks.c.state, "").in_([State.PLANNED, State.HELD])
+    return (and_(of_run(run), is_either, is_waiting(run)),)
+
+
+def _without_collectable(ours: ColumnElement[bool], kept_since: datetime | None) -> ColumnElement[bool]:
+    return ours if kept_since is None else and_(ours, not_(is_collectable(kept_since)))
 
 
 def _redriven(
@@ -210,7 +271,16 @@ def _redriven(
         chosen = and_(ours, tracks.c.state == State.FAILED, tracks.c.code != Code.SUBMIT_UNANSWERED)
     else:
         chosen = and_(ours, tracks.c.state.in_(REDRIVEN), tracks.c.code.in_(list(codes)))
-    return _first_of(chosen, limit)
+    return _first_of(and_(chosen, not_(_is_away())), limit)
+
+
+def _is_away() -> ColumnElement[bool]:
+    """Give the clause for tracks whose source was not reached and that were sent nowhere: a run looks at it first."""
+    return and_(
+        tracks.c.state == State.FAILED,
+        tracks.c.code == Code.SOURCE_UNREACHABLE,
+        tracks.c.failures == 0,
+    )
 
 
 def _first_of(chosen: ColumnElement[bool], limit: int | None) -> ColumnElement[bool]:

@@ -75,6 +75,12 @@ def move_attempt(
     )
 
 
+def reword(connection: Connection, attempt: RowMapping, sentence: str) -> None:
+    """Say something else of an attempt and its track, which stay where they are."""
+    for table, clause in ((attempts, attempts.c.token == attempt["token"]), (tracks, same_track(attempt))):
+        connection.execute(table.update().where(clause).values(sentence=sentence))
+
+
 def same_track(key: Cells) -> ColumnElement[bool]:
     """Give the clause that finds the track of a row."""
     return and_(*(tracks.c[name] == key[name] for name in TRACK_KEY))
@@ -139,7 +145,6 @@ def move_tracks(
     ).where(chosen)
     columns = ["at", "run_id", "track_id", "verb", "from_state", "to_state", "detail"]
     connection.execute(events.insert().from_select(columns, history))
-    fails = 1 if transition.state is State.FAILED else 0
     moved = connection.execute(
         tracks.update()
         .where(chosen)
@@ -148,7 +153,6 @@ def move_tracks(
             code=transition.code.value,
             sentence=transition.sentence,
             is_retryable=transition.is_retryable,
-            failures=tracks.c.failures + fails,
             run_id=run_id,
             updated_at=now,
         )

@@ -8,25 +8,43 @@ https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
 
 from stemline.errors import ManifestError
-from stemline.manifest.column_types import literal
 from stemline.manifest.manifest_source import ManifestSource
+from stemline.manifest.value_forms import literal
 
 _TABLES = frozenset({"EMPTY", "BASE_TABLE", "SUBQUERY", "JOIN", "EXPRESSION_LIST"})
 _QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE"})
 _TABLE_PLACES = frozenset({"from_table", "left", "right"})
 _REACHING = frozenset(
     {"current_query", "current_setting", "currval", "getenv", "getvariable", "nextval", "setval", "sleep_ms"}
-    | {"write_log"}
+    | {"write_log", "pg_sleep", "json_serialize_plan", "json_execute_serialized_sql"}
 )
 """Functions of a value that look, act or wait outside of the row they are asked about."""
 _FILTER_FIX = "Write one expression that is true for the rows that are wanted, such as plays > 100."
 _ORDER_FIX = "Write columns or expressions with commas between, such as released_on DESC, artist."
+
+
+LONGEST_SECONDS = 600.0
+"""An expression that gives no rows for so long is stopped: some would go on for ever."""
+
+
+@contextmanager
+def bounded(database: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Stop what the database is at when it takes too long; it then raises `duckdb.InterruptException`."""
+    timer = threading.Timer(LONGEST_SECONDS, database.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def shut(database: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> None:
@@ -89,6 +107,8 @@ def _tree(database: duckdb.DuckDBPyConnection, query: str) -> dict[str, Any]:
 def _refuse_reaching(tree: object, name: str, fix: str) -> None:
     for place, each in _members("", tree):
         kind = each.get("type", "")
+        if not isinstance(kind, str):  # the type of a value, or of a sample's size
+            continue
         path = [str(part).lower() for part in each.get("qualified_name", {}).get("path", ())]
         is_table = place in _TABLE_PLACES and "class" not in each
         is_known = kind in _TABLES if is_table else kind in _QUERIES or not kind.endswith("_NODE")

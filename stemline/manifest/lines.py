@@ -31,6 +31,9 @@ _STATED_DELIMITER = re.compile(r'"?sep=(.)"?[,;\t]*\s*$', re.IGNORECASE)
 """The first line by which Excel is told the delimiter."""
 _LONGEST_FIELD = 8_388_608
 """In characters: lyrics, an analysis, artwork in base64. A quote that never closes is not read further than this."""
+_DEEPEST = 100
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+"""In JSON; those within texts go with these."""
 
 _Row = tuple[int, str | None, Sequence[str | None]]
 """The 1-based row, what is wrong with it (None: nothing), its values."""
@@ -124,8 +127,27 @@ def _column_names(header: list[str]) -> list[str]:
 def _line_blocks(lines: Iterator[str]) -> Iterator[_Block]:
     row = 0
     while block := list(islice(lines, BATCH_ROWS)):
-        yield range(row + 1, row + len(block) + 1), [None] * len(block), [block]
+        rows = range(row + 1, row + len(block) + 1)
+        problems = [_depth_problem(*each) for each in zip(rows, block, strict=True)]
+        # A line that is no good is not looked at again.
+        yield (
+            rows,
+            problems,
+            [[line if problem is None else "" for line, problem in zip(block, problems, strict=True)]],
+        )
         row += len(block)
+
+
+def _depth_problem(row: int, line: str) -> str | None:
+    """Say that a line's lists and objects lie deeper in each other than a parser goes, which would end the scan."""
+    if line.count("[") + line.count("{") <= _DEEPEST:
+        return None
+    depth = 0
+    for token in _BRACKETS.finditer(line):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if depth > _DEEPEST:
+            return f"Row {row} has lists or objects nested more than {_DEEPEST} deep."
+    return None
 
 
 def _table_blocks(lines: _Lines, delimiter: str, width: int) -> Iterator[_Block]:

@@ -88,7 +88,9 @@ class Listing:
         rows = (self._row(found) for found in self._wanted())
         while some := list(islice(rows, BATCH_ROWS)):
             uris, sizes, problems = zip(*some, strict=True)
-            arrays = [text_array(uris), pa.array(sizes, pa.int64()), text_array(problems)]
+            # By way of text: an array of numbers would import pandas.
+            written = text_array([None if size is None else str(size) for size in sizes])
+            arrays = [text_array(uris), written.cast(pa.int64()), text_array(problems)]
             yield pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA)
 
     def _wanted(self) -> Iterator[FoundFile]:

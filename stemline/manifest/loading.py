@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -18,8 +18,9 @@ import fsspec
 import pyarrow as pa
 
 from stemline.errors import ManifestError
-from stemline.manifest.column_types import TypedColumns, literal, quoted, type_columns
+from stemline.manifest.column_types import TypedColumns, type_columns
 from stemline.manifest.expression import shut
+from stemline.manifest.json_structure import NUMBERS, TEXT, JsonStructure, member_names, merge_structures
 from stemline.manifest.lines import LINE, PROBLEM, ROW, read_objects, read_table, text_of
 from stemline.manifest.listing import GLOB, NAME_PROBLEM
 from stemline.manifest.manifest_file import (
@@ -30,9 +31,10 @@ from stemline.manifest.manifest_file import (
     is_local,
 )
 from stemline.manifest.manifest_source import ManifestSource
+from stemline.manifest.refused_columns import refuse_long_decimals, refuse_own_names
+from stemline.manifest.value_forms import literal, quoted
 from stemline.manifest.view import (
     INTERNAL,
-    OURS,
     TEXT_NAMES,
     ManifestColumns,
     create_bad_rows,
@@ -49,14 +51,6 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
 _PARTS_OPTIONS = "union_by_name = true, hive_partitioning = true, hive_types_autocast = false"
 _READING = (OSError, ValueError, EOFError, duckdb.Error)
 
-JsonStructure = str | list["JsonStructure"] | dict[str, "JsonStructure"]
-"""Types of JSON values as DuckDB's json_structure writes them: a name, a list's element, an object's members."""
-
-_NOTHING = "NULL"
-_TEXT = "VARCHAR"
-_NUMBERS = ("UBIGINT", "BIGINT", "HUGEINT", "DOUBLE")
-"""From narrow to wide; text is what nothing narrower holds."""
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedManifest:
@@ -70,35 +64,78 @@ class LoadedManifest:
     """How many rows are bad whatever is asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedManifest:
+    """A manifest parsed into the table `raw`, by an engine that reaches nothing else; `close` lets its disk go."""
+
+    database: duckdb.DuckDBPyConnection
+    file: ManifestFile
+    columns: ManifestColumns
+    texts: dict[str, frozenset[str]]
+    """The columns that are read as text and are something else."""
+    closing: ExitStack
+
+    def close(self) -> None:
+        """Close it; it may be closed already."""
+        self.closing.close()
+
+
 @contextmanager
 def load_manifest(source: ManifestSource, *, with_bad_rows: bool = True) -> Iterator[LoadedManifest]:
     """Give a manifest ready to be filtered; `with_bad_rows=False` skips the search for bad rows.
 
     Raises `ManifestError` when the manifest as a whole cannot be used.
     """
+    parsed = source.parsed or parse_manifest(source)
+    try:
+        with _refusing(source):
+            loaded = _prepare(parsed, source, with_bad_rows=with_bad_rows)
+        yield loaded
+    finally:
+        if source.parsed is None:
+            parsed.close()
+
+
+def parse_manifest(source: ManifestSource) -> ParsedManifest:
+    """Parse a manifest, to be loaded as often as need be.
+
+    Raises `ManifestError` when the manifest as a whole cannot be used.
+    """
     file = find_manifest(source)
-    with (
-        tempfile.TemporaryDirectory(prefix="stemline-manifest-") as folder,
-        duckdb.connect(f"{folder}/manifest.db", config=_CONFIG) as database,
-    ):
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stemline-manifest-"))
+        database = stack.enter_context(duckdb.connect(f"{folder}/manifest.db", config=_CONFIG))
         database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        try:
+        with _refusing(source):
             written = _load(database, file)
-            names = [
-                name for name in database.sql("SELECT * FROM raw LIMIT 0").columns if name not in INTERNAL
-            ]
+            given = database.sql("SELECT * FROM raw LIMIT 0").columns
             _refuse_empty(database, file)
+            refuse_own_names(given, file)
+            names = [name for name in given if name not in INTERNAL]
             columns = sort_columns(names, file)
-            typed = type_columns(database, columns.carried, source, written or _texts(file, names))
-            create_view(database, columns, typed, file.base)
-            bad_rows = create_bad_rows(database) if with_bad_rows else 0
             shut(database, _read_later(file))
-        except _READING as error:
-            raise ManifestError(
-                f'The manifest "{source.manifest}" cannot be read: {first_line(error)}.',
-                fix="Check that it is complete and of the form its name says.",
-            ) from error
-        yield LoadedManifest(database, file, columns, typed, bad_rows)
+        return ParsedManifest(database, file, columns, written or _texts(file, names), stack.pop_all())
+
+
+def _prepare(parsed: ParsedManifest, source: ManifestSource, *, with_bad_rows: bool) -> LoadedManifest:
+    """Create the view and the table that rows are read from, in place of those of an earlier loading."""
+    database, columns = parsed.database, parsed.columns
+    typed = type_columns(database, columns.carried, source, parsed.texts)
+    create_view(database, columns, typed, parsed.file.base)
+    bad_rows = create_bad_rows(database) if with_bad_rows else 0
+    return LoadedManifest(database, replace(parsed.file, source=source), columns, typed, bad_rows)
+
+
+@contextmanager
+def _refusing(source: ManifestSource) -> Iterator[None]:
+    """Say of what cannot be read that it cannot."""
+    try:
+        yield
+    except _READING as error:
+        raise ManifestError(
+            f'The manifest "{source.manifest}" cannot be read: {first_line(error)}.',
+            fix="Check that it is complete and of the form its name says.",
+        ) from error
 
 
 def _texts(file: ManifestFile, names: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -157,6 +194,7 @@ def _load_parquet(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> No
     if not is_local(file.file_system):
         database.register_filesystem(file.file_system)
     paths = _parquet_paths(file)
+    refuse_long_decimals(database, file, list(map(_as_glob, paths)))
     names = ", ".join(literal(_as_glob(path)) for path in paths)
     options = "hive_partitioning = false" if len(paths) == 1 else _PARTS_OPTIONS
     rows = f"read_parquet([{names}], {options})"
@@ -203,10 +241,10 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
     members = merge_structures(text for text, _ in objects.fetchall())
     if not members:
         return frozenset()
-    names = _member_names(members)
-    numbers = {key for key, kind in members.items() if kind in _NUMBERS}
+    names = member_names(members)
+    numbers = {key for key, kind in members.items() if kind in NUMBERS}
     types = {
-        key: _TEXT if key in numbers or _is_too_large(database, key, kind) else kind
+        key: TEXT if key in numbers or _is_too_large(database, key, kind) else kind
         for key, kind in members.items()
     }
     shown = ", ".join(f"{_member(key, kind)} AS {quoted(names[key])}" for key, kind in types.items())
@@ -236,53 +274,3 @@ def _is_too_large(database: duckdb.DuckDBPyConnection, key: str, kind: JsonStruc
         f"SELECT 1 FROM raw WHERE regexp_matches({value}, '(^|[^0-9.eE])[0-9]{{{digits},}}($|[^0-9.eE])') LIMIT 1"
     )
     return bool(found.fetchall())
-
-
-def _member_names(keys: Iterable[str]) -> dict[str, str]:
-    """Give each key a column's name of its own: DuckDB and others see no difference in case."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for place, key in enumerate(keys, start=1):
-        name, number = key.strip() or f"column_{place}", 2
-        while name.lower() in taken:
-            name, number = f"{key.strip()}_{number}", number + 1
-        taken.add(name.lower())
-        names[key] = name
-    return names
-
-
-def merge_structures(structures: Iterable[str]) -> dict[str, JsonStructure]:
-    """Give the members of all objects with types that hold every value of theirs.
-
-    Members of mixed types, members that are null throughout, and those that are text by meaning are text.
-    """
-    members: dict[str, JsonStructure] = {}
-    for structure in map(json.loads, structures):
-        # An object without members has no structure of its own.
-        for name, kind in structure.items() if isinstance(structure, dict) else ():
-            members[name] = _merge(members.get(name, _NOTHING), kind)
-    texts = TEXT_NAMES.union(OURS)
-    return {name: _TEXT if name.lower() in texts else _concrete(kind) for name, kind in members.items()}
-
-
-def _merge(one: JsonStructure, other: JsonStructure) -> JsonStructure:
-    if _NOTHING in (one, other):
-        return other if one == _NOTHING else one
-    if isinstance(one, dict) and isinstance(other, dict):
-        return {name: _merge(one.get(name, _NOTHING), other.get(name, _NOTHING)) for name in {**one, **other}}
-    if isinstance(one, list) and isinstance(other, list):
-        return [_merge(one[0] if one else _NOTHING, other[0] if other else _NOTHING)]
-    if one in _NUMBERS and other in _NUMBERS:
-        return max(one, other, key=lambda kind: _NUMBERS.index(str(kind)))
-    return one if one == other else _TEXT
-
-
-def _concrete(kind: JsonStructure) -> JsonStructure:
-    if isinstance(kind, dict):
-        names = {name.lower() for name in kind}
-        if len(names) < len(kind) or "" in names:
-            return _TEXT  # not every reader could tell its members apart
-        return {name: _concrete(inner) for name, inner in kind.items()} or _TEXT
-    if isinstance(kind, list):
-        return [_concrete(inner) for inner in kind] or [_TEXT]
-    return _TEXT if kind in (_NOTHING, "JSON") else "BIGINT" if kind in ("UBIGINT", "HUGEINT") else kind

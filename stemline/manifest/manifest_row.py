@@ -7,6 +7,7 @@ import re
 from typing import Any, NamedTuple
 
 from stemline.errors import TerminalError, TrackRefused
+from stemline.manifest.fence import Fence
 from stemline.manifest.file_search import find_file, path_of_uri
 from stemline.manifest.location import LocationKind, location_kind
 from stemline.records import Code, Reject, Track
@@ -31,17 +32,17 @@ class ManifestRow(NamedTuple):
     """Its place in the order that was asked for, which takes the place of `priority`."""
 
 
-def read_row(row: ManifestRow, columns: dict[str, Any]) -> Track | Reject:
+def read_row(row: ManifestRow, columns: dict[str, Any], fence: Fence | None = None) -> Track | Reject:
     """Give the track, or the reject that says what is wrong with the row; the size of local files is read."""
     try:
-        return _track(row, columns)
+        return _track(row, columns, fence)
     except TerminalError as error:
         sentence = f"Row {row.number}: {error}"
         location = row.written if error.code is Code.BAD_LOCATION else row.location
         return Reject(row.number, row.track_id, location, error.code, sentence)
 
 
-def _track(row: ManifestRow, columns: dict[str, Any]) -> Track:
+def _track(row: ManifestRow, columns: dict[str, Any], fence: Fence | None) -> Track:
     if row.written is None or row.location is None or row.track_id is None:
         raise TrackRefused("the location is empty.", code=Code.NO_LOCATION, fix="Fill it in or drop the row.")
     kind = location_kind(row.written)
@@ -55,6 +56,8 @@ def _track(row: ManifestRow, columns: dict[str, Any]) -> Track:
         is_uri = path is not row.written
         if is_uri or location.startswith("/"):
             location, size_bytes = find_file(path if is_uri else location, is_uri=is_uri)
+    if fence is not None:
+        fence.check(location)
     if size_bytes == 0:
         raise TrackRefused(
             f'the file "{location}" is empty.', code=Code.EMPTY_FILE, fix="Export or copy it again."

@@ -31,10 +31,14 @@ class ManifestSource:
     limit: int | None = None
     storage_options: dict[str, Any] = field(default_factory=dict, repr=False)
     order_by: str | None = None
+    root: str | None = None
+    """A folder that files of this machine must lie in; None: they may lie anywhere."""
     types: dict[str, str] = field(default_factory=dict)
     """Column: its type, in the words of `catalogue.types`."""
     carried: Any = None
     """The columns the dataset keeps, a PyArrow schema; None: there is no dataset yet."""
+    parsed: Any = field(default=None, repr=False, compare=False)
+    """The manifest where it is parsed already (see `loading.parse_manifest`); None: each reading parses it."""
 
     @property
     def is_url(self) -> bool:

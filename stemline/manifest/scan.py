@@ -11,18 +11,20 @@ import duckdb
 import pyarrow as pa
 
 from stemline.errors import ManifestError
-from stemline.manifest.column_types import quoted
-from stemline.manifest.expression import check_expressions
+from stemline.manifest.expression import bounded, check_expressions
+from stemline.manifest.fence import Fence
 from stemline.manifest.lines import BATCH_ROWS, PROBLEM, ROW
 from stemline.manifest.listing import SIZE
 from stemline.manifest.loading import LoadedManifest, load_manifest
 from stemline.manifest.manifest_file import first_line
 from stemline.manifest.manifest_row import ManifestRow, read_row
 from stemline.manifest.manifest_source import UNDECIDED, ManifestSource
+from stemline.manifest.value_forms import quoted
 from stemline.manifest.view import CARRIED, DURATION, LOCATION, PRIORITY, RANK, TRACK_ID, WRITTEN
 from stemline.records import Code, Reject, Track
 
 _FACTS = (ROW, WRITTEN, LOCATION, TRACK_ID, DURATION, PRIORITY, SIZE, RANK)
+_TAGGED = ("artist", "title", "album", "isrc", "released_on")
 _STREAMING = (duckdb.Error, pa.ArrowException)
 
 
@@ -36,6 +38,8 @@ class ManifestBatch:
     """How many rows the batch stands for."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
+    is_listing: bool = False
+    """Whether the rows are files alone, of which only their tags tell who plays what."""
 
 
 def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
@@ -47,26 +51,32 @@ def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
     Raises `ManifestError` when the manifest as a whole cannot be used.
     """
     with load_manifest(source) as manifest:
+        fence = Fence(source.root) if source.root is not None else None
         last = 0
         rows = 0
         passed_over = manifest.file.listing.passed_over if manifest.file.listing else Counter()
         for batch in _selected(manifest):
             through = batch.column(ROW)[-1].as_py()
             rows += batch.num_rows
-            found = _manifest_batch(batch, _bad_rows(manifest, last, through))
-            yield found if last else replace(found, passed_over=passed_over)
+            found = _manifest_batch(batch, _bad_rows(manifest, last, through), fence)
+            is_listing = manifest.file.listing is not None
+            yield replace(found, passed_over=Counter() if last else passed_over, is_listing=is_listing)
             last = through
         if source.limit is None or rows < source.limit:
             yield from _rest(manifest, last)
 
 
-def read_columns(source: ManifestSource) -> pa.Schema:
+def read_columns(source: ManifestSource, *, with_tags: bool = False) -> pa.Schema:
     """Give the columns that are carried through to the dataset, under their names and with their types there.
+
+    `with_tags` gives those that the tags of a folder's files will fill as well.
 
     A column without a single value is marked with `UNDECIDED`. Raises ManifestError for a value that the type the
     dataset keeps its column in cannot hold.
     """
     with load_manifest(source, with_bad_rows=False) as manifest:
+        if with_tags and manifest.file.listing is not None:
+            return _tag_columns(source)
         if not manifest.columns.carried:
             return pa.schema([])
         query = f"SELECT {_carried(manifest)} FROM manifest LIMIT 0"
@@ -79,6 +89,14 @@ def read_columns(source: ManifestSource) -> pa.Schema:
         )
 
 
+def _tag_columns(source: ManifestSource) -> pa.Schema:
+    """Give the columns that files' tags fill; one that the dataset keeps in another type stays empty."""
+    kept = source.carried if source.carried is not None else pa.schema([])
+    return pa.schema(
+        [kept.field(name) if name in kept.names else pa.field(name, pa.string()) for name in _TAGGED]
+    )
+
+
 def _carried(manifest: LoadedManifest) -> str:
     return ", ".join(
         f"{CARRIED}{place} AS {quoted(ours)}" for place, ours in enumerate(manifest.columns.carried)
@@ -89,8 +107,14 @@ def _selected(manifest: LoadedManifest) -> Iterator[pa.RecordBatch]:
     wanted = ", ".join([*_FACTS, *([_carried(manifest)] if manifest.columns.carried else [])])
     try:
         check_expressions(manifest.database, manifest.file.source)
-        rows = _ranked(manifest) if manifest.file.source.order_by else _in_manifest_order(manifest)
-        for batch in manifest.database.sql(f"SELECT {wanted} FROM {rows}").to_arrow_reader(BATCH_ROWS):
+        with bounded(manifest.database):
+            rows = _ranked(manifest) if manifest.file.source.order_by else _in_manifest_order(manifest)
+            reader = manifest.database.sql(f"SELECT {wanted} FROM {rows}").to_arrow_reader(BATCH_ROWS)
+        while True:
+            with bounded(manifest.database):
+                batch = next(reader, None)
+            if batch is None:
+                return
             if batch.num_rows:
                 yield batch
     except _STREAMING as error:
@@ -153,7 +177,9 @@ def _bad_rows(manifest: LoadedManifest, after: int, through: int | None) -> dict
     return {row: (Code(code), sentence) for row, code, sentence in found}
 
 
-def _manifest_batch(batch: pa.RecordBatch, bad_rows: dict[int, tuple[Code, str]]) -> ManifestBatch:
+def _manifest_batch(
+    batch: pa.RecordBatch, bad_rows: dict[int, tuple[Code, str]], fence: Fence | None
+) -> ManifestBatch:
     tracks: list[Track] = []
     rejects: list[Reject] = []
     facts = zip(*(batch.column(name).to_pylist() for name in _FACTS), strict=True)
@@ -164,7 +190,7 @@ def _manifest_batch(batch: pa.RecordBatch, bad_rows: dict[int, tuple[Code, str]]
         row = ManifestRow(*fact)
         bad_row = bad_rows.pop(row.number, None)
         if bad_row is None:
-            outcome = read_row(row, dict(zip(names, value, strict=True)))
+            outcome = read_row(row, dict(zip(names, value, strict=True)), fence)
         else:
             outcome = Reject(row.number, row.track_id, row.location, *bad_row)
         if isinstance(outcome, Track):

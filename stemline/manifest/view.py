@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 import duckdb
 
 from stemline.errors import ManifestError
-from stemline.manifest.column_types import TypedColumns, literal, quoted
+from stemline.manifest.column_types import TypedColumns
 from stemline.manifest.lines import LINE, PROBLEM, ROW
 from stemline.manifest.listing import SIZE
 from stemline.manifest.location import URL_PATTERN
 from stemline.manifest.manifest_file import ManifestFile
 from stemline.manifest.manifest_source import LOCATION_NAMES
+from stemline.manifest.value_forms import literal, quoted
 from stemline.records import Code
 
 WRITTEN = "__stemline_written"
@@ -58,19 +59,31 @@ def sort_columns(names: Iterable[str], file: ManifestFile) -> ManifestColumns:
 
     Raises `ManifestError` when none is a location.
     """
-    written = {name.strip().lower(): name for name in names if name not in INTERNAL}
+    written: dict[str, str] = {}
+    for name in names:
+        low, number = name.strip().lower(), 2
+        while low in written:  # " plays" beside "plays": neither takes the other's place
+            low, number = f"{name.strip().lower()}_{number}", number + 1
+        if name not in INTERNAL:
+            written[low] = name
     location = next((written[alias] for alias in LOCATION_NAMES if alias in written), None)
     if location is None:
         raise _no_location(written.values(), file)
     ours = {name: written[name] for name in OURS if name in written}
     taken = {location, *ours.values()}
-    kept = {name.lower(): name for name in (file.source.carried.names if file.source.carried else ())}
     carried = {
-        (low if low in SHARED else kept.get(low, name)): name
+        low if low in SHARED else _name_kept(name, written.values(), file): name
         for low, name in written.items()
         if name not in taken
     }
     return ManifestColumns(location, ours, carried)
+
+
+def _name_kept(name: str, written: Collection[str], file: ManifestFile) -> str:
+    """Give the name the dataset has for a column: its own, unless it is there in other letters alone."""
+    kept = file.source.carried.names if file.source.carried else []
+    alike = [each for each in kept if each.lower() == name.strip().lower() and each not in written]
+    return name if name in kept or not alike else str(alike[0])
 
 
 def _no_location(names: Iterable[str], file: ManifestFile) -> ManifestError:
@@ -102,7 +115,7 @@ def create_view(
         _our_text(columns, "priority", PRIORITY),
     ]
     database.execute(f"""
-        CREATE VIEW manifest AS
+        CREATE OR REPLACE VIEW manifest AS
         SELECT *, coalesce({GIVEN_ID}, 't-' || left(sha256({LOCATION}), {_ID_HEX_DIGITS})) AS {TRACK_ID}
         FROM (SELECT *, {_resolved(base)} AS {LOCATION}
               FROM (SELECT {ROW}, {PROBLEM}, {size}, {", ".join(facts)}, {", ".join(shown)} FROM raw))
@@ -142,7 +155,7 @@ def create_bad_rows(database: duckdb.DuckDBPyConnection) -> int:
     of a manifest never send two tracks under one id.
     """
     database.execute(f"""
-        CREATE TABLE bad_row AS
+        CREATE OR REPLACE TABLE bad_row AS
         SELECT {ROW} AS row, '{Code.BAD_ROW}' AS code, {PROBLEM} AS sentence
         FROM manifest WHERE {PROBLEM} IS NOT NULL
         UNION ALL

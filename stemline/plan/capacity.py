@@ -9,6 +9,7 @@ from statistics import median, quantiles
 from typing import Self
 
 from stemline.ledger import Ledger, TrackTiming
+from stemline.local import load_local_service
 from stemline.providers import load_provider
 from stemline.settings import ProviderFacts, Settings
 
@@ -48,6 +49,8 @@ class RunCapacity:
     """Whether one request lists many jobs."""
     has_webhooks: bool = False
     """Whether a webhook tells when a job has ended."""
+    has_pilot: bool = False
+    """Whether the first tracks must come back before the others are sent."""
     list_poll_seconds: float = 15.0
     """How often the job list is read."""
     latency_seconds: float = 0.0
@@ -74,20 +77,24 @@ def runs_own_service(settings: Settings, facts: ProviderFacts) -> bool:
     return not (settings.provider.base_url or facts.base_url)
 
 
+def count_workers(settings: Settings, facts: ProviderFacts) -> int | None:
+    """Give how many jobs the provider works on at once; None: plenty. The service a run starts itself is asked."""
+    if facts.jobs_at_once is None or not runs_own_service(settings, facts):
+        return facts.jobs_at_once
+    return settings.provider.workers or load_local_service().default_workers()
+
+
 def capacity_of(
     settings: Settings, facts: ProviderFacts, measured: MeasuredPace, keys: int = 1
 ) -> RunCapacity:
     """Give the capacity of a configuration; what was measured takes the place of the provider's facts."""
     provider = settings.provider
-    jobs_at_once = facts.jobs_at_once
-    if jobs_at_once is not None and runs_own_service(settings, facts) and provider.workers is not None:
-        jobs_at_once = provider.workers
     speed, slow = measured.speed or (facts.speed, facts.speed * UNMEASURED_SLOWDOWN)
     return RunCapacity(
         requests_per_minute=provider.requests_per_minute or facts.requests_per_minute,
         max_in_flight=provider.max_in_flight,
         keys=keys,
-        jobs_at_once=jobs_at_once,
+        jobs_at_once=count_workers(settings, facts),
         has_job_list=load_provider(facts).can_list,
         has_webhooks=settings.webhooks is not None,
         list_poll_seconds=facts.sweep_seconds,
@@ -106,16 +113,19 @@ def read_measured_pace(settings: Settings, facts: ProviderFacts, ledger: Ledger 
     found = ledger.queries.newest_tracks(facts.kind)
     same_recipe = [track for track in found if track.recipe == settings.recipe.as_recipe().name]
     same_config = [track for track in found if track.name == settings.name]
+    workers = count_workers(settings, facts)
     return MeasuredPace(
-        _speed(same_recipe, facts) or _speed(found, facts),
+        _speed(same_recipe, facts, workers) or _speed(found, facts, workers),
         _bandwidth(same_config, settings.execution.workers),
     )
 
 
-def _speed(found: Sequence[TrackTiming], facts: ProviderFacts) -> tuple[float, float] | None:
+def _speed(
+    found: Sequence[TrackTiming], facts: ProviderFacts, workers: int | None
+) -> tuple[float, float] | None:
     """Give the seconds of work for a second of audio by the provider's own clock, the usual and the slow."""
-    if facts.jobs_at_once is not None:
-        return _speed_of_queued(found, facts.jobs_at_once)
+    if workers is not None:
+        return _speed_of_queued(found, workers)
     speeds = [
         max(0.0, took - facts.latency_seconds) / track.duration_seconds
         for track in found

@@ -87,7 +87,8 @@ def _seconds(workload: Workload, capacity: RunCapacity, wait_seconds: float = 0.
     limits = bottleneck_seconds(workload, capacity, wait_seconds)
     each = capacity.job_seconds(workload.audio_seconds / workload.tracks)
     last_submit = max(limits[name] for name in (RATE, IN_FLIGHT, BANDWIDTH, BUDGET))
-    return max(last_submit + each, limits[SPEED] + 60 / capacity.requests_per_minute)
+    others_wait = each if capacity.has_pilot else 0.0
+    return others_wait + max(last_submit + each, limits[SPEED] + 60 / capacity.requests_per_minute)
 
 
 def _rate_seconds(workload: Workload, capacity: RunCapacity) -> float:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from stemline.budget import Spending
-from stemline.ledger import Ledger, open_ledger
+from stemline.ledger import Ledger, MeasuredTrack, view_ledger
 from stemline.records import State
-from stemline.settings import Settings
+from stemline.settings import Settings, load_facts, outputs_kept_since
 
 
 class LedgerView:
@@ -29,6 +29,10 @@ class LedgerView:
         """Give the manifest's columns of each of these tracks as the ledger writes them."""
         return self.ledger.tracks.columns(*self._key, track_ids) if self.ledger and track_ids else {}
 
+    def measured_of(self, track_ids: Sequence[str]) -> dict[str, MeasuredTrack]:
+        """Give what the ledger knows of those of these tracks whose length it has: they are not probed again."""
+        return self.ledger.queries.measured(*self._key, track_ids) if self.ledger else {}
+
     def failed_for_good(self, track_ids: Sequence[str]) -> Collection[str]:
         """Name those that failed for good: not retryably, or too often."""
         run = self._last_run
@@ -39,6 +43,13 @@ class LedgerView:
         return {
             each.track_id for each in failed if not each.is_retryable or each.failures >= self._max_attempts
         }
+
+    def collectable(self, track_ids: Sequence[str]) -> Collection[str]:
+        """Name those that are quarantined and that a run collects again for nothing."""
+        if self.ledger is None or not track_ids:
+            return ()
+        since = outputs_kept_since(load_facts(self._key[0]), self.ledger.clock())
+        return self.ledger.quarantine.collectable(*self._key, track_ids, since)
 
     def spending(self) -> Spending:
         """Give what is spent of the present windows; a new run has spent nothing."""
@@ -55,5 +66,9 @@ def open_ledger_view(settings: Settings) -> Iterator[LedgerView]:
     if file is not None and not file.exists():
         yield LedgerView(settings, None)
         return
-    with open_ledger(settings.ledger_url) as ledger:
+    ledger = view_ledger(settings.ledger_url)
+    if ledger is None:
+        yield LedgerView(settings, None)
+        return
+    with ledger:
         yield LedgerView(settings, ledger)

@@ -4,25 +4,61 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from stemline.dataset.cell_value import cell_value
+from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.table_row import read_day
-from stemline.ledger.cell import load_cells
+from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
+from stemline.ledger.cell import dump_cells, load_cells
 from stemline.records import Track
 
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
+
+
+class ColumnComparison:
+    """Tells whether a dataset has a track's columns as its manifest has them now."""
+
+    def __init__(self, layout: DatasetLayout) -> None:
+        """Compare as this layout has them: what was planned under other types is no change."""
+        self._carried = layout.carried
+        columns = carried_columns(layout.carried, layout.partition_by)
+        by_table = {name: columns.get(name, name) for name in (*columns, *MANIFEST_COLUMNS)}
+        self._fixed = {name for name, column in by_table.items() if column in layout.partition_by}
+        """What partitions the table: a row stays in the folder it was published in."""
+
+    def is_changed(self, columns: Mapping[str, Any], written: str) -> bool:
+        """Tell whether a row says anything else than the ledger wrote; columns that it lacks are left as they are."""
+        if dump_cells(columns) == written:
+            return False
+        before = load_cells(written)
+        return any(
+            self._kept(name, value) != self._kept(name, before.get(name))
+            for name, value in columns.items()
+            if name not in self._fixed
+        )
+
+    def merged(self, columns: Mapping[str, Any], written: str) -> dict[str, Any]:
+        """Give the columns that the row has from now on."""
+        before = load_cells(written)
+        now = {name: before.get(name) if name in self._fixed else value for name, value in columns.items()}
+        return {**now, **{name: value for name, value in before.items() if name not in now}}
+
+    def _kept(self, name: str, value: Any) -> str:  # noqa: ANN401 - cells are of any type
+        """Give a cell as the dataset has it, as text: NaN is no change. One of another sort stays as it is."""
+        if value is not None and name in self._carried.names:
+            with suppress(ValueError):
+                value = cell_value(value, self._carried.field(name).type)
+        return dump_cells({"": value})
 
 
 @dataclass
 class MetadataCheck:
     """Counts of rows whose columns want a look."""
 
-    carried: pa.Schema | None = None
-    """The columns the dataset keeps: what was planned under other types is compared as the dataset has it."""
+    comparison: ColumnComparison = field(default_factory=lambda: ColumnComparison(DatasetLayout()))
     changed: int = 0
     """Published tracks of which the dataset says something else than the manifest does now."""
     bad_dates: int = 0
@@ -36,23 +72,7 @@ class MetadataCheck:
             self.bad_dates += _is_given(columns, "released_on") and read_day(columns["released_on"]) is None
             self.bad_isrcs += _is_given(columns, "isrc") and not _is_isrc(str(columns["isrc"]))
             before = published.get(track.track_id)
-            self.changed += before is not None and self._differs(columns, before)
-
-    def _differs(self, columns: Mapping[str, Any], written: str) -> bool:
-        before = load_cells(written)
-        # A track that was taken over from the tables has no columns in the ledger.
-        return bool(before) and any(
-            self._kept(name, value) != self._kept(name, before.get(name)) for name, value in columns.items()
-        )
-
-    def _kept(self, name: str, value: Any) -> Any:  # noqa: ANN401 - cells are of any type
-        """Give a cell as the dataset has it, as it is where it has none of the sort."""
-        if value is None or self.carried is None or name not in self.carried.names:
-            return value
-        try:
-            return cell_value(value, self.carried.field(name).type)
-        except ValueError:
-            return value
+            self.changed += before is not None and self.comparison.is_changed(columns, before)
 
 
 def _is_given(columns: Mapping[str, Any], name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stemline.ledger import Ledger
+from stemline.ledger import Ledger, PilotQuestion, PilotStanding
 from stemline.plan.advice import Advisor
 from stemline.plan.budget_simulation import BudgetFit, BudgetSimulation, fit_to_budget
 from stemline.plan.capacity import capacity_of, read_measured_pace, runs_own_service
@@ -15,14 +15,38 @@ from stemline.plan.workload import PendingTrack
 from stemline.settings import ProviderFacts, Settings
 
 
+def read_pilot(settings: Settings, ledger: Ledger | None) -> PilotStanding | None:
+    """Give how the pilot of the provider and recipe stands; None where none is asked for, or it has passed."""
+    size = settings.provider.pilot_tracks
+    if ledger is None:
+        return PilotStanding(size) if size else None
+    if not size:
+        return None
+    question = PilotQuestion(
+        settings.provider.kind,
+        settings.recipe.as_recipe(),
+        size,
+        max_attempts=settings.failures.max_attempts,
+        job_timeout_seconds=settings.provider.job_timeout,
+    )
+    standing = ledger.pilots.standing(question)
+    return None if standing.is_passed else standing
+
+
 def forecast_run(
     settings: Settings, facts: ProviderFacts, ledger: Ledger | None, fit: BudgetFit, keys: int | None = None
 ) -> Forecast:
-    """Give the forecast of what fits the budget, with advice; `keys` None takes as many as are configured."""
+    """Give the forecast of what fits the budget, with advice; `keys` None takes as many as are configured.
+
+    Where a pilot comes first, the others wait as long as one track takes.
+    """
     workload, held, simulation = fit
     capacity = capacity_of(
         settings, facts, read_measured_pace(settings, facts, ledger), keys or _key_count(settings, facts)
     )
+    pilot = read_pilot(settings, ledger)
+    if pilot is not None and workload.tracks > pilot.missing:
+        capacity = replace(capacity, has_pilot=True)
     found = forecast_workload(workload, capacity, simulation.wait_seconds)
     advice = Advisor(settings, facts, workload, held, capacity, simulation).advise()
     is_all_held = held.tracks > 0 and not workload.tracks

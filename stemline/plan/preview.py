@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from stemline.clock import utc_now
+from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import kept_columns
 from stemline.manifest import ManifestSource
 from stemline.ownership import check_dataset
@@ -14,12 +15,12 @@ from stemline.plan.budget_simulation import BudgetSimulation, fit_to_budget
 from stemline.plan.delivery import SourceDelivery
 from stemline.plan.forecast import Forecast
 from stemline.plan.ledger_view import LedgerView, open_ledger_view
-from stemline.plan.metadata_check import MetadataCheck
-from stemline.plan.prediction import forecast_run
+from stemline.plan.metadata_check import ColumnComparison, MetadataCheck
+from stemline.plan.prediction import forecast_run, read_pilot
 from stemline.plan.row_digest import RowDigest
-from stemline.plan.survey import check_recipe, survey_catalogue
+from stemline.plan.survey import SurveyedBatch, check_recipe, survey_catalogue
 from stemline.plan.workload import PendingTrack, Workload, WorkQueue
-from stemline.records import Reject, State, Track
+from stemline.records import Code, Reject, State, Track
 from stemline.settings import ProviderFacts, Settings
 from stemline.storage import open_store
 
@@ -39,9 +40,15 @@ class Preview:
     """Paid for already, or possibly so: they are collected, not paid again."""
     failed: int = 0
     """Failed before, for good; a run leaves them alone, `stemline redrive` tries them again."""
+    away: int = 0
+    """Of which the source cannot be reached now; a run asks again."""
     rejected: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
     """Files of a listing that are no audio by their names, by the ends of these."""
+    pilot: int = 0
+    """How many of the new tracks go first: the others are sent once these have come back verified."""
+    is_pilot_failed: bool = False
+    """Whether the pilot came back bad: then a run sends nothing."""
     held: int = 0
     """Usable, but outside the run's budget."""
     workload: Workload = field(default_factory=Workload)
@@ -51,6 +58,16 @@ class Preview:
     metadata: MetadataCheck = field(default_factory=MetadataCheck)
     rows: RowDigest = field(default_factory=RowDigest)
     """The usable rows themselves, for a plan that is saved."""
+
+    def add_away(self, batch: SurveyedBatch) -> None:
+        """Count the tracks whose source cannot be reached now; what is wrong is shown among the first rejects."""
+        self.away += len(batch.away)
+        for track in batch.tracks:
+            if track.track_id in batch.away and len(self.rejects) < SHOWN_REJECTS:
+                sentence = batch.away[track.track_id]
+                self.rejects.append(
+                    Reject(track.position, track.track_id, track.location, Code.SOURCE_UNREACHABLE, sentence)
+                )
 
 
 def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts) -> Preview:
@@ -66,19 +83,28 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
     with open_ledger_view(settings) as view:
         claim = check_dataset(view.ledger, store, settings)
         kept = kept_columns(store)
-        plan.metadata.carried, source = kept, replace(source, carried=kept)
+        if kept is not None:
+            plan.metadata.comparison = ColumnComparison(DatasetLayout(settings.dataset.partition_by, kept))
+        source = replace(source, carried=kept)
         for batch in survey_catalogue(
-            source, facts, lambda track_ids: _needs_no_probe(view.states_of(track_ids)), recipe
+            source,
+            facts,
+            lambda track_ids: _needs_no_probe(view.states_of(track_ids)),
+            recipe,
+            view.measured_of,
         ):
             claim.require_here([track.track_id for track in batch.tracks])
             plan.passed_over += batch.passed_over
+            plan.add_away(batch)
             plan.rejected += len(batch.rejects)
             plan.rejects += batch.rejects[: SHOWN_REJECTS - len(plan.rejects)]
             plan.rows.add(batch.tracks)
-            sorter.add(batch.tracks, view, plan)
+            sorter.add([track for track in batch.tracks if track.track_id not in batch.away], view, plan)
         simulation = BudgetSimulation(settings.budget, view.spending(), utc_now())
         fit = fit_to_budget(sorter.queue.in_order(), simulation, facts)
         plan.workload, plan.new, plan.held = fit.workload, fit.workload.tracks, fit.held.tracks
+        if (pilot := read_pilot(settings, view.ledger)) is not None:
+            plan.pilot, plan.is_pilot_failed = min(plan.new, pilot.missing), pilot.is_failed
         plan.forecast = forecast_run(settings, facts, view.ledger, fit)
     return plan
 
@@ -100,13 +126,15 @@ class _TrackSorter:
         failed = view.failed_for_good(
             [track_id for track_id in track_ids if states.get(track_id) is State.FAILED]
         )
+        quarantined = [name for name in track_ids if states.get(name) is State.QUARANTINED]
+        again = view.collectable(quarantined)
         done = [track_id for track_id in track_ids if states.get(track_id) is State.PUBLISHED]
         plan.metadata.add(tracks, view.columns_of(done))
         for track in tracks:
             state = states.get(track.track_id)
             if state is State.PUBLISHED:
                 plan.done += 1
-            elif state in _UNDER_WAY:
+            elif state in _UNDER_WAY or track.track_id in again:
                 plan.under_way += 1
             elif state in _FAILED_FOR_GOOD or track.track_id in failed:
                 plan.failed += 1

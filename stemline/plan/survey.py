@@ -6,12 +6,14 @@ The readers are loaded where rows are read: whoever only checks a recipe does no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from stemline.errors import AudioRejected, ConfigError
+from stemline.errors import AudioRejected, ConfigError, SourceAway
+from stemline.ledger import MeasuredTrack
 from stemline.manifest import LocationKind, ManifestSource, location_kind
-from stemline.probe import AudioFacts
+from stemline.plan.recall import recall_facts
+from stemline.probe import TAG_COLUMNS, AudioFacts
 from stemline.records import Code, Recipe, Reject, Track
 from stemline.settings import ProviderFacts, known_kinds, load_facts
 
@@ -26,6 +28,8 @@ class SurveyedBatch:
     rejects: tuple[Reject, ...]
     passed_over: Counter[str] = field(default_factory=Counter)
     """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
+    away: Mapping[str, str] = field(default_factory=dict)
+    """Of tracks whose source cannot be reached now, by their ids, why: a later run asks again."""
 
 
 def check_recipe(recipe: Recipe, facts: ProviderFacts) -> None:
@@ -55,21 +59,42 @@ def survey_catalogue(
     facts: ProviderFacts,
     find_done: Callable[[Sequence[str]], Collection[str]],
     recipe: Recipe | None = None,
+    find_measured: Callable[[Sequence[str]], Mapping[str, MeasuredTrack]] = lambda _: {},
 ) -> Iterator[SurveyedBatch]:
     """Give the selected rows of a manifest, batch by batch, probed where the manifest gives no duration.
 
-    `find_done` names those of some track ids whose audio need not be probed again. YouTube URLs are taken where
-    the provider makes `recipe` of them; how long they are, it alone knows.
+    Files of this machine, which are uploaded, are always opened: only audio leaves it. Those of a listing are what
+    their tags say. `find_done` names those of some track ids whose audio need not be probed again, `find_measured`
+    gives what others were found to be earlier: while they are as they were, they are not opened again. YouTube URLs are
+    taken where the provider makes `recipe` of them; how long they are, it alone knows.
     """
     from stemline.manifest.scan import scan_manifest  # noqa: PLC0415 -- it loads DuckDB, which few need
 
     rules = _TrackRules(facts, takes_videos=recipe is not None and recipe.stems == facts.video_stems)
     for batch in scan_manifest(source):
         done = find_done([track.track_id for track in batch.tracks])
-        checked = list(_probe_and_check(batch.tracks, done, source, rules))
+        unknown = [
+            track.track_id for track in batch.tracks if track.track_id not in done and _needs_probe(track)
+        ]
+        measured = find_measured(unknown) if unknown else {}
+        away: dict[str, str] = {}
+        checked = list(
+            _probe_and_check(
+                batch.tracks,
+                done,
+                source,
+                replace(rules, away=away, measured=measured, tags=_tags(source) if batch.is_listing else ()),
+            )
+        )
         tracks = tuple(each for each in checked if isinstance(each, Track))
         rejects = tuple(each for each in checked if isinstance(each, Reject))
-        yield SurveyedBatch(tracks, (*batch.rejects, *rejects), batch.passed_over)
+        yield SurveyedBatch(tracks, (*batch.rejects, *rejects), batch.passed_over, away)
+
+
+def _tags(source: ManifestSource) -> tuple[str, ...]:
+    """Name the columns that tags fill: those that are text in the dataset, or not there yet."""
+    kept = {field.name: str(field.type) for field in source.carried or ()}
+    return tuple(name for name in TAG_COLUMNS if kept.get(name, "string") == "string")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,43 +103,73 @@ class _TrackRules:
 
     facts: ProviderFacts
     takes_videos: bool
+    away: dict[str, str] = field(default_factory=dict)
+    """Filled with the ids of tracks whose source cannot be reached, and why."""
+    measured: Mapping[str, MeasuredTrack] = field(default_factory=dict)
+    """What tracks were found to be earlier, by their ids."""
+    tags: tuple[str, ...] = ()
+    """Of rows without columns of their own, those that the files' tags fill."""
 
 
 def _probe_and_check(
     tracks: Sequence[Track], done: Collection[str], source: ManifestSource, rules: _TrackRules
 ) -> Iterator[Track | Reject]:
-    needed = [track for track in tracks if track.track_id not in done and _needs_probe(track)]
-    probed = _probe(needed, source)
+    opened = [track for track in tracks if track.track_id not in done and _needs_probe(track)]
+    known = recall_facts(opened, rules.measured, rules.tags)
+    needed = [track for track in opened if track.track_id not in known]
+    probed = _probe(needed, source, with_tags=bool(rules.tags))
     for track in tracks:
         if track.track_id in done:
             yield track
+        elif track.track_id in known:
+            yield _check_probed(track, known[track.track_id], rules)
         elif _needs_probe(track):
             yield _check_probed(track, next(probed), rules)
         else:
             yield _check(track, rules)
 
 
-def _probe(tracks: Sequence[Track], source: ManifestSource) -> Iterator[AudioFacts | AudioRejected]:
+def _probe(
+    tracks: Sequence[Track], source: ManifestSource, *, with_tags: bool
+) -> Iterator[AudioFacts | AudioRejected]:
     """Give what each track's file turns out to be; the decoder is loaded only where a file has to be opened."""
     if not tracks:
         return
     from stemline.probe.probing import probe_many  # noqa: PLC0415 -- most runs need none, and it takes 0.2 s
 
     locations = [track.location for track in tracks]
-    for _, outcome in probe_many(locations, workers=PROBES_AT_ONCE, storage_options=source.storage_options):
+    outcomes = probe_many(
+        locations,
+        workers=PROBES_AT_ONCE,
+        storage_options=source.storage_options,
+        with_tags=with_tags,
+        refuse_silence=True,
+    )
+    for _, outcome in outcomes:
         yield outcome
 
 
 def _needs_probe(track: Track) -> bool:
-    return track.duration_seconds is None and location_kind(track.location) is not LocationKind.YOUTUBE
+    """Tell whether a track's file has to be opened: for its length, and a local one to see that it is audio."""
+    kind = location_kind(track.location)
+    return kind is LocationKind.FILE or (track.duration_seconds is None and kind is not LocationKind.YOUTUBE)
 
 
 def _check_probed(track: Track, outcome: AudioFacts | AudioRejected, rules: _TrackRules) -> Track | Reject:
+    if isinstance(outcome, SourceAway):
+        rules.away[track.track_id] = str(outcome)
+        return track
     if isinstance(outcome, AudioRejected):
         return _reject(track, outcome.code, str(outcome))
-    return _check(
-        replace(track, duration_seconds=outcome.duration_seconds, size_bytes=outcome.size_bytes), rules
+    # A length that is given too short would let credits through a budget.
+    seconds = max(track.duration_seconds or 0.0, outcome.duration_seconds)
+    measured = replace(
+        track,
+        duration_seconds=seconds,
+        size_bytes=outcome.size_bytes,
+        columns={name: outcome.tags.get(name) for name in rules.tags} | track.columns,
     )
+    return _check(measured, rules)
 
 
 def _check(track: Track, rules: _TrackRules) -> Track | Reject:

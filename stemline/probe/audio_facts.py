@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from stemline.errors import AudioRejected
 from stemline.records import Code
+
+TAG_COLUMNS = ("artist", "title", "album", "isrc", "released_on")
+"""The manifest's columns that a file's tags may fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,8 @@ class AudioFacts:
     size_bytes: int
     is_exact: bool
     """The samples are counted; False: counted in packets or time stamps, up to a few frames too long."""
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Where they were asked for: what the file says of itself, by the names of the manifest's columns."""
 
 
 def unreadable(location: str, reason: str) -> AudioRejected:

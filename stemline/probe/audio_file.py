@@ -8,7 +8,6 @@ import os
 import re
 import tempfile
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,18 +20,16 @@ from typing import IO, Any
 import fsspec
 import httpx
 
-from stemline.errors import AudioRejected
+from stemline.errors import AudioRejected, SourceAway
+from stemline.probe.range_file import RangeFile
 from stemline.records import Code
 
 HEAD_BYTES = 65_536
 _SCAN_BYTES = 1_048_576
-_BLOCKS_KEPT = 16
 _WEB_SECONDS = 30.0
 _BUSY_TRIES = 4
 _LONGEST_BUSY_SECONDS = 30.0
-
-Fetch = Callable[[int, int], bytes]
-"""Gives the bytes from a place (included) to a place (excluded)."""
+_BUSY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +106,23 @@ def _open_stored(location: str, storage_options: dict[str, Any], block_bytes: in
 
 def _unreachable(location: str, error: Exception) -> AudioRejected:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    sentence = f'"{location}" cannot be read: {reason}.'
+    if _may_pass(error):
+        return SourceAway(sentence, code=Code.SOURCE_UNREACHABLE, fix="The next run asks again.")
     return AudioRejected(
-        f'"{location}" cannot be read: {reason}.',
-        code=Code.SOURCE_UNREACHABLE,
-        fix="Check the address and the credentials, then try again.",
+        sentence, code=Code.SOURCE_UNREACHABLE, fix="Check the address and the credentials, then try again."
     )
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether it is the host or the way to it that failed, and not this one file."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error or error.response.status_code in _BUSY
+    if isinstance(error, httpx.HTTPError):
+        return not isinstance(
+            error, httpx.TooManyRedirects | httpx.UnsupportedProtocol | httpx.LocalProtocolError
+        )
+    return isinstance(error, OSError) and not isinstance(error, PermissionError)
 
 
 @contextmanager
@@ -217,75 +226,3 @@ def _client() -> httpx.Client:
     client = httpx.Client(follow_redirects=True, timeout=_WEB_SECONDS)
     atexit.register(client.close)
     return client
-
-
-class RangeFile(io.RawIOBase):
-    """A read-only file over `fetch`, in blocks of which the last few are kept.
-
-    `first_block` spares the first fetch. A fetch that fails reads as the end of the file and is remembered
-    in `error`: the decoders call us from C, where an exception would be lost.
-    """
-
-    def __init__(self, fetch: Fetch, size_bytes: int, block_bytes: int, first_block: bytes = b"") -> None:
-        """Start at the beginning; nothing is fetched yet."""
-        super().__init__()
-        self.size_bytes = size_bytes
-        self.error: Exception | None = None
-        self._fetch = fetch
-        self._block_bytes = block_bytes
-        self._place = 0
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        if first_block:
-            self._blocks[0] = first_block
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be searched."""
-        return True
-
-    def tell(self) -> int:
-        """Give the place of the next read."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a place, and give it."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self.size_bytes}[whence]
-        self._place = max(start + offset, 0)
-        return self._place
-
-    def read(self, size: int = -1) -> bytes:
-        """Give up to `size` bytes, fewer only at the end."""
-        end = self.size_bytes if size < 0 else min(self._place + size, self.size_bytes)
-        parts = []
-        while self._place < end:
-            number, offset = divmod(self._place, self._block_bytes)
-            part = self._block(number)[offset : offset + end - self._place]
-            if not part:
-                break
-            parts.append(part)
-            self._place += len(part)
-        return b"".join(parts)
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any writable buffer
-        """Fill a buffer, and give how many bytes that took."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def _block(self, number: int) -> bytes:
-        if number in self._blocks:
-            self._blocks.move_to_end(number)
-            return self._blocks[number]
-        start = number * self._block_bytes
-        try:
-            block = self._fetch(start, min(start + self._block_bytes, self.size_bytes))
-        except Exception as error:  # noqa: BLE001 - every store fails in its own way; the caller raises it again
-            self.error = error
-            return b""
-        self._blocks[number] = block
-        if len(self._blocks) > _BLOCKS_KEPT:
-            self._blocks.popitem(last=False)
-        return block

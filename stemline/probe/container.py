@@ -11,6 +11,7 @@ import soundfile
 
 from stemline import ogg
 from stemline.errors import AudioRejected
+from stemline.probe import flac
 from stemline.probe.audio_facts import AudioFacts, unreadable
 from stemline.probe.audio_file import OpenAudio
 
@@ -19,7 +20,22 @@ _UNMEASURED = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "truehd", "mpeg", "
 # libsndfile gives streams of unknown length as huge ones.
 _LONGEST_SAMPLES = 2**48
 _PROBE_BYTES = "65536"
+_LOSSLESS = 4
+"""Of a codec's properties, FFmpeg's AV_CODEC_PROP_LOSSLESS."""
+_LOSSY_BITS = 6.0
+"""So many bits a sample take the largest of the other codecs: aac of 512 kbit/s."""
+_TAG_BYTES = 262_144
+"""What may be tags and artwork, before the packets are counted to be sure."""
 _Container = av.container.InputContainer
+_UNREADABLE = (av.FFmpegError, OSError, ValueError, EOFError, ArithmeticError)
+TAGS = {
+    "artist": ("artist", "album_artist", "albumartist"),
+    "title": ("title",),
+    "album": ("album",),
+    "released_on": ("date", "tdrl", "originaldate", "year"),
+    "isrc": ("isrc", "tsrc"),
+}
+"""Column of the manifest: the names FFmpeg has for it, over ID3, Vorbis comments, MP4, RIFF, APE and ASF."""
 
 
 def read_sound_file(audio: OpenAudio) -> AudioFacts | None:
@@ -37,21 +53,34 @@ def read_sound_file(audio: OpenAudio) -> AudioFacts | None:
 
 
 def read_links(audio: OpenAudio) -> AudioFacts:
-    """Give the facts of an Ogg file of several links: the first one's, and the length of all of them.
+    """Give the facts of an Ogg file of several links, or of flacs joined: the first one's, and the whole length.
 
     Raises `AudioRejected` when none holds audio.
     """
     found = []
-    for link in ogg.links(cast("IO[bytes]", audio.file), audio.size_bytes):
-        part = OpenAudio(audio.location, audio.size_bytes, cast("IO[bytes]", link), None)
+    for link in _links(cast("IO[bytes]", audio.file), audio.size_bytes):
+        part = OpenAudio(audio.location, link.size_bytes, cast("IO[bytes]", link), None)
+        is_cut = part.read_at(0, 4) == flac.MAGIC and not flac.is_whole(part.read_at, 0, part.size_bytes)
         try:
-            found.append(read_sound_file(part) or read_container(part))
+            sound = None if is_cut else read_sound_file(part)
+            found.append(sound or read_container(part, is_counted=is_cut))
         except AudioRejected:
             continue  # a link that holds no sound, or was cut off, adds nothing
     if not found:
         raise unreadable(audio.location, "it holds no audio stream")
     seconds = sum(facts.duration_seconds for facts in found)
-    return replace(found[0], duration_seconds=seconds, is_exact=all(facts.is_exact for facts in found))
+    is_exact = all(facts.is_exact for facts in found)
+    return replace(found[0], duration_seconds=seconds, size_bytes=audio.size_bytes, is_exact=is_exact)
+
+
+def _links(file: IO[bytes], size_bytes: int) -> list[ogg.LinkFile]:
+    file.seek(0)
+    if file.read(len(ogg.MAGIC)) == ogg.MAGIC:
+        return ogg.links(file, size_bytes)
+    starts = flac.starts(file)
+    return [
+        ogg.LinkFile(file, start, end) for start, end in zip(starts, [*starts[1:], size_bytes], strict=False)
+    ]
 
 
 def _codec(file_format: str, subtype: str) -> str:
@@ -66,14 +95,7 @@ def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
     """
     audio.file.seek(0)
     try:
-        with av.open(
-            # The open file, never its path: a playlist dressed up as music must not lead anywhere else.
-            audio.file,
-            mode="r",
-            metadata_errors="ignore",
-            options={"probesize": _PROBE_BYTES},
-            container_options={"protocol_whitelist": "none"},
-        ) as container:
+        with _opened(audio) as container:
             stream = next((found for found in container.streams if found.type == "audio"), None)
             if stream is None:
                 raise unreadable(audio.location, "it holds no audio stream")
@@ -85,8 +107,10 @@ def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
                 if is_counted or container.format.name in _UNMEASURED
                 else _stated_length(container, stream)
             )
-            seconds = float(_counted_length(container, stream) if length is None else length)
             context = stream.codec_context
+            if length is not None and not _is_plausible(container, stream, float(length), audio.size_bytes):
+                length = None
+            seconds = float(_counted_length(container, stream) if length is None else length)
             facts = AudioFacts(
                 seconds,
                 context.sample_rate,
@@ -95,29 +119,73 @@ def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
                 audio.size_bytes,
                 is_exact=False,
             )
-    except (av.FFmpegError, OSError, ValueError, EOFError, ArithmeticError) as error:
+    except _UNREADABLE as error:
         raise unreadable(audio.location, _reason(error)) from error
     if facts.duration_seconds <= 0 or facts.sample_rate <= 0 or facts.channels <= 0:
         raise unreadable(audio.location, "it holds no samples")
     return facts
 
 
+def read_tags(audio: OpenAudio) -> dict[str, str]:
+    """Give artist, title, album, released_on and isrc as the file's tags have them; none where it has none."""
+    audio.file.seek(0)
+    try:
+        with _opened(audio) as container:
+            streams = (stream.metadata for stream in container.streams if stream.type == "audio")
+            found = {
+                name.lower(): " ".join(text.split())
+                for tags in (*streams, container.metadata)
+                for name, text in tags.items()
+            }
+    except _UNREADABLE:
+        return {}
+    named = {column: [found[name] for name in names if found.get(name)] for column, names in TAGS.items()}
+    return {column: texts[0] for column, texts in named.items() if texts}
+
+
+def _opened(audio: OpenAudio) -> _Container:
+    return av.open(
+        # The open file, never its path: a playlist dressed up as music must not lead anywhere else.
+        audio.file,
+        mode="r",
+        metadata_errors="ignore",
+        options={"probesize": _PROBE_BYTES},
+        container_options={"protocol_whitelist": "none"},
+    )
+
+
 def _stated_length(container: _Container, stream: av.AudioStream) -> Fraction | None:
     if stream.duration and stream.time_base:
-        return stream.duration * stream.time_base
+        # An index counts the samples themselves, and a header may say less.
+        entries = stream.index_entries
+        last = entries[-1].timestamp if len(entries) else 0
+        return max(stream.duration, last) * stream.time_base
     return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _is_plausible(container: _Container, stream: av.AudioStream, seconds: float, size_bytes: int) -> bool:
+    """Tell whether so large a file can be so short: where it holds much more, its packets must be counted."""
+    if any(each.type == "video" for each in container.streams):
+        return True  # most of it is no sound
+    context = stream.codec_context
+    bits = context.format.bits if context.codec.properties & _LOSSLESS and context.format else _LOSSY_BITS
+    most = context.sample_rate * context.channels * bits / 8 * seconds
+    return size_bytes <= most + _TAG_BYTES
 
 
 def _counted_length(container: _Container, stream: av.AudioStream) -> Fraction:
     start = end = None
+    total = 0
     for packet in container.demux(stream):
+        total += packet.duration or 0
         if packet.pts is None:
             continue
         start = packet.pts if start is None else min(start, packet.pts)
         end = max(end or 0, packet.pts + (packet.duration or 0))
     if start is None or end is None or stream.time_base is None:
         return Fraction(0)
-    return (end - start) * stream.time_base
+    # In what was joined, time begins anew; where packets have no length of their own, time alone tells.
+    return max(end - start, total) * stream.time_base
 
 
 def _reason(error: Exception) -> str:

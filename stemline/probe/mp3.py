@@ -7,7 +7,10 @@ Info, encoder delay and padding); Fraunhofer's VBRI as the mp3-tech.org header p
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from dataclasses import dataclass
+from functools import cache
+from typing import IO
 
 _MPEG_1 = 3
 _RESERVED = 1
@@ -20,6 +23,9 @@ _ENCODERS = (b"LAME", b"Lavc", b"Lavf")
 _VBRI_OFFSET = 36
 # Farther in, a chance match in another format is likelier than a late start.
 _SEARCH_BYTES = 8192
+_CHUNK_BYTES = 1 << 20
+_LONGEST_FRAME = 4096
+"""With the header of the next one; the largest has 1,441 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class Mp3Length:
     """Size of all frames; None: the header does not say."""
     is_exact: bool
     """Encoder delay and padding are known and taken off."""
+    is_constant: bool = False
+    """Every frame has the same bit rate, says the header."""
 
     @property
     def duration_seconds(self) -> float:
@@ -87,11 +95,74 @@ def read_length(data: bytes) -> Mp3Length | None:
     frame = first_frame(data)
     if frame is None:
         return None
-    if data[frame.info_start : frame.info_start + 4] in (b"Xing", b"Info"):
-        return _xing(data, frame)
-    if data[frame.start + _VBRI_OFFSET : frame.start + _VBRI_OFFSET + 4] == b"VBRI":
-        return _vbri(data, frame)
-    return None
+    if not _is_header(data, frame):
+        return None
+    return _vbri(data, frame) if _has_vbri(data, frame) else _xing(data, frame)
+
+
+def _is_header(data: bytes, frame: Mp3Frame) -> bool:
+    """Tell whether a frame holds a Xing, Info or VBRI header in place of sound."""
+    is_xing = data[frame.info_start : frame.info_start + 4] in (b"Xing", b"Info")
+    return is_xing or _has_vbri(data, frame)
+
+
+def _has_vbri(data: bytes, frame: Mp3Frame) -> bool:
+    return data.startswith(b"VBRI", frame.start + _VBRI_OFFSET)
+
+
+def mean_frame_bytes(data: bytes, most: int) -> float:
+    """Give the mean size of the first frames in data, `most` of them; 0 where there are none."""
+    place = data.find(b"\xff")
+    while 0 <= place < len(data) - 4:
+        begin, count = place, 0
+        while count < most and (size := _size_at(data, place)):
+            place, count = place + size, count + 1
+        if count > 1:
+            return (place - begin) / count
+        place = data.find(b"\xff", begin + 1)
+    return 0.0
+
+
+def _size_at(data: bytes, place: int) -> int:
+    """Give the size of the frame at a place, 0 where there is none."""
+    if place + 4 > len(data) or data[place] != 0xFF:
+        return 0
+    return _size_of(data[place + 1], data[place + 2])
+
+
+@cache
+def _size_of(second: int, third: int) -> int:
+    frame = _frame_at(bytes([0xFF, second, third, 0]), 0)
+    return 0 if frame is None else frame.size_bytes
+
+
+def count_seconds(file: IO[bytes], size_bytes: int) -> tuple[float, Mp3Frame | None]:
+    """Give the length of all frames of an mp3, and its first frame; None: there is none.
+
+    What stands between frames is skipped: a frame counts where another one of its kind follows it, or went before.
+    """
+    counts: Counter[tuple[int, int]] = Counter()
+    first: Mp3Frame | None = None
+    block, base, place, expected = b"", 0, 0, -1
+    while place + 4 <= size_bytes:
+        if not base <= place <= base + len(block) - _LONGEST_FRAME and base + len(block) < size_bytes:
+            file.seek(place)
+            block, base = file.read(_CHUNK_BYTES), place
+        at = place - base
+        if at + 4 > len(block):
+            break
+        frame = _frame_at(block, at) if block[at] == 0xFF else None
+        if frame is not None and (place == expected or _is_followed(block, frame)):
+            is_sound = place == expected or not _is_header(block, frame)
+            counts[frame.samples, frame.sample_rate] += is_sound
+            first = first or frame
+            place = expected = place + frame.size_bytes
+        elif tag := tag_bytes(block[at : at + 10]):
+            place += tag
+        else:
+            found = block.find(b"\xff", at + 1)
+            place = base + (found if found >= 0 else len(block))
+    return sum(count * samples / rate for (samples, rate), count in counts.items()), first
 
 
 def _frame_at(data: bytes, start: int) -> Mp3Frame | None:
@@ -122,7 +193,7 @@ def _xing(data: bytes, frame: Mp3Frame) -> Mp3Length | None:
     place = frame.info_start + 8
     if len(data) < place + 120:
         return None
-    flags = data[place - 1]
+    flags, is_constant = data[place - 1], data[frame.info_start] == ord("I")
     if not flags & _HAS_FRAMES:
         return None
     samples = _uint32(data, place) * frame.samples
@@ -133,9 +204,10 @@ def _xing(data: bytes, frame: Mp3Frame) -> Mp3Length | None:
         place += 4
     place += (100 if flags & _HAS_TOC else 0) + (4 if flags & _HAS_QUALITY else 0)
     if data[place : place + 4] not in _ENCODERS or len(data) < place + 24:
-        return Mp3Length(frame, samples, audio_bytes, is_exact=False)
+        return Mp3Length(frame, samples, audio_bytes, is_exact=False, is_constant=is_constant)
     gaps = int.from_bytes(data[place + 21 : place + 24], "big")
-    return Mp3Length(frame, max(samples - (gaps >> 12) - (gaps & 0xFFF), 0), audio_bytes, is_exact=True)
+    heard = max(samples - (gaps >> 12) - (gaps & 0xFFF), 0)
+    return Mp3Length(frame, heard, audio_bytes, is_exact=True, is_constant=is_constant)
 
 
 def _vbri(data: bytes, frame: Mp3Frame) -> Mp3Length | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from stemline.dataset import staged_path, stem_path
-from stemline.dataset.doubtful_audio import clear_quarantine, quarantined_stems
+from stemline.dataset.doubtful_audio import quarantined_stems
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.metadata import kept_columns
+from stemline.dataset.metadata import read_layout
 from stemline.errors import AudioRejected, UsageError
 from stemline.ledger import Ledger
 from stemline.ownership import claim_dataset
@@ -43,15 +43,31 @@ def accept_track(settings: Settings, track_id: str) -> Resolution:
             attempt = _find(ledger, settings, track_id)  # a run may have collected it since
             collected = _take(store, settings, attempt, ledger)
             ledger.quarantine.accept(collected)
-            layout = DatasetLayout(
-                settings.dataset.partition_by, kept_columns(store) or {}, settings.dataset.audio
-            )
+            publisher = Publisher(ledger, store, _layout(settings, store))
             run_id = ledger.quarantine.run_of(attempt.token)
-            Publisher(ledger, store, layout).publish(run_id, [attempt.token])
-            clear_quarantine(store, attempt)
-    names = ", ".join(stem.stem for stem in collected.stems)
-    sentence = f"Its stems ({names}) are in the dataset, marked {ACCEPTED}."
-    return Resolution(track_id, attempt.token, ACCEPTED, State.PUBLISHED, attempt.job_id, 0, sentence)
+            is_published = publisher.publish(run_id, [attempt.token]) > 0
+            publisher.clear_kept(attempt)
+    state = State.PUBLISHED if is_published else State.COLLECTED
+    return Resolution(
+        track_id, attempt.token, ACCEPTED, state, attempt.job_id, 0, _sentence(collected, attempt, state)
+    )
+
+
+def _layout(settings: Settings, store: Store) -> DatasetLayout:
+    """Give the layout that the run left which began the dataset, though it may have published nothing."""
+    kept = read_layout(store)
+    layout = DatasetLayout(settings.dataset.partition_by, audio=settings.dataset.audio)
+    return layout if kept is None else replace(layout, carried=kept.carried)
+
+
+def _sentence(collected: CollectedTrack, attempt: Attempt, state: State) -> str:
+    """Say what is in the dataset now, and what is not."""
+    there = [stem.stem for stem in collected.stems]
+    missing = [stem for stem in attempt.recipe.stem_names if stem not in there]
+    lacking = f" {' and '.join(missing)} never came." if missing else ""
+    if state is State.PUBLISHED:
+        return f"Its stems ({', '.join(there)}) are in the dataset, marked {ACCEPTED}.{lacking}"
+    return f"Its stems ({', '.join(there)}) are stored; the tables cannot take it yet, and each run tries.{lacking}"
 
 
 def _find(ledger: Ledger, settings: Settings, track_id: str) -> Attempt:

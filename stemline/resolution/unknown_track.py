@@ -207,5 +207,7 @@ def no_track(ledger: Ledger, settings: Settings, track_id: str) -> UsageError:
     shown = ", ".join(unknown[:SHOWN_TRACKS])
     return UsageError(
         f"The ledger knows no track {track_id} of recipe {recipe.name} with {kind}.",
-        fix=f"Unknown are: {shown}." if unknown else "No track of theirs is unknown.",
+        fix=f"Unknown are: {shown}."
+        if unknown
+        else "Give a track_id as the tables and the report have it. No track of theirs is unknown.",
     )

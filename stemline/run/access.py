@@ -38,6 +38,19 @@ def read_api_keys(settings: Settings, facts: ProviderFacts) -> tuple[str, ...]:
     return keys
 
 
+def check_access(settings: Settings) -> None:
+    """Raise ConfigError for what is wrong with a configuration whatever the manifest: before anybody is asked to pay.
+
+    Nothing is started, sent or written for it.
+    """
+    facts = load_facts(settings.provider.kind)
+    read_api_keys(settings, facts)
+    if settings.webhooks is not None:
+        from stemline.webhooks.registration import require_secret  # noqa: PLC0415 - brings httpx
+
+        require_secret(settings)
+
+
 @contextmanager
 def open_accesses(settings: Settings, facts: ProviderFacts) -> Iterator[tuple[Access, ...]]:
     """Give where the provider is with each of its keys, starting the local service where no URL is configured."""

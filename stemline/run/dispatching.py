@@ -16,7 +16,7 @@ from stemline.run.limits import LiveBudget
 from stemline.settings import ProviderFacts, Settings
 from stemline.webhooks import receiving_webhooks
 
-TO_DO = frozenset({State.PLANNED, State.SUBMITTING, State.PROCESSING, State.READY, State.UNKNOWN})
+TO_DO = frozenset({State.PLANNED, State.HELD, State.SUBMITTING, State.PROCESSING, State.READY, State.UNKNOWN})
 """The states of tracks that dispatchers have something to do about."""
 
 
@@ -34,12 +34,11 @@ class DispatcherSetup:
     @contextmanager
     def start(self) -> Iterator[DispatcherGroup]:
         """Submit planned tracks for the length of a `with` block; a local service of its own lives as long."""
-        execution = self.settings.execution
         groups: list[DispatcherGroup] = []
         with ExitStack() as stack:
             accesses = stack.enter_context(open_accesses(self.settings, self.facts))
             keys = [self._leased(access) for access in accesses]
-            ready_queue = ReadyQueue(execution.batch_tracks, execution.batch_seconds, producers=len(keys))
+            ready_queue = ReadyQueue(producers=len(keys))
             parameters = self._parameters(stack.enter_context(self._receiving_webhooks(accesses, groups)))
             provider = load_provider(self.facts)
             groups.append(
@@ -87,8 +86,7 @@ class DispatcherSetup:
             requests_per_minute=settings.provider.requests_per_minute or self.facts.requests_per_minute,
             max_attempts=settings.failures.max_attempts,
             tolerate=settings.failures.tolerate,
-            # What ships with stemline needs no proof.
-            pilot=0 if settings.provider.kind == "local" else settings.provider.pilot,
+            pilot=settings.provider.pilot_tracks,
             selected=self._to_do(),
             job_timeout_seconds=settings.provider.job_timeout,
             send=settings.catalogue.send,

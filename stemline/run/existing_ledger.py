@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from stemline.errors import UsageError
 from stemline.ledger import Ledger, open_ledger
@@ -18,6 +18,12 @@ def open_existing_ledger(settings: Settings) -> Iterator[Ledger]:
         raise nothing_has_run(settings)
     with open_ledger(settings.ledger_url) as ledger:
         yield ledger
+
+
+def upgrade_ledger(settings: Settings) -> None:
+    """Bring the ledger to this version where there is one; none is made where nothing has run yet."""
+    with suppress(UsageError), open_existing_ledger(settings):
+        pass
 
 
 def nothing_has_run(settings: Settings) -> UsageError:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from stemline.errors import LeaseHeld
 from stemline.ledger import LEASE_SECONDS, Ledger
+
+PATIENCE = 600.0
+"""How long a run waits for another one to have rewritten the dataset's parts."""
+PARTS_SECONDS = 0.25
+"""How often it looks."""
 
 
 @contextmanager
@@ -20,6 +27,40 @@ def holding_key(ledger: Ledger, key_id: str) -> Iterator[int]:
         yield fence
     finally:
         ledger.leases.release(key_id, fence)
+
+
+@contextmanager
+def holding_parts(
+    ledger: Ledger, dataset_id: str, patience: float = PATIENCE
+) -> Iterator[Callable[[], None]]:
+    """Be the only run of this ledger that rewrites parts of a dataset; give what proves it, and holds on.
+
+    Raises LeaseHeld where another one has not let go after `patience` seconds.
+    """
+    key = f"dataset:{dataset_id}"
+    fence = _take_parts(ledger, key, patience)
+    try:
+        yield lambda: _hold_on(ledger, key, fence)
+    finally:
+        ledger.leases.release(key, fence)
+
+
+def _take_parts(ledger: Ledger, key: str, patience: float) -> int:
+    holder, end = f"{socket.gethostname()}:{os.getpid()}", time.monotonic() + patience
+    while True:
+        free_keys_of_the_dead(ledger)
+        try:
+            return ledger.leases.acquire(key, holder, LEASE_SECONDS)
+        except LeaseHeld as error:
+            if time.monotonic() >= end:
+                raise LeaseHeld(
+                    "Another run is rewriting parts of the dataset.", fix="Run again when it is done."
+                ) from error
+        time.sleep(PARTS_SECONDS)
+
+
+def _hold_on(ledger: Ledger, key: str, fence: int) -> None:
+    ledger.leases.renew(key, fence, LEASE_SECONDS)
 
 
 def is_held(ledger: Ledger, key_id: str) -> bool:

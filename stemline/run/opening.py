@@ -9,15 +9,17 @@ from dataclasses import replace
 
 from stemline.dataset.columns import join_columns
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.metadata import claim_layout, kept_columns
-from stemline.dataset.renewal import renew_parts
+from stemline.dataset.metadata import check_layout, claim_layout, kept_columns
+from stemline.dataset.renewal import is_behind, renew_parts
 from stemline.errors import ConfigError, StemlineError
-from stemline.ledger import open_ledger
+from stemline.ledger import Ledger, open_ledger
+from stemline.manifest import ManifestSource
+from stemline.manifest.loading import parse_manifest
 from stemline.manifest.scan import read_columns
-from stemline.ownership import claim_dataset
+from stemline.ownership import DatasetClaim, claim_dataset
 from stemline.plan.survey import check_recipe
 from stemline.run.access import fingerprint, read_api_keys
-from stemline.run.lease import holding_key
+from stemline.run.lease import holding_key, holding_parts
 from stemline.run.observer import present_observer
 from stemline.run.run import Run
 from stemline.run.selection import Selection, source_of
@@ -40,14 +42,14 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
     facts = load_facts(settings.provider.kind)
     check_recipe(settings.recipe.as_recipe(), facts)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
-    layout = _plan_layout(settings, selection, store)
-    store.check_writable()
-    layout = claim_layout(store, layout)
     with ExitStack() as stack:
+        source, layout = _plan_layout(settings, selection, store, stack)
+        store.check_writable()
+        check_layout(store, layout)
         ledger = stack.enter_context(open_ledger(settings.ledger_url))
         claim = claim_dataset(ledger, store, settings)
         key_ids = [fingerprint(key) for key in read_api_keys(settings, facts)]
-        renew_parts(store, layout)
+        layout = _claim_layout(ledger, store, layout, claim)
         fences = {key_id: stack.enter_context(holding_key(ledger, key_id)) for key_id in key_ids}
         run_id = ledger.runs.start(
             settings.name,
@@ -56,7 +58,7 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
             _digest(settings),
             key_ids[0],
         )
-        run = Run(settings, selection, facts, ledger, store, layout, run_id, fences, claim)
+        run = Run(settings, selection, facts, ledger, store, layout, run_id, fences, claim, source)
         observer = present_observer()
         if observer is not None:
             observer.opened(run)
@@ -68,17 +70,35 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
             raise
 
 
-def _plan_layout(settings: Settings, selection: Selection, store: Store) -> DatasetLayout:
-    """Give the dataset's layout with the manifest's columns joined to it; nothing is written yet.
+def _claim_layout(ledger: Ledger, store: Store, layout: DatasetLayout, claim: DatasetClaim) -> DatasetLayout:
+    """Join the manifest's columns to the dataset's, and bring older parts to them before anything is spent."""
+    with (
+        ledger.database.write()
+    ):  # runs of one ledger that begin at the same instant join theirs one after the other
+        joined = claim_layout(store, layout)
+    if is_behind(store, joined):
+        with holding_parts(ledger, claim.known.dataset_id) as require_hold:
+            renew_parts(store, joined, require_hold)
+    return joined
+
+
+def _plan_layout(
+    settings: Settings, selection: Selection, store: Store, stack: ExitStack
+) -> tuple[ManifestSource, DatasetLayout]:
+    """Give the manifest, parsed once, and the dataset's layout with its columns joined; nothing is written yet.
 
     Raises ManifestError for a value that the type the dataset keeps its column in cannot hold.
     """
-    kept = kept_columns(store)
+    kept, source = kept_columns(store), source_of(settings, selection)
+    dataset = settings.dataset
     if kept is not None and selection.redrive is not None:
-        return DatasetLayout(settings.dataset.partition_by, kept, settings.dataset.audio)
-    given = read_columns(replace(source_of(settings, selection), carried=kept))
+        return source, DatasetLayout(dataset.partition_by, kept, dataset.audio)
+    parsed = parse_manifest(source)
+    stack.callback(parsed.close)
+    source = replace(source, carried=kept, parsed=parsed)
+    given = read_columns(source, with_tags=True)
     carried = given if kept is None else join_columns(kept, given)
-    return DatasetLayout(settings.dataset.partition_by, carried, settings.dataset.audio)
+    return source, DatasetLayout(dataset.partition_by, carried, dataset.audio)
 
 
 def _digest(settings: Settings) -> str:

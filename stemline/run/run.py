@@ -7,21 +7,24 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from stemline.collector import CollectResult, CollectTarget, Relink
-from stemline.dataset.doubtful_audio import clear_quarantine
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import write_rejects, write_run_summary
 from stemline.errors import StemlineError
 from stemline.ledger import CollectAgain, Ledger
+from stemline.manifest import ManifestSource
 from stemline.ownership import DatasetClaim
 from stemline.plan.prediction import Prediction, predict_run
 from stemline.plan.survey import survey_catalogue
 from stemline.publisher import Publisher
-from stemline.records import Attempt, Code, CollectedTrack, Failure, ReadyTrack, State
+from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.report import write_report
-from stemline.run.selection import Result, Selection, source_of
+from stemline.run.collected_batches import CollectedBatches
+from stemline.run.correction import CorrectionQueue
+from stemline.run.selection import Result, Selection
 from stemline.settings import ProviderFacts, Settings, outputs_kept_since
 from stemline.storage import Store
 
@@ -51,6 +54,8 @@ class Run:
     fences: Mapping[str, int]
     """The fence of each API key's lease, by the key's fingerprint."""
     claim: DatasetClaim
+    source: ManifestSource
+    """The selected part of the catalogue, parsed already where the run reads it."""
     started: float = field(default_factory=time.monotonic)
     dispatchers: DispatcherGroup | None = None
     """What submits and polls, from `dispatching` on; None where there was nothing to do."""
@@ -61,6 +66,12 @@ class Run:
     """How many manifest rows it is about."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """Files of a listing that are no audio by their names, by the ends of these."""
+
+    @cached_property
+    def corrections(self) -> CorrectionQueue:
+        """Published tracks of which the manifest says something else by now."""
+        key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
+        return CorrectionQueue(self.ledger, self.store, self.layout, *key)
 
     @property
     def target(self) -> CollectTarget:
@@ -99,7 +110,8 @@ class Run:
         wanted = replace(self._quarantined, is_redrive=True, codes=codes or None, limit=limit)
         free = self.ledger.quarantine.collect_again(wanted)
         left = None if limit is None else limit - free
-        return free + self.ledger.tracks.redrive(self.run_id, codes or None, limit=left)
+        since = wanted.kept_since
+        return free + self.ledger.tracks.redrive(self.run_id, codes or None, limit=left, kept_since=since)
 
     @property
     def _quarantined(self) -> CollectAgain:
@@ -109,35 +121,53 @@ class Run:
 
     def _survey(self) -> int:
         selected = 0
-        source = replace(source_of(self.settings, self.selection), carried=self.layout.carried)
+        source = replace(self.source, carried=self.layout.carried)
         recipe = self.settings.recipe.as_recipe()
-        for batch in survey_catalogue(source, self.facts, self._find_done, recipe):
+        find_measured = partial(self.ledger.queries.measured, self.settings.provider.kind, recipe)
+        for batch in survey_catalogue(source, self.facts, self._find_done, recipe, find_measured):
             self.claim.require_here([track.track_id for track in batch.tracks])
             self.ledger.tracks.plan(
-                self.run_id, batch.tracks, max_attempts=self.settings.failures.max_attempts
+                self.run_id,
+                batch.tracks,
+                max_attempts=self.settings.failures.max_attempts,
+                away=batch.away,
             )
+            self.corrections.notice(batch.tracks)
             self.ledger.runs.reject(self.run_id, batch.rejects)
             self.passed_over += batch.passed_over
             selected += len(batch.tracks) + len(batch.rejects)
             if self.is_interrupted:
                 break
+        if self.source.parsed is not None:
+            self.source.parsed.close()
         write_rejects(self.store, self.run_id, self.ledger.queries.rejected_rows(self.run_id))
         self.ledger.quarantine.collect_again(self._quarantined)
         return selected
 
+    @cached_property
+    def collected(self) -> CollectedBatches:
+        """What is collected in this run, batch by batch."""
+        execution = self.settings.execution
+        return CollectedBatches(self.book, execution.batch_tracks, execution.batch_seconds)
+
     @contextmanager
-    def dispatching(self) -> Iterator[Iterator[list[ReadyTrack]]]:
-        """Submit planned tracks for the length of the block; give batches of ready ones."""
+    def collecting(self) -> Iterator[CollectedBatches]:
+        """Submit planned tracks, and collect them as they become ready, for the length of the block."""
         if not self._has_work():
-            yield iter(())
+            yield self.collected
             return
-        from stemline.run.dispatching import DispatcherSetup  # noqa: PLC0415 - not for nothing to do
+        from stemline.collector.pool import collecting  # noqa: PLC0415 - not for nothing to do
+        from stemline.collector.threads import thread_runner  # noqa: PLC0415
+        from stemline.run.dispatching import DispatcherSetup  # noqa: PLC0415
 
         setup = DispatcherSetup(self.settings, self.facts, self.ledger, self.run_id, self.fences)
-        with setup.start() as self.dispatchers:
-            if self.is_interrupted:
-                self.dispatchers.interrupt()
-            yield self.dispatchers.batches()
+        with setup.start() as self.dispatchers, thread_runner(self.target) as runner:
+            with collecting(self.dispatchers.ready_tracks(), runner) as pool:
+                self.collected.begin(pool, self.dispatchers.abandon)
+                if self.is_interrupted:
+                    self.interrupt()
+                yield self.collected
+            self.dispatchers.settle()
 
     def _has_work(self) -> bool:
         """Tell whether a request may have to be sent: for a planned track, or for what an earlier run left."""
@@ -145,42 +175,45 @@ class Run:
             return True
         return self.ledger.recovery.has_any(self.settings.provider.kind)
 
-    def book_outcomes(self, ready: Sequence[ReadyTrack], outcomes: Sequence[CollectResult]) -> None:
-        """Book what collecting a batch came to, and publish what is good."""
-        collected = [outcome.token for outcome in outcomes if isinstance(outcome, CollectedTrack)]
-        relinks: list[Attempt] = []
-        gone = [outcome.token for outcome in outcomes if isinstance(outcome, Relink) and outcome.is_gone]
-        for track, outcome in zip(ready, outcomes, strict=True):
-            if isinstance(outcome, CollectedTrack):
-                self.ledger.attempts.record_collected(outcome)
-                if track.is_repeated:
-                    clear_quarantine(self.store, track.attempt)
-            elif isinstance(outcome, Relink):
-                relinks.append(track.attempt)
-            elif isinstance(outcome, Failure):
-                self.ledger.attempts.fail(outcome)
-                if outcome.state is State.READY:
-                    relinks.append(track.attempt)
-        self.publisher.publish(self.run_id, collected)
+    def book(self, ready: ReadyTrack, outcome: CollectResult) -> str | None:
+        """Book what collecting a track came to; give its attempt's token when it is to be published."""
+        attempt, needs_links = ready.attempt, isinstance(outcome, Relink)
+        if isinstance(outcome, CollectedTrack):
+            self.ledger.attempts.record_collected(outcome)
+            self.publisher.clear_kept(attempt, is_kept=ready.is_repeated)
+        elif isinstance(outcome, Failure):
+            self.ledger.attempts.fail(outcome)
+            needs_links = outcome.state is State.READY
         if self.dispatchers is not None:
-            self.dispatchers.acknowledge([track.attempt.token for track in ready], relinks, gone)
+            gone = [attempt.token] if isinstance(outcome, Relink) and outcome.is_gone else []
+            self.dispatchers.acknowledge([attempt.token], [attempt] if needs_links else [], gone)
+        return attempt.token if isinstance(outcome, CollectedTrack) else None
+
+    def publish(self, tokens: Sequence[str]) -> int:
+        """Publish collected attempts as one batch; give how many tracks."""
+        return self.publisher.publish(self.run_id, tokens) if tokens else 0
 
     def interrupt(self) -> None:
-        """Submit nothing more, collect what is ready, then end with exit code 130."""
+        """Submit nothing more, collect what is ready for a while, then end with exit code 130."""
         self.is_interrupted = True
         if self.dispatchers is not None:
             self.dispatchers.interrupt()
+            self.collected.interrupt()
 
     def finish(self) -> Result:
         """Give the run's result, and write its summary and report into the dataset."""
         reason = self.dispatchers.reason if self.dispatchers else None
         if reason is None:
             self._wait_for_others()
+        corrected = 0 if self.is_interrupted else self.corrections.apply(self.run_id)
         exit_code, summary = self._close(reason)
+        summary["corrected"] = corrected
         write_run_summary(self.store, self.run_id, summary)
         write_report(self.ledger, self.store, self.run_id)
+        with suppress(StemlineError):  # what fails is left to the next run
+            self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
-        return Result(exit_code, summary, summary["reason"] or late)
+        return Result(exit_code, summary, summary["reason"] or late or self.corrections.problem)
 
     def _wait_for_others(self) -> None:
         """Wait for what other runs are at of this one's tracks; its keys are free meanwhile, nothing is paid any more.
@@ -205,7 +238,9 @@ class Run:
         """Hold what was not begun, and book the run as finished; give its exit code and summary."""
         if reason is not None or self.is_interrupted:
             sentence = reason.message if reason is not None else "The run was interrupted."
-            self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence)
+            sessions = self.dispatchers.sessions if self.dispatchers else []
+            is_further = any(session.held for session in sessions)
+            self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence, is_further=is_further)
         counts = self.ledger.queries.counts(self.run_id)
         exit_code = self._exit_code(counts, reason)
         summary = {
@@ -227,8 +262,8 @@ class Run:
         return exit_code, summary
 
     def _find_done(self, track_ids: Sequence[str]) -> Collection[str]:
-        found = self.ledger.tracks.status(self.run_id, track_ids)
-        return {track_id for track_id, status in found.items() if status.state in DONE}
+        found = self.ledger.tracks.states(self.corrections.provider, self.corrections.recipe, track_ids)
+        return {track_id for track_id, state in found.items() if state in DONE}
 
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:
         if self.is_interrupted and reason is None:

@@ -39,5 +39,6 @@ def source_of(settings: Settings, selection: Selection) -> ManifestSource:
         limit=selection.limit,
         storage_options=catalogue.storage_options,
         order_by=catalogue.order_by,
+        root=catalogue.root,
         types=dict(catalogue.types),
     )

@@ -33,6 +33,8 @@ class CatalogueSettings(Section):
     storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
     types: dict[str, ColumnType] = Field(default_factory=dict)
     """Column: its type, where it is not to be inferred or the dataset's is to become text."""
+    root: str | None = None
+    """A folder that files of this machine must lie in, links followed; None: they may lie anywhere."""
     send: Literal["auto", "url", "upload"] = "auto"
     """How objects of a store are handed to a provider: by presigned link where it can be reached, or uploaded."""
 
@@ -58,6 +60,11 @@ class ProviderSettings(Section):
     """For `local` started on loopback: which engine separates."""
     workers: int | None = Field(default=None, gt=0)
     """For `local` started on loopback: how many tracks are separated at once."""
+
+    @property
+    def pilot_tracks(self) -> int:
+        """How many tracks the pilot is: what ships with stemline needs no proof."""
+        return 0 if self.kind == "local" else self.pilot
 
     @property
     def api_keys(self) -> tuple[SecretStr, ...]:
@@ -130,6 +137,8 @@ class LedgerSettings(Section):
     """Where the ledger is; the default is a SQLite file named after the run, beside the dataset it is of."""
 
     url: str | None = Field(default=None, repr=False)
+    keep_events: int = Field(default=90, ge=1, le=36_500)
+    """For how many days it keeps what happened to each track; what was paid is kept for ever."""
 
 
 class WebhookSettings(Section):
@@ -199,8 +208,8 @@ class ExecutionSettings(Section):
     runner: Literal["threads", "dask", "ray"] = "threads"
     address: str | None = None
     workers: int = Field(default=4, gt=0)
-    batch_tracks: int = Field(default=100, gt=0)
-    batch_seconds: float = Field(default=20.0, gt=0)
+    batch_tracks: int = Field(default=500, gt=0)
+    batch_seconds: float = Field(default=300.0, gt=0)
 
 
 _SQLITE_FILE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)")

@@ -7,7 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stemline.storage.store import TEMPORARY_PREFIX, ChunkSource, Store, checked_key, guarded, guarded_read
@@ -79,8 +79,9 @@ class LocalStore(Store):
         """Write, read back and delete a small object; also sweep what killed writers left a day ago."""
         super().check_writable()
         for leftover in (self._root / TEMPORARY_PREFIX).iterdir():
-            if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
-                leftover.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another writer's, which it has named or removed since
+                if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+                    leftover.unlink()
 
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)

@@ -14,7 +14,7 @@ from stemline.client import Access, Client, Lane, Pacer, RetryPolicy
 from stemline.errors import ConfigError, KeyRefused, ProviderGone, RetryableError, StemlineError
 from stemline.protocol import Steps
 from stemline.providers import load_provider
-from stemline.settings import Settings, load_facts
+from stemline.settings import ProviderFacts, Settings, load_facts
 from stemline.webhooks.secret import SecretFile
 
 T = TypeVar("T")
@@ -102,11 +102,7 @@ class RegisteredWebhooks:
         held = self._file.read()
         hook = self._run(access, self._provider.register_webhook(self.url, held), policy)
         if hook is None:
-            raise ConfigError(
-                f"webhooks.secret is missing, and {self._facts.kind} signs with a secret of your account.",
-                fix="Copy it from the vendor's developer settings into a variable "
-                "and write webhooks.secret: ${VARIABLE}.",
-            )
+            raise _secret_missing(self._facts)
         if hook.secret is not None:
             self._file.keep(hook.hook_id, hook.secret)
         self._secrets[hook.hook_id] = hook.secret or held[hook.hook_id]
@@ -126,3 +122,22 @@ class RegisteredWebhooks:
             raise ProviderGone(
                 error.message, fix="Run again later, or without the webhooks section."
             ) from error
+
+
+def require_secret(settings: Settings) -> None:
+    """Raise ConfigError where a provider signs with a secret of the account and it is not configured; asks nobody."""
+    webhooks, facts = settings.webhooks, load_facts(settings.provider.kind)
+    if webhooks is None or webhooks.secret is not None:
+        return
+    try:
+        next(load_provider(facts).register_webhook(webhooks.hook_url(facts.kind), ()))
+    except StopIteration:  # there is no request that would make a secret
+        raise _secret_missing(facts) from None
+
+
+def _secret_missing(facts: ProviderFacts) -> ConfigError:
+    return ConfigError(
+        f"webhooks.secret is missing, and {facts.kind} signs with a secret of your account.",
+        fix="Copy it from the vendor's developer settings into a variable "
+        "and write webhooks.secret: ${VARIABLE}.",
+    )

@@ -21,12 +21,14 @@ from stemline_local.faults import Fault
 TRANSPORT = "stemline.transport"
 """Where the server keeps the connection of a request in its scope."""
 _STAMP = re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)"')
+_PAGE = b"<html><body>We are down for maintenance.</body></html>"
 _EXPIRED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
 ANSWER_FAULTS = (
     "timeout_after_accept",
     "webhook_early",
     "clock_skew",
     "truncated_body",
+    "page_for_stem",
     "connection_cut",
     "link_expired_mid_download",
 )
@@ -96,6 +98,8 @@ class FaultMiddleware:
         if fault := struck.get("clock_skew"):
             skew = fault.seconds
             response = _skewed(response, skew)
+        if "page_for_stem" in struck:
+            response = BufferedResponse(200, ((b"content-type", b"text/html"),), _PAGE)
         if "truncated_body" in struck:
             response = replace(response, body=response.body[: len(response.body) // 2])
         if "connection_cut" in struck or "link_expired_mid_download" in struck:

@@ -18,6 +18,7 @@ from stemline_local.files.file_storage import FileStorage
 from stemline_local.jobs.job import JobKind, JobOutcome, ServiceJob
 from stemline_local.jobs.job_store import JobStore
 from stemline_local.workers.engine_process import EngineProcess, EngineProcessLost
+from stemline_local.workers.spoilt_stems import spoil_stems
 
 FIRST_PACE = 0.1
 """Seconds of work a second of audio is believed to take before the first job is done."""
@@ -145,7 +146,9 @@ class EnginePool:
             self.jobs.fail(job.id, answer.get("error", "The separation failed."), is_charged=is_charged)
             self.storage.remove(f"outputs/{job.id}")
             return
-        outputs = {stem: f"outputs/{job.id}/{name}" for stem, name in answer["stems"].items()}
+        folder = f"outputs/{job.id}"
+        stems = spoil_stems(self.faults, self.storage.path(folder), answer["stems"])
+        outputs = {stem: f"{folder}/{name}" for stem, name in stems.items()}
         if self.faults.strikes("stems_swapped"):
             outputs = dict(zip(outputs, [*list(outputs.values())[1:], *outputs.values()], strict=False))
         has_music = not self.faults.strikes("null_bpm_and_key")

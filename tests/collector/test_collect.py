@@ -131,7 +131,8 @@ class TestExpiry:
 
         sentence = f"The link to instrumental.flac is answered with {status}."
         assert result == Relink("token-song", sentence, is_gone=status in {404, 410})
-        assert keys(target) == []
+        folder = "_stemline/quarantine/token-song"
+        assert keys(target) == [f"{folder}/reason.json", f"{folder}/vocals.flac"]  # not to be fetched twice
 
     def test_a_link_that_has_expired_is_not_even_tried(self, ready, target, storage):
         outputs = (Output("vocals", f"{storage.url}/song/vocals", NOW),)

@@ -81,7 +81,7 @@ class DispatcherHarness:
         keys = [self.hold(key_id) for key_id in key_ids]
         parameters, ready_queue = (
             self.parameters(run_id, **changes),
-            ReadyQueue(10, 0.05, producers=len(keys)),
+            ReadyQueue(producers=len(keys)),
         )
         with running_dispatchers(
             self.ledger, load_provider(self.facts), keys, parameters, ready_queue
@@ -101,20 +101,18 @@ class DispatcherHarness:
         """Run to the end, collecting all but the first `stale` deliveries of a track; give the counts by state."""
         left = dict(stale or {})
         with self.running(run_id, **changes) as group:
-            for batch in group.batches():
+            for ready in group.ready_tracks():
                 relinks = []
-                for ready in batch:
-                    track_id = ready.attempt.track.track_id
-                    self.reads[track_id] += 1
-                    if left.get(track_id, 0) > 0:
-                        left[track_id] -= 1
-                        relinks.append(ready.attempt)
-                    else:
-                        self.ledger.attempts.record_collected(
-                            collected(ready.attempt.token, self.ledger.clock())
-                        )
+                track_id = ready.attempt.track.track_id
+                self.reads[track_id] += 1
+                if left.get(track_id, 0) > 0:
+                    left[track_id] -= 1
+                    relinks.append(ready.attempt)
+                else:
+                    self.ledger.attempts.record_collected(collected(ready.attempt.token, self.ledger.clock()))
                 gone = [attempt.token for attempt in relinks] if is_gone else []
-                group.acknowledge([ready.attempt.token for ready in batch], relinks, gone)
+                group.acknowledge([ready.attempt.token], relinks, gone)
+            group.settle()
         return {str(state): count for state, count in self.ledger.queries.counts(run_id).items()}
 
 
@@ -129,6 +127,7 @@ def vendor():
 
 
 @pytest.fixture
-def harness(tmp_path, vendor):
+def harness(tmp_path, vendor, monkeypatch):
+    monkeypatch.setattr("stemline.dispatcher.poller.RELINK_SECONDS", (0.0, 0.01, 0.02, 0.03, 0.04))
     with open_ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         yield DispatcherHarness(ledger, vendor)

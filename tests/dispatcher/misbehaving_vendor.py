@@ -20,6 +20,8 @@ class MisbehavingVendor:
     """What the account has, and what goes wrong."""
 
     credits: int = 1_000
+    own_credits: dict[str, int] = field(default_factory=dict)
+    """What keys have that have an account of their own."""
     submits: list[str] = field(default_factory=list)
     """Behaviours of the coming POST /jobs: cut (accept, then no answer), lose (no answer, no job), 402, ok."""
     endings: dict[str, list[str]] = field(default_factory=dict)
@@ -50,7 +52,16 @@ class MisbehavingVendor:
     lock: threading.Lock = field(default_factory=threading.Lock)
     url: str = ""
 
-    def make_job(self, order: dict) -> dict:
+    def balance_of(self, key: str) -> int:
+        return self.own_credits.get(key, self.credits)
+
+    def charge(self, key: str) -> None:
+        if key in self.own_credits:
+            self.own_credits[key] -= 10
+        else:
+            self.credits -= 10
+
+    def make_job(self, order: dict, key: str = "") -> dict:
         track = order["fileName"].split(".")[0]
         ending = self.endings.get(track, [])
         job = {
@@ -64,7 +75,7 @@ class MisbehavingVendor:
             "errorMessage": "the engine gave up" if ending is not None else None,
             "track": track,
         }
-        self.credits -= 10
+        self.charge(key)
         self.jobs[job["id"]] = job
         return job
 
@@ -103,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
             vendor.broken[path] -= 1
             self.answer(500, {"error": {"code": "INTERNAL", "message": "down"}})
         elif path == "balance":
-            self.answer(200, {"balanceSeconds": vendor.credits})
+            self.answer(200, {"balanceSeconds": vendor.balance_of(self.key())})
         elif path == "jobs":
             jobs = [] if vendor.unlisted else [*filter(vendor.is_listed, reversed(vendor.jobs.values()))]
             self.answer(200, {"jobs": jobs, "pagination": {"hasMore": False}})
@@ -117,16 +128,18 @@ class Handler(BaseHTTPRequestHandler):
         with self.vendor.lock:
             self.vendor.requests.append("POST jobs")
             behaviour = self.vendor.submits.pop(0) if self.vendor.submits else "ok"
-            if self.vendor.is_strict and self.vendor.credits < 10:
+            if self.vendor.is_strict and self.vendor.balance_of(self.key()) < 10:
                 behaviour = "402"
             self.vendor.refused += behaviour == "402"
-            job = self.vendor.make_job(order) if behaviour in {"ok", "cut"} else None
+            job = self.vendor.make_job(order, self.key()) if behaviour in {"ok", "cut"} else None
             self.vendor.paid_with[self.key()] += job is not None
         self.vendor.on_post()
         if behaviour in {"cut", "lose"}:
             self.close_connection = True
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
+        elif behaviour == "422":
+            self.answer(422, {"error": {"code": "INVALID_FORMAT", "message": "No audio."}})
         elif behaviour == "402":
             error = {
                 "code": "INSUFFICIENT_CREDITS",

@@ -87,7 +87,7 @@ def test_no_credits_left_keeps_what_was_accepted_and_frees_the_rest(harness, ven
     run_id = harness.plan("a", "b", "c", "d")
     counts = harness.work(run_id, max_in_flight=1)
     assert isinstance(harness.group.reason, OutOfCredits)
-    assert counts == {"collected": 1, "planned": 3}
+    assert counts == {"collected": 1, "held": 3}
     assert harness.ledger.credits.spending(run_id).run.reserved == 0
     vendor.submits = []
     assert harness.work(harness.plan("a", "b", "c", "d")) == {"collected": 4}
@@ -181,7 +181,8 @@ def test_an_interrupt_submits_nothing_more_and_ends(harness, vendor):
     vendor.endings = {"a": ["PROCESSING"]}
     with harness.running(run_id, max_in_flight=1) as group:
         group.interrupt()
-        assert list(group.batches()) == []
+        assert list(group.ready_tracks()) == []
+        group.settle()
     counts = harness.ledger.queries.counts(run_id)
     assert counts.get(State.PLANNED, 0) >= 2
     assert len(vendor.jobs) <= 1

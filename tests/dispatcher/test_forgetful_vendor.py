@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
 from stemline.budget import Limits
-from stemline.ledger import BalanceReading
+from stemline.ledger import BalanceReading, open_ledger
 from stemline.ledger.tables import attempts
 from stemline.records import Code, Submission
 
@@ -33,7 +36,7 @@ def test_a_job_that_the_list_has_forgotten_is_not_paid_a_second_time(harness, ve
     for _night in range(2):
         run_id = harness.plan("a", "b", "c")
         assert harness.work(run_id) == {"unknown": 1, "collected": 2}
-    assert vendor.tracks() == ["a", "b", "c"]
+    assert sorted(vendor.tracks()) == ["a", "b", "c"]
     assert harness.ledger.queries.codes(run_id)[Code.SUBMIT_UNANSWERED] == 1
 
 
@@ -83,6 +86,45 @@ def test_a_failed_job_beside_it_makes_the_balance_no_proof(harness, vendor):
 
 def _refund(vendor):
     vendor.credits = 1_000
+
+
+def test_a_budget_that_an_unanswered_submit_uses_up_is_free_again_before_the_run_stops(harness, vendor):
+    vendor.submits = ["lose"]
+    counts = harness.work(harness.plan("a", "b", "c"), read_limits=lambda: Limits(run=20))
+    assert counts == {"collected": 2, "held": 1}
+    assert len(vendor.jobs) == 2
+
+
+class TestARestoredLedger:
+    """A backup of the ledger is put back that was made while submits were under way."""
+
+    @pytest.fixture
+    def restored(self, harness, vendor, tmp_path):
+        """The ledger as it was when the submit of `a` was on the wire; since then all three were collected."""
+        backup = tmp_path / "backup.db"
+        path = harness.ledger.url.database
+
+        def back_up() -> None:
+            vendor.on_post = lambda: None
+            with sqlite3.connect(path) as here, sqlite3.connect(backup) as there:
+                here.backup(there)
+
+        vendor.on_post = back_up
+        assert harness.work(harness.plan("a", "b", "c"), requests_per_minute=600) == {"collected": 3}
+        with open_ledger(f"sqlite:///{backup}") as ledger:
+            ledger.leases.release("key", ledger.leases.get("key").fence)
+            yield replace(harness, ledger=ledger, reads=Counter())
+
+    def test_finds_the_jobs_that_were_made_meanwhile_by_their_tokens(self, restored, vendor):
+        run_id = restored.plan("a")
+        assert restored.work(run_id) == {"collected": 1}
+        assert vendor.tracks().count("a") == 1
+        assert restored.reads["a"] == 1
+
+    def test_pays_for_none_again_that_the_vendor_has_forgotten(self, restored, vendor):
+        vendor.unlisted = True
+        assert restored.work(restored.plan("a")) == {"unknown": 1}
+        assert vendor.tracks().count("a") == 1
 
 
 class TestAKey:

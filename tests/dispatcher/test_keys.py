@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from stemline.budget import Limits
-from stemline.errors import BudgetReached, KeyRefused
+from stemline.errors import BudgetReached, KeyRefused, OutOfCredits
 
 NAMES = [f"t{number:02d}" for number in range(24)]
 TWO = ("first", "second")
@@ -58,7 +58,8 @@ def test_each_key_takes_up_what_it_left_itself(harness, vendor):
         while len(vendor.jobs) < 4:
             pass
         group.interrupt()
-        list(group.batches())
+        list(group.ready_tracks())
+        group.settle()
     for job in vendor.jobs.values():
         job["status"] = "COMPLETED"
     assert harness.work(harness.plan(*NAMES[:4]), key_ids=TWO) == {"collected": 4}
@@ -81,8 +82,23 @@ def test_a_limit_lowered_while_the_run_goes_on_is_kept(harness, vendor):
 def test_what_the_vendor_takes_beyond_its_charges_is_told(harness, vendor):
     run_id = harness.plan("a", "b", "c")
     with harness.running(run_id) as group:
-        for batch in group.batches():
+        for ready in group.ready_tracks():
             vendor.credits -= 7
-            group.acknowledge([ready.attempt.token for ready in batch], [])
+            group.acknowledge([ready.attempt.token], [])
+        group.settle()
     assert group.reconciliation.drift % 7 == 0
     assert group.reconciliation.drift > 0
+
+
+def test_keys_of_one_account_spend_its_balance_to_the_end_and_no_further(harness, vendor):
+    vendor.credits, vendor.is_strict = 105, True
+    assert harness.work(harness.plan(*NAMES), key_ids=TWO) == {"collected": 10, "held": 14}
+    assert isinstance(harness.group.reason, OutOfCredits)
+    assert (vendor.refused, vendor.credits) == (0, 5)
+
+
+def test_keys_of_two_accounts_spend_both(harness, vendor):
+    vendor.own_credits, vendor.is_strict = {"sk_first": 75, "sk_second": 105}, True
+    counts = harness.work(harness.plan(*NAMES), key_ids=TWO)
+    assert counts == {"collected": 17, "held": 7}
+    assert (vendor.refused, vendor.own_credits) == (0, {"sk_first": 5, "sk_second": 5})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stemline.ledger.tables import tracks
 from stemline.records import Code
 
 SECONDS = 0.4
@@ -33,3 +34,23 @@ def test_it_is_collected_once_it_has_moved(harness, vendor):
     assert harness.work(run_id, job_timeout_seconds=SECONDS) == {"collected": 1}
     assert harness.ledger.queries.codes(run_id) == {Code.OK: 1}
     assert harness.group.late_sentence == ""
+
+
+def test_a_job_that_is_not_due_is_not_read_because_the_pages_in_use_do_not_reach_back_to_it(harness, vendor):
+    """A long track goes first; the list is read no further back than what is due."""
+    harness.facts = harness.facts.model_copy(update={"speed": 0.01})
+    vendor.endings = {name: ["PROCESSING"] for name in ("long", "a", "b", "c")}
+    vendor.is_listed = lambda job: job["track"] != "long"
+
+    def finish(path: str) -> None:
+        if path == "jobs" and vendor.requests.count("GET jobs") == 6:
+            for job in vendor.jobs.values():
+                job["status"] = "COMPLETED"
+
+    vendor.on_get = finish
+    run_id = harness.plan("long", "a", "b", "c")
+    with harness.ledger.database.write() as connection:
+        a_long_one = tracks.update().where(tracks.c.track_id == "long").values(duration_seconds=150.0)
+        connection.execute(a_long_one)
+    assert harness.work(run_id, requests_per_minute=6_000) == {"collected": 4}
+    assert vendor.requests.count("GET jobs/job0") == 1

@@ -1,86 +1,78 @@
-"""When ready tracks are given out: many, waited long, nothing more to come."""
+"""What a collector is given next: what expires first, once it is there, until nothing more can come."""
 
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 
 import pytest
 
 from stemline.dispatcher import ReadyQueue
-from stemline.records import Attempt, Job, Phase, ReadyTrack, Recipe, Track
+from stemline.records import Attempt, Job, Output, Phase, ReadyTrack, Recipe, Track
 
-LONG = 3_600.0
 RECIPE = Recipe("both", "fast", "flac")
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
 
 
-def ready(name):
+def ready(name, expires_in=None):
     attempt = Attempt(name, Track(name, f"/music/{name}.wav", 1), RECIPE, "local", 1, 10)
-    return ReadyTrack(attempt, Job(f"job-{name}", Phase.DONE))
+    expires_at = None if expires_in is None else NOW + timedelta(seconds=expires_in)
+    return ReadyTrack(attempt, Job(f"job-{name}", Phase.DONE, outputs=(Output("vocals", "x", expires_at),)))
 
 
-def names(batch):
-    return [track.attempt.token for track in batch]
+def names(tracks):
+    return [track.attempt.token for track in tracks]
 
 
 @pytest.fixture
-def patient():
-    """A queue that waits an hour for a third track."""
-    return ReadyQueue(3, LONG)
+def queue():
+    return ReadyQueue()
 
 
-def test_a_full_batch_goes_at_once_and_the_rest_when_it_is_closed(patient):
-    for name in "abcd":
-        patient.put(ready(name))
-    batches = patient.batches()
-    assert names(next(batches)) == ["a", "b", "c"]
-    patient.close()
-    assert names(next(batches)) == ["d"]
-    assert next(batches, None) is None
+def test_what_expires_first_is_given_first_and_what_came_first_among_equals(queue):
+    for name, seconds in (("late", 900), ("never", None), ("soon", 60), ("late too", 900), ("sooner", 30)):
+        queue.put(ready(name, seconds))
+    queue.close()
+    assert names(queue.tracks()) == ["sooner", "soon", "late", "late too", "never"]
 
 
-def test_nothing_is_given_when_nothing_came(patient):
-    patient.close()
-    assert list(patient.batches()) == []
+def test_nothing_is_given_when_nothing_came(queue):
+    queue.close()
+    assert list(queue.tracks()) == []
 
 
-def test_a_batch_that_waited_long_enough_goes_alone():
-    ready_queue = ReadyQueue(100, 0.01)
-    ready_queue.put(ready("a"))
-    assert names(next(ready_queue.batches())) == ["a"]
+def test_it_ends_only_when_every_producer_is_closed():
+    queue = ReadyQueue(producers=2)
+    queue.producers[0].close()
+    queue.producers[1].put(ready("a"))
+    tracks = queue.tracks()
+    assert names([next(tracks)]) == ["a"]
+    queue.producers[1].close()
+    assert list(tracks) == []
 
 
-def test_waiting_ends_when_no_more_can_come(patient):
-    patient.put(ready("a"))
-    timer = threading.Timer(0.05, patient.producers[0].set_idle, kwargs={"is_idle": True})
-    timer.start()
-    assert names(next(patient.batches())) == ["a"]
-    timer.join()
-
-
-def test_a_track_put_from_another_thread_wakes_the_collector(patient):
-    def fill():
-        for name in "abc":
-            patient.put(ready(name))
-
-    thread = threading.Timer(0.05, fill)
+def test_a_track_put_from_another_thread_wakes_the_collector(queue):
+    taken = SimpleQueue()
+    thread = threading.Thread(target=lambda: [taken.put(track) for track in queue.tracks()])
     thread.start()
-    assert names(next(patient.batches())) == ["a", "b", "c"]
+    for name in "abc":
+        queue.put(ready(name))
+        assert taken.get(timeout=10).attempt.token == name
+    queue.close()
     thread.join()
 
 
 def test_no_track_is_lost_or_doubled_between_threads():
-    ready_queue, wanted = ReadyQueue(7, 0.001), [f"{name}{number}" for name in "ab" for number in range(200)]
+    queue = ReadyQueue(producers=2)
 
-    def fill(name):
+    def fill(name, producer):
         for number in range(200):
-            ready_queue.put(ready(f"{name}{number}"))
+            producer.put(ready(f"{name}{number}"))
+        producer.close()
 
-    threads = [threading.Thread(target=fill, args=(name,)) for name in "ab"]
+    threads = [threading.Thread(target=fill, args=pair) for pair in zip("ab", queue.producers, strict=True)]
     for thread in threads:
         thread.start()
-    closer = threading.Thread(target=lambda: ([thread.join() for thread in threads], ready_queue.close()))
-    closer.start()
-    batches = list(ready_queue.batches())
-    closer.join()
-    assert sorted(name for batch in batches for name in names(batch)) == sorted(wanted)
-    assert all(0 < len(batch) <= 7 for batch in batches)
+    wanted = [f"{name}{number}" for name in "ab" for number in range(200)]
+    assert sorted(names(queue.tracks())) == sorted(wanted)

@@ -11,7 +11,7 @@ from stemline.errors import BudgetReached, LeaseHeld, OutOfCredits, TooManyFailu
 from stemline.records import Code
 
 NAMES = [f"t{number}" for number in range(20)]
-SLOW = 60
+SLOW = 120
 """Requests a minute at which the second submit waits while the first is on the wire."""
 WAIT_SECONDS = 10
 
@@ -81,13 +81,14 @@ def test_an_exception_in_the_block_ends_the_dispatchers_before_it_is_left(harnes
         fail_in_block()
     assert not [each for each in harness.group._dispatchers if each._thread.is_alive()]
     assert len(vendor.jobs) == 1
-    assert harness.ledger.credits.spending(run_id).run.reserved == 10
+    assert harness.ledger.credits.spending(run_id).run.total == 10
 
 
 def test_a_dispatcher_that_has_ended_can_be_called(harness):
     with harness.running(harness.plan("a")) as group:
-        for batch in group.batches():
-            group.acknowledge([ready.attempt.token for ready in batch], [])
+        for ready in group.ready_tracks():
+            group.acknowledge([ready.attempt.token], [])
+        group.settle()
         group.wake()
         group.interrupt()
 
@@ -113,9 +114,11 @@ def test_a_balance_that_is_topped_up_is_noticed(harness, vendor):
 
 def test_a_balance_that_was_wrong_costs_one_refusal(harness, vendor):
     vendor.submits = ["402"] * 20
-    counts = harness.work(harness.plan(*NAMES), requests_per_minute=SLOW, max_in_flight=20)
+    run_id = harness.plan(*NAMES)
+    counts = harness.work(run_id, requests_per_minute=SLOW, max_in_flight=20)
     assert isinstance(harness.group.reason, OutOfCredits)
-    assert (vendor.refused, counts) == (1, {"planned": 20})
+    assert (vendor.refused, counts) == (1, {"held": 20})
+    assert harness.ledger.queries.codes(run_id) == {Code.OUT_OF_CREDITS: 20}
 
 
 def test_credits_in_dispute_do_not_keep_a_balance_from_being_spent(harness, vendor):
@@ -131,3 +134,13 @@ def test_failures_are_tracks_and_not_tries(harness, vendor, tolerate, reason):
     vendor.endings = {"t0": ["FAILED"] * 3, "t1": ["FAILED"] * 2}
     harness.work(harness.plan("t0", "t1", "t2", "t3"), tolerate=tolerate, selected=4, max_attempts=2)
     assert type(harness.group.reason) is reason
+
+
+def test_what_an_earlier_run_submitted_does_not_count_against_this_one(harness, vendor):
+    before = [f"old{number}" for number in range(4)]
+    vendor.endings = {name: ["PROCESSING"] for name in before}
+    harness.work(harness.plan(*before), job_timeout_seconds=0.1)
+    for job in vendor.jobs.values():
+        job["status"] = "FAILED"
+    assert harness.work(harness.plan("t0"), tolerate=0.1, selected=1) == {"collected": 1}
+    assert harness.group.reason is None

@@ -55,7 +55,7 @@ def test_a_provider_out_of_credits_ends_the_run_with_everything_paid_published(p
     assert states["published"] >= 2
     assert sum(states.values()) == 5
     assert set(states) == {"published", "held"}
-    assert stopped.tree["codes"]["run_stopped"] == states["held"]
+    assert stopped.tree["codes"]["out_of_credits"] == states["held"]
     assert project.charges() == project.provider.charged > 0
     assert project.open_reservations() == 0
     assert len(project.tracks()) == states["published"]

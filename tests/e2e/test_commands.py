@@ -21,7 +21,8 @@ def test_plan_predicts_the_run_and_writes_nothing(project):
     before = sorted(project.folder.iterdir())
     plan = project.stemline("plan", project.config, "--json")
     assert plan.code == 0, plan.err
-    assert plan.tree["tracks"] == {"new": 4, "done": 0, "under_way": 0, "failed": 0, "rejected": 1, "held": 0}
+    counts = {"new": 4, "done": 0, "under_way": 0, "failed": 0, "rejected": 1, "held": 0, "changed": 0}
+    assert plan.tree["tracks"] == counts
     assert plan.tree["bottleneck"]
     assert [reject["code"] for reject in plan.tree["rejects"]] == ["missing_file"]
     printed = {path.name for path in project.folder.iterdir()} - {path.name for path in before}
@@ -29,7 +30,15 @@ def test_plan_predicts_the_run_and_writes_nothing(project):
     run = project.run()
     assert plan.tree["credits"]["low"] <= run.tree["credits"]["charged"] <= plan.tree["credits"]["high"]
     after = project.stemline("plan", project.config, "--json").tree["tracks"]
-    assert after == {"new": 0, "done": 4, "under_way": 0, "failed": 0, "rejected": 1, "held": 0}
+    assert after == {
+        "new": 0,
+        "done": 4,
+        "under_way": 0,
+        "failed": 0,
+        "rejected": 1,
+        "held": 0,
+        "changed": 0,
+    }
 
 
 def test_plan_predicts_what_a_budget_holds(project):

@@ -43,7 +43,7 @@ def test_a_row_more_is_refused(project, plan):
 
 def test_another_length_is_refused_as_another_price(project, plan):
     project.write_manifest([{**row, "duration_seconds": 3} for row in project.good_rows(3)])
-    assert_refused(project, plan, "t00", "9 credits", "6 at most")
+    assert_refused(project, plan, "t00", "9 credits", "8 at most")
 
 
 def test_another_recipe_is_refused(project, plan):

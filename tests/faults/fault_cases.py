@@ -9,6 +9,7 @@ SUBMIT = ["POST /api/v1/jobs", "POST /v1/audio/splits"]
 DOWNLOAD = "GET /storage/outputs/*"
 LOST_ANSWER = {"fault": "server_error_after_accept", "nth": 2}
 """A submit that is charged and not answered, so that the lists must be read to find its job."""
+ONE_QUARANTINED = {"published": 3, "quarantined": 1}
 BOTH = ("stemsplit", "aistemsplitter")
 
 
@@ -27,6 +28,8 @@ class FaultCase:
     has_webhooks: bool = False
     """Whether the vendor calls back."""
     dialects: tuple[str, ...] = ("stemsplit",)
+    is_long: bool = False
+    """Whether `make test` proves it elsewhere."""
 
     @property
     def name(self) -> str:
@@ -77,6 +80,12 @@ FAULT_CASES = (
     # Nothing tells one stem from another, least of all where all are the same: they are published.
     FaultCase(({"fault": "stems_swapped"},)),
     FaultCase(({"fault": "null_bpm_and_key"},)),
+    # The vendor keeps what it made, so it is collected again for nothing, and is as bad as before.
+    FaultCase(({"fault": "stems_silent", "nth": 2},), code=3, ends=ONE_QUARANTINED, is_long=True),
+    FaultCase(({"fault": "stems_stretched", "nth": 2},), code=3, ends=ONE_QUARANTINED, is_long=True),
+    FaultCase(({"fault": "stem_missing", "nth": 2},), code=3, ends=ONE_QUARANTINED, is_long=True),
+    FaultCase(({"fault": "format_ignored", "nth": 2},), is_long=True),
+    FaultCase(({"fault": "page_for_stem", "nth": [2, 3]},), is_long=True),
     # The webhooks.
     FaultCase(({"fault": "webhook_early", "seconds": 2},), has_webhooks=True),
     FaultCase(({"fault": "webhook_duplicate"},), has_webhooks=True),

@@ -26,7 +26,7 @@ def every_case():
     """Give each case in each of its dialects, as long tests what is left to `make test-long`."""
     for case in FAULT_CASES:
         for dialect in case.dialects:
-            is_short = dialect == "stemsplit" or case.name in IN_BOTH_DIALECTS
+            is_short = not case.is_long and (dialect == "stemsplit" or case.name in IN_BOTH_DIALECTS)
             marks = () if is_short else pytest.mark.long
             yield pytest.param(case, dialect, marks=marks, id=f"{case.name}-{dialect}")
 

@@ -200,6 +200,14 @@ def test_an_unanswered_submit_stays_unknown_and_reserved_until_it_is_resolved(ca
     assert case.state() == State.PROCESSING
 
 
+def test_an_unknown_says_what_was_found_out_last(case) -> None:
+    case.sent(1)
+    case.ledger.attempts.mark_unknown("a1", "The run ended first.")
+    case.ledger.attempts.mark_unknown("a1", "The list shows nothing.")
+    assert case.ledger.tracks.status(case.run_id, ["t1"])["t1"].sentence == "The list shows nothing."
+    assert [event["verb"] for event in case.ledger.queries.history("t1")].count("mark_unknown") == 1
+
+
 def test_a_stale_holder_cannot_send(case) -> None:
     stale = case.ledger.leases.acquire("key-1", "a", 60)
     case.submitting(1)
@@ -230,6 +238,20 @@ def test_a_request_is_not_sent_past_the_end_of_its_lease(case) -> None:
         case.ledger.attempts.mark_sending("a1", fence=fence)
     case.ledger.leases.renew("key-1", fence, 60)
     assert case.ledger.attempts.mark_sending("a1", fence=fence).sent_at
+
+
+def test_an_intent_that_left_meanwhile_cannot_be_withdrawn(case) -> None:
+    """Whoever reads what another run left under way may come a moment after that run woke up."""
+    case.submitting(1)
+    case.submitting(2)
+    case.ledger.attempts.mark_sending("a2")
+    assert case.ledger.attempts.withdraw("a1")
+    assert case.ledger.attempts.withdraw("a1")
+    assert not case.ledger.attempts.withdraw("a2")
+    assert (case.state(1), case.state(2)) == (State.PLANNED, State.SUBMITTING)
+    assert case.spent() == (10, 0)
+    with pytest.raises(LedgerConflict, match="a1 is released: mark_sending cannot follow"):
+        case.ledger.attempts.mark_sending("a1")
 
 
 def test_an_unknown_token_is_refused(case) -> None:

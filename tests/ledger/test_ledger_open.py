@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import inspect
 
 from stemline.errors import ConfigError, StorageError
-from stemline.ledger import migration, open_ledger
+from stemline.ledger import migration, open_ledger, view_ledger
 from stemline.ledger.tables import metadata
 from stemline.records import Recipe
 
@@ -43,6 +43,23 @@ def test_a_newer_ledger_is_refused_with_the_way_out(url: str) -> None:
         )
     with pytest.raises(ConfigError, match=r"newer stemline \(it has 9999_later\).*Upgrade stemline"):
         open_ledger(url)
+
+
+def test_a_look_makes_upgrades_and_writes_nothing(url: str, clock, monkeypatch) -> None:
+    if not url.startswith("sqlite"):
+        assert view_ledger(url) is None  # a database in which no ledger was made yet
+    every = migration.names()
+    with monkeypatch.context() as older:
+        older.setattr(migration, "names", lambda: every[:2])
+        open_ledger(url).close()
+    with pytest.raises(ConfigError, match=r"older stemline.*`stemline status` upgrades it"):
+        view_ledger(url)
+    with open_ledger(url, clock=clock) as ledger:
+        run_id = ledger.runs.start("nightly", "local", RECIPE, "d")
+    with view_ledger(url) as view:
+        assert view.runs.get(run_id).started_at == clock.now
+        with pytest.raises(StorageError):
+            view.runs.start("nightly", "local", RECIPE, "d")
 
 
 def test_a_committed_row_is_on_disk_before_the_commit_returns(sqlite_url: str) -> None:

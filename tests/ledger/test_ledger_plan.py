@@ -191,3 +191,31 @@ def test_long_lists_are_streamed_whole_and_in_order(case) -> None:
     assert len(set(listed)) == len(listed) == 2_100
     assert list(case.ledger.queries.rejected_rows(case.run_id)) == rejects
     assert list(case.ledger.queries.failures(case.run_id)) == []
+
+
+def test_a_source_that_is_away_fails_for_this_run_alone(case) -> None:
+    """Nothing was tried, so no attempt is used up; only a run, which looks at the source first, plans it again."""
+    tracks = case.ledger.tracks
+    row = case.track(1, duration_seconds=None)
+    for night in range(5):
+        run_id = case.start()
+        tracks.plan(run_id, [row], max_attempts=3, away={"t1": f"night {night}"})
+        assert tracks.status(run_id, ["t1"])["t1"].state is State.FAILED
+        assert tracks.retry_failed(run_id) == tracks.redrive(run_id) == 0
+        assert tracks.redrive(run_id, [Code.SOURCE_UNREACHABLE]) == 0
+        assert case.ledger.queries.codes(run_id) == {Code.SOURCE_UNREACHABLE: 1}
+    assert [event["verb"] for event in case.ledger.queries.history("t1")] == ["plan", "away"]
+
+    assert tracks.plan(case.start(), [case.track(1)]).revived == 1
+
+
+def test_a_source_that_is_away_leaves_what_is_paid_alone(case) -> None:
+    case.submitting(1)
+    case.ledger.tracks.plan(case.start(), [case.track(1)], away={"t1": "Busy."})
+    assert case.ledger.tracks.status(case.run_id, ["t1"])["t1"].state is State.SUBMITTING
+
+
+def test_a_file_that_is_not_opened_again_keeps_its_tags(case) -> None:
+    case.ledger.tracks.plan(case.run_id, [case.track(1, columns={"artist": "Zo\u00eb"})])
+    case.ledger.tracks.plan(case.run_id, [case.track(1)])
+    assert case.ledger.tracks.next_planned(case.run_id, 1)[0].columns == {"artist": "Zo\u00eb"}

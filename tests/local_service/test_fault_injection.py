@@ -273,6 +273,34 @@ def test_stems_are_swapped(clients: VendorClients, fault, short: bytes) -> None:
     assert behind == {"vocals": "drums", "drums": "bass", "bass": "other", "other": "vocals"}
 
 
+def made(clients: VendorClients, source: bytes) -> dict[str, bytes]:
+    """Have a source separated, and give the stems."""
+    outputs = clients.jobs.wait(clients.jobs.created(source, outputFormat="WAV"))["outputs"]
+    return {stem: storage.get(output["url"]).content for stem, output in outputs.items()}
+
+
+def test_stems_are_not_what_was_asked_for(clients: VendorClients, fault, short: bytes) -> None:
+    good = made(clients, short)
+    fault("stems_silent")
+    silent = made(clients, short)
+    assert [len(stem) for stem in silent.values()] == [len(stem) for stem in good.values()]
+    assert not any(any(stem[100:]) for stem in silent.values())
+    fault("stems_stretched")
+    assert all(len(stem) > 1.9 * len(good[name]) for name, stem in made(clients, short).items())
+    fault("stem_missing")
+    assert made(clients, short).keys() < good.keys()
+    fault("format_ignored")
+    assert {stem[:4] for stem in made(clients, short).values()} == {b"fLaC"}
+
+
+def test_a_web_page_comes_in_place_of_a_stem(clients: VendorClients, fault, short: bytes) -> None:
+    url = clients.jobs.wait(clients.jobs.created(short))["outputs"]["vocals"]["url"]
+    fault("page_for_stem", times=1)
+    page = storage.get(url)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html")
+    assert page.content.startswith(b"<html>")
+
+
 def test_tempo_and_key_are_null(clients: VendorClients, fault, short: bytes) -> None:
     fault("null_bpm_and_key")
 

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from e2e.conftest import break_with, http, poor_project, project, second, service, songs
 
-__all__ = ["break_with", "http", "launcher", "poor_project", "project", "second", "service", "songs"]
+__all__ = ["break_with", "http", "poor_project", "project", "second", "service", "songs"]

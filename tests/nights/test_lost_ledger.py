@@ -9,8 +9,10 @@ from contextlib import closing
 
 import pyarrow.parquet as pq
 import pytest
+from support.postgresql import new_schema
 
 COUNT = 3
+AWS = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @pytest.fixture
@@ -130,7 +132,18 @@ def test_an_older_backup_of_the_ledger_is_noticed_and_brought_up_to_date(project
     project.assert_published_once(4)
 
 
-@pytest.mark.parametrize("verb", ["mark_sending", "record_submission", "record_ready", "record_collected"])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param("mark_sending", marks=LONG),
+        "record_submission",
+        pytest.param("record_ready", marks=LONG),
+        pytest.param("record_collected", marks=LONG),
+    ],
+)
 def test_a_backup_from_the_middle_of_a_run_is_brought_up_to_date(project, verb):
     project.prepare(2)
     running = project.start("run", project.config, "--json")
@@ -267,3 +280,24 @@ def test_the_attempt_after_an_adopted_one_gets_a_place_of_its_own(published):
     assert numbers == [(1,)]
     part = next((published.dataset / "tracks").rglob("*.parquet"))
     assert pq.read_table(part).num_rows > 0
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("s3")
+def test_over_a_store_a_lost_postgresql_ledger_is_noticed_and_filled(project, postgresql, s3_server, bucket):
+    dataset = {"url": f"s3://{bucket}/stems", "storage_options": s3_server.storage_options}
+    project.database = new_schema(postgresql)
+    assert project.prepare(COUNT, dataset=dataset).run(**AWS).code == 0
+    charged = project.provider.charged
+    project.database = new_schema(postgresql)
+    project.prepare(COUNT, dataset=dataset)
+    for command in ("run", "plan", "doctor"):
+        said = project.stemline(command, project.config, "--json", **AWS)
+        assert said.code == 2, (command, said.out, said.err)
+        assert "stemline adopt" in said.out
+    adopted = project.stemline("adopt", project.config, "--json", **AWS)
+    assert (adopted.code, adopted.tree["tracks"]) == (0, COUNT), adopted.err
+    again = project.run(**AWS)
+    assert (again.code, again.tree["tracks"]) == (0, {"published": COUNT}), again.err
+    assert again.tree["requests"]["sent"] == 0
+    assert project.provider.charged == charged

@@ -6,8 +6,10 @@ import re
 
 import pytest
 
+from stemline.plan.capacity import count_workers
 from stemline.plan.preview import preview_run
 from stemline.settings import load_facts
+from stemline_local import DEFAULT_WORKERS
 
 
 def advice_of(catalogue, *overrides):
@@ -88,3 +90,13 @@ def test_the_service_of_the_run_itself_gets_no_second_key(catalogue):
 
     assert found.bottleneck == "provider speed"
     assert found.advice == "One more worker (provider.workers: 3) would make it 1.5 x as fast."
+
+
+def test_the_service_of_the_run_itself_is_taken_to_have_the_workers_it_will_have(catalogue):
+    settings = catalogue.settings("provider.kind=local")
+    facts = load_facts("local")
+    assert count_workers(settings, facts) == DEFAULT_WORKERS
+    assert count_workers(catalogue.settings("provider.kind=local", "provider.workers=7"), facts) == 7
+    elsewhere = catalogue.settings("provider.kind=local", "provider.base_url=http://music.test/api")
+    assert count_workers(elsewhere, facts) == facts.jobs_at_once
+    assert count_workers(settings, load_facts("stemsplit")) is None

@@ -87,7 +87,7 @@ def test_jobs_that_queue_for_a_few_workers_are_not_slow(finished):
     """Twelve jobs sent at once to three workers of 20 s each wait up to 80 s; the separation itself is 0.2."""
     finished.facts = load_facts("local")
     finished.settings = finished.settings.model_copy(
-        update={"provider": finished.settings.provider.model_copy(update={"kind": "local"})}
+        update={"provider": finished.settings.provider.model_copy(update={"kind": "local", "workers": 3})}
     )
     finished.run_id = finished.ledger.runs.start(
         finished.settings.name, "local", finished.settings.recipe.as_recipe(), "digest", "key"

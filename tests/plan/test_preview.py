@@ -10,6 +10,7 @@ from stemline.errors import ConfigError
 from stemline.plan.preview import preview_run
 from stemline.records import Code as Why
 from stemline.records import State
+from stemline.settings import load_facts
 
 
 def plan_of(catalogue, *overrides):
@@ -64,7 +65,12 @@ def test_every_track_is_counted_where_the_ledger_has_it(tones, history):
         history.bring(name, state)
     plan = plan_of(tones)
 
-    assert (plan.done, plan.under_way, plan.failed, plan.new) == (1, 2, 1, 2)
+    assert (plan.done, plan.under_way, plan.failed, plan.new) == (
+        1,
+        3,
+        0,
+        2,
+    )  # what is quarantined is paid, too
     assert plan.workload.credits_high == 14
 
 
@@ -159,3 +165,37 @@ def test_the_settings_set_the_capacity_of_the_forecast(catalogue):
 
     assert plan_of(catalogue, "provider.requests_per_minute=6").forecast.bottleneck == "rate limit"
     assert plan_of(catalogue, "provider.max_in_flight=1").forecast.bottleneck == "jobs in flight"
+
+
+class TestPilot:
+    def test_a_plan_says_how_many_go_first_and_counts_their_time(self, tones):
+        plan, without = plan_of(tones), plan_of(tones, "provider.pilot=0")
+
+        assert (plan.pilot, without.pilot) == (3, 0)
+        assert plan.forecast.seconds_low > without.forecast.seconds_low
+        assert plan.forecast.seconds_high > without.forecast.seconds_high
+
+    def test_one_that_others_wait_for_in_vain_is_none(self, tones):
+        plan = plan_of(tones, "provider.pilot=6")
+
+        assert plan.pilot == 6
+        assert plan.forecast == plan_of(tones, "provider.pilot=0").forecast
+
+    def test_published_tracks_are_a_pilot_that_has_passed(self, tones, history):
+        for name in "abc":
+            history.bring(name, State.PUBLISHED)
+
+        assert plan_of(tones).pilot == 0
+
+    def test_one_that_failed_is_said_to_have_failed(self, tones, history):
+        for name in "abc":
+            history.bring(name, State.QUARANTINED)
+        plan = plan_of(tones)
+
+        assert plan.is_pilot_failed
+        assert plan.under_way == 3
+
+    def test_the_local_service_needs_none(self, tones):
+        settings = tones.settings("provider.kind=local")
+
+        assert preview_run(settings, tones.source, load_facts("local")).pilot == 0

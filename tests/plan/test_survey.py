@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from stemline.errors import ConfigError
+from stemline.ledger import MeasuredTrack
+from stemline.ledger.cell import dump_cells
 from stemline.plan.survey import check_recipe, survey_catalogue
 from stemline.records import Code, Recipe
 from stemline.settings import load_facts
 
 
-def survey_all(catalogue, done=(), facts=None):
-    batches = list(survey_catalogue(catalogue.source, facts or catalogue.facts, lambda _: done))
+def survey_all(catalogue, done=(), facts=None, **known):
+    batches = list(survey_catalogue(catalogue.source, facts or catalogue.facts, lambda _: done, **known))
     tracks = [track for batch in batches for track in batch.tracks]
     return tracks, [reject for batch in batches for reject in batch.rejects]
 
@@ -142,3 +146,33 @@ def test_what_a_provider_lacks_names_who_has_it():
     assert str(refused.value) == (
         "aistemsplitter does not make recipe.format 'flac'. It offers: mp3. local and stemsplit would make it."
     )
+
+
+@pytest.fixture
+def measured(catalogue):
+    """Give a tone's row as the ledger knows it from an earlier night."""
+    catalogue.tone("a", 6.5)
+    (track,), _ = survey_all(catalogue)
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    return MeasuredTrack(track.location, 7.25, track.size_bytes, dump_cells(track.columns), later)
+
+
+def survey_known(catalogue, measured):
+    return survey_all(catalogue, find_measured=lambda _: {"a": measured})[0][0].duration_seconds
+
+
+def test_a_file_that_is_as_it_was_is_not_measured_again(catalogue, measured):
+    assert survey_known(catalogue, measured) == 7.25
+
+
+def test_a_file_that_changed_or_moved_since_is_measured_again(catalogue, measured):
+    assert survey_known(catalogue, replace(measured, location="/elsewhere/a.wav")) == 6.5
+    assert survey_known(catalogue, replace(measured, size_bytes=measured.size_bytes - 1)) == 6.5
+    earlier = measured.measured_before - timedelta(days=1)
+    assert survey_known(catalogue, replace(measured, measured_before=earlier)) == 6.5
+
+
+def test_a_known_length_elsewhere_costs_no_request(catalogue):
+    location = "https://nobody.invalid/a.mp3"
+    catalogue.row("a", location)
+    assert survey_known(catalogue, MeasuredTrack(location, 200.0, 9, "{}", datetime.now(UTC))) == 200.0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 from hypothesis.stateful import invariant
 from ledger_model import KEYS, LIVE, PROVIDER, LedgerModel, ModelLease
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from stemline.ledger import Ledger
+from stemline.ledger.charge_totals import charged_since
+from stemline.ledger.tables import entries
 from stemline.records import State
 
 
@@ -67,6 +70,16 @@ class LedgerInvariants:
             (row[0], name): row[place] for row in rows for place, name in ((1, "reserved"), (2, "charged"))
         }
         assert Counter(kept) == sums
+
+    @invariant()
+    def what_was_charged_since_any_instant_is_the_sum_of_its_entries(self) -> None:
+        query = select(entries.c.at, entries.c.amount).where(entries.c.kind == "charge")
+        with self.ledger.database.read() as connection:
+            booked = [(row.at, row.amount) for row in connection.execute(query)]
+            ends = {at.replace(second=0, microsecond=0) + timedelta(minutes=1) for at, _ in booked}
+            for instant in {self.model.now, *(at for at, _ in booked), *ends}:
+                expected = sum(amount for at, amount in booked if at >= instant)
+                assert charged_since(connection, PROVIDER, instant) == expected
 
     @invariant()
     def every_row_is_in_exactly_one_state(self) -> None:

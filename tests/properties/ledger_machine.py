@@ -144,7 +144,9 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerInvariants):
     def hold(self, draw: st.DrawFn) -> None:
         run_id = self.a_run(draw)
         spared = self.model.others_tracks(run_id)
-        rows = [row for row in self.model.of_run(run_id, State.PLANNED) if row.track_id not in spared]
+        rows = [row for row in self.model.waiting(run_id) if row.track_id not in spared]
+        # What an earlier run held for the same reason stands as it stood.
+        rows = [row for row in rows if row.state is State.PLANNED or row.code != Code.RUN_STOPPED]
         assert self.ledger.tracks.hold(run_id, Code.RUN_STOPPED, "Stopped.") == len(rows)
         for row in rows:
             row.go(State.HELD, Code.RUN_STOPPED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -30,10 +30,13 @@ class ModelTrack:
     code: Code = Code.OK
     is_retryable: bool = False
     failures: int = 0
+    clock: Callable[[], datetime] = lambda: datetime.max.replace(tzinfo=UTC)
+    moved_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
     def go(self, state: State, code: Code = Code.OK, *, is_retryable: bool = False) -> None:
         self.state, self.code, self.is_retryable = state, code, is_retryable
         self.failures += state is State.FAILED
+        self.moved_at = self.clock()
 
 
 @dataclass
@@ -110,16 +113,28 @@ class LedgerModel:
             counted["new" if row is None else "known"] += 1
             if row is None:
                 recipe = self.runs[run_id]
-                row = self.rows[track.track_id, recipe] = ModelTrack(track.track_id, recipe, run_id)
+                row = self.rows[track.track_id, recipe] = ModelTrack(
+                    track.track_id, recipe, run_id, clock=lambda: self.now, moved_at=self.now
+                )
             if row.state is not State.PUBLISHED:
                 self.members[run_id].add(row.track_id)
             elif row.track_id not in self.members[run_id]:
                 self.standing[run_id] += 1
-            if row.state in {State.HELD, State.REJECTED} or self.may_retry(row):
+            is_held = row.state is State.HELD and not self.was_held_before(row, run_id)
+            if is_held or row.state is State.REJECTED or self.may_retry(row):
                 counted["revived"] += 1
                 row.run_id = run_id
                 row.go(State.PLANNED)
         return counted["new"], counted["known"], counted["revived"]
+
+    def was_held_before(self, row: ModelTrack, run_id: str) -> bool:
+        """Tell whether a track is in line as it stands: held before the run began."""
+        return row.state is State.HELD and row.moved_at < self.started[run_id]
+
+    def waiting(self, run_id: str) -> list[ModelTrack]:
+        """Give the tracks of a run that may be sent."""
+        rows = self.of_run(run_id, State.PLANNED, State.HELD)
+        return [row for row in rows if row.state is State.PLANNED or self.was_held_before(row, run_id)]
 
     def may_retry(self, row: ModelTrack) -> bool:
         return row.state is State.FAILED and row.is_retryable and row.failures < MAX_ATTEMPTS

@@ -74,13 +74,13 @@ class LedgerSteps:
         one = draw(st.sampled_from([None, *self.model.open_attempts()]))
         if one is not None:
             self.proceed(one, draw)
-        elif self.model.of_run(run_id, State.PLANNED):
+        elif self.model.waiting(run_id):
             self.reserve(run_id, draw)
 
     def reserve(self, run_id: str, draw: st.DrawFn) -> None:
         model = self.model
         planned = self.ledger.tracks.next_planned(run_id, 10)
-        rows = {row.track_id: row for row in model.of_run(run_id, State.PLANNED)}
+        rows = {row.track_id: row for row in model.waiting(run_id)}
         assert [track.track_id for track in planned] == sorted(rows)
         track, amount, key_id = (
             draw(st.sampled_from(planned)),

@@ -29,8 +29,5 @@ class StaleLinkCollector:
         for dispatcher in self.dispatchers:
             dispatcher.acknowledge([token], relinks)
 
-    def set_idle(self, *, is_idle: bool) -> None:
-        """Nothing waits here."""
-
     def close(self) -> None:
         """Nothing to do."""

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 import pytest
+from conftest import RECIPE
 
 from stemline.budget import Limits
 from stemline.dataset.metadata import write_rejects
 from stemline.errors import LedgerConflict
 from stemline.records import Code, State, Track
 from stemline.report import write_report
+from stemline.report.digest import gather
 from stemline.storage import open_store
+from stemline.wording import counted
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 ATTACK = "<script>alert('owned')</script><img src=https://evil.example/x onerror=alert(1)>\"'&"
@@ -405,3 +408,28 @@ def test_a_large_run_makes_a_small_page_in_little_memory(night):
     assert len(page.table("troubles")) == 200
     assert "3,060 more are not shown" in page.source
     assert page.legend()["held"] == 4_700
+
+
+@pytest.mark.parametrize("history", [3, 60])
+def test_a_page_is_about_its_run_however_long_the_history(night, history):
+    """What was published before the run is counted in the ledger, and not read track by track."""
+    before = [night.plan() for _ in range(history)]
+    for track in before:
+        night.publish(track)
+    night.finish()
+    night.advance(days=1)
+    night.run_id = night.ledger.runs.start("nightly", "stemsplit", RECIPE, "digest", "key-1")
+    night.ledger.tracks.plan(night.run_id, before)
+    for _ in range(2):
+        night.publish(night.plan())
+    night.finish()
+
+    assert len(list(night.ledger.queries.published_tracks(night.run_id))) == 2
+    digest = gather(night.ledger, night.store, night.run_id)
+    assert digest.earlier == history
+    assert sum(digest.timeline.published) == 2
+    assert sum(digest.music.tempos.values()) == 2
+    assert len(digest.samples) == 2
+    key = write_report(night.ledger, night.store, night.run_id)
+    page = night.store.read_bytes(key).decode()
+    assert f"of {counted(history + 2)}, {history} before it" in page

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -87,6 +89,105 @@ def test_the_local_engine_separates_every_link(tmp_path):
     assert made.duration_seconds == pytest.approx(3.5, abs=0.01)
 
 
+def flac(seconds: float) -> bytes:
+    return sound(seconds, "FLAC", "PCM_16")
+
+
+def stated_flac(seconds: float, samples: int) -> bytes:
+    data = bytearray(flac(seconds))
+    data[18:26] = (int.from_bytes(data[18:26]) >> 36 << 36 | samples).to_bytes(8)
+    return bytes(data)
+
+
+def stated_mp3(seconds: float, frames: int | None = None, size_bytes: int | None = None) -> bytes:
+    data = bytearray(mp3(seconds))
+    at = max(data.find(b"Xing"), data.find(b"Info"))
+    for place, number in ((8, frames), (12, size_bytes)):
+        if number is not None:
+            struct.pack_into(">I", data, at + place, number)
+    return bytes(data)
+
+
+def au(seconds: float, size_bytes: int) -> bytes:
+    data = bytearray(sound(seconds, "AU", "PCM_16"))
+    struct.pack_into(">I", data, 8, size_bytes)
+    return bytes(data)
+
+
+def wav(seconds: float, data_bytes: int, riff_bytes: int = 0xFFFFFFFF) -> bytes:
+    data = bytearray(sound(seconds, "WAV", "PCM_16"))
+    struct.pack_into("<I", data, 4, riff_bytes)
+    struct.pack_into("<I", data, data.find(b"data") + 4, data_bytes)
+    return bytes(data)
+
+
+def av_sound(seconds: float, form: str, codec: str) -> bytearray:
+    file = io.BytesIO()
+    noise = np.random.default_rng(5).normal(0, 0.1, (2, int(seconds * 44_100))).astype("float32")
+    with av.open(file, "w", format=form) as container:
+        stream = container.add_stream(codec, rate=44_100, layout="stereo")
+        context = stream.codec_context
+        context.open()
+        resampler = av.AudioResampler(context.format, "stereo", 44_100, context.frame_size or 1024)
+        frame = av.AudioFrame.from_ndarray(noise, format="fltp", layout="stereo")
+        frame.sample_rate = 44_100
+        for each in [*resampler.resample(frame), *resampler.resample(None), None]:
+            container.mux(stream.encode(each))
+    return bytearray(file.getvalue())
+
+
+def m4a(seconds: float, box: bytes, place: int, number: int) -> bytes:
+    data = av_sound(seconds, "mp4", "aac")
+    struct.pack_into(">I", data, data.find(box) + place, number)
+    return bytes(data)
+
+
+LIES: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "flac, joined": ("flac", lambda: flac(5) + flac(2)),
+    "flac, joined to a longer one": ("flac", lambda: flac(2) + flac(5)),
+    "flac, twice": ("flac", lambda: flac(3.5) * 2),
+    "flac, seven times": ("flac", lambda: flac(1) * 7),
+    "flac, joined behind a tag": ("flac", lambda: tagged(flac(5), 1000) + flac(2)),
+    "flac, a tenth stated": ("flac", lambda: stated_flac(7, 30_870)),
+    "flac, thrice stated": ("flac", lambda: stated_flac(7, 926_100)),
+    "flac, nothing stated": ("flac", lambda: stated_flac(7, 0)),
+    "mp3, half of the frames stated": ("mp3", lambda: stated_mp3(7, 134)),
+    "mp3, a tenth of the frames stated": ("mp3", lambda: stated_mp3(7, 27)),
+    "mp3, no frames stated": ("mp3", lambda: stated_mp3(7, 0)),
+    "mp3, no size stated": ("mp3", lambda: stated_mp3(7, None, 0)),
+    "mp3, both far too small": ("mp3", lambda: stated_mp3(7, 50, 10_000)),
+    "mp3, ten times the frames stated": ("mp3", lambda: stated_mp3(7, 2_680)),
+    "wav, no size": ("wav", lambda: wav(7, 0)),
+    "wav, streamed": ("wav", lambda: wav(7, 0xFFFFFFFF)),
+    "wav, the largest size": ("wav", lambda: wav(7, 0x7FFFF000)),
+    "wav, thrice its size": ("wav", lambda: wav(7, 7 * 44_100 * 4 * 3)),
+    "wav, all sizes nothing": ("wav", lambda: wav(7, 0, 0)),
+    "au, a tenth of its size": ("au", lambda: au(7, 123_480)),
+    "au, streamed": ("au", lambda: au(7, 0xFFFFFFFF)),
+    "m4a, a tenth stated": ("m4a", lambda: m4a(7, b"mdhd", 20, 30_870)),
+    "m4a, the film's length alone": ("m4a", lambda: m4a(7, b"mvhd", 20, 700)),
+    "aac, twice": ("aac", lambda: bytes(av_sound(3.5, "adts", "aac")) * 2),
+    "aac, a tag between": (
+        "aac",
+        lambda: bytes(av_sound(3.5, "adts", "aac")) + tagged(bytes(av_sound(3.5, "adts", "aac")), 2_000),
+    ),
+    "mka, twice": ("mka", lambda: bytes(av_sound(3.5, "matroska", "aac")) * 2),
+}
+
+
+@pytest.mark.parametrize("case", LIES)
+def test_a_header_that_says_less_than_there_is_is_not_believed(tmp_path, case):
+    """google/ExoPlayer#9238, JamesHeinrich/getID3#120, ietf-wg-cellar/flac-specification#110: all of it is heard."""
+    suffix, make = LIES[case]
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(make())
+
+    measured, heard = probe(str(path)).duration_seconds, audio.decode(path).seconds
+
+    assert heard == pytest.approx(7, abs=0.12)
+    assert heard - 0.1 < measured < heard + 0.25
+
+
 def with_junk(seconds: float, places: tuple[float, ...], junk: bytes) -> bytes:
     data = mp3(seconds)
     for place in sorted(places, reverse=True):
@@ -154,7 +255,7 @@ def serve() -> Iterator[Callable[[Callable[[str, int, int], Answer]], str]]:
                 pass
 
         servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
-        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        threading.Thread(target=servers[-1].serve_forever, args=(0.01,), daemon=True).start()
         return f"http://127.0.0.1:{servers[-1].server_port}/a"
 
     yield start

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -137,3 +138,11 @@ def test_a_killed_writer_leaves_no_object_and_its_leftover_is_swept_a_day_later(
     os.utime(leftover, (0, time.time() - 25 * 3600))
     store.check_writable()
     assert not leftover.exists()
+
+
+def test_writers_that_try_one_folder_at_once_do_not_meet(tmp_path):
+    store = open_store(str(tmp_path))
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            list(pool.map(lambda _: store.check_writable(), range(16)))
+    assert list(store.list()) == []

@@ -56,21 +56,26 @@ class Weeks:
         tracks = [track for batch in batches for track in batch.tracks]
         return [replace(track, columns=load_cells(dump_cells(track.columns))) for track in tracks]
 
-    def publish(self, tracks: list[Track]) -> None:
+    def publish(self, tracks: list[Track], store: Store | None = None) -> None:
         self.number += 1
         batch = DatasetBatch(
             f"{self.number:04d}", f"run-{self.number}", [collected(track) for track in tracks]
         )
-        write_parts(self.store, batch, self.layout)
+        write_parts(store or self.store, batch, self.layout)
 
     def run(self, manifest: Path, **types: str) -> None:
         self.publish(self.open(manifest, **types))
 
     def read(self, *columns: str) -> dict[str, tuple[object, ...]]:
         """Give the tracks' columns; every reader sees the same."""
-        seen = {who: _by_id(reader(self.folder), columns) for who, reader in READERS.items()}
-        assert all(rows == seen["pyarrow"] for rows in seen.values()), seen
-        return seen["pyarrow"]
+        return read_by_everyone(self.folder / "out", *columns)
+
+
+def read_by_everyone(dataset: Path, *columns: str) -> dict[str, tuple[object, ...]]:
+    """Give the columns of a dataset's tracks; every reader sees the same."""
+    seen = {who: _by_id(reader(dataset), columns) for who, reader in READERS.items()}
+    assert all(rows == seen["pyarrow"] for rows in seen.values()), seen
+    return seen["pyarrow"]
 
 
 def collected(track: Track) -> PublishedRow:
@@ -104,19 +109,17 @@ def _datasets(folder: Path) -> list[dict]:
     os.environ["HF_HUB_OFFLINE"] = "1"
     import datasets  # noqa: PLC0415 - it reads the environment when it is imported
 
-    count = len(list(folder.glob("cache-*")))
-    files = f"{folder}/out/tracks/**/*.parquet"
-    cache = str(folder / f"cache-{count}")
+    count = len(list(folder.parent.glob("cache-*")))
+    files = f"{folder}/tracks/**/*.parquet"
+    cache = str(folder.parent / f"cache-{count}")
     return datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=cache).to_list()
 
 
 READERS = {
-    "pandas": lambda folder: pd.read_parquet(folder / "out/tracks").to_dict("records"),
-    "pyarrow": lambda folder: pads.dataset(folder / "out/tracks").to_table().to_pylist(),
-    "duckdb": lambda folder: (
-        duckdb.sql(f"FROM '{folder}/out/tracks/**/*.parquet'").to_arrow_table().to_pylist()
-    ),
-    "polars": lambda folder: pl.read_parquet(f"{folder}/out/tracks/**/*.parquet").to_dicts(),
+    "pandas": lambda folder: pd.read_parquet(folder / "tracks").to_dict("records"),
+    "pyarrow": lambda folder: pads.dataset(folder / "tracks").to_table().to_pylist(),
+    "duckdb": lambda folder: duckdb.sql(f"FROM '{folder}/tracks/**/*.parquet'").to_arrow_table().to_pylist(),
+    "polars": lambda folder: pl.read_parquet(f"{folder}/tracks/**/*.parquet").to_dicts(),
     "datasets": _datasets,
 }
 """None is told anything of the columns."""

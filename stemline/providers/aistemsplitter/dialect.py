@@ -74,7 +74,9 @@ class AIStemSplitter:
         }
         return read_submission(data_of((yield _create(attempt, body, is_paid=True))), digest)
 
-    def sweep(self, job_ids: Collection[str], _since: datetime) -> Steps[list[Job]]:
+    def sweep(
+        self, job_ids: Collection[str], _since: datetime, _besides: Collection[str] = ()
+    ) -> Steps[list[Job]]:
         """Read split after split: the vendor has no list."""
         jobs = []
         for job_id in job_ids:

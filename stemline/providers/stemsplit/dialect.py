@@ -100,9 +100,12 @@ class StemSplit:
         )
         return read_submission(parse(answer), digest)
 
-    def sweep(self, job_ids: Collection[str], since: datetime) -> Steps[list[Job]]:
+    def sweep(
+        self, job_ids: Collection[str], since: datetime, besides: Collection[str] = ()
+    ) -> Steps[list[Job]]:
         """Page through the lists until every job was seen or the rest is older than all of them."""
         seen: dict[str, Job] = {}
+        given = {*job_ids, *besides}
         for path, read, _ in (_AUDIO, _VIDEO):
             wanted = {
                 job_id for job_id in job_ids if job_id.startswith(video.PREFIX) == (read is not read_job)
@@ -110,7 +113,7 @@ class StemSplit:
 
             def is_enough(items: list[dict[str, Any]], read: _Read = read, wanted: set[str] = wanted) -> bool:
                 jobs = {job.job_id: job for job in map(read, items)}
-                seen.update({job_id: job for job_id, job in jobs.items() if job_id in wanted})
+                seen.update({job_id: job for job_id, job in jobs.items() if job_id in given})
                 return wanted <= seen.keys()
 
             if wanted:

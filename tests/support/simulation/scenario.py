@@ -103,9 +103,6 @@ class CollectorStub:
         if self.dispatcher is not None:
             self.dispatcher.acknowledge([token], [])
 
-    def set_idle(self, *, is_idle: bool) -> None:
-        """Nothing to do: nothing waits here."""
-
     def close(self) -> None:
         """Nothing to do."""
 
@@ -134,7 +131,7 @@ class _Simulation:
             Dispatcher(partial(self._build_session, number), collector)  # type: ignore[arg-type] # it stands in for a ReadyProducer
             for number, collector in enumerate(self._collectors)
         ]
-        self._group = DispatcherGroup(self._dispatchers, ledger, self._run_id, ReadyQueue(1, 1.0))
+        self._group = DispatcherGroup(self._dispatchers, ledger, self._run_id, ReadyQueue())
 
     def _leave_stuck(self, number: int) -> None:
         """Have an earlier run have submitted a track whose job never ends."""

@@ -1,0 +1,106 @@
+"""Published tracks whose columns the manifest has changed since: noticed while a run plans, rewritten when it ends.
+
+What was noticed is kept nowhere: the ledger has the columns as the tables have them until these are rewritten. So
+what a crash cuts off, or a run leaves, the next one notices again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stemline.dataset.correction import CorrectedRow, correct_parts, keys_by_batch
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.metadata import claim_layout
+from stemline.dataset.renewal import is_behind, renew_parts
+from stemline.errors import LeaseHeld, StemlineError, StorageError
+from stemline.ledger import Ledger, PublishedAttempt
+from stemline.plan.metadata_check import ColumnComparison
+from stemline.records import Recipe, Track
+from stemline.run.lease import holding_parts
+from stemline.storage import Store
+
+MOST_TRACKS = 50_000
+"""A run rewrites the rows of so many; the next one goes on from there."""
+TRACKS_AT_ONCE = 5_000
+
+
+@dataclass
+class CorrectionQueue:
+    """The tracks of a run to be corrected in its dataset."""
+
+    ledger: Ledger
+    store: Store
+    layout: DatasetLayout
+    provider: str
+    recipe: Recipe
+    pending: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Columns of published tracks as the tables should have them, by track id."""
+    problem: str = ""
+    """Why some could not be corrected."""
+
+    def notice(self, tracks: Sequence[Track]) -> None:
+        """Compare planned rows (at most 10,000) with what the ledger has of them: only what is published differs."""
+        compare = ColumnComparison(self.layout)
+        known = self.ledger.tracks.columns(self.provider, self.recipe, [track.track_id for track in tracks])
+        for track in tracks:
+            written = known.get(track.track_id)
+            if written is None or len(self.pending) >= MOST_TRACKS:
+                continue
+            if compare.is_changed(track.columns, written):
+                self.pending[track.track_id] = compare.merged(track.columns, written)
+
+    def apply(self, run_id: str) -> int:
+        """Rewrite the parts that hold what was noticed, and those that lack a column by now; give how many tracks.
+
+        While another run is at the parts, all is left to the next one.
+        """
+        if not self.pending and not is_behind(self.store, self.layout):
+            return 0
+        destination = self.ledger.database.destination
+        if destination is None:
+            return 0
+        try:
+            with holding_parts(self.ledger, destination.dataset_id, patience=0) as require_hold:
+                renew_parts(self.store, self.layout, require_hold)
+                return self._correct(run_id, require_hold)
+        except LeaseHeld:
+            return 0
+        except StemlineError as error:
+            self.problem = str(error)
+            return 0
+
+    def _correct(self, run_id: str, require_hold: Callable[[], None]) -> int:
+        if not self.pending:
+            return 0
+        layout, keys = claim_layout(self.store, self.layout), keys_by_batch(self.store)
+        batches = self._rows_by_batch()
+        count = 0
+        for batch_id, rows in batches.items():
+            try:
+                found = correct_parts(self.store, keys.get(batch_id, ()), layout, rows, require_hold)
+            except (StorageError, ValueError) as error:
+                self.problem = str(error)
+                continue
+            columns = {
+                rows[token].attempt.track.track_id: rows[token].attempt.track.columns for token in found
+            }
+            if columns:
+                self.ledger.corrections.book(run_id, self.provider, self.recipe, columns)
+            count += len(columns)
+        return count
+
+    def _rows_by_batch(self) -> Mapping[str, dict[str, CorrectedRow]]:
+        batches: dict[str, dict[str, CorrectedRow]] = {}
+        names = list(self.pending)
+        for start in range(0, len(names), TRACKS_AT_ONCE):
+            some = names[start : start + TRACKS_AT_ONCE]
+            for each in self.ledger.corrections.published(self.provider, self.recipe, some):
+                batches.setdefault(each.batch_id, {})[each.attempt.token] = self._corrected(each)
+        return batches
+
+    def _corrected(self, published: PublishedAttempt) -> CorrectedRow:
+        track = published.attempt.track
+        now = replace(track, columns=self.pending[track.track_id])
+        return CorrectedRow(replace(published.attempt, track=now), published.job)
