@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stemline.audio import AudioBlocks, Samples, decode_blocks
+from stemline.audio import AudioBlocks, FlacChecksum, Samples, decode_blocks
 from stemline.errors import AudioRejected
 from stemline.records import Code
 
@@ -27,9 +27,7 @@ _FULL_SCALE = 0.9999  # a 16-bit sample at its limit
 _CLIPPED_SHARE = 1e-3
 _LOSSLESS = frozenset({"wav", "flac"})
 _HASH_BYTES = 1 << 20
-_STREAMINFO_BYTES = 34
 _CONTAINERS = frozenset({"wav", "flac", "ogg"})
-_CHECKED_BITS = frozenset({16, 24})  # float32 holds both exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def decode_stem(source: Path | BinaryIO, *on_block: Callable[[Samples], None]) -
     loudness = Loudness()
     try:
         with decode_blocks(source) as stream:
-            checksum = _FlacChecksum.read(stream)
+            checksum = FlacChecksum.read(stream)
             for block in stream:
                 for take in (loudness.add, checksum.add, *on_block):
                     take(block)
@@ -229,41 +227,6 @@ class Loudness:
     def clipped_share(self) -> float:
         """The share of samples at full scale."""
         return self._full / self._samples if self._samples else 0.0
-
-
-class _FlacChecksum:
-    """The length and MD5 that a flac carries of its own samples, compared with what was decoded.
-
-    The decoder leaves out damaged frames and says nothing. Layout of STREAMINFO: RFC 9639, section 8.2.
-    """
-
-    def __init__(self, bits: int = 0, frames: int = 0, md5: bytes = b"") -> None:
-        """Take what the header says; without it nothing is compared."""
-        self._bits, self._frames, self._md5 = bits, frames, md5
-        self._is_checked = bits in _CHECKED_BITS and any(md5)
-        self._digest = hashlib.md5(usedforsecurity=False)
-
-    @classmethod
-    def read(cls, stream: AudioBlocks) -> _FlacChecksum:
-        """Give the checksum in a file's header; a file without one is never broken."""
-        if stream.container != "flac" or len(stream.header) < _STREAMINFO_BYTES:
-            return cls()
-        packed = int.from_bytes(stream.header[10:18])  # rate 20 bits, channels 3, bits a sample 5, samples 36
-        return cls((packed >> 36 & 0x1F) + 1, packed & 0xF_FFFF_FFFF, stream.header[18:34])
-
-    def add(self, block: Samples) -> None:
-        """Take in decoded samples, as the integers they were."""
-        if not self._is_checked:
-            return
-        whole = (block * np.float32(2.0 ** (self._bits - 1))).astype("<i4")
-        if self._bits == 16:
-            self._digest.update(whole.astype("<i2").tobytes())
-        else:
-            self._digest.update(whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
-
-    def is_broken(self, frames: int) -> bool:
-        """Tell whether the decoded samples are not those that were encoded."""
-        return 0 < self._frames != frames or (self._is_checked and self._digest.digest() != self._md5)
 
 
 def _warnings(stem: DecodedStem, expected: StemExpectation) -> list[str]:

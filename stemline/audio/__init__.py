@@ -5,6 +5,7 @@ Samples are float32, shape (frames, channels), full scale at -1..1.
 
 from stemline.audio.decoding import AudioBlocks, DecodedAudio, decode, decode_blocks
 from stemline.audio.encoding import FORMATS, MP3_RATES, encode
+from stemline.audio.flac_checksum import FlacChecksum
 from stemline.audio.resampling import Samples, resampled
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "MP3_RATES",
     "AudioBlocks",
     "DecodedAudio",
+    "FlacChecksum",
     "Samples",
     "decode",
     "decode_blocks",
