@@ -53,6 +53,7 @@ _WAIT = "Run again when the window opens, or raise the limit."
 _RETRY = "Run again: it is retried while it has attempts left."
 _REDRIVE = "Look at the sentence below, then `stemline redrive`."
 _PAID = "`stemline redrive --code {code}` pays for the track once more."
+_PAID_PERHAPS = "Ask the provider; `stemline redrive --code {code}` makes a new job, and pays for that."
 _KEPT = (
     "Run again: it is collected once more for nothing as long as the provider keeps it, after that "
     "`stemline redrive --code {code}` pays once more. Is it right all the same: "
@@ -108,7 +109,9 @@ CODES: dict[Code, CodeWording] = {
     Code.SOURCE_UNREACHABLE: CodeWording("The source could not be fetched.", _RETRY),
     Code.UPLOAD_FAILED: CodeWording("The upload broke off.", _RETRY),
     Code.JOB_FAILED: CodeWording("The provider could not separate the track.", _RETRY),
-    Code.JOB_LOST: CodeWording("The provider no longer knows the job.", _REDRIVE),
+    Code.JOB_LOST: CodeWording(
+        "The provider no longer knows the job, which it may have charged for.", _PAID_PERHAPS
+    ),
     Code.DOWNLOAD_FAILED: CodeWording("The stems could not be downloaded yet; they are paid.", _RUN_AGAIN),
     Code.SUBMIT_UNANSWERED: CodeWording(
         "A paid request got no answer, so it may or may not have been charged.",

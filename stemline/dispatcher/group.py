@@ -152,7 +152,9 @@ def make_dispatchers(  # noqa: PLR0913 - those of `running_dispatchers`
 
     pairs = zip(keys, ready_queue.producers, strict=True)
     dispatchers = [Dispatcher(partial(build_session, key, producer), producer) for key, producer in pairs]
-    return DispatcherGroup(dispatchers, ledger, parameters.run_id, ready_queue)
+    group = DispatcherGroup(dispatchers, ledger, parameters.run_id, ready_queue)
+    track_queue.on_change = group.wake
+    return group
 
 
 def _pilot(ledger: Ledger, parameters: RunParameters, key_ids: Sequence[str]) -> Pilot | None:

@@ -51,18 +51,19 @@ class Pilot:
         with self._lock:
             self._handed_out.discard(track_id)
 
-    def is_awaited(self, key_id: str) -> bool:
+    def note_idle(self, key_id: str) -> bool:
+        """Take note that a key has nothing under way, or submits nothing more; give whether that is news."""
+        with self._lock:
+            is_news = key_id not in self._idle
+            self._idle.add(key_id)
+            return is_news
+
+    def is_awaited(self) -> bool:
         """Tell whether a key that has nothing under way should wait for what others have."""
         with self._lock:
-            self._idle.add(key_id)
             if self.is_over:
                 return False
             return bool({*self.question.key_ids} - self._idle) or self._standing().is_elsewhere
-
-    def leave(self, key_id: str) -> None:
-        """Take note that a key submits nothing more: nobody waits for it."""
-        with self._lock:
-            self._idle.add(key_id)
 
     def pending(self) -> PilotFailed:
         """Give why the rest is held where the pilot came to no end."""

@@ -40,8 +40,8 @@ UPLOADS_AT_ONCE = 8
 SUBMITS_AT_ONCE = 2 * UPLOADS_AT_ONCE
 """Tracks taken from the queue whose submit is not answered yet: more would only be kept from the other keys."""
 OF_BALANCE = {Code.BUDGET_FLOOR, Code.OUT_OF_CREDITS}
-PILOT_SECONDS = 1.0
-"""How often a key with nothing to do asks what has become of the pilot."""
+PILOT_SECONDS = 5.0
+"""How often a key with nothing to do asks what other runs have made of the pilot; keys of its own run wake it."""
 OTHERS_SECONDS = 1.0
 """How often a key that waits for its balance looks whether other keys have anything under way."""
 LIMITS_SECONDS = 5.0

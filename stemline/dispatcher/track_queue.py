@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -23,6 +24,8 @@ class TrackQueue:
     """The API keys that submit."""
     pilot: Pilot | None = None
     """What the first tracks of a provider and recipe must pass; None: nothing."""
+    on_change: Callable[[], object] = lambda: None
+    """Called when a key's tracks may have made room in the pilot: the other keys look again."""
     _are_orphans_claimed: bool = False
     _page: deque[Track] = field(default_factory=deque)
     _failed: set[str] = field(default_factory=set)
@@ -60,7 +63,11 @@ class TrackQueue:
 
     def awaits_pilot(self, key_id: str) -> bool:
         """Tell whether a key with nothing under way should wait, since more may be sent once others have results."""
-        return self.pilot is not None and not self.pilot.is_over and self.pilot.is_awaited(key_id)
+        if self.pilot is None or self.pilot.is_over:
+            return False
+        if self.pilot.note_idle(key_id):
+            self.on_change()
+        return self.pilot.is_awaited()
 
     def check_pilot(self) -> None:
         """Raise PilotFailed where tracks are left that may not be sent."""
@@ -71,8 +78,8 @@ class TrackQueue:
 
     def leave(self, key_id: str) -> None:
         """Say that a key submits nothing more."""
-        if self.pilot is not None:
-            self.pilot.leave(key_id)
+        if self.pilot is not None and self.pilot.note_idle(key_id):
+            self.on_change()
 
     def claim_orphans(self) -> bool:
         """Tell whether the caller is the first to ask: attempts of other keys belong to one dispatcher."""
@@ -94,7 +101,10 @@ class TrackQueue:
         """Count a track as failed, once however often it is tried, and give how many there are."""
         with self._lock:
             self._failed.add(track_id)
-            return len(self._failed)
+            count = len(self._failed)
+        if self.pilot is not None and not self.pilot.is_over:
+            self.on_change()
+        return count
 
     def _read(self) -> None:
         if not self._page:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, literal, not_, or_, select
 
+from stemline.ledger.lookup import one_of
 from stemline.ledger.tables import Cells, leases, run_tracks, runs, tracks
 from stemline.records import State
 
@@ -45,7 +46,7 @@ def join_run(
 ) -> None:
     """Make a run be about these tracks (at most 10,000): the `standing`, published already, are only counted."""
     query = select(run_tracks.c.track_id).where(
-        run_tracks.c.run_id == run_id, run_tracks.c.track_id.in_([*members, *standing])
+        run_tracks.c.run_id == run_id, one_of(run_tracks.c.track_id, [*members, *standing])
     )
     there = set(connection.scalars(query))
     missing = [{"run_id": run_id, "track_id": track_id} for track_id in members if track_id not in there]
@@ -54,6 +55,13 @@ def join_run(
     if count := sum(track_id not in there for track_id in standing):
         counted = runs.c.standing + count
         connection.execute(runs.update().where(runs.c.run_id == run_id).values(standing=counted))
+
+
+def next_members(connection: Connection, run_id: str, after: str, limit: int) -> list[str]:
+    """Give the ids of what a run is about, in order, behind one of them."""
+    mine = and_(run_tracks.c.run_id == run_id, run_tracks.c.track_id > after)
+    query = select(run_tracks.c.track_id).where(mine).order_by(run_tracks.c.track_id)
+    return list(connection.scalars(query.limit(limit)))
 
 
 def add_members(connection: Connection, run_id: str, chosen: ColumnElement[bool]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, case, literal, select, update
 
+from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import join_run, of_provider
 from stemline.ledger.row_mapping import track_cells
 from stemline.ledger.tables import UtcDateTime, events, tracks
@@ -43,13 +44,13 @@ class PlanChunk:
 
     def clause(self, track_ids: list[str]) -> ColumnElement[bool]:
         """Give the clause for these tracks of the run's recipe and provider."""
-        return and_(of_provider(self.run), tracks.c.track_id.in_(track_ids))
+        return these_tracks(self.run, track_ids)
 
 
 def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[str, int]:
     """Insert and refresh a chunk's tracks; give how many were `new`, `known` and `revived`."""
     states = select(tracks.c.track_id, tracks.c.state).where(chunk.clause(list(chunk.rows)))
-    found = {row.track_id: row.state for row in connection.execute(states)}
+    found: dict[str, str] = dict(map(tuple, connection.execute(states).all()))
     standing = {track_id for track_id, state in found.items() if state == State.PUBLISHED}
     known = _read_known(connection, chunk, [track_id for track_id in found if track_id not in standing])
     new = [row for track_id, row in chunk.rows.items() if track_id not in found]

@@ -12,6 +12,7 @@ from sqlalchemy import case, func, select
 
 from stemline.ledger.cell import load_cells
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import is_waiting, of_run
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.retention import RowsLeft
@@ -209,9 +210,7 @@ class Queries:
             tracks.c.track_id,
             *(tracks.c[name] for name in _MEASURED),
         ).where(
-            tracks.c.provider == provider,
-            tracks.c.recipe == recipe.name,
-            tracks.c.track_id.in_(list(track_ids)),
+            these_tracks({"recipe": recipe.name, "provider": provider}, track_ids),
             tracks.c.duration_seconds.is_not(None),
         )
         with self._database.read() as connection:

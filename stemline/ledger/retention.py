@@ -15,7 +15,8 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, not_, or_, select
 
 from stemline.ledger.database import LedgerDatabase
-from stemline.ledger.membership import of_provider
+from stemline.ledger.lookup import one_of, these_tracks
+from stemline.ledger.membership import next_members
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.run import did_nothing, find_run
 from stemline.ledger.tables import attempts, events, rejects, run_tracks, runs, tracks
@@ -125,9 +126,7 @@ class Retention:
             left = RowsLeft.of_run(run)
             if left.through is None:
                 return None
-            mine = and_(run_tracks.c.run_id == run_id, run_tracks.c.track_id > left.through)
-            names = select(run_tracks.c.track_id).where(mine).order_by(run_tracks.c.track_id)
-            some = list(connection.scalars(names.limit(ROWS_A_SLICE)))
+            some = next_members(connection, run_id, left.through, ROWS_A_SLICE)
             count = _forget_tracks(connection, run, left, some) + _forget_rejects(connection, run_id, left)
             left.through = some[-1] if some else None if not count else left.through
             left.write(connection, run_id)
@@ -137,7 +136,7 @@ class Retention:
 def _forget_tracks(connection: Connection, run: RowMapping, left: RowsLeft, some: list[str]) -> int:
     """Count and delete those of some members that the run had no attempt at."""
     tried = select(attempts.c.track_id).where(
-        attempts.c.track_id.in_(some),
+        one_of(attempts.c.track_id, some),
         attempts.c.provider == run["provider"],
         attempts.c.recipe == run["recipe"],
         attempts.c.run_id == run["run_id"],
@@ -145,12 +144,12 @@ def _forget_tracks(connection: Connection, run: RowMapping, left: RowsLeft, some
     untried = sorted(set(some) - set(connection.scalars(tried)))
     if not untried:
         return 0
-    standing = select(tracks.c.state, tracks.c.code, func.count()).where(
-        of_provider(run), tracks.c.track_id.in_(untried)
-    )
+    standing = select(tracks.c.state, tracks.c.code, func.count()).where(these_tracks(run, untried))
     found = connection.execute(standing.group_by(tracks.c.state, tracks.c.code))
     left.add((state, code, count) for state, code, count in found)
-    mine: ColumnElement[bool] = and_(run_tracks.c.run_id == run["run_id"], run_tracks.c.track_id.in_(untried))
+    mine: ColumnElement[bool] = and_(
+        run_tracks.c.run_id == run["run_id"], one_of(run_tracks.c.track_id, untried)
+    )
     connection.execute(delete(run_tracks).where(mine))
     return len(untried)
 

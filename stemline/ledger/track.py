@@ -10,10 +10,12 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, not_, or_, select
 
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import (
     add_members,
     is_large,
     is_waiting,
+    next_members,
     of_living_runs,
     of_provider,
     of_run,
@@ -29,12 +31,13 @@ from stemline.ledger.transition import TrackTransition, move_tracks
 from stemline.records import Code, Recipe, State, Track
 
 REDRIVEN = (State.FAILED, State.QUARANTINED, State.EXPIRED)
+MAY_BE_CHARGED = (Code.SUBMIT_UNANSWERED, Code.JOB_LOST)
+"""Failed, and nobody can tell any more whether it was charged: it is tried again only by its name."""
 MANY = 5_000
 """Of a run about more tracks than these the queue is read in its order, of a smaller one track by track."""
-
-
 ROWS_A_MOVE = 5_000
 """So many tracks are moved in one transaction: whoever else wants the ledger waits no longer."""
+_STATES = {str(state): state for state in State}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class RedriveGroup:
     @property
     def is_paid_again(self) -> bool:
         """Whether they were, or may have been, charged before."""
-        return not self.is_free and (self.state is not State.FAILED or self.code is Code.SUBMIT_UNANSWERED)
+        return not self.is_free and (self.state is not State.FAILED or self.code in MAY_BE_CHARGED)
 
 
 @repeating_verbs
@@ -116,16 +119,16 @@ class Tracks:
             others = of_living_runs(run_id, self._database.shared_now(connection))
             is_planned = tracks.c.state == State.PLANNED
             is_other = is_planned if is_further else or_(is_planned, tracks.c.code != code)
-            return and_(of_run(run), not_(others), is_waiting(run), is_other)
+            return and_(not_(others), is_waiting(run), is_other)
 
         return self._move(run_id, held, TrackTransition("hold", State.HELD, code, sentence))
 
     def retry_failed(self, run_id: str, *, max_attempts: int = 3) -> int:
         """Plan the run's retryable failures again while they have attempts left, and give how many."""
 
-        def failed(_: Connection, run: RowMapping) -> ColumnElement[bool]:
+        def failed(*_: object) -> ColumnElement[bool]:
             may_fail_again = and_(tracks.c.is_retryable, tracks.c.failures < max_attempts)
-            return and_(of_run(run), tracks.c.state == State.FAILED, may_fail_again, not_(_is_away()))
+            return and_(tracks.c.state == State.FAILED, may_fail_again, not_(_is_away()))
 
         return self._move(run_id, failed, TrackTransition("retry_failed", State.PLANNED, run_id=run_id))
 
@@ -141,7 +144,7 @@ class Tracks:
 
         A person asked for it, so attempts left do not matter. `codes` narrows it down, `limit` to the first in
         the order of the queue. A track that is quarantined, expired, or given up without knowing whether it was
-        charged will be paid for again: it only goes when its code is named, and not as long as it can be collected
+        charged (MAY_BE_CHARGED) will be paid for again: it only goes when its code is named, and not as long as it can be collected
         again for nothing: what was sent after `kept_since`.
         """
         transition = TrackTransition("redrive", State.PLANNED, run_id=run_id)
@@ -188,25 +191,25 @@ class Tracks:
         choose: Callable[[Connection, RowMapping], ColumnElement[bool]],
         transition: TrackTransition,
     ) -> int:
-        """Move the tracks that a clause chooses, a slice in each transaction; give how many.
+        """Move the tracks of the run that a clause chooses, a slice in each transaction; give how many.
 
         They are looked for without the ledger's lock, and looked at again with it. Whatever is cut off leaves whole
         slices, and the rest as it was.
         """
-        moved = 0
+        moved, after = 0, ""
         while True:
             with self._database.read() as connection:
-                chosen = choose(connection, find_run(connection, run_id))
-                query = select(tracks.c.track_id).where(chosen).limit(ROWS_A_MOVE)
-                some = list(connection.scalars(query))
-            if not some:
-                return moved
-            with self._database.write() as connection:
-                chosen = and_(choose(connection, find_run(connection, run_id)), tracks.c.track_id.in_(some))
-                count = move_tracks(connection, self._database.clock(), chosen, transition)
-            moved += count
+                run = find_run(connection, run_id)
+                some = next_members(connection, run_id, after, ROWS_A_MOVE)
+                chosen = and_(these_tracks(run, some), choose(connection, run))
+                found = list(connection.scalars(select(tracks.c.track_id).where(chosen)))
+            if found:
+                with self._database.write() as connection:
+                    chosen = and_(these_tracks(run, found), choose(connection, run))
+                    moved += move_tracks(connection, self._database.clock(), chosen, transition)
             if len(some) < ROWS_A_MOVE:
                 return moved
+            after = some[-1]
 
     def _groups(self, chosen: ColumnElement[bool], *, is_free: bool) -> list[RedriveGroup]:
         credits_known = func.coalesce(func.sum(tracks.c.credits), 0)
@@ -226,28 +229,24 @@ class Tracks:
         """Give the standing of each of these tracks (at most 10,000) that the ledger knows."""
         with self._database.read() as connection:
             run = find_run(connection, run_id)
-            query = select(tracks).where(of_provider(run), tracks.c.track_id.in_(list(track_ids)))
+            query = select(tracks).where(these_tracks(run, track_ids))
             return {row["track_id"]: status_from_row(row) for row in connection.execute(query).mappings()}
 
     def states(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, State]:
         """Give where each of these tracks (at most 10,000) stands with a provider and recipe, if it is known."""
         query = select(tracks.c.track_id, tracks.c.state).where(
-            tracks.c.provider == provider,
-            tracks.c.recipe == recipe.name,
-            tracks.c.track_id.in_(list(track_ids)),
+            these_tracks({"recipe": recipe.name, "provider": provider}, track_ids)
         )
         with self._database.read() as connection:
-            return {track_id: State(state) for track_id, state in connection.execute(query)}
+            return {track_id: _STATES[state] for track_id, state in connection.execute(query).all()}
 
     def columns(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, str]:
         """Give the manifest's columns of each of these tracks (at most 10,000), as `load_cells` reads them."""
         query = select(tracks.c.track_id, tracks.c.columns).where(
-            tracks.c.provider == provider,
-            tracks.c.recipe == recipe.name,
-            tracks.c.track_id.in_(list(track_ids)),
+            these_tracks({"recipe": recipe.name, "provider": provider}, track_ids)
         )
         with self._database.read() as connection:
-            return {track_id: text or "{}" for track_id, text in connection.execute(query)}
+            return {track_id: text or "{}" for track_id, text in connection.execute(query).all()}
 
 
 def _waiting(connection: Connection, run_id: str) -> tuple[ColumnElement[bool], ...]:
@@ -268,7 +267,7 @@ def _redriven(
     ours: ColumnElement[bool], codes: Collection[Code] | None, limit: int | None
 ) -> ColumnElement[bool]:
     if codes is None:
-        chosen = and_(ours, tracks.c.state == State.FAILED, tracks.c.code != Code.SUBMIT_UNANSWERED)
+        chosen = and_(ours, tracks.c.state == State.FAILED, tracks.c.code.not_in(MAY_BE_CHARGED))
     else:
         chosen = and_(ours, tracks.c.state.in_(REDRIVEN), tracks.c.code.in_(list(codes)))
     return _first_of(and_(chosen, not_(_is_away())), limit)

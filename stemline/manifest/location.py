@@ -24,6 +24,8 @@ URL_PATTERN = r"^[A-Za-z][A-Za-z0-9+.-]*(::[A-Za-z][A-Za-z0-9+.-]*)*://"
 _URL = re.compile(URL_PATTERN)
 _ALMOST_URL = re.compile(r"^([A-Za-z][A-Za-z0-9+-]*)(:/{0,1}|/)/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PLAIN_WEB = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9.-]+)(?:[/?#][^\x00-\x1f\x7f]*)?")
+"""A web URL of which the host alone says what it is: it needs no parsing, and most of a catalogue is of one host."""
 _YOUTUBE_HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com")
 
 _REMEMBERED = 20_000
@@ -36,8 +38,13 @@ def location_kind(location: str) -> LocationKind:
 
     Raises `TrackRefused` (`bad_location`) for what is neither a path nor a URL we can read.
     """
+    plain = _PLAIN_WEB.fullmatch(location)
+    if plain:
+        return _kind_of_host(plain[1])
     if _CONTROL.search(location):
         raise _bad(f"The location {location!r} holds control characters.", "Remove them from the manifest.")
+    if location.startswith("/"):
+        return LocationKind.FILE
     if location[:6].lower() == "file:/":  # RFC 8089 knows it with one slash, two and three
         return LocationKind.FILE
     if _URL.match(location):
@@ -53,18 +60,23 @@ def location_kind(location: str) -> LocationKind:
 
 
 def _kind_of_url(location: str) -> LocationKind:
-    schemes = location.split("://", 1)[0].lower().split("::")
-    unknown = [scheme for scheme in schemes if scheme not in _schemes()]
-    if unknown:
+    schemes = location.split("://", 1)[0].lower()
+    if unknown := _unknown_schemes(schemes):
         raise _bad(
             f'The location "{location}" has the unknown scheme "{unknown[0]}".',
             "Use a path, an http(s) URL or a store such as s3://, gs:// or az://.",
         )
-    if schemes[-1] in ("file", "local"):
+    last = schemes.rsplit("::", 1)[-1]
+    if last in ("file", "local"):
         return LocationKind.FILE
-    if schemes[-1] in ("http", "https"):
+    if last in ("http", "https"):
         return _kind_of_web(location)
     return LocationKind.STORE
+
+
+@lru_cache(maxsize=1_000)
+def _unknown_schemes(schemes: str) -> list[str]:
+    return [scheme for scheme in schemes.split("::") if scheme not in _schemes()]
 
 
 def _kind_of_web(location: str) -> LocationKind:
@@ -74,6 +86,12 @@ def _kind_of_web(location: str) -> LocationKind:
         host = None
     if not host or " " in host:
         raise _bad(f'The URL "{location}" names no host.', "Write it as https://host/path.")
+    return _kind_of_host(host)
+
+
+@lru_cache(maxsize=1_000)
+def _kind_of_host(host: str) -> LocationKind:
+    host = host.lower()
     is_youtube = any(host == own or host.endswith(f".{own}") for own in _YOUTUBE_HOSTS)
     return LocationKind.YOUTUBE if is_youtube else LocationKind.HTTP
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from stemline.dataset.correction import CorrectedRow, correct_parts, keys_by_batch
@@ -44,12 +45,9 @@ class CorrectionQueue:
         """Compare planned rows (at most 10,000) with what the ledger has of them: only what is published differs."""
         compare = ColumnComparison(self.layout)
         known = self.ledger.tracks.columns(self.provider, self.recipe, [track.track_id for track in tracks])
-        for track in tracks:
-            written = known.get(track.track_id)
-            if written is None or len(self.pending) >= MOST_TRACKS:
-                continue
-            if compare.is_changed(track.columns, written):
-                self.pending[track.track_id] = compare.merged(track.columns, written)
+        room = max(0, MOST_TRACKS - len(self.pending))
+        for track in islice(compare.changed(tracks, known), room):
+            self.pending[track.track_id] = compare.merged(track.columns, known[track.track_id])
 
     def apply(self, run_id: str) -> int:
         """Rewrite the parts that hold what was noticed, and those that lack a column by now; give how many tracks.

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,9 @@ from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.report import write_report
 from stemline.run.collected_batches import CollectedBatches
 from stemline.run.correction import CorrectionQueue
+from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.selection import Result, Selection
+from stemline.run.summary import summarize
 from stemline.settings import ProviderFacts, Settings, outputs_kept_since
 from stemline.storage import Store
 
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
 
 DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
 """The audio of a track in one of these states need not be probed again."""
-INTERRUPTED = (
-    "The run was interrupted. Run again: it goes on from here, and collects what is with the provider."
-)
 OTHERS_SECONDS = 0.5
 """How often a run that has done its part looks whether another one has done its own."""
 
@@ -226,6 +225,7 @@ class Run:
             self.ledger.leases.release(key_id, fence)
         while not self.is_interrupted and self.ledger.recovery.under_way_elsewhere(self.run_id, self.fences):
             time.sleep(OTHERS_SECONDS)
+            free_keys_of_the_dead(self.ledger)
 
     def abort(self, error: StemlineError) -> None:
         """End a run that an error cut off: the ledger says so, and the report too where it can be written."""
@@ -243,20 +243,7 @@ class Run:
             self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence, is_further=is_further)
         counts = self.ledger.queries.counts(self.run_id)
         exit_code = self._exit_code(counts, reason)
-        summary = {
-            "run_id": self.run_id,
-            "tracks": {str(state): count for state, count in counts.items()},
-            "codes": {str(code): count for code, count in self.ledger.queries.codes(self.run_id).items()},
-            "published": asdict(self.ledger.queries.published_shares(self.run_id)),
-            "passed_over": self.passed_over.total(),
-            "credits": self._credits(),
-            "requests": self._requests(),
-            "seconds": round(time.monotonic() - self.started, 3),
-            "predicted": self.predicted.as_tree() if self.predicted else None,
-            "reason": str(reason) if reason is not None else INTERRUPTED if self.is_interrupted else None,
-            "dataset": self.store.url(),
-            "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
-        }
+        summary = summarize(self, counts, reason)
         budget = self.settings.budget.model_dump(include={"run", "day", "month"}, exclude_none=True)
         self.ledger.runs.finish(self.run_id, exit_code, {**summary, "budget": budget})
         return exit_code, summary
@@ -277,24 +264,3 @@ class Run:
         if counts.get(State.HELD):
             return 4
         return 0 if is_all_published else 3
-
-    def _credits(self) -> dict[str, int | None]:
-        spent = self.ledger.credits.spending(self.run_id).run
-        reconciliation = self.dispatchers.reconciliation if self.dispatchers else None
-        return {
-            "reserved": spent.reserved,
-            "charged": spent.charged,
-            "charged_for_earlier": self.ledger.credits.charged_for_earlier(self.run_id, self.fences),
-            "balance": reconciliation.balance if reconciliation else None,
-            "drift": reconciliation.drift if reconciliation else None,
-        }
-
-    def _requests(self) -> dict[str, float | int | None]:
-        sessions = self.dispatchers.sessions if self.dispatchers else []
-        sent = sum(session.client.traffic.sent for session in sessions)
-        done = sum(session.finished for session in sessions)
-        return {
-            "sent": sent,
-            "rejected": sum(session.client.traffic.rejected for session in sessions),
-            "per_track": round(sent / done, 3) if done else None,
-        }

@@ -129,5 +129,6 @@ def vendor():
 @pytest.fixture
 def harness(tmp_path, vendor, monkeypatch):
     monkeypatch.setattr("stemline.dispatcher.poller.RELINK_SECONDS", (0.0, 0.01, 0.02, 0.03, 0.04))
+    monkeypatch.setattr("stemline.dispatcher.submitter.PILOT_SECONDS", 0.5)
     with open_ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         yield DispatcherHarness(ledger, vendor)

@@ -237,6 +237,25 @@ def test_two_keys_of_one_run_share_a_pilot(either):
     assert len(either.vendor.jobs) == SIZE
 
 
+def test_a_key_that_ends_without_submitting_keeps_the_other_one_waiting_for_nothing(harness):
+    """It had nothing to do from its start, while the other one has a job of the pilot that does not come."""
+    harness.vendor.endings = {"a": ["PROCESSING"] * 99}
+    work(harness, harness.plan("a"), keep, job_timeout_seconds=0.1)
+    run_id = harness.plan("a")
+    group = work(harness, run_id, keep, key_ids=("key", "key2"), job_timeout_seconds=0.3)
+    assert group.reason is None
+    assert counts(harness, run_id) == {"processing": 1}
+
+
+def test_a_key_that_waits_for_the_pilot_is_woken_by_what_comes_of_it(harness, monkeypatch):
+    """Were it to look by itself alone, it would do so after the test is given up."""
+    monkeypatch.setattr("stemline.dispatcher.submitter.PILOT_SECONDS", 100.0)
+    harness.vendor.endings = {"a": ["FAILED"]}
+    group = work(harness, harness.plan(*NAMES), keep, key_ids=("key", "key2", "key3", "key4"))
+    assert group.reason is None
+    assert sorted(set(harness.vendor.tracks())) == list(NAMES)
+
+
 @pytest.mark.parametrize("book", [quarantine, keep])
 def test_two_runs_with_a_key_each_share_a_pilot(either, vendor, book):
     """Both begin at once, with nothing known of the provider: no submit may slip past the other's."""

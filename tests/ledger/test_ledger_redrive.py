@@ -10,7 +10,7 @@ from stemline.records import Code, Failure, State
 
 @pytest.fixture
 def broken(case):
-    """Tracks that failed (1 and 2), were given up (3) and expired (4), and one that is published (5)."""
+    """Tracks that failed (1 and 2), were given up (3), expired (4) and got lost (6), and one that is published (5)."""
     for number in (1, 2):
         case.processing(number)
         case.ledger.attempts.fail(Failure(f"a{number}", State.FAILED, Code.JOB_FAILED, "It broke."))
@@ -20,6 +20,8 @@ def broken(case):
     case.ready(4)
     case.ledger.attempts.fail(Failure("a4", State.EXPIRED, Code.OUTPUTS_EXPIRED, "Gone."))
     case.published(5)
+    case.processing(6)
+    case.ledger.attempts.fail(Failure("a6", State.FAILED, Code.JOB_LOST, "The provider does not know it."))
     return case
 
 
@@ -35,6 +37,7 @@ def preview(case, codes=None, limit=None):
         (None, 1, {"job_failed": (1, 10, False)}, ["t1"]),
         ([Code.OUTPUTS_EXPIRED], None, {"outputs_expired": (1, 10, True)}, ["t4"]),
         ([Code.SUBMIT_UNANSWERED], None, {"submit_unanswered": (1, 10, True)}, ["t3"]),
+        ([Code.JOB_LOST], None, {"job_lost": (1, 10, True)}, ["t6"]),
         ([Code.JOB_FAILED, Code.OUTPUTS_EXPIRED], 2, {"job_failed": (2, 20, False)}, ["t1", "t2"]),
         ([Code.TOO_LONG], None, {}, []),
     ],

@@ -25,6 +25,7 @@ CONSTANTS = (
     ("stemline.client.pacing", "LONGEST_PAUSE_SECONDS", 1.0),
     ("stemline.client.pacing", "FIRST_BACKOFF_SECONDS", 0.3),
     ("stemline.dispatcher.session", "WEBHOOK_POLL_SECONDS", 1.0),
+    ("stemline.dispatcher.submitter", "PILOT_SECONDS", 1.0),
     ("stemline.dispatcher.poller", "RELINK_SECONDS", (0.0, 0.05, 0.1, 0.2, 0.2)),
     ("stemline.providers.stemsplit.dialect", "PAGE", 3),  # so that a few jobs make several pages
 )
