@@ -58,6 +58,11 @@ class Pilot:
             self._idle.add(key_id)
             return is_news
 
+    def note_busy(self, key_id: str) -> None:
+        """Take note that a key is about to ask for a track."""
+        with self._lock:
+            self._idle.discard(key_id)
+
     def is_awaited(self) -> bool:
         """Tell whether a key that has nothing under way should wait for what others have."""
         with self._lock:

@@ -86,9 +86,12 @@ class Submitter:
                 continue
             elif session.track_queue.awaits_pilot(session.key.key_id):
                 await session.wait_for_change(PILOT_SECONDS)
-            elif not session.track_queue.retry_failed(session.parameters.max_attempts):
-                session.track_queue.check_pilot()
+            elif not (self._retries_failed() or session.track_queue.may_have_more()):
                 break
+
+    def _retries_failed(self) -> bool:
+        session = self._session
+        return session.track_queue.retry_failed(session.key.key_id, session.parameters.max_attempts)
 
     async def resolve(self, attempt: Attempt) -> None:
         """Find out what became of a submit that got no answer."""

@@ -31,6 +31,8 @@ class TrackQueue:
     _failed: set[str] = field(default_factory=set)
     """Ids of the tracks that failed and have not come to a good end since."""
     _lock: Lock = field(default_factory=Lock)
+    _retrying: Lock = field(default_factory=Lock)
+    """Held until others can tell that a key is about to send again what failed: else they took the pilot for over."""
 
     def next_track(self, key_id: str = "") -> Track | None:
         """Give the next track for a key; None when no track is planned at present, or none may be sent yet.
@@ -69,12 +71,16 @@ class TrackQueue:
             self.on_change()
         return self.pilot.is_awaited()
 
-    def check_pilot(self) -> None:
-        """Raise PilotFailed where tracks are left that may not be sent."""
+    def may_have_more(self) -> bool:
+        """Tell whether the pilot leaves tracks for a key at its end; raises PilotFailed where it holds them.
+
+        Meanwhile another key may have taken up a track again, or what came of one may have made room.
+        """
         if self.pilot is None or not self.ledger.tracks.next_planned(self.run_id, 1):
-            return
-        if not self.pilot.has_room():
-            raise self.pilot.pending()
+            return False
+        if self.pilot.has_room() or self.pilot.is_awaited():
+            return True
+        raise self.pilot.pending()
 
     def leave(self, key_id: str) -> None:
         """Say that a key submits nothing more."""
@@ -93,9 +99,13 @@ class TrackQueue:
         with self._lock:
             self._page.clear()
 
-    def retry_failed(self, max_attempts: int) -> bool:
-        """Put failures that may be tried again back into the queue; give whether there are any."""
-        return bool(self.ledger.tracks.retry_failed(self.run_id, max_attempts=max_attempts))
+    def retry_failed(self, key_id: str, max_attempts: int) -> bool:
+        """Put failures that may be tried again back into the queue, for this key first; give whether there are any."""
+        with self._retrying:
+            is_retried = bool(self.ledger.tracks.retry_failed(self.run_id, max_attempts=max_attempts))
+            if is_retried and self.pilot is not None:
+                self.pilot.note_busy(key_id)
+            return is_retried
 
     def count_failure(self, track_id: str) -> int:
         """Count a track as failed, once however often it is tried, and give how many there are."""

@@ -144,7 +144,7 @@ class Tracks:
 
         A person asked for it, so attempts left do not matter. `codes` narrows it down, `limit` to the first in
         the order of the queue. A track that is quarantined, expired, or given up without knowing whether it was
-        charged (MAY_BE_CHARGED) will be paid for again: it only goes when its code is named, and not as long as it can be collected
+        charged will be paid for again: it only goes when its code is named, and not as long as it can be collected
         again for nothing: what was sent after `kept_since`.
         """
         transition = TrackTransition("redrive", State.PLANNED, run_id=run_id)

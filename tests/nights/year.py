@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import datetime as dt
-import json
 import random
 import shutil
 import sqlite3
@@ -17,11 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from support.simulation.virtual_loop import VirtualLoop
 from year_books import Books
+from year_manifest import write_manifest
 from year_plan import BAD_VENDOR, Night, Year, name_of
 from year_process import Host, Process
 from year_vendor import DAY, YearVendor
@@ -51,8 +47,6 @@ class YearRun:
 
     def __post_init__(self) -> None:
         self.loop = VirtualLoop()
-        # Half a year in seconds has no billionths left: a timer would never be due.
-        self.loop._clock_resolution = 1e-4
         self.vendor = YearVendor(self.year.seed, self.year.lengths)
         self.vendor.keys = {_key(number) for number in range(300)}
         self.books = Books(self.vendor, self.folder / "out", self.query, self.loop.time)
@@ -117,7 +111,7 @@ class YearRun:
         vendor.mood = BAD_VENDOR if self.year.first_vendor_is_bad and self.number == 0 else night.mood
         vendor.keys -= {_key(number) for number in night.revoked}
         vendor.balance = vendor.taken() + (PLENTY if night.credits_left is None else night.credits_left)
-        self._write_manifest(night)
+        write_manifest(night, self.folder)
         if night.ledger == "lost":
             self._lose()
         elif night.ledger == "backed up" and self.ledger.exists():
@@ -158,7 +152,7 @@ class YearRun:
         elif isinstance(error, ManifestError):
             assert night.columns, f"night {self.number}: {error}"
             night = replace(night, columns=())
-            self._write_manifest(night)
+            write_manifest(night, self.folder)
         else:
             assert isinstance(error, LeaseHeld), f"night {self.number} was refused: {error!r}"
         return night
@@ -191,22 +185,23 @@ class YearRun:
         tree = self._tree(night)
         tree["dataset"]["url"] = str(self.folder / f"elsewhere-{self.number}")
         process, before = Process(f"night{self.number}-elsewhere"), len(self.vendor.jobs)
+        booked = {row[0] for row in self.query("SELECT track_id FROM tracks WHERE state = 'published'")}
+        known = booked & {name_of(number) for number in night.rows}
+        if not known:  # neither the ledger nor that folder knows of what was paid: nothing could refuse it
+            return
         begun = self._begin(night, process)
-        known = self.books.published() & {name_of(number) for number in night.rows}
-        is_known = bool(self.query("SELECT 1 FROM tracks WHERE state = 'published' LIMIT 1"))
         await self._start(process, Settings.model_validate(tree), Selection(limit=None))
         self.books.end(begun, process, is_examined=False)
-        if known and is_known and not isinstance(process.error, (ManifestError, LeaseHeld)):
+        if not isinstance(process.error, (ManifestError, LeaseHeld)):
             assert isinstance(process.error, DatasetReplaced), f"night {self.number}: {process.result}"
             self.counts["dataset.url changed"] += 1
-        assert len(self.vendor.jobs) == before or not known, f"night {self.number}: paid for another dataset"
+        assert len(self.vendor.jobs) == before, f"night {self.number}: paid for another dataset"
 
     async def _redrive(self, night: Night) -> None:
         codes = tuple(Code(code) for code in night.redrive or ())
         if not self.ledger.exists():
             return
-        # Without codes it is about all that failed, and so about jobs that the vendor forgot.
-        self.books.allow_again({code.value for code in codes} or {"job_lost"})
+        self.books.allow_again({code.value for code in codes})
         process = Process(f"night{self.number}-redrive")
         begun = self._begin(night, process)
         await self._start(process, self._settings(night), Selection(redrive=codes))
@@ -261,7 +256,7 @@ class YearRun:
         for _ in range(QUIET_NIGHTS):
             self.number += 1
             await self._wait_until_hour(quiet)
-            self._write_manifest(quiet)
+            write_manifest(quiet, self.folder)
             self.vendor.balance = self.vendor.taken() + PLENTY
             await self._run(quiet, Process(f"quiet{self.number}"), is_examined=True)
             self.books.examine(f"quiet night {self.number}")
@@ -289,49 +284,6 @@ class YearRun:
             "dataset": {"url": str(self.folder / "out"), "partition_by": ["provider"]},
             "ledger": {"url": self.ledger_url or f"sqlite:///{self.ledger}"},
         }
-
-    def _write_manifest(self, night: Night) -> None:
-        rows = [_row(number, night) for number in night.rows]
-        path = self.folder / f"catalogue.{night.manifest}"
-        if night.manifest == "jsonl":
-            path.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
-        elif night.manifest == "parquet":
-            table = {name: [row[name] for row in rows] for name in rows[0]}
-            pq.write_table(pa.table({name: _column(values) for name, values in table.items()}), path)
-        else:
-            with path.open("w", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
-
-
-def _column(values: list[Any]) -> pa.Array:
-    kinds = {type(value) for value in values if value is not None}
-    return pa.array([str(value) for value in values]) if len(kinds) > 1 else pa.array(values)
-
-
-def _row(number: int, night: Night) -> dict[str, Any]:
-    corrected = night.version // 100 if number <= night.version % 100 else 0
-    row: dict[str, Any] = {
-        "track_id": name_of(number),
-        "uri": f"http://music.test/{name_of(number)}.mp3",
-        "duration_seconds": 10 + number,
-    }
-    return row | {name: _value(kind, number, corrected) for name, kind in night.columns}
-
-
-def _value(kind: str, number: int, corrected: int) -> Any:
-    return {
-        "text": f"word {number} {corrected}",
-        "integer": number * 10 + corrected,
-        "number": number + 0.5 + corrected,
-        "boolean": (number + corrected) % 2 == 0,
-        "date": dt.date(2020, 1, 1 + (number + corrected) % 28).isoformat(),
-        "list": f"a{corrected};b{number}",
-        "codes": f"00{number}{corrected}",
-        "empty": None,
-        "odd": "n/a" if number % 5 == 0 else number,
-    }[kind]
 
 
 def _key(number: int) -> str:

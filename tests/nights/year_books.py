@@ -239,7 +239,7 @@ class Books:
         states = {track_id: state for track_id, state, _ in found}
         # A failed pilot waits for a person; a job that an exchanged key made and nobody can read is left alone.
         waiting = {track_id for track_id, state, code in found if state == "held" and code == "pilot"}
-        waiting |= {job.track_id for job in self.vendor.jobs.values() if job.key != key}
+        waiting |= self._of_nobody(key)
         for track_id in rows:
             if states.get(track_id) not in AT_REST and track_id not in waiting:
                 self.wrong.append(f"{track_id} does not come to rest: {states.get(track_id)}")
@@ -253,6 +253,14 @@ class Books:
         self.counts["jobs"] += len(self.vendor.jobs)
         if self.wrong:
             raise AssertionError("at the year's end: " + "; ".join(self.wrong))
+
+    def _of_nobody(self, key: str) -> set[str]:
+        """Give the tracks whose present attempt another key made: whether it can be read is for a person to say."""
+        made_with = {job.token: job.key for job in self.vendor.jobs.values()}
+        present = self.query(
+            "SELECT a.track_id, a.token FROM attempts a JOIN tracks t ON t.track_id = a.track_id AND t.state = a.state"
+        )
+        return {track_id for track_id, token in present if made_with.get(token, key) != key}
 
     def _table(self, name: str) -> list[dict[str, Any]]:
         folder = self.dataset / name

@@ -11,14 +11,17 @@ import hashlib
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import event
-from year_vendor import SILENT, STEMS, URL, YearConnection, YearVendor, instant
+from support.simulation.virtual_loop import VirtualLoop
+from year_connection import YearConnection
+from year_mortal import Killed, Process
+from year_queue import NightQueue
+from year_vendor import SILENT, STEMS, URL, YearVendor, instant
 
 import stemline.adoption
 import stemline.run.existing_ledger
@@ -37,7 +40,7 @@ from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State, S
 from stemline.run.dispatching import DispatcherSetup
 from stemline.run.opening import open_run
 from stemline.run.run import Run
-from stemline.run.selection import Result, Selection
+from stemline.run.selection import Selection
 from stemline.settings import Settings
 from stemline.storage import Store, open_store
 
@@ -52,69 +55,13 @@ LONGEST_SECONDS = 3 * 86_400.0
 """No night may take longer."""
 
 
-class Killed(BaseException):
-    """The process is gone: nothing of ours may catch it."""
-
-
-@dataclass
-class Process:
-    """One process, and when it dies."""
-
-    name: str
-    transactions: int | None = None
-    """It dies right after so many; None: it does not."""
-    objects: int | None = None
-    """It dies at its n-th write into the dataset."""
-    seconds: float | None = None
-    """It dies after so many seconds of requests."""
-    interrupted_after: float | None = None
-    """Somebody presses Ctrl-C after so many."""
-    is_killed: bool = False
-    tasks: set[asyncio.Task] = field(default_factory=set)
-    dispatching: list[asyncio.Task] = field(default_factory=list)
-    run_id: str = ""
-    result: Result | None = None
-    error: StemlineError | None = None
-    ledgers: list[Ledger] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int | None:
-        """What a shell would see; None for one that was killed."""
-        if self.is_killed:
-            return None
-        if self.error is not None:
-            return self.error.exit_code
-        return self.result.exit_code if self.result else None
-
-    def kill(self) -> None:
-        """End it as SIGKILL would: nothing of it does anything any more."""
-        self.is_killed = True
-        for task in self.dispatching:
-            task.cancel()
-
-    def require_life(self) -> None:
-        """Raise Killed in a dead process."""
-        if self.is_killed:
-            raise Killed
-
-    def count(self, name: str) -> None:
-        """Count a transaction or an object against what it may do."""
-        left = getattr(self, name)
-        if left is None:
-            return
-        setattr(self, name, left - 1)
-        if left <= 1:
-            self.kill()
-            raise Killed
-
-
 _PROCESS: ContextVar[Process] = ContextVar("process")
 
 
 class Host:
     """The one machine that all processes of a year run on, in one loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, vendor: YearVendor) -> None:
+    def __init__(self, loop: VirtualLoop, vendor: YearVendor) -> None:
         self.loop, self.vendor = loop, vendor
         loop.set_task_factory(_note_task)
 
@@ -126,6 +73,9 @@ class Host:
                 patch.setattr(module, "open_ledger", self._open_ledger)
             patch.setattr(stemline.run.opening, "open_store", _open_store)
             patch.setattr(stemline.run.lease, "socket", SimpleNamespace(gethostname=_host_name))
+            # What waits for a dead process's hold on the parts does so on this clock.
+            waits = SimpleNamespace(monotonic=self.loop.time, sleep=self.loop.advance)
+            patch.setattr(stemline.run.lease, "time", waits)
             yield
 
     def clock(self) -> datetime:
@@ -238,68 +188,6 @@ class Host:
         stems = [_store_stem(store, ready, stem) for stem in STEMS]
         now = self.clock()
         return CollectedTrack(token, tuple(stems), 120.0, "Am", "provider", "provider", now)
-
-
-class NightQueue:
-    """A ready queue whose consumer waits on the virtual clock."""
-
-    def __init__(self, producers: int) -> None:
-        self.producers = [NightProducer(self) for _ in range(producers)]
-        self._waiting: list[ReadyTrack] = []
-        self._event = asyncio.Event()
-
-    def wake(self) -> None:
-        """Take note of a change."""
-        self._event.set()
-
-    def put(self, ready: ReadyTrack) -> None:
-        """Add a track."""
-        self._waiting.append(ready)
-        self.wake()
-
-    def close(self) -> None:
-        """Say that no track will follow from anywhere."""
-        for producer in self.producers:
-            producer.close()
-
-    async def take(self) -> list[ReadyTrack]:
-        """Give what waits, once there is any; nothing when nothing will follow."""
-        while not self._waiting:
-            if all(producer.is_closed for producer in self.producers):
-                return []
-            self._event.clear()
-            await self._event.wait()
-        taken, self._waiting = self._waiting, []
-        return taken
-
-    def tracks(self) -> Iterator[ReadyTrack]:
-        """Give nothing: all was taken."""
-        return iter(())
-
-
-@dataclass
-class NightProducer:
-    """One dispatcher's way into the queue."""
-
-    queue: NightQueue
-    is_closed: bool = False
-
-    def put(self, ready: ReadyTrack) -> None:
-        """Add a track."""
-        self.queue.put(ready)
-
-    def set_idle(self, *, is_idle: bool) -> None:
-        """Nothing waits for company here."""
-
-    def close(self) -> None:
-        """Say that no track will follow from here."""
-        self.is_closed = True
-        self.queue.wake()
-
-
-def _book(run: Run, ready: Sequence[ReadyTrack], outcomes: Sequence[CollectResult]) -> None:
-    tokens = [run.book(track, outcome) for track, outcome in zip(ready, outcomes, strict=True)]
-    run.publish([token for token in tokens if token is not None])
 
 
 async def _wait_for_others(run: Run) -> None:

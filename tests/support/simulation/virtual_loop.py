@@ -10,6 +10,8 @@ from typing import Any, TypeVarTuple
 
 Ts = TypeVarTuple("Ts")
 
+RESOLUTION_SECONDS = 1e-4
+"""A timer is due so much early: a float of half a year in seconds has no billionths, and would never reach it."""
 STUCK_SECONDS = 60.0
 """Real seconds without a timer, an event or an answer from another thread: nothing will come any more."""
 
@@ -22,6 +24,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._busy_calls = 0
         """How many calls other threads are busy with: the clock stands still meanwhile."""
         super().__init__(_Selector(self))
+        self._clock_resolution = RESOLUTION_SECONDS
 
     def time(self) -> float:
         """Give the virtual time in seconds."""
