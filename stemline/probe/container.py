@@ -60,10 +60,8 @@ def read_links(audio: OpenAudio) -> AudioFacts:
     found = []
     for link in _links(cast("IO[bytes]", audio.file), audio.size_bytes):
         part = OpenAudio(audio.location, link.size_bytes, cast("IO[bytes]", link), None)
-        is_cut = part.read_at(0, 4) == flac.MAGIC and not flac.is_whole(part.read_at, 0, part.size_bytes)
         try:
-            sound = None if is_cut else read_sound_file(part)
-            found.append(sound or read_container(part, is_counted=is_cut))
+            found.append(_read_link(part))
         except AudioRejected:
             continue  # a link that holds no sound, or was cut off, adds nothing
     if not found:
@@ -71,6 +69,20 @@ def read_links(audio: OpenAudio) -> AudioFacts:
     seconds = sum(facts.duration_seconds for facts in found)
     is_exact = all(facts.is_exact for facts in found)
     return replace(found[0], duration_seconds=seconds, size_bytes=audio.size_bytes, is_exact=is_exact)
+
+
+def _read_link(part: OpenAudio) -> AudioFacts:
+    """Give the facts of one file of several; of a flac whose header does not fit its frames, the longer of both.
+
+    A flac that was cut off still tells of its whole length, and a provider may bill what its header says.
+    """
+    stated = read_sound_file(part)
+    if stated and (part.read_at(0, 4) != flac.MAGIC or flac.is_whole(part.read_at, 0, part.size_bytes)):
+        return stated
+    counted = read_container(part, is_counted=part.read_at(0, 4) == flac.MAGIC)
+    if stated is None or stated.duration_seconds <= counted.duration_seconds:
+        return counted
+    return replace(counted, duration_seconds=stated.duration_seconds, is_exact=False)
 
 
 def _links(file: IO[bytes], size_bytes: int) -> list[ogg.LinkFile]:

@@ -200,14 +200,17 @@ def test_there_is_nothing_to_resolve_before_the_first_run(project):
     assert not project.ledger.exists()
 
 
-def test_a_provider_without_a_list_is_said_to_have_none(project):
-    bad = project.folder / "bad.mp3"
-    bad.write_bytes(b"tale" * 100)
-    project.write_manifest([{"track_id": "t00", "uri": str(bad), "duration_seconds": 6}])
+def test_a_provider_without_a_list_is_said_to_have_none(project, service):
+    page = f"{service.url}/"  # what is remote is not opened where its length is given
+    project.write_manifest([{"track_id": "t00", "uri": page, "duration_seconds": 6}])
     faults = project.folder / "faults.yaml"
     faults.write_text("[{fault: connection_cut, endpoint: POST /v1/audio/splits, nth: 1}]")
     options = ServiceOptions(
-        project.folder / "vendor", keys=(ApiKey("ast_live_key", 100),), workers=1, faults=faults
+        project.folder / "vendor",
+        keys=(ApiKey("ast_live_key", 100),),
+        workers=1,
+        faults=faults,
+        allow_private_sources=True,
     )
     with running_service(options) as vendor:
         project.write_config(
