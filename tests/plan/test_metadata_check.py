@@ -27,7 +27,8 @@ def test_a_date_that_is_none_is_counted(text):
 
 
 @pytest.mark.parametrize(
-    "value", [None, "", " ", "1964", "1964-03", "1964-03-01", date(1964, 3, 1), datetime(1964, 3, 1, tzinfo=UTC)]
+    "value",
+    [None, "", " ", "1964", "1964-03", "1964-03-01", date(1964, 3, 1), datetime(1964, 3, 1, tzinfo=UTC)],
 )
 def test_a_date_or_none_at_all_is_not(value):
     assert check_of(released_on=value).bad_dates == 0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from support.simulation import Scenario, VendorBehaviour, VirtualLoop, simulate
+from support.simulation import Scenario, SimulationResult, VendorBehaviour, VirtualLoop, simulate
 from support.simulation.scenario import DIALECTS
 from support.simulation.vendor import API_URL, SimulatedVendor
 
@@ -45,8 +45,14 @@ def test_a_stuck_job_costs_few_requests_and_no_pace(tmp_path, stuck):
     held_up = simulate(stuck, tmp_path / "stuck")
 
     assert held_up.tracks == free.tracks == 300
-    assert held_up.seconds <= 1.03 * free.seconds
+    assert nearly_all(held_up) <= 1.03 * nearly_all(free)
+    assert held_up.seconds <= free.seconds + 40  # the very last job may be read one late look later
     assert sum(map(len, held_up.granted)) <= sum(map(len, free.granted)) + 40
+
+
+def nearly_all(result: SimulationResult) -> float:
+    """Give when all but ten tracks were collected: the pace, without the end that the last job makes."""
+    return sorted(result.collected_at)[-11]
 
 
 def test_without_a_list_a_job_is_read_about_when_it_should_be_done(tmp_path):
