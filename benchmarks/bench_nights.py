@@ -20,19 +20,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.postgresql import new_schema, running_postgresql
 
+import stemline.cli
 from stemline.budget import Limits
 from stemline.clock import utc_now
 from stemline.ledger import Ledger, open_ledger
+from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.tables import run_tracks, tracks
 from stemline.records import Recipe, Track
 
 RECIPE = Recipe("four", "best", "flac")
@@ -51,6 +54,7 @@ NUMBERS = {
     "postgresql": "(SELECT generate_series({first}, {end} - 1) AS n) AS numbers",
 }
 PADDED = {"sqlite": "printf('%08d', n)", "postgresql": "lpad(n::text, 8, '0')"}
+LONGEST = "longest transaction: "
 COUNTS = ("events", "run_tracks", "attempts")
 
 
@@ -75,6 +79,12 @@ def fill(ledger: Ledger, published: int, held: int) -> None:
                 _insert_tracks(
                     connection, {"run": run_id, "at": at, "state": state, "code": code}, first, end
                 )
+        connection.execute(
+            run_tracks.insert().from_select(
+                ["run_id", "track_id"],
+                select(tracks.c.run_id, tracks.c.track_id).where(tracks.c.state == "held"),
+            )
+        )
     ledger.runs.finish(run_id, 4, {})
 
 
@@ -167,14 +177,38 @@ def rows_of(ledger: Ledger) -> dict[str, int]:
 def night(config: Path) -> tuple[float, dict[str, object]]:
     """Give the seconds of a real night, and its summary."""
     started = time.perf_counter()
-    command = [str(Path(sys.executable).with_name("stemline")), "run", str(config), "--json", "--yes"]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        [sys.executable, __file__, "--night", str(config)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    summary = json.loads(done.stdout or "{}")
+    seconds = time.perf_counter() - started
+    summary, _, longest = done.stdout.partition(LONGEST)
     if "requests" not in summary:
         sys.exit(done.stdout + done.stderr)
-    return time.perf_counter() - started, summary
+    return seconds, {**json.loads(summary), "longest": float(longest)}
+
+
+def run_one_night(config: str) -> None:
+    """Run the command, and tell for how long its longest transaction kept other writers out."""
+    held = [0.0]
+    write = LedgerDatabase.write
+
+    @contextmanager
+    def timed(database: LedgerDatabase) -> Iterator[Connection]:
+        started = time.perf_counter()
+        with write(database) as connection:
+            yield connection
+        held.append(time.perf_counter() - started)
+
+    LedgerDatabase.write = timed  # type: ignore[method-assign]
+    sys.argv = ["stemline", "run", config, "--json", "--yes"]
+    try:
+        stemline.cli.main()
+    finally:
+        print(f"{LONGEST}{max(held)}")
 
 
 def nights(folder: Path, url: str, count: int) -> Iterator[str]:
@@ -193,7 +227,8 @@ def nights(folder: Path, url: str, count: int) -> Iterator[str]:
         memory = after_it.ru_maxrss / 1024
         yield (
             f"night {number}: {seconds:6.1f} s ({busy:.1f} s of CPU)  {memory:5.0f} MB  ledger {grown:+.2f} MB  "
-            f"{more}  requests {summary['requests']['sent']}  {summary['tracks']}"  # type: ignore[index]
+            f"{more}  {LONGEST}{summary['longest']:.2f} s  "
+            f"requests {summary['requests']['sent']}  {summary['tracks']}"  # type: ignore[index]
         )
 
 
@@ -208,7 +243,11 @@ def main() -> None:
         "--charges", type=int, default=0, help="so many charges before a reservation is timed"
     )
     parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--night", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.night:
+        run_one_night(arguments.night)
+        return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = f"sqlite:///{folder}/ledger.db"

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, c
 
 from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import join_run, of_provider
+from stemline.ledger.retention import hand_over
 from stemline.ledger.row_mapping import track_cells
 from stemline.ledger.tables import UtcDateTime, events, tracks
 from stemline.ledger.transition import TrackTransition, move_tracks
@@ -52,6 +53,8 @@ def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[
     states = select(tracks.c.track_id, tracks.c.state).where(chunk.clause(list(chunk.rows)))
     found: dict[str, str] = dict(map(tuple, connection.execute(states).all()))
     standing = {track_id for track_id, state in found.items() if state == State.PUBLISHED}
+    members = [track_id for track_id in chunk.rows if track_id not in standing]
+    hand_over(connection, chunk.run, members)
     known = _read_known(connection, chunk, [track_id for track_id in found if track_id not in standing])
     new = [row for track_id, row in chunk.rows.items() if track_id not in found]
     revived = [
@@ -63,7 +66,7 @@ def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[
         again = TrackTransition("plan", State.PLANNED, run_id=chunk.run["run_id"])
         move_tracks(connection, now, chunk.clause(revived), again)
     _set_aside(connection, now, chunk)
-    join_run(connection, chunk.run["run_id"], [name for name in chunk.rows if name not in standing], standing)
+    join_run(connection, chunk.run["run_id"], members, standing)
     return {"new": len(new), "known": len(found), "revived": len(revived)}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -104,20 +104,10 @@ class Retention:
 
     def _earlier(self, run_id: str) -> list[str]:
         with self._database.read() as connection:
-            run = find_run(connection, run_id)
             is_about_something = select(runs.c.run_id).where(runs.c.run_id == run_id, not_(did_nothing()))
             if connection.execute(is_about_something).first() is None:
                 return []
-            left = runs.c.left_as_they_stood
-            query = select(runs.c.run_id).where(
-                *(runs.c[name] == run[name] for name in ("name", "provider", "recipe")),
-                runs.c.run_id != run_id,
-                runs.c.started_at < run["started_at"],
-                # One that was killed never ended; its key is this run's now, so it is not going on.
-                or_(runs.c.finished_at.is_not(None), runs.c.key_id == run["key_id"]),
-                or_(left.is_(None), left.like(_IS_PARTIAL)),
-            )
-            return list(connection.scalars(query.order_by(runs.c.started_at)))
+            return [run["run_id"] for run in earlier_runs(connection, find_run(connection, run_id))]
 
     def _forget_slice(self, run_id: str) -> int | None:
         """Take up where the last slice ended; give how many rows were forgotten, or None when all were looked at."""
@@ -131,6 +121,34 @@ class Retention:
             left.through = some[-1] if some else None if not count else left.through
             left.write(connection, run_id)
             return count
+
+
+def earlier_runs(connection: Connection, run: RowMapping) -> Sequence[RowMapping]:
+    """Give the runs of a run's name whose rows are there still, oldest first: none that may be going on."""
+    left = runs.c.left_as_they_stood
+    query = select(runs).where(
+        *(runs.c[name] == run[name] for name in ("name", "provider", "recipe")),
+        runs.c.run_id != run["run_id"],
+        runs.c.started_at < run["started_at"],
+        # One that was killed never ended; its key is this run's now, so it is not going on.
+        or_(runs.c.finished_at.is_not(None), runs.c.key_id == run["key_id"]),
+        or_(left.is_(None), left.like(_IS_PARTIAL)),
+    )
+    return connection.execute(query.order_by(runs.c.started_at)).mappings().all()
+
+
+def hand_over(connection: Connection, run: RowMapping, members: list[str]) -> None:
+    """Count and delete what earlier runs left of these tracks, whose place those of a run are about to take.
+
+    So a row that waits from night to night is there once, and the ledger does not grow by it.
+    """
+    for earlier in earlier_runs(connection, run) if members else ():
+        mine = and_(run_tracks.c.run_id == earlier["run_id"], one_of(run_tracks.c.track_id, members))
+        some = list(connection.scalars(select(run_tracks.c.track_id).where(mine)))
+        if some:
+            left = RowsLeft.of_run(earlier)
+            _forget_tracks(connection, earlier, left, some)
+            left.write(connection, earlier["run_id"])
 
 
 def _forget_tracks(connection: Connection, run: RowMapping, left: RowsLeft, some: list[str]) -> int:

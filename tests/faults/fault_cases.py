@@ -9,6 +9,8 @@ SUBMIT = ["POST /api/v1/jobs", "POST /v1/audio/splits"]
 DOWNLOAD = "GET /storage/outputs/*"
 LOST_ANSWER = {"fault": "server_error_after_accept", "nth": 2}
 """A submit that is charged and not answered, so that the lists must be read to find its job."""
+OLDEST_LOST = {**LOST_ANSWER, "nth": 1}
+"""One whose job stands on the last page of its list."""
 ONE_QUARANTINED = {"published": 3, "quarantined": 1}
 BOTH = ("stemsplit", "aistemsplitter")
 
@@ -67,7 +69,7 @@ FAULT_CASES = (
     FaultCase(({"fault": "clock_skew", "seconds": -300}, LOST_ANSWER)),
     FaultCase(({"fault": "balance_lags", "seconds": 60},)),
     # The lists.
-    FaultCase(({"fault": "list_shifted", "by": 1}, LOST_ANSWER)),
+    FaultCase(({"fault": "list_shifted", "by": 1}, OLDEST_LOST)),
     FaultCase(({"fault": "list_reversed"}, LOST_ANSWER)),
     FaultCase(({"fault": "same_id_in_two_lists"}, LOST_ANSWER)),
     # The jobs.

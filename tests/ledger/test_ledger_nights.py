@@ -91,19 +91,33 @@ def test_holding_moves_a_slice_in_each_transaction(case, monkeypatch) -> None:
     assert case.ledger.queries.counts(case.run_id) == {State.HELD: 8}
 
 
+def members(ledger: Ledger) -> Counter[str]:
+    with ledger.database.read() as connection:
+        return Counter(connection.scalars(select(run_tracks.c.run_id)))
+
+
 def test_earlier_runs_keep_what_they_tried_and_count_what_they_left(nights, monkeypatch) -> None:
     monkeypatch.setattr(retention, "ROWS_A_SLICE", 2)
     first = nights.run_id
     nights.ledger.runs.reject(first, [Reject(9, None, None, Code.NO_LOCATION, "No location.")])
     before = nights.ledger.queries.counts(first), nights.ledger.queries.codes(first)
-    second = next_night(nights)
-    assert nights.ledger.retention.forget_rows_left(second) == 5
+    nights.clock.advance(days=1)
+    nights.run_id = second = nights.start()
+    nights.plan(1, 5)
+    assert members(nights.ledger) == {first: 4, second: 1}, "t1 was handed over, t5 it tried"
+    assert (nights.ledger.queries.counts(first), nights.ledger.queries.codes(first)) == before
+    assert nights.ledger.retention.forget_rows_left(second) == 4, "t2 to t4, and the reject"
     assert nights.ledger.retention.forget_rows_left(second) == 0
     assert (nights.ledger.queries.counts(first), nights.ledger.queries.codes(first)) == before
-    with nights.ledger.database.read() as connection:
-        kept = Counter(connection.scalars(select(run_tracks.c.run_id)))
-    assert kept == {first: 1, second: 4}
-    assert nights.ledger.queries.counts(second) == {State.HELD: 4, State.PUBLISHED: 1}
+    assert members(nights.ledger) == {first: 1, second: 1}
+
+
+def test_what_waits_from_night_to_night_is_there_once(nights) -> None:
+    first = nights.run_id
+    for _ in range(3):
+        run = next_night(nights)
+        assert members(nights.ledger) == {first: 1, run: 4}, "of the first there is what it tried"
+        nights.ledger.runs.finish(run, 4, {})
 
 
 def test_a_run_about_nothing_forgets_nothing(nights) -> None:

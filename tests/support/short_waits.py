@@ -27,7 +27,7 @@ CONSTANTS = (
     ("stemline.dispatcher.session", "WEBHOOK_POLL_SECONDS", 1.0),
     ("stemline.dispatcher.submitter", "PILOT_SECONDS", 1.0),
     ("stemline.dispatcher.poller", "RELINK_SECONDS", (0.0, 0.05, 0.1, 0.2, 0.2)),
-    ("stemline.providers.stemsplit.dialect", "PAGE", 3),  # so that a few jobs make several pages
+    ("stemline.providers.stemsplit.dialect", "PAGE", 2),  # so that a few jobs make several pages
 )
 
 
