@@ -13,8 +13,8 @@ from stemline.ledger.pilot import PilotQuestion, PilotStanding, PilotTrack
 from stemline.ledger.planning import PlanCounts
 from stemline.ledger.quarantine import CollectAgain
 from stemline.ledger.queries import MeasuredTrack, PublishedTrack, TrackTiming
+from stemline.ledger.redrive import RedriveGroup
 from stemline.ledger.row_mapping import BatchRow, RunRecord, TrackStatus
-from stemline.ledger.track import RedriveGroup
 
 __all__ = [
     "LEASE_SECONDS",

@@ -23,6 +23,7 @@ from stemline.ledger.pilot import Pilots
 from stemline.ledger.quarantine import Quarantine
 from stemline.ledger.queries import Queries
 from stemline.ledger.recovery import Recovery
+from stemline.ledger.redrive import RedriveQueue
 from stemline.ledger.repetition import repeat
 from stemline.ledger.retention import Retention
 from stemline.ledger.run import Runs
@@ -41,6 +42,7 @@ class Ledger:
         self.database = database
         self.runs = Runs(database)
         self.tracks = Tracks(database)
+        self.redrive_queue = RedriveQueue(database)
         self.attempts = Attempts(database)
         self.credits = Credits(database)
         self.balances = Balances(database)

@@ -90,14 +90,20 @@ def _returns(row: RowMapping, chunk: PlanChunk) -> bool:
 
 def _set_aside(connection: Connection, now: datetime, chunk: PlanChunk) -> None:
     """Let those whose source is away fail for this run alone: that is no attempt, and the next run asks again."""
-    run_id = chunk.run["run_id"]
+    is_idle = tracks.c.state.in_([State.PLANNED, State.HELD, State.REJECTED])
+    by_sentence: dict[str, list[str]] = {}
     for track_id in chunk.away.keys() & chunk.rows.keys():
-        sentence = chunk.away[track_id]
+        by_sentence.setdefault(chunk.away[track_id], []).append(track_id)
+    for sentence, track_ids in by_sentence.items():
         failed = TrackTransition(
-            "away", State.FAILED, Code.SOURCE_UNREACHABLE, sentence, is_retryable=True, run_id=run_id
+            "away",
+            State.FAILED,
+            Code.SOURCE_UNREACHABLE,
+            sentence,
+            is_retryable=True,
+            run_id=chunk.run["run_id"],
         )
-        is_idle = tracks.c.state.in_([State.PLANNED, State.HELD, State.REJECTED])
-        move_tracks(connection, now, and_(chunk.clause([track_id]), is_idle), failed)
+        move_tracks(connection, now, and_(chunk.clause(track_ids), is_idle), failed)
 
 
 def _insert(connection: Connection, now: datetime, chunk: PlanChunk, new: Sequence[Track]) -> None:

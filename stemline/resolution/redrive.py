@@ -58,10 +58,10 @@ def preview_redrive(settings: Settings, selection: Selection) -> RedrivePreview:
     facts, limit = load_facts(kind), selection.limit
     with open_existing_ledger(settings) as ledger:
         since = outputs_kept_since(facts, ledger.clock())
-        free = ledger.tracks.collectable(kind, recipe, since, codes, limit=limit)
+        free = ledger.redrive_queue.collectable(kind, recipe, since, codes, limit=limit)
         left_over = None if limit is None else limit - sum(group.tracks for group in free)
-        chosen = ledger.tracks.redrivable(kind, recipe, codes, limit=left_over, kept_since=since)
-        every = ledger.tracks.redrivable(kind, recipe, list(Code), kept_since=since)
+        chosen = ledger.redrive_queue.redrivable(kind, recipe, codes, limit=left_over, kept_since=since)
+        every = ledger.redrive_queue.redrivable(kind, recipe, list(Code), kept_since=since)
     named = codes or ()
     left = tuple(group for group in every if group.is_paid_again and group.code not in named)
     return RedrivePreview(tuple(free), tuple(chosen), left, facts.max_duration_seconds)

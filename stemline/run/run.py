@@ -107,10 +107,15 @@ class Run:
         """Collect again for nothing what can be, and plan the rest again; give how many tracks."""
         limit = self.selection.limit
         wanted = replace(self._quarantined, is_redrive=True, codes=codes or None, limit=limit)
-        free = self.ledger.quarantine.collect_again(wanted)
-        left = None if limit is None else limit - free
-        since = wanted.kept_since
-        return free + self.ledger.tracks.redrive(self.run_id, codes or None, limit=left, kept_since=since)
+        redriven = self.ledger.quarantine.collect_again(wanted)
+        while some := self.ledger.redrive_queue.redrive(
+            self.run_id,
+            codes or None,
+            limit=None if limit is None else limit - redriven,
+            kept_since=wanted.kept_since,
+        ):
+            redriven += some
+        return redriven
 
     @property
     def _quarantined(self) -> CollectAgain:

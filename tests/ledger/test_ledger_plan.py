@@ -133,8 +133,8 @@ def test_a_terminal_failure_returns_only_when_a_person_asks(case) -> None:
     run = case.start()
     assert case.ledger.tracks.plan(run, [case.track(1)]).revived == 0
     assert case.ledger.tracks.retry_failed(run) == 0
-    assert case.ledger.tracks.redrive(run, [Code.TOO_LONG]) == 0
-    assert case.ledger.tracks.redrive(run) == 1
+    assert case.ledger.redrive_queue.redrive(run, [Code.TOO_LONG]) == 0
+    assert case.ledger.redrive_queue.redrive(run) == 1
     assert case.state() == State.PLANNED
 
 
@@ -142,8 +142,8 @@ def test_a_quarantined_track_is_paid_again_only_when_its_code_is_named(case) -> 
     case.ready(1)
     case.ledger.attempts.fail(Failure("a1", State.QUARANTINED, Code.ALL_SILENT, "Silence."))
     run = case.start()
-    assert case.ledger.tracks.redrive(run) == 0
-    assert case.ledger.tracks.redrive(run, [Code.ALL_SILENT]) == 1
+    assert case.ledger.redrive_queue.redrive(run) == 0
+    assert case.ledger.redrive_queue.redrive(run, [Code.ALL_SILENT]) == 1
     again = case.ledger.attempts.reserve(run, case.track(1), "a1-2", 10, Limits())
     assert again.number == 2
 
@@ -201,8 +201,8 @@ def test_a_source_that_is_away_fails_for_this_run_alone(case) -> None:
         run_id = case.start()
         tracks.plan(run_id, [row], max_attempts=3, away={"t1": f"night {night}"})
         assert tracks.status(run_id, ["t1"])["t1"].state is State.FAILED
-        assert tracks.retry_failed(run_id) == tracks.redrive(run_id) == 0
-        assert tracks.redrive(run_id, [Code.SOURCE_UNREACHABLE]) == 0
+        assert tracks.retry_failed(run_id) == case.ledger.redrive_queue.redrive(run_id) == 0
+        assert case.ledger.redrive_queue.redrive(run_id, [Code.SOURCE_UNREACHABLE]) == 0
         assert case.ledger.queries.codes(run_id) == {Code.SOURCE_UNREACHABLE: 1}
     assert [event["verb"] for event in case.ledger.queries.history("t1")] == ["plan", "away"]
 

@@ -99,15 +99,15 @@ def test_a_redrive_never_pays_for_what_can_be_had_for_nothing(bad, clock):
     bad.ledger.leases.acquire("key-1", "elsewhere", 600)
     run, codes = bad.start(), [Code.TRUNCATED, Code.ALL_SILENT]
     assert again(bad, run, keys=["key-2"], is_redrive=True, codes=codes) == 0
-    assert bad.ledger.tracks.redrive(run, codes, kept_since=clock() - timedelta(days=1)) == 0
-    assert bad.ledger.tracks.redrive(run, codes, kept_since=clock() + timedelta(days=1)) == 2
+    assert bad.ledger.redrive_queue.redrive(run, codes, kept_since=clock() - timedelta(days=1)) == 0
+    assert bad.ledger.redrive_queue.redrive(run, codes, kept_since=clock() + timedelta(days=1)) == 2
 
 
 def test_a_limit_takes_the_first_of_the_queue_as_the_preview_says(case):
     case.ledger.tracks.plan(case.run_id, [case.track(1), case.track(2, priority=5)])
     quarantine(case, 1)
     quarantine(case, 2, code=Code.ALL_SILENT)
-    (shown,) = case.ledger.tracks.collectable("stemsplit", case.recipe, EVER, limit=1)
+    (shown,) = case.ledger.redrive_queue.collectable("stemsplit", case.recipe, EVER, limit=1)
     assert (shown.code, shown.is_free, shown.is_paid_again) == (Code.ALL_SILENT, True, False)
     assert again(case, limit=1) == 1
     assert [case.state(1), case.state(2)] == ["quarantined", "ready"]
@@ -118,7 +118,7 @@ class TestTwoAttempts:
 
     @pytest.fixture
     def twice(self, bad):
-        bad.ledger.tracks.redrive(bad.start(), [Code.TRUNCATED])
+        bad.ledger.redrive_queue.redrive(bad.start(), [Code.TRUNCATED])
         quarantine(bad, 1, token="b1")
         return bad
 
@@ -141,7 +141,7 @@ class TestTwoAttempts:
         case.plan(*range(1, 8))
         for number in range(1, 8):
             quarantine(case, number)
-        case.ledger.tracks.redrive(case.start(), [Code.TRUNCATED], limit=4)
+        case.ledger.redrive_queue.redrive(case.start(), [Code.TRUNCATED], limit=4)
         for number in range(1, 5):
             quarantine(case, number, token=f"b{number}")
         assert again(case) == 7
@@ -181,6 +181,6 @@ class TestAccept:
         assert bad.spent() == (0, 20)
 
     def test_one_that_stands_elsewhere_by_now_is_not(self, bad):
-        bad.ledger.tracks.redrive(bad.start(), [Code.TRUNCATED])
+        bad.ledger.redrive_queue.redrive(bad.start(), [Code.TRUNCATED])
         with pytest.raises(LedgerConflict, match="planned by now"):
             bad.ledger.quarantine.accept(bad.stems(1))

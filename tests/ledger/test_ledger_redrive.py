@@ -26,7 +26,7 @@ def broken(case):
 
 
 def preview(case, codes=None, limit=None):
-    found = case.ledger.tracks.redrivable(case.provider, case.recipe, codes, limit=limit)
+    found = case.ledger.redrive_queue.redrivable(case.provider, case.recipe, codes, limit=limit)
     return {group.code: (group.tracks, group.credits, group.is_paid_again) for group in found}
 
 
@@ -45,7 +45,7 @@ def preview(case, codes=None, limit=None):
 def test_a_preview_shows_what_a_redrive_does(broken, codes, limit, expected, moved):
     assert preview(broken, codes, limit) == expected
     run = broken.start()
-    assert broken.ledger.tracks.redrive(run, codes, limit=limit) == len(moved)
+    assert broken.ledger.redrive_queue.redrive(run, codes, limit=limit) == len(moved)
     assert [status.track_id for status in broken.ledger.queries.track_list(run, State.PLANNED)] == moved
 
 
@@ -53,7 +53,7 @@ def test_a_track_of_unknown_length_is_counted_apart(case):
     case.ledger.tracks.plan(case.run_id, [case.track(1, duration_seconds=None)])
     case.ledger.attempts.reserve(case.run_id, case.track(1, duration_seconds=None), "a1", 10, Limits())
     case.ledger.attempts.release("a1", Code.SOURCE_UNREACHABLE, "Not there.", state=State.FAILED)
-    (group,) = case.ledger.tracks.redrivable(case.provider, case.recipe)
+    (group,) = case.ledger.redrive_queue.redrivable(case.provider, case.recipe)
     assert (group.tracks, group.credits, group.unmeasured) == (1, 0, 1)
 
 
