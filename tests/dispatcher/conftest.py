@@ -41,9 +41,9 @@ class DispatcherHarness:
     group: object = None
     facts: ProviderFacts = FACTS
 
-    def plan(self, *names: str) -> str:
+    def plan(self, *names: str, key_id: str = KEY_ID) -> str:
         """Begin a run over tracks of ten seconds."""
-        run_id = self.ledger.runs.start("night", "local", RECIPE, "digest", KEY_ID)
+        run_id = self.ledger.runs.start("night", "local", RECIPE, "digest", key_id)
         tracks = [
             Track(name, f"http://music.test/{name}.mp3", number, duration_seconds=10.0)
             for number, name in enumerate(names)

@@ -261,7 +261,7 @@ def test_a_key_that_waits_for_the_pilot_is_woken_by_what_comes_of_it(harness, mo
 def test_two_runs_with_a_key_each_share_a_pilot(either, vendor, book):
     """Both begin at once, with nothing known of the provider: no submit may slip past the other's."""
     begin, groups = threading.Barrier(2), []
-    runs = [either.plan(*NAMES), either.plan(*NAMES)]
+    runs = [either.plan(*NAMES, key_id=key_id) for key_id in ("key", "key2")]
 
     def one(run_id, key_id):
         mine = replace(either, reads=Counter())

@@ -175,7 +175,15 @@ def test_what_is_abandoned_stays_disputed_until_somebody_names_its_code(project)
 
 
 @pytest.mark.usefixtures("lost")
-@pytest.mark.parametrize("way", [("--adopt", "any"), ("--resubmit",), ("--abandon",)], ids=lambda way: way[0])
+@pytest.mark.parametrize(
+    "way",
+    [
+        ("--adopt", "any"),
+        pytest.param(("--resubmit",), marks=pytest.mark.long),
+        pytest.param(("--abandon",), marks=pytest.mark.long),
+    ],
+    ids=lambda way: way[0],
+)
 def test_nothing_is_resolved_while_a_run_holds_the_key(project, way):
     running = project.start(
         "run", project.config, "--json"

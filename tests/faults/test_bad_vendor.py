@@ -106,6 +106,7 @@ def test_what_was_paid_and_not_delivered_is_accepted_or_collected_again_for_noth
     assert scenario.run().code == 0
 
 
+@pytest.mark.long
 def test_a_key_that_was_replaced_leaves_what_it_paid_in_quarantine_and_says_why(new_scenario, vendor):
     """With the old key configured again, it is collected; a key of the same account is shown the job at once."""
     scenario = new_scenario(1, accounts=2)
@@ -121,6 +122,7 @@ def test_a_key_that_was_replaced_leaves_what_it_paid_in_quarantine_and_says_why(
     assert jobs(scenario) == 1
 
 
+@pytest.mark.long
 def test_what_the_vendor_no_longer_keeps_is_paid_again_only_when_its_code_is_named(new_scenario, vendor):
     scenario = new_scenario(1)
     project = scenario.project

@@ -14,18 +14,14 @@ TRACKS = 3
 ROOT = Path(__file__).resolve().parents[2]
 ALONE = {
     *(("sqlite", name) for name in POINTS),
-    *(("postgresql", name) for name in ("in_reserve", "intent_written", "in_settle", "in_publish")),
+    *(("postgresql", name) for name in ("in_reserve", "in_publish")),
 }
 """What `make test` kills a single run at: every point, and on PostgreSQL what lies in or beside a transaction."""
-BESIDE = {
-    ("sqlite", "intent_written"),
-    ("postgresql", "request_sent"),
-    ("sqlite", "reply_unrecorded"),
-    ("postgresql", "in_publish"),
-    ("sqlite", "lease_held"),
-}
+BESIDE = {("sqlite", "reply_unrecorded"), ("postgresql", "in_publish")}
 """What it kills one of several runs at; all the others are for `make test-long`."""
 SUBMITTING = ("in_reserve", "intent_written", "request_sent", "reply_unrecorded", "in_settle")
+TWICE = ("request_sent", "in_settle")
+"""Where `make test` kills a run with two keys."""
 WEBHOOK_POINTS = ("event_unstored", "event_stored")
 
 
@@ -71,7 +67,10 @@ def test_killed_alone(scenario, name):
     assert_invariants(scenario)
 
 
-@pytest.mark.parametrize("name", SUBMITTING)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in TWICE else pytest.param(name, marks=pytest.mark.long) for name in SUBMITTING],
+)
 def test_killed_with_two_keys_in_one_run(new_scenario, name):
     scenario = new_scenario(TRACKS, accounts=2)
     scenario.pool_keys()

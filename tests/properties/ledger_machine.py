@@ -111,8 +111,11 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerInvariants):
 
     def start_run(self, numbers: Collection[int]) -> None:
         recipe = RECIPES[len(self.model.runs) % 3 == 2]  # most go on with the first
-        run_id = self.ledger.runs.start("nightly", PROVIDER, recipe, "d", KEYS[0])
+        # A key each: of two runs with one key the earlier is over, and hands over what it has not tried.
+        key_id = f"key-{len(self.model.runs) + 1}"
+        run_id = self.ledger.runs.start("nightly", PROVIDER, recipe, "d", key_id)
         self.model.runs[run_id], self.model.started[run_id] = recipe, self.model.now
+        self.model.key_of[run_id] = key_id
         self.plan(run_id, numbers)
 
     def plan(self, run_id: str, numbers: Collection[int]) -> None:
@@ -126,7 +129,7 @@ class LedgerMachine(RuleBasedStateMachine, LedgerSteps, LedgerInvariants):
         run_id = self.a_run(draw)
         codes = draw(st.none() | st.sets(st.sampled_from([Code.JOB_FAILED, *ENDINGS.values()]), min_size=1))
         rows = self.model.redriven(self.model.runs[run_id], codes)
-        assert self.ledger.tracks.redrive(run_id, codes) == len(rows)
+        assert self.ledger.redrive_queue.redrive(run_id, codes) == len(rows)
         self.plan_again(rows, run_id)
 
     def retry(self, draw: st.DrawFn) -> None:

@@ -81,6 +81,8 @@ class LedgerModel:
     rows: dict[tuple[str, Recipe], ModelTrack] = field(default_factory=dict)
     attempts: list[ModelAttempt] = field(default_factory=list)
     started: dict[str, datetime] = field(default_factory=dict)
+    key_of: dict[str, str] = field(default_factory=dict)
+    """The key that each run was started with."""
     members: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By run, the tracks it is about that were not published when it selected them."""
     standing: Counter[str] = field(default_factory=Counter)
@@ -145,11 +147,9 @@ class LedgerModel:
         return [row for row in rows if not states or row.state in states]
 
     def others_tracks(self, run_id: str) -> set[str]:
-        """Give what living runs other than this one are about: of each key's runs the last, while the key is held."""
-        if KEYS[0] not in self.leases or self.leases[KEYS[0]].expires_at <= self.now:
-            return set()
-        last = max(self.started.values())
-        living = [other for other in self.runs if self.started[other] == last and other != run_id]
+        """Give what living runs other than this one are about: those whose key is held."""
+        held = {key for key, lease in self.leases.items() if lease.expires_at > self.now}
+        living = [other for other in self.runs if other != run_id and self.key_of[other] in held]
         return set().union(*(self.members[other] for other in living))
 
     def redriven(self, recipe: Recipe, codes: set[Code] | None) -> list[ModelTrack]:

@@ -35,7 +35,7 @@ def test_without_webhooks_a_list_page_tells_of_many_jobs(tmp_path):
     "stuck",
     [
         Scenario(VendorBehaviour(), 300, is_stuck_of_before=True),
-        Scenario(VendorBehaviour(stuck=1), 301),
+        pytest.param(Scenario(VendorBehaviour(stuck=1), 301), marks=pytest.mark.long),
     ],
 )
 def test_a_stuck_job_costs_few_requests_and_no_pace(tmp_path, stuck):

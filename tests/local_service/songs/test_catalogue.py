@@ -62,6 +62,7 @@ def test_the_true_tempo_is_the_songs(catalogue):
         assert any(abs(bpm * times / float(row["true_bpm"]) - 1) < 0.04 for times in (0.5, 1, 2))
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_manifest_however_many_work(catalogue, tmp_path):
     again = make_catalogue(tmp_path, count=4, seed=3, workers=1)
 
