@@ -2,17 +2,21 @@
 
 This process imports the command once and forks for each connection to its Unix socket, which sends JSON with `argv`,
 `cwd` and `env`, and three descriptors (stdout, stderr, status). A supervisor waits for the command and writes its
-process id and, at the end, its return code to the status pipe. The command itself ends as any Python process does.
+process id and, at the end, its return code to the status pipe.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
 import signal
 import socket
 import sys
+import threading
+import traceback
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -105,7 +109,26 @@ def main(listener: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     wait_for_request(listener)
     arm_kill_point()
-    sys.exit(run_command())
+    finish(run_command)
+
+
+def finish(command: Callable[[], object]) -> None:
+    """Run the command and end as Python does, but for taking its modules apart: that would copy all of them first."""
+    code: object = 0
+    try:
+        command()
+    except SystemExit as ending:
+        code = ending.code
+    except BaseException:  # noqa: BLE001 - as the interpreter itself does
+        traceback.print_exc()
+        code = 1
+    try:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 if __name__ == "__main__":
