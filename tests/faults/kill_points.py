@@ -152,12 +152,17 @@ POINTS = {
         KillPoint("part_unnamed", "pathlib", "Path.replace", before, "/tracks/"),
         KillPoint("parts_written", "stemline.ledger.batch", "Batches.publish", before),
         KillPoint("in_publish", "stemline.ledger.batch", "Batches.publish", between, "UPDATE batches"),
-        # FaultCase.
+        # Rewriting older parts.
+        KillPoint("renewal_unmarked", "stemline.dataset.renewal", "mark_renewed", before),
+        KillPoint("correction_unbooked", "stemline.ledger.correction", "Corrections.book", before),
+        # Ending.
         KillPoint("in_report", "stemline.report", "render", after),
         KillPoint("lease_held", "stemline.ledger.lease", "Leases.release", before),
     )
 }
 """Every kill point. What is missing: compaction, which does not exist yet."""
+REWRITING = ("renewal_unmarked", "correction_unbooked")
+"""Those that only a run reaches which has older parts to rewrite."""
 
 
 def arm(wanted: str) -> None:
