@@ -169,6 +169,7 @@ def test_after_adopting_nothing_is_paid_and_nothing_is_written_again(published):
     assert tokens == dict(zip(tables["attempt_token"], tables["job_id"], strict=True))
 
 
+@pytest.mark.long
 def test_adopting_twice_adds_nothing(published):
     lose(published)
     first = adopt(published)
@@ -197,6 +198,7 @@ def test_adopted_charges_count_in_the_budget_of_their_day(published):
     assert stopped.tree["tracks"] == {"published": COUNT, "held": 1}
 
 
+@pytest.mark.long
 def test_a_ledger_lost_again_after_adopting_is_noticed_again(published):
     lose(published)
     adopt(published)
@@ -224,6 +226,7 @@ def test_a_dataset_from_before_ledgers_had_records_tells_by_its_parts(published)
     assert_nothing_is_paid_again(published)
 
 
+@pytest.mark.long
 def test_a_ledger_from_before_datasets_had_names_goes_on_with_its_dataset(published):
     shutil.rmtree(published.dataset / "_stemline" / "ledgers")
     (published.dataset / "_stemline" / "dataset.json").unlink()
@@ -238,6 +241,7 @@ def test_a_ledger_from_before_datasets_had_names_goes_on_with_its_dataset(publis
     assert_refused(published)
 
 
+@pytest.mark.long
 def test_two_recipes_each_with_a_ledger_of_its_own_share_a_dataset(published):
     own = {"ledger": {"url": f"sqlite:///{published.folder}/other.db"}}
     published.write_config(recipe={"stems": "vocals"}, **own)
@@ -263,6 +267,7 @@ def test_a_run_of_nothing_new_does_not_write_the_record_again(published):
     assert published.files("_stemline/ledgers") == records
 
 
+@pytest.mark.long
 def test_embedded_audio_is_adopted_as_well(project):
     project.prepare(COUNT, dataset={"audio": "embedded"})
     assert project.run().code == 0
@@ -273,6 +278,7 @@ def test_embedded_audio_is_adopted_as_well(project):
     assert {stem["stem"] for stem in json.loads(result[0])["stems"]} == {"vocals", "instrumental"}
 
 
+@pytest.mark.long
 def test_the_attempt_after_an_adopted_one_gets_a_place_of_its_own(published):
     lose(published)
     adopt(published)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-FACTS = {"sweep_seconds": 0.2, "grace_seconds": 1.5, "latency_seconds": 0.1}
+FACTS = {"sweep_seconds": 0.2, "speed": 0.1, "grace_seconds": 1.5, "latency_seconds": 0.1}
 RETRY_POLICY = {
     "first_seconds": 0.05,
     "longest_seconds": 0.4,
