@@ -86,12 +86,12 @@ class Runs:
         """
         now = self._database.clock()
         cells = (_reject_cells(run_id, row) for row in rows)
+        added = 0
         with self._database.write() as connection:
-            before = _count_rejects(connection, run_id)
             while chunk := list(islice(cells, ROWS_A_STATEMENT)):
                 if unseen := _unseen(connection, run_id, chunk):
                     connection.execute(rejects.insert(), unseen)
-            added = _count_rejects(connection, run_id) - before
+                    added += len(unseen)
             if added:
                 write_event(
                     connection, now, {"run_id": run_id}, LedgerEvent("reject", detail={"rows": added})
@@ -126,11 +126,6 @@ def _reject_cells(run_id: str, reject: Reject) -> dict[str, Any]:
         "code": reject.code,
         "sentence": reject.sentence,
     }
-
-
-def _count_rejects(connection: Connection, run_id: str) -> int:
-    query = select(func.count()).select_from(rejects).where(rejects.c.run_id == run_id)
-    return connection.execute(query).scalar_one()
 
 
 def _unseen(connection: Connection, run_id: str, chunk: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from stemline.manifest.manifest_source import LOCATION_NAMES
 ROW = "__stemline_row"
 PROBLEM = "__stemline_problem"
 LINE = "__stemline_line"
-BATCH_ROWS = 10_000
+BATCH_ROWS = 5_000
 _DELIMITERS = (",", ";", "\t", "|")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _NOT_UTF8 = "is not UTF-8 text: save the manifest as UTF-8."
