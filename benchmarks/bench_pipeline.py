@@ -19,6 +19,7 @@ import yaml
 
 from flows import start
 from stemline import audio
+from stemline.ledger import open_ledger
 from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import running_service
 
@@ -52,6 +53,15 @@ def configure(folder: Path, music: Path, base_url: str, workers: int) -> Path:
     return config
 
 
+def ledger_bytes(path: Path) -> int:
+    """Give the size of a ledger, which is made where there is none."""
+    with open_ledger(f"sqlite:///{path}") as ledger, ledger.database.read() as connection:
+        pages = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("page_count", "page_size")
+        ]
+    return int(pages[0] * pages[1])
+
+
 def cpu_seconds(who: int) -> float:
     usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
@@ -72,6 +82,9 @@ def measure(folder: Path, music: Path, workers: int, limit: int | None) -> None:
         pipeline = cpu_seconds(resource.RUSAGE_SELF) - before
     engine = cpu_seconds(resource.RUSAGE_CHILDREN)
     show(result, wall, pipeline, engine, workers)
+    written = ledger_bytes(folder / "bench.db") - ledger_bytes(folder / "empty.db")
+    published = result.summary["tracks"]["published"]
+    print(f"ledger             {written / published:.0f} bytes a published track")
 
 
 def show(result: object, wall: float, pipeline: float, engine: float, workers: int) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from stemline.ledger import credit
 from stemline.ledger.membership import join_run
-from stemline.ledger.row_mapping import BatchRow, dump_collected, dump_job, track_cells
+from stemline.ledger.row_mapping import BatchRow, dump_job, dump_lasting, track_cells
 from stemline.ledger.tables import attempts, batches, entries, runs, tracks
 from stemline.ledger.transition import AttemptTransition, move_attempt
 from stemline.records import Code, Recipe, State
@@ -255,7 +255,7 @@ class AdoptionStep:
             "source_sha256": row.source_sha256,
             "ready_at": row.collected.collected_at,
             "job": dump_job(row.job),
-            "result": dump_collected(row.collected),
+            "result": dump_lasting(row.collected),
             "batch_id": self._batch.batch_id,
             "dataset_id": self._batch.dataset_id,
             "updated_at": row.collected.collected_at,

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, delete, func, not_, or_, select
 
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.lookup import one_of, these_tracks
 from stemline.ledger.membership import next_members
 from stemline.ledger.repetition import repeating_verbs
+from stemline.ledger.row_mapping import dump_lasting, load_collected
 from stemline.ledger.run import did_nothing, find_run
 from stemline.ledger.tables import attempts, events, rejects, run_tracks, runs, tracks
 from stemline.records import State
@@ -78,13 +79,17 @@ class Retention:
         self.forget_rows_left(run_id)
 
     def forget_events(self, keep_days: int) -> int:
-        """Delete the events that are older than so many days, oldest first; give how many."""
+        """Delete the events that are older than so many days, oldest first; give how many.
+
+        Of what was published so long ago the stems' facts go as well: the tables hold them.
+        """
         before, forgotten = self._database.clock() - timedelta(days=keep_days), 0
         oldest = select(events.c.event_id).order_by(events.c.event_id).limit(ROWS_A_SLICE).subquery()
         while True:
             with self._database.write() as connection:
                 last = connection.execute(select(func.max(oldest.c.event_id))).scalar_one()
                 old = and_(events.c.event_id <= last, events.c.at < before)
+                _forget_stems(connection, old)
                 count = connection.execute(delete(events).where(old)).rowcount if last is not None else 0
             forgotten += count
             if count < ROWS_A_SLICE:
@@ -121,6 +126,21 @@ class Retention:
             left.through = some[-1] if some else None if not count else left.through
             left.write(connection, run_id)
             return count
+
+
+def _forget_stems(connection: Connection, old: ColumnElement[bool]) -> None:
+    tokens = list(connection.scalars(select(events.c.token).where(old, events.c.verb == "publish")))
+    stored = select(attempts.c.token, attempts.c.result).where(
+        one_of(attempts.c.token, tokens), attempts.c.state == State.PUBLISHED
+    )
+    slim = [
+        {"the_token": token, "lasting": lasting}
+        for token, result in connection.execute(stored).all()
+        if (lasting := dump_lasting(load_collected(result))) != result
+    ]
+    if slim:
+        one = attempts.update().where(attempts.c.token == bindparam("the_token"))
+        connection.execute(one.values(result=bindparam("lasting")), slim)
 
 
 def earlier_runs(connection: Connection, run: RowMapping) -> Sequence[RowMapping]:

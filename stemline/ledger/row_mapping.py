@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -153,6 +153,12 @@ def job_from_row(row: Cells) -> Job:
 def dump_collected(collected: CollectedTrack) -> str:
     """Give a collected track as JSON."""
     return dump_cells(asdict(collected))
+
+
+def dump_lasting(collected: CollectedTrack) -> str:
+    """Give what stays of a track once the tables hold its stems: these only where something was remarked on them."""
+    is_remarked = any(stem.verification != "ok" for stem in collected.stems)
+    return dump_collected(collected if is_remarked else replace(collected, stems=()))
 
 
 def load_collected(text: str) -> CollectedTrack:

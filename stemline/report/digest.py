@@ -129,7 +129,7 @@ def gather(ledger: Ledger, store: Store, run_id: str) -> RunDigest:
         earlier=tally.earlier + before,
         problems=_problems(ledger, run_id),
         problem_count=sum(tracks.get(state, 0) for state in (*PROBLEM_STATES, State.READY, State.REJECTED)),
-        samples=ledger.queries.results(tally.tokens),
+        samples=[row for row in ledger.queries.results(tally.tokens) if row.collected.stems],
         root_url=without_secrets(store.url()),
         is_local="://" not in store.url(),
         rejects_key=rejects_key if store.exists(rejects_key) else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event, func, select, text
@@ -133,6 +134,22 @@ def test_a_run_that_goes_on_with_another_key_forgets_nothing_of_it(case) -> None
     other = case.ledger.runs.start("nightly", case.provider, case.recipe, "digest", "key-2")
     case.ledger.tracks.plan(other, [case.track(1)])
     assert case.ledger.retention.forget_rows_left(other) == 0
+
+
+@pytest.mark.parametrize(("remark", "kept"), [("ok", 0), ("format", 1)])
+def test_old_stems_are_left_to_the_tables_unless_something_was_remarked(case, remark, kept) -> None:
+    attempt = case.ready(1)
+    collected = case.stems(1)
+    stems = tuple(replace(stem, verification=remark) for stem in collected.stems)
+    case.ledger.attempts.record_collected(replace(collected, stems=stems))
+    case.ledger.batches.open(case.run_id, "b1", [attempt.token])
+    case.ledger.batches.publish("b1")
+    case.clock.advance(days=91)
+    case.ledger.retention.forget_events(90)
+    (row,) = case.ledger.queries.results([attempt.token])
+    assert (row.collected.bpm, len(row.collected.stems)) == (120.5, kept)
+    (told,) = case.ledger.queries.published_tracks(case.run_id)
+    assert told.bpm == 120.5
 
 
 def test_old_events_are_forgotten_a_slice_at_a_time_and_money_never(case, monkeypatch) -> None:

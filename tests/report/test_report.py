@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 import pytest
-from conftest import RECIPE
 
 from stemline.budget import Limits
 from stemline.dataset.metadata import write_rejects
 from stemline.errors import LedgerConflict
-from stemline.records import Code, State, Track
+from stemline.records import Code, Recipe, State, Track
 from stemline.report import write_report
 from stemline.report.digest import gather
 from stemline.storage import open_store
@@ -418,7 +417,9 @@ def test_a_page_is_about_its_run_however_long_the_history(night, history):
         night.publish(track)
     night.finish()
     night.advance(days=1)
-    night.run_id = night.ledger.runs.start("nightly", "stemsplit", RECIPE, "digest", "key-1")
+    night.run_id = night.ledger.runs.start(
+        "nightly", "stemsplit", Recipe("four", "best", "flac"), "digest", "key-1"
+    )
     night.ledger.tracks.plan(night.run_id, before)
     for _ in range(2):
         night.publish(night.plan())
