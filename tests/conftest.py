@@ -41,7 +41,7 @@ class FilesThenTests(LoadGroupScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return super()._split_scope(nodeid) if path.split("/")[1] in {"e2e", "faults"} else path
+        return super()._split_scope(nodeid) if path.split("/")[1] in {"e2e", "faults", "nights"} else path
 
 
 @pytest.hookimpl(optionalhook=True)
