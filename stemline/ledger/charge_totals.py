@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Select, func, select, text
+from sqlalchemy import Connection, Select, func, select, text, union_all
 
 from stemline.ledger.tables import charge_totals, entries
 
@@ -51,7 +51,7 @@ def charged_since(connection: Connection, provider: str, instant: datetime) -> i
         _charged_in("day", provider, minute, None),
     ]
     # Each is a range of the table's key by itself; joined by OR they are not.
-    return sum(int(connection.execute(query).scalar_one()) for query in (begun, *whole))
+    return sum(map(int, connection.scalars(union_all(begun, *whole))))
 
 
 def _charged_in(span: str, provider: str, begun: datetime, last: datetime | None) -> Select[tuple[int]]:
