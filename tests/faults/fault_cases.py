@@ -84,7 +84,9 @@ FAULT_CASES = (
     FaultCase(({"fault": "null_bpm_and_key"},), is_long=True),
     # The vendor keeps what it made, so it is collected again for nothing, and is as bad as before.
     FaultCase(({"fault": "stems_silent", "nth": 2},), code=3, ends=ONE_QUARANTINED, is_long=True),
-    FaultCase(({"fault": "stems_stretched", "nth": 2},), code=3, ends=ONE_QUARANTINED, is_long=True),
+    FaultCase(
+        ({"fault": "stems_stretched", "nth": 2, "factor": 4},), code=3, ends=ONE_QUARANTINED, is_long=True
+    ),
     FaultCase(({"fault": "stem_missing", "nth": 2},), code=3, ends=ONE_QUARANTINED, is_long=True),
     FaultCase(({"fault": "format_ignored", "nth": 2},), is_long=True),
     FaultCase(({"fault": "page_for_stem", "nth": [2, 3]},), is_long=True),

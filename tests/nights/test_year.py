@@ -47,6 +47,8 @@ def shrunk(year: Year, folder: Path) -> Year:
 
 def assert_readable(run: YearRun) -> None:
     published = run.books.published()
+    if not published:  # then there is no table
+        return
     for name, read in READERS.items():
         assert {row["track_id"] for row in read(run.folder / "out")} == published, name
 
