@@ -32,7 +32,8 @@ _TEXT_MAGIC = (b"<!doc", b"<html", b"<?xml", b"{")
 _SHORT_SHARE, _LONGEST_SHARE = 0.01, 0.1
 """How much of an mp3 may be missing, and how much that is no frame may follow it, besides a tag."""
 _TRAILING_TAG_BYTES = 1_048_576
-_SAMPLE_BYTES, _DIFFERENT_BYTES, _DENSE_BYTES = 256, 64, 3_000
+_SAMPLES_OF_16_BITS = "pcm_16"
+_SAMPLE_BYTES, _DIFFERENT_BYTES = 256, 64
 _PLACES, _FEW_FRAMES, _FEW_BYTES = (0.35, 0.6, 0.85), 5, 8192
 _ODD_SIZE = 1.4
 """How many times larger or smaller than the frames that were looked at they may be on average, by the header."""
@@ -64,15 +65,16 @@ def probe(
 def _refuse_silence(audio: OpenAudio, facts: AudioFacts) -> None:
     """Refuse a file of this machine that is silence: nobody need pay to separate it.
 
-    Only what looks like it is decoded, as far as its first sound: bytes of sound differ, and there are many of them.
+    It is decoded as far as its first sound, except where bytes are samples of 16 bits: those of sound differ. Any other
+    bytes differ whatever they sound like: packed ones, and the hiss of a tape in 24 bits.
     """
     if audio.path is None:
         return
-    sample = audio.read_at(audio.size_bytes // 2, _SAMPLE_BYTES)
-    is_dense = facts.size_bytes > facts.duration_seconds * _DENSE_BYTES
-    if is_dense and len(set(sample)) > _DIFFERENT_BYTES:
-        return
-    from stemline.audio.decoding import is_silent  # noqa: PLC0415 - it loads NumPy, for the few that need it
+    if facts.codec == _SAMPLES_OF_16_BITS:
+        sample = audio.read_at(audio.size_bytes // 2, _SAMPLE_BYTES)
+        if len(set(sample)) > _DIFFERENT_BYTES:
+            return
+    from stemline.audio.decoding import is_silent  # noqa: PLC0415 - it loads NumPy, which lengths alone do not need
 
     if is_silent(audio.path):
         raise AudioRejected(

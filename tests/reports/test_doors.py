@@ -197,6 +197,25 @@ def test_silence_is_said_before_it_is_paid_for(tmp_path, form):
     assert {"late", "sound"} <= set(names)
 
 
+HISS = FORMS | {
+    "float.wav": lambda sound: encoded(sound, "WAV", "FLOAT"),
+    "24.wav": lambda sound: encoded(sound, "WAV", "PCM_24"),
+    "24.flac": lambda sound: encoded(sound, "FLAC", "PCM_24"),
+}
+
+
+@pytest.mark.parametrize("form", HISS)
+def test_hiss_below_hearing_is_silence_in_every_form(tmp_path, form):
+    """A blank tape is no row of zeros, and what packs it, or more bits, makes bytes of it that look like music."""
+    (tmp_path / f"hiss.{form}").write_bytes(HISS[form](noise(8, 1e-4)))
+    (tmp_path / f"faint.{form}").write_bytes(HISS[form](noise(8, 1e-2)))
+
+    tracks, rejects = survey(tmp_path)
+
+    assert [Path(track.location).name for track in tracks] == [f"faint.{form}"]
+    assert [reject.code for reject in rejects] == [Code.SILENT]
+
+
 def tagged(codec: str, suffix: str, tags: dict[str, str]) -> bytes:
     """Give six seconds of noise with tags."""
     file = io.BytesIO()
