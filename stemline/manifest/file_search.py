@@ -15,6 +15,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from stemline.errors import TrackRefused
+from stemline.manifest.location import has_controls
 from stemline.records import Code
 
 _FOLDERS_KEPT = 64
@@ -115,6 +116,12 @@ def _composed(name: str) -> str:
 
 
 def _check_regular(path: str, mode: int) -> None:
+    if has_controls(path):
+        raise TrackRefused(
+            f"the file {path!r} has control characters in its name.",
+            code=Code.BAD_LOCATION,
+            fix="Rename the file.",
+        )
     if not path.isascii():
         try:
             path.encode()

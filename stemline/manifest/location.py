@@ -41,7 +41,7 @@ def location_kind(location: str) -> LocationKind:
     plain = _PLAIN_WEB.fullmatch(location)
     if plain:
         return _kind_of_host(plain[1])
-    if _CONTROL.search(location):
+    if has_controls(location):
         raise _bad(f"The location {location!r} holds control characters.", "Remove them from the manifest.")
     if location.startswith("/"):
         return LocationKind.FILE
@@ -57,6 +57,11 @@ def location_kind(location: str) -> LocationKind:
     if "/" not in location and "." not in location:
         raise _bad(f'The location "{location}" is neither a path nor a URL.', "Give the file's path or URL.")
     return LocationKind.FILE
+
+
+def has_controls(text: str) -> bool:
+    """Tell whether text holds control characters, which no location may."""
+    return _CONTROL.search(text) is not None
 
 
 def _kind_of_url(location: str) -> LocationKind:

@@ -326,6 +326,19 @@ def test_an_encoded_name_that_is_not_utf_8_is_rejected_alone(tmp_path):
     assert r"P\xe9.wav" in rejects[0].sentence
 
 
+def test_a_name_with_control_characters_behind_an_encoded_uri_costs_its_own_row(music):
+    """What a URI encodes is what the file is called: it is looked at as a written name is."""
+    (music / "two\nlines.wav").write_bytes(b"x")
+    (music / "m.csv").write_text(f"path\nfile://{music}/two%0Alines.wav\ngood.wav\n")
+
+    tracks, rejects, _ = scan(music / "m.csv")
+
+    assert names(tracks, music) == ["good.wav"]
+    assert [reject.code for reject in rejects] == [Code.BAD_LOCATION]
+    assert r"two\nlines.wav" in rejects[0].sentence
+    assert "Rename the file" in rejects[0].sentence
+
+
 LOOK_ALIKES = [
     ("it's.wav", "it\u2019s.wav"),
     ("a \u2013 b.wav", "a - b.wav"),
