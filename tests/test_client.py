@@ -250,6 +250,20 @@ def test_an_upload_is_whole_with_its_length_type_and_digest_and_without_the_key(
     assert use.client.traffic.sent == 2
 
 
+@pytest.mark.parametrize("name", ["a::b.mp3", "a::memory:/client/b.mp3"])
+def test_two_colons_in_the_name_of_a_file_lead_to_no_other_file(vendor, use, tmp_path, name):
+    """To fsspec they chain two URLs: the file that was measured, and lies within `catalogue.root`, is what leaves."""
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(AUDIO)
+    (tmp_path / "a").write_bytes(b"another")
+    fsspec.filesystem("memory").pipe_file("/client/b.mp3", b"another")
+
+    _, put = _upload(vendor, use, str(file).replace("memory:/", "memory://"))
+
+    assert put.body == AUDIO
+
+
 def test_an_upload_that_broke_off_is_repeated_from_the_start(vendor, use, tmp_path):
     (tmp_path / "a.mp3").write_bytes(AUDIO)
     puts = [HANG_UP, (503, {}, b""), (200, {}, b"")]

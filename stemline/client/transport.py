@@ -108,13 +108,14 @@ class UploadBody:
 
     async def size(self) -> int:
         """Give the file's size in bytes; raises OSError when it cannot be told."""
-        filesystem, path = await self._read(lambda: fsspec.core.url_to_fs(self._location, **self._options))
-        return int(await self._read(lambda: filesystem.size(path)))
+        file_system, path = await self._read(self._place)
+        return int(await self._read(lambda: file_system.size(path)))
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """Give the file block by block, from its start; raises OSError when it cannot be read."""
         self._digest = hashlib.sha256()
-        source = await self._read(lambda: fsspec.open(self._location, "rb", **self._options).open())
+        file_system, path = await self._read(self._place)
+        source = await self._read(lambda: file_system.open(path, "rb"))
         try:
             while block := await self._read(lambda: source.read(BLOCK_BYTES)):
                 self._digest.update(block)
@@ -125,6 +126,13 @@ class UploadBody:
     def sha256(self) -> str:
         """Give the digest of the blocks that were given."""
         return self._digest.hexdigest()
+
+    def _place(self) -> tuple[Any, str]:
+        """Give the file system and the path there; `::` in the name of a local file chains nothing."""
+        if self._location.startswith("/"):
+            return fsspec.filesystem("file"), self._location
+        file_system, path = fsspec.core.url_to_fs(self._location, **self._options)
+        return file_system, str(path)
 
     async def _read(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - fsspec ships no types
         try:

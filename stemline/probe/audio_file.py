@@ -77,7 +77,7 @@ def _open(stack: ExitStack, location: str, storage_options: dict[str, Any], bloc
             file, size_bytes = stack.enter_context(open_web(location, block_bytes))
             return OpenAudio(location, size_bytes, file, None)
         path = location.removeprefix("file://")
-        if "://" not in path:
+        if path.startswith("/") or "://" not in path:
             return _open_local(stack, location, path)
         return _open_stored(location, storage_options, block_bytes)
     except (FileNotFoundError, NotADirectoryError) as error:
