@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from stemline.manifest.view import OURS, TEXT_NAMES
 
@@ -29,18 +29,32 @@ def member_names(keys: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def merge_structures(structures: Iterable[str]) -> dict[str, JsonStructure]:
+def merge_structures(
+    structures: Iterable[str], kept: Mapping[str, JsonStructure]
+) -> dict[str, JsonStructure]:
     """Give the members of all objects with types that hold every value of theirs.
 
-    Members of mixed types, members that are null throughout, and those that are text by meaning are text.
+    Members of mixed types, members that are null throughout, and those that are text by meaning are text. An object
+    without members is one of which all are missing; `kept` says which ones there are where no other object does.
     """
     members: dict[str, JsonStructure] = {}
     for structure in map(json.loads, structures):
         # An object without members has no structure of its own.
         for name, kind in structure.items() if isinstance(structure, dict) else ():
-            members[name] = _merge(members.get(name, _NOTHING), kind)
+            found = kind if kept.get(name) == TEXT else _with_empty_objects(kind)
+            members[name] = _merge(members.get(name, _NOTHING), found)
     texts = TEXT_NAMES.union(OURS)
-    return {name: TEXT if name.lower() in texts else _concrete(kind) for name, kind in members.items()}
+    return {
+        name: TEXT if name.lower() in texts else _concrete(kind, kept.get(name, TEXT))
+        for name, kind in members.items()
+    }
+
+
+def _with_empty_objects(kind: JsonStructure) -> JsonStructure:
+    """Give a structure with `{}` for objects without members: what DuckDB calls JSON, within lists mixed ones too."""
+    if isinstance(kind, dict):
+        return {name: _with_empty_objects(inner) for name, inner in kind.items()}
+    return {} if kind == "JSON" else kind
 
 
 def _merge(one: JsonStructure, other: JsonStructure) -> JsonStructure:
@@ -55,12 +69,17 @@ def _merge(one: JsonStructure, other: JsonStructure) -> JsonStructure:
     return one if one == other else TEXT
 
 
-def _concrete(kind: JsonStructure) -> JsonStructure:
+def _concrete(kind: JsonStructure, kept: JsonStructure) -> JsonStructure:
     if isinstance(kind, dict):
         names = {name.lower() for name in kind}
         if len(names) < len(kind) or "" in names:
             return TEXT  # not every reader could tell its members apart
-        return {name: _concrete(inner) for name, inner in kind.items()} or TEXT
+        inner_kept = kept if isinstance(kept, dict) else {}
+        return (
+            {name: _concrete(inner, inner_kept.get(name, TEXT)) for name, inner in kind.items()}
+            or inner_kept
+            or TEXT
+        )
     if isinstance(kind, list):
-        return [_concrete(inner) for inner in kind] or [TEXT]
+        return [_concrete(inner, kept[0] if isinstance(kept, list) else TEXT) for inner in kind] or [TEXT]
     return TEXT if kind in (_NOTHING, "JSON") else "BIGINT" if kind in ("UBIGINT", "HUGEINT") else kind

@@ -30,7 +30,7 @@ from stemline.manifest.manifest_file import (
     first_line,
     is_local,
 )
-from stemline.manifest.manifest_source import ManifestSource
+from stemline.manifest.manifest_source import ManifestSource, is_undecided
 from stemline.manifest.refused_columns import refuse_long_decimals, refuse_own_names
 from stemline.manifest.value_forms import literal, quoted
 from stemline.manifest.view import (
@@ -238,7 +238,7 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
     objects = database.execute(
         f"SELECT json_structure({LINE})::VARCHAR, min({ROW}) FROM raw WHERE {LINE} IS NOT NULL GROUP BY 1 ORDER BY 2"
     )
-    members = merge_structures(text for text, _ in objects.fetchall())
+    members = merge_structures((text for text, _ in objects.fetchall()), _kept_structures(file.source))
     if not members:
         return frozenset()
     names = member_names(members)
@@ -252,6 +252,18 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
     database.execute(f"CREATE TABLE raw AS SELECT {ROW}, {PROBLEM}, {shown} FROM line")
     database.execute("DROP TABLE line")
     return frozenset(names[key] for key in numbers)
+
+
+def _kept_structures(source: ManifestSource) -> dict[str, JsonStructure]:
+    """Give the members that the dataset's columns have; text for what has none."""
+    kept = {each.name: _structure(each.type) for each in source.carried or () if not is_undecided(each)}
+    return {**kept, **{name: TEXT for name, word in source.types.items() if word == "text"}}
+
+
+def _structure(kind: pa.DataType) -> JsonStructure:
+    if pa.types.is_struct(kind):
+        return {inner.name: _structure(inner.type) for inner in kind}
+    return [_structure(kind.value_type)] if pa.types.is_list(kind) else TEXT
 
 
 def _member(key: str, kind: JsonStructure) -> str:

@@ -250,6 +250,26 @@ def test_a_struct_gets_a_member_and_older_rows_null(weeks):
     }
 
 
+EMPTY_OBJECTS = [
+    ([{"k": 1}], [{}], [{"k": None}]),
+    ([], [{"k": 2}, {}], [{"k": 2}, {"k": None}]),
+    ([{"in": {"k": 1}}], [{"in": {}}], [{"in": {"k": None}}]),
+    ([{"in": [{"k": 1}]}], [{}], [{"in": None}]),
+]
+
+
+@pytest.mark.parametrize("case", range(len(EMPTY_OBJECTS)))
+def test_an_object_without_members_is_one_of_which_all_are_missing(weeks, case):
+    """huggingface/datasets#7222: `{}` is no other type, neither beside objects nor in a week of its own."""
+    before, later, seen = EMPTY_OBJECTS[case]
+    for week, values in ("a", before), ("b", later):
+        rows = [{"track_id": f"{week}{place}", "odd": value} for place, value in enumerate(values)]
+        if rows:
+            weeks.run(jsonl_of(weeks, week, *rows))
+
+    assert [row for name, (row,) in sorted(weeks.read("odd").items()) if name[0] == "b"] == seen
+
+
 def test_a_struct_whose_member_changes_its_type_is_refused_with_row_and_value(weeks):
     """apache/arrow#37068, within a struct."""
     weeks.run(jsonl_of(weeks, "w1", {"track_id": "w1", "odd": {"z": 1}}))
