@@ -56,6 +56,9 @@ def _track(row: ManifestRow, columns: dict[str, Any], fence: Fence | None) -> Tr
         is_uri = path is not row.written
         if is_uri or location.startswith("/"):
             location, size_bytes = find_file(path if is_uri else location, is_uri=is_uri)
+    if kind is not LocationKind.FILE:
+        scheme, mark, rest = location.partition("://")
+        location = scheme.lower() + mark + rest  # RFC 3986, 3.1; who opens it knows small letters alone
     if fence is not None:
         fence.check(location)
     if size_bytes == 0:

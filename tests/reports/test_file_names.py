@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import unicodedata
@@ -337,6 +338,18 @@ def test_a_name_with_control_characters_behind_an_encoded_uri_costs_its_own_row(
     assert [reject.code for reject in rejects] == [Code.BAD_LOCATION]
     assert r"two\nlines.wav" in rejects[0].sentence
     assert "Rename the file" in rejects[0].sentence
+
+
+@pytest.mark.parametrize("scheme", ["HTTP", "Https", "S3", "GS"])
+def test_a_scheme_may_be_written_in_any_case(tmp_path, scheme):
+    """RFC 3986, 3.1; the track keeps the id that its row as written has."""
+    (tmp_path / "m.csv").write_text(f"path\n{scheme}://Host.example/A::B.wav\n")
+
+    tracks, rejects, _ = scan(tmp_path / "m.csv")
+
+    assert [track.location for track in tracks] == [f"{scheme.lower()}://Host.example/A::B.wav"], rejects
+    digest = hashlib.sha256(f"{scheme}://Host.example/A::B.wav".encode()).hexdigest()
+    assert tracks[0].track_id == f"t-{digest[:16]}"
 
 
 LOOK_ALIKES = [
