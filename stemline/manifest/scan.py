@@ -159,6 +159,8 @@ def _stopped(manifest: LoadedManifest, error: Exception) -> ManifestError:
         )
     names = ", ".join(manifest.columns.names)
     reason = first_line(error).split("Error: ", 1)[-1].rstrip("!")
+    if isinstance(error, duckdb.InterruptException):
+        reason = "it gives no rows for so long that it was stopped"
     return ManifestError(
         f"{' or '.join(given)} does not work: {reason}.", fix=f"The manifest's columns are {names}."
     )
