@@ -123,6 +123,7 @@ def book_charges(ledger: Ledger, count: int) -> None:
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
         for statement in _charge_statements("postgresql", f"to_timestamp({begin})", minute, count):
             connection.exec_driver_sql(statement)
+    vacuum(ledger)
 
 
 def _charge_statements(kind: str, at: str, minute: str, count: int) -> list[str]:
@@ -177,6 +178,7 @@ def vacuum(ledger: Ledger) -> None:
     engine = create_engine(ledger.url, isolation_level="AUTOCOMMIT")
     with closing(engine.connect()) as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
+        connection.exec_driver_sql("CHECKPOINT")
     engine.dispose()
 
 
