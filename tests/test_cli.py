@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from stemline import __version__
 from stemline.cli.application import app
+from stemline.cli.console import called_as
 from stemline.errors import UsageError
 
 STEMLINE = Path(sys.executable).with_name("stemline")
@@ -113,3 +114,12 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, words):
     assert done.returncode == 2
     assert f"{taken} cannot be made" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("folder", "word"), [(STEMLINE.parent, "stemline"), ("/nowhere", ".venv/bin/stemline")]
+)
+def test_a_command_to_try_next_is_one_that_the_shell_finds(folder, word, monkeypatch):
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(sys, "argv", [".venv/bin/stemline", "demo"])
+    assert called_as() == word

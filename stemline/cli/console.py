@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,11 @@ def spinner(screen: Screen, text: str) -> Iterator[None]:
     else:
         screen.note(f"{text} …")
         yield
+
+
+def called_as() -> str:
+    """Give the word that a person's shell knows this program by: its path, where its name alone is not found."""
+    return "stemline" if shutil.which("stemline") else sys.argv[0]
 
 
 def require_somebody_to_ask(screen: Screen, settings: Settings) -> None:

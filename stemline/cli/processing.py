@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stemline.cli.console import Screen, require_somebody_to_ask, spinner
+from stemline.cli.console import Screen, called_as, require_somebody_to_ask, spinner
 from stemline.cli.options import Config, Engine, Json, Limit, Set, Where, Yes, print_json, read_config
 
 
@@ -31,9 +31,8 @@ def demo(
     result = run_flow(screen, config, Selection(limit=limit))
     if not is_json:
         show_rows(screen.out, load_settings(config).dataset.url)
-        screen.out.print(
-            f"\nTry next:\n  stemline status {config}\n  stemline plan {config}\n  stemline run {config}"
-        )
+        lines = [f"  {called_as()} {command} {config}" for command in ("status", "plan", "run")]
+        screen.out.print("\nTry next:", *lines, sep="\n", markup=False)
     raise typer.Exit(result.exit_code)
 
 
