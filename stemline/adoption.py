@@ -53,7 +53,8 @@ def _adopt(
     for key in sorted(list_track_parts(store)):
         for rows in read_stored_tracks(store, key, provider, recipe):
             batch = AdoptedBatch(batch_of_part(key), known.dataset_id, settings.name, provider, recipe, rows)
-            counts += ledger.adoption.adopt(batch)
+            bare = sum(not row.collected.stems for row in rows)
+            counts += ledger.adoption.adopt(batch) + AdoptionCounts(without_stems=bare)
             on_progress(counts)
     ledger.adoption.close_batches(provider, recipe)
     last = {ledger_id: mark.last_batch for ledger_id, mark in marks.items() if mark and mark.last_batch}

@@ -24,5 +24,9 @@ def adopt(config: Config, overrides: Set = None, is_json: Json = False) -> None:
         screen.out.print(
             f"twice     {counts.twice:,} further rows of tracks that were paid for more than once"
         )
+    if counts.without_stems:
+        screen.out.print(
+            f"bare      {counts.without_stems:,} tracks without a row in the stems table: put its parts back"
+        )
     screen.out.print(f"dataset   {report.dataset}", markup=False)
     screen.out.print(f"ledger    {report.ledger}", markup=False)

@@ -48,6 +48,8 @@ class AdoptionCounts:
     """Tracks the ledger knew as published already."""
     twice: int = 0
     """Rows of tracks that are in the tables from another attempt as well: paid for twice, and left as they are."""
+    without_stems: int = 0
+    """Tracks of which the stems table has no row."""
 
     def __add__(self, other: AdoptionCounts) -> AdoptionCounts:
         """Give both together."""
@@ -56,6 +58,7 @@ class AdoptionCounts:
             self.credits + other.credits,
             self.known + other.known,
             self.twice + other.twice,
+            self.without_stems + other.without_stems,
         )
 
 

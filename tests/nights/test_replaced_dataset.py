@@ -67,6 +67,18 @@ def test_a_copy_of_the_tables_and_audio_is_taken_up_by_adopting(published):
     assert published.provider.charged == charged
 
 
+def test_adopting_says_how_many_tracks_the_stems_table_has_no_row_of(published):
+    whole = published.stemline("adopt", published.config, "--json")
+    assert whole.tree["without_stems"] == 0
+    shutil.rmtree(published.dataset / "stems")
+    torn = published.stemline("adopt", published.config, "--json")
+    assert torn.tree["without_stems"] == COUNT
+    assert (
+        f"{COUNT} tracks without a row in the stems table"
+        in published.stemline("adopt", published.config).out
+    )
+
+
 def test_other_tracks_of_the_same_ledger_may_go_to_another_dataset(published):
     published.write_manifest(published.good_rows(COUNT + 2)[COUNT:])
     published.write_config(dataset={"url": str(published.folder / "other")})
