@@ -28,5 +28,10 @@ def adopt(config: Config, overrides: Set = None, is_json: Json = False) -> None:
         screen.out.print(
             f"bare      {counts.without_stems:,} tracks without a row in the stems table: put its parts back"
         )
+    if counts.lone_parts:
+        screen.out.print(
+            f"lone      {counts.lone_parts:,} parts of the stems table without theirs of the tracks table: "
+            "put those back and adopt again, or what they held may be paid for again"
+        )
     screen.out.print(f"dataset   {report.dataset}", markup=False)
     screen.out.print(f"ledger    {report.ledger}", markup=False)

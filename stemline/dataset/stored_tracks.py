@@ -29,6 +29,13 @@ def list_track_parts(store: Store) -> Iterator[str]:
     return (key for key in store.list("tracks") if key.endswith(".parquet"))
 
 
+def list_lone_stem_parts(store: Store) -> list[str]:
+    """Give the keys of the stems table's parts whose part of the tracks table is gone."""
+    known = {key.removeprefix("tracks/") for key in list_track_parts(store)}
+    parts = (key for key in store.list("stems") if key.endswith(".parquet"))
+    return sorted(key for key in parts if key.removeprefix("stems/") not in known)
+
+
 def batch_of_part(key: str) -> str:
     """Give the batch that a part's name tells."""
     return key.rpartition("/")[2].removesuffix(".parquet").removeprefix("part-")

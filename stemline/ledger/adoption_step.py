@@ -50,6 +50,8 @@ class AdoptionCounts:
     """Rows of tracks that are in the tables from another attempt as well: paid for twice, and left as they are."""
     without_stems: int = 0
     """Tracks of which the stems table has no row."""
+    lone_parts: int = 0
+    """Parts of the stems table whose part of the tracks table is gone: what they hold is not known."""
 
     def __add__(self, other: AdoptionCounts) -> AdoptionCounts:
         """Give both together."""
@@ -59,6 +61,7 @@ class AdoptionCounts:
             self.known + other.known,
             self.twice + other.twice,
             self.without_stems + other.without_stems,
+            self.lone_parts + other.lone_parts,
         )
 
 

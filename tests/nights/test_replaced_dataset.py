@@ -79,6 +79,14 @@ def test_adopting_says_how_many_tracks_the_stems_table_has_no_row_of(published):
     )
 
 
+def test_adopting_says_how_many_stems_have_lost_their_part_of_the_tracks(published):
+    part = next((published.dataset / "tracks").rglob("*.parquet"))
+    assert published.stemline("adopt", published.config, "--json").tree["lone_parts"] == 0
+    part.unlink()
+    assert published.stemline("adopt", published.config, "--json").tree["lone_parts"] == 1
+    assert "may be paid for again" in published.stemline("adopt", published.config).out
+
+
 def test_other_tracks_of_the_same_ledger_may_go_to_another_dataset(published):
     published.write_manifest(published.good_rows(COUNT + 2)[COUNT:])
     published.write_config(dataset={"url": str(published.folder / "other")})
