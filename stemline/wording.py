@@ -83,9 +83,11 @@ CODES: dict[Code, CodeWording] = {
     Code.TOO_LARGE: CodeWording(
         "The file is larger than the provider takes.", "Compress it, such as to flac."
     ),
-    Code.BUDGET_RUN: CodeWording("budget.run is used up.", "Run again, or raise the limit."),
-    Code.BUDGET_DAY: CodeWording("budget.day is used up.", _WAIT),
-    Code.BUDGET_MONTH: CodeWording("budget.month is used up.", _WAIT),
+    Code.BUDGET_RUN: CodeWording(
+        "budget.run has no room for it.", "Run again, or raise the limit where one track needs more."
+    ),
+    Code.BUDGET_DAY: CodeWording("budget.day has no room for it.", _WAIT),
+    Code.BUDGET_MONTH: CodeWording("budget.month has no room for it.", _WAIT),
     Code.BUDGET_FLOOR: CodeWording(
         "The balance would fall below budget.floor.", "Buy credits or lower the floor."
     ),

@@ -28,4 +28,7 @@ def upgrade_ledger(settings: Settings) -> None:
 
 def nothing_has_run(settings: Settings) -> UsageError:
     """Give the error that says so."""
-    return UsageError(f"Nothing has run under the name {settings.name} yet.", fix="Run `stemline run` first.")
+    return UsageError(
+        f"Nothing has run under the name {settings.name} yet.",
+        fix="Run `stemline run` first; if the ledger is lost and the dataset is there, `stemline adopt`.",
+    )
