@@ -15,14 +15,6 @@ COUNT = 3
 AWS = {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_required", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-@pytest.fixture
-def published(project):
-    """A workplace whose tracks are all published."""
-    done = project.prepare(COUNT).run()
-    assert done.code == 0, done.err
-    return project
-
-
 def lose(project):
     """Lose the ledger."""
     for file in project.folder.glob("night.db*"):
@@ -239,26 +231,6 @@ def test_a_ledger_from_before_datasets_had_names_goes_on_with_its_dataset(publis
     published.assert_published_once(COUNT)
     lose(published)
     assert_refused(published)
-
-
-@pytest.mark.long
-def test_two_recipes_each_with_a_ledger_of_its_own_share_a_dataset(published):
-    own = {"ledger": {"url": f"sqlite:///{published.folder}/other.db"}}
-    published.write_config(recipe={"stems": "vocals"}, **own)
-    other = published.run()
-    assert other.code == 0, other.err
-    assert other.tree["tracks"] == {"published": COUNT}
-    assert len(published.tracks()) == 2 * COUNT
-    records = [json.loads(file.read_text()) for file in (published.dataset / "_stemline/ledgers").iterdir()]
-    assert sorted(key for record in records for key in record["published"]) == [
-        "local/both-fast-wav",
-        "local/vocals-fast-wav",
-    ]
-    charged = published.provider.charged
-    for config in (own, {}):
-        published.write_config(**({"recipe": {"stems": "vocals"}} if config else {}), **config)
-        assert published.run().code == 0
-    assert published.provider.charged == charged
 
 
 def test_a_run_of_nothing_new_does_not_write_the_record_again(published):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -9,14 +10,6 @@ from contextlib import closing
 import pytest
 
 COUNT = 3
-
-
-@pytest.fixture
-def published(project):
-    """A workplace whose tracks are all published."""
-    done = project.prepare(COUNT).run()
-    assert done.code == 0, done.err
-    return project
 
 
 def assert_refused(project, *words):
@@ -103,3 +96,23 @@ def test_a_ledger_from_before_datasets_had_names_knows_its_own_parts(published):
         ledger.execute("DELETE FROM datasets")
         ledger.execute("UPDATE attempts SET dataset_id = NULL")
     assert_refused(published, "t00", "another dataset")
+
+
+@pytest.mark.long
+def test_two_recipes_each_with_a_ledger_of_its_own_share_a_dataset(published):
+    own = {"ledger": {"url": f"sqlite:///{published.folder}/other.db"}}
+    published.write_config(recipe={"stems": "vocals"}, **own)
+    other = published.run()
+    assert other.code == 0, other.err
+    assert other.tree["tracks"] == {"published": COUNT}
+    assert len(published.tracks()) == 2 * COUNT
+    records = [json.loads(file.read_text()) for file in (published.dataset / "_stemline/ledgers").iterdir()]
+    assert sorted(key for record in records for key in record["published"]) == [
+        "local/both-fast-wav",
+        "local/vocals-fast-wav",
+    ]
+    charged = published.provider.charged
+    for config in (own, {}):
+        published.write_config(**({"recipe": {"stems": "vocals"}} if config else {}), **config)
+        assert published.run().code == 0
+    assert published.provider.charged == charged
