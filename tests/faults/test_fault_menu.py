@@ -47,7 +47,7 @@ def test_alone(new_scenario, vendor, webhooks, case: FaultCase, dialect: str):
     under = scenario.run()
     struck = vendor.clear_faults()
     assert under.code in ({0, 3} if case.may_wait else {case.code}), under.out + under.err
-    assert all(struck.values()), struck
+    assert all(struck.values()) or not case.is_certain, struck
     afterwards = scenario.run()
     assert afterwards.code == (3 if case.ends else 0), afterwards.out + afterwards.err
     assert_invariants(scenario, **case.ends)
