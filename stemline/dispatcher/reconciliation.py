@@ -38,7 +38,7 @@ def reconcile_balance(ledger: Ledger, run_id: str, sessions: Sequence[Dispatcher
         unexplained -= min(max(unexplained, 0), carried_over)
     elif disputed and unexplained <= 0:
         ledger.credits.release_disputed(run_id)
-    elif disputed and unexplained >= spent.reserved:  # the disputed ones, and whatever else is under way
+    elif disputed and unexplained >= disputed:
         unexplained -= ledger.credits.charge_disputed(run_id)
     # What is still with the vendor, or without an answer, may have been charged already: it is reserved.
     unexplained -= min(max(unexplained, 0), spent.reserved - disputed)
