@@ -16,7 +16,7 @@ class Reconciliation:
     balance: int | None = None
     """Credits left: the least that a key showed."""
     drift: int | None = None
-    """Credits the vendor took beyond what the ledger charged or reserves; below zero: less than it charged."""
+    """Credits the vendor took beyond what the ledger has charged; below zero: that it took less."""
 
 
 def reconcile_balance(ledger: Ledger, run_id: str, sessions: Sequence[DispatcherSession]) -> Reconciliation:
@@ -30,8 +30,7 @@ def reconcile_balance(ledger: Ledger, run_id: str, sessions: Sequence[Dispatcher
     if not before or len(after) < len(before):
         return Reconciliation(min([*after, *before], default=None))
     disputed = ledger.credits.disputed(read[0].parameters.kind).get(run_id, 0)
-    spent = ledger.credits.spending(run_id).run
-    unexplained = _unexplained(before, after, spent.charged, disputed)
+    unexplained = _unexplained(before, after, ledger.credits.spending(run_id).run.charged, disputed)
     carried_over = sum(session.carried_over for session in read)
     if carried_over:
         # An earlier run's jobs were charged before this one, or during it: any part of them explains as much.
@@ -40,8 +39,6 @@ def reconcile_balance(ledger: Ledger, run_id: str, sessions: Sequence[Dispatcher
         ledger.credits.release_disputed(run_id)
     elif disputed and unexplained >= disputed:
         unexplained -= ledger.credits.charge_disputed(run_id)
-    # What is still with the vendor, or without an answer, may have been charged already: it is reserved.
-    unexplained -= min(max(unexplained, 0), spent.reserved - disputed)
     return Reconciliation(min(after), unexplained)
 
 

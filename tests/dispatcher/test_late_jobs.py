@@ -17,15 +17,6 @@ def test_a_stuck_job_is_left_to_later_runs(harness, vendor):
     assert harness.ledger.queries.codes(run_id) == {Code.OK: 2, Code.JOB_LATE: 1}
 
 
-def test_what_is_reserved_for_a_stuck_job_explains_what_the_vendor_took_for_it(harness, vendor):
-    vendor.endings = {"a": ["PROCESSING"]}
-    run_id = harness.plan("a", "b")
-    harness.work(run_id, job_timeout_seconds=SECONDS)
-    spent = harness.ledger.credits.spending(run_id).run
-    assert 1_000 - vendor.credits == spent.charged + spent.reserved > spent.charged
-    assert harness.group.reconciliation.drift == 0
-
-
 def test_the_next_run_looks_at_it_and_is_not_held_up(harness, vendor):
     vendor.endings = {"a": ["PROCESSING"]}
     harness.work(harness.plan("a"), job_timeout_seconds=SECONDS)
