@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import fsspec
 import httpx
 
 from stemline import __version__
 from stemline.errors import NoAnswer, ProviderDown, RetryableError, TransferFailed
+from stemline.file_place import file_place
 from stemline.protocol import HttpAnswer, HttpRequest
 
 BLOCK_BYTES = 1 << 20
@@ -108,13 +108,13 @@ class UploadBody:
 
     async def size(self) -> int:
         """Give the file's size in bytes; raises OSError when it cannot be told."""
-        file_system, path = await self._read(self._place)
+        file_system, path = await self._place()
         return int(await self._read(lambda: file_system.size(path)))
 
     async def blocks(self) -> AsyncIterator[bytes]:
         """Give the file block by block, from its start; raises OSError when it cannot be read."""
         self._digest = hashlib.sha256()
-        file_system, path = await self._read(self._place)
+        file_system, path = await self._place()
         source = await self._read(lambda: file_system.open(path, "rb"))
         try:
             while block := await self._read(lambda: source.read(BLOCK_BYTES)):
@@ -127,12 +127,12 @@ class UploadBody:
         """Give the digest of the blocks that were given."""
         return self._digest.hexdigest()
 
-    def _place(self) -> tuple[Any, str]:
-        """Give the file system and the path there; `::` in the name of a local file chains nothing."""
-        if self._location.startswith("/"):
-            return fsspec.filesystem("file"), self._location
-        file_system, path = fsspec.core.url_to_fs(self._location, **self._options)
-        return file_system, str(path)
+    async def _place(self) -> tuple[Any, str]:
+        is_url = not self._location.startswith("/")
+        place: tuple[Any, str] = await self._read(
+            lambda: file_place(self._location, self._options, is_url=is_url)
+        )
+        return place
 
     async def _read(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - fsspec ships no types
         try:

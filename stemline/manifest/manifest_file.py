@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import fsspec
-
 from stemline.errors import ManifestError
+from stemline.file_place import file_place
 from stemline.manifest.listing import GLOB, Listing
 from stemline.manifest.manifest_source import ManifestSource
 
@@ -58,7 +57,7 @@ def find_manifest(source: ManifestSource) -> ManifestFile:
     Raises `ManifestError` when it is missing, cannot be reached, or is of no known form.
     """
     try:
-        file_system, path = _place_of(source)
+        file_system, path = file_place(source.manifest, source.storage_options, is_url=source.is_url)
         # A listing kept from an earlier scan would hide what has come since.
         file_system.invalidate_cache()
         form = _form(source, file_system, path)
@@ -75,15 +74,6 @@ def find_manifest(source: ManifestSource) -> ManifestFile:
     is_listing = form is ManifestForm.LISTING
     listing = Listing.of(file_system, path, is_local=is_local(file_system)) if is_listing else None
     return ManifestFile(source, file_system, path, form, _base(source, file_system, path), listing, parts)
-
-
-def _place_of(source: ManifestSource) -> tuple[Any, str]:
-    """Give the file system and the path there; `::` in the name of a local folder chains nothing."""
-    if source.is_url:
-        file_system, path = fsspec.core.url_to_fs(source.manifest, **source.storage_options)
-        return file_system, str(path)
-    file_system = fsspec.filesystem("file")
-    return file_system, str(file_system._strip_protocol(source.manifest))  # noqa: SLF001 - as url_to_fs does
 
 
 def _parquet_parts(file_system: Any, path: str) -> tuple[str, ...]:  # noqa: ANN401 - fsspec ships no types
