@@ -93,6 +93,7 @@ def _is_dead(holder: str) -> bool:
 def _has_ended(pid: str) -> bool:
     """Tell whether only the name of a process is left: in many containers nobody asks what it ended with."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+        # Behind the name, which may hold anything: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
     except OSError:  # a system without this file
         return False

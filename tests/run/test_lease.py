@@ -7,13 +7,18 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
 from stemline.ledger import open_ledger
 from stemline.run.lease import holding_key
 
 
-def test_a_key_of_a_process_that_nobody_waits_for_is_free(tmp_path):
+@pytest.mark.parametrize("name", [b"python", b"\xff) S"])
+def test_a_key_of_a_process_that_nobody_waits_for_is_free(tmp_path, name):
     """As in a container whose first process reaps no orphans: the id of one that was killed stays taken."""
-    ended = subprocess.Popen([sys.executable, "-c", ""])
+    program = tmp_path / os.fsdecode(name)
+    program.symlink_to(sys.executable)
+    ended = subprocess.Popen([program, "-c", ""])
     os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
     with open_ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         ledger.leases.acquire("key", f"{socket.gethostname()}:{ended.pid}", 60)
