@@ -9,7 +9,7 @@ from typing import Any
 from stemline.dataset.identity import read_ledger_records
 from stemline.dataset.stored_tracks import (
     batch_of_part,
-    list_lone_stem_parts,
+    count_lone_stem_parts,
     list_track_parts,
     read_stored_tracks,
 )
@@ -54,8 +54,9 @@ def _adopt(
     ledger.datasets.begin_adopting(provider, recipe, known.dataset_id)
     # Read before the parts: what is published meanwhile is not taken for adopted.
     marks = {record.ledger_id: record.mark(provider, recipe.name) for record in read_ledger_records(store)}
-    counts = AdoptionCounts(lone_parts=len(list_lone_stem_parts(store)))
-    for key in sorted(list_track_parts(store)):
+    parts = sorted(list_track_parts(store))
+    counts = AdoptionCounts(lone_parts=count_lone_stem_parts(store, parts))
+    for key in parts:
         for rows in read_stored_tracks(store, key, provider, recipe):
             batch = AdoptedBatch(batch_of_part(key), known.dataset_id, settings.name, provider, recipe, rows)
             bare = sum(not row.collected.stems for row in rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,17 @@ STEM_COLUMNS = tuple(StemFile.__dataclass_fields__)
 
 def list_track_parts(store: Store) -> Iterator[str]:
     """Give the keys of the tracks table's parts."""
-    return (key for key in store.list("tracks") if key.endswith(".parquet"))
+    return _list_parts(store, "tracks")
 
 
-def list_lone_stem_parts(store: Store) -> list[str]:
-    """Give the keys of the stems table's parts whose part of the tracks table is gone."""
-    known = {key.removeprefix("tracks/") for key in list_track_parts(store)}
-    parts = (key for key in store.list("stems") if key.endswith(".parquet"))
-    return sorted(key for key in parts if key.removeprefix("stems/") not in known)
+def count_lone_stem_parts(store: Store, track_parts: Iterable[str]) -> int:
+    """Tell how many of the stems table's parts have no part beside them in the tracks table, which has these."""
+    known = {key.removeprefix("tracks/") for key in track_parts}
+    return sum(key.removeprefix("stems/") not in known for key in _list_parts(store, "stems"))
+
+
+def _list_parts(store: Store, table: str) -> Iterator[str]:
+    return (key for key in store.list(table) if key.endswith(".parquet"))
 
 
 def batch_of_part(key: str) -> str:
