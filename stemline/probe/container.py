@@ -76,10 +76,10 @@ def _read_link(part: OpenAudio) -> AudioFacts:
 
     A flac that was cut off still tells of its whole length, and a provider may bill what its header says.
     """
-    stated = read_sound_file(part)
-    if stated and (part.read_at(0, 4) != flac.MAGIC or flac.is_whole(part.read_at, 0, part.size_bytes)):
+    stated, is_flac = read_sound_file(part), part.read_at(0, 4) == flac.MAGIC
+    if stated and (not is_flac or flac.is_whole(part.read_at, 0, part.size_bytes)):
         return stated
-    counted = read_container(part, is_counted=part.read_at(0, 4) == flac.MAGIC)
+    counted = read_container(part, is_counted=is_flac)
     if stated is None or stated.duration_seconds <= counted.duration_seconds:
         return counted
     return replace(counted, duration_seconds=stated.duration_seconds, is_exact=False)
