@@ -69,12 +69,20 @@ def at_each_point(accounts: int, short: set[tuple[str, str]]):
     return pytest.mark.parametrize(("scenario", "name"), values, indirect=["scenario"])
 
 
-@at_each_point(accounts=1, short=ALONE)
-def test_killed_alone(scenario, name):
-    killed = scenario.run(**{VARIABLE: name})
+def run_until_killed(scenario, moment: str) -> None:
+    killed = scenario.run(**{VARIABLE: moment})
     assert killed.code == -signal.SIGKILL, killed.out + killed.err
+
+
+def run_to_the_end(scenario) -> None:
     again = scenario.run()
     assert again.code == 0, again.out + again.err
+
+
+@at_each_point(accounts=1, short=ALONE)
+def test_killed_alone(scenario, name):
+    run_until_killed(scenario, name)
+    run_to_the_end(scenario)
     assert_invariants(scenario)
 
 
@@ -85,10 +93,8 @@ def test_killed_alone(scenario, name):
 def test_killed_with_two_keys_in_one_run(new_scenario, name):
     scenario = new_scenario(TRACKS, accounts=2)
     scenario.pool_keys()
-    killed = scenario.run(**{VARIABLE: f"{name}:2"})
-    assert killed.code == -signal.SIGKILL, killed.out + killed.err
-    again = scenario.run()
-    assert again.code == 0, again.out + again.err
+    run_until_killed(scenario, f"{name}:2")
+    run_to_the_end(scenario)
     assert_invariants(scenario)
 
 
@@ -105,11 +111,9 @@ def test_killed_with_two_keys_in_one_run(new_scenario, name):
 def test_killed_during_the_pilot(new_scenario, name):
     """What was tried first is judged by the next run, and the others follow."""
     scenario = new_scenario(PILOT + 1, dialect="aistemsplitter")
-    killed = scenario.run(**{VARIABLE: name})
-    assert killed.code == -signal.SIGKILL, killed.out + killed.err
+    run_until_killed(scenario, name)
     assert scenario.project.query("SELECT count(*) FROM attempts")[0][0] <= PILOT
-    again = scenario.run()
-    assert again.code == 0, again.out + again.err
+    run_to_the_end(scenario)
     assert_invariants(scenario)
 
 
@@ -131,10 +135,8 @@ def test_killed_while_older_parts_are_rewritten(new_scenario, moment):
     scenario.project.write_manifest(rows[:-1])
     assert scenario.run().code == 0
     scenario.project.write_manifest([{**row, "mood": "calm", "label": f"L{row['plays']}"} for row in rows])
-    killed = scenario.run(**{VARIABLE: moment})
-    assert killed.code == -signal.SIGKILL, killed.out + killed.err
-    again = scenario.run()
-    assert again.code == 0, again.out + again.err
+    run_until_killed(scenario, moment)
+    run_to_the_end(scenario)
     table = scenario.project.tracks().sort_values("track_id")
     assert list(table["mood"].astype(str)) == ["calm"] * TRACKS
     assert list(table["label"]) == [f"L{row['plays']}" for row in rows]
