@@ -26,6 +26,7 @@ from pathlib import Path
 from statistics import median
 
 import duckdb
+from ledger_size import sqlite_bytes
 from sqlalchemy import Connection, create_engine, select, text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -159,18 +160,15 @@ def time_reserve(ledger: Ledger) -> str:
 
 def size_of(ledger: Ledger) -> int:
     """Give the bytes that the ledger takes, as its next night finds it."""
+    if ledger.database.is_sqlite:
+        return sqlite_bytes(ledger)
+    vacuum(ledger)
+    query = (
+        "SELECT SUM(pg_total_relation_size(c.oid)) FROM pg_class c "
+        "WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+    )
     with ledger.database.read() as connection:
-        if not ledger.database.is_sqlite:
-            vacuum(ledger)
-            query = (
-                "SELECT SUM(pg_total_relation_size(c.oid)) FROM pg_class c "
-                "WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
-            )
-            return int(connection.exec_driver_sql(query).scalar_one())
-        pages = [
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("page_count", "page_size")
-        ]
-        return int(pages[0] * pages[1])
+        return int(connection.exec_driver_sql(query).scalar_one())
 
 
 def vacuum(ledger: Ledger) -> None:

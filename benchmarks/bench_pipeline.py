@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import argparse
 import resource
+import sqlite3
 import tempfile
 import time
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import yaml
+from ledger_size import sqlite_bytes
 
 from flows import start
 from stemline import audio
+from stemline.clock import utc_now
 from stemline.ledger import open_ledger
 from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import running_service
@@ -53,13 +58,20 @@ def configure(folder: Path, music: Path, base_url: str, workers: int) -> Path:
     return config
 
 
-def ledger_bytes(path: Path) -> int:
-    """Give the size of a ledger, which is made where there is none."""
-    with open_ledger(f"sqlite:///{path}") as ledger, ledger.database.read() as connection:
-        pages = [
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("page_count", "page_size")
-        ]
-    return int(pages[0] * pages[1])
+def show_ledger(path: Path, published: int) -> None:
+    """Print what the ledger takes for a published track, now and when all that it may forget is forgotten."""
+    with open_ledger(f"sqlite:///{path.with_name('empty.db')}") as empty:
+        nothing = sqlite_bytes(empty)
+    with open_ledger(f"sqlite:///{path}", clock=lambda: utc_now() + timedelta(days=100)) as ledger:
+        written = sqlite_bytes(ledger) - nothing
+        ledger.retention.forget_events(90)
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("VACUUM")
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        lasting = sqlite_bytes(ledger) - nothing
+    print(
+        f"ledger             {written / published:.0f} bytes a track, {lasting / published:.0f} after 90 days"
+    )
 
 
 def cpu_seconds(who: int) -> float:
@@ -82,9 +94,7 @@ def measure(folder: Path, music: Path, workers: int, limit: int | None) -> None:
         pipeline = cpu_seconds(resource.RUSAGE_SELF) - before
     engine = cpu_seconds(resource.RUSAGE_CHILDREN)
     show(result, wall, pipeline, engine, workers)
-    written = ledger_bytes(folder / "bench.db") - ledger_bytes(folder / "empty.db")
-    published = result.summary["tracks"]["published"]
-    print(f"ledger             {written / published:.0f} bytes a published track")
+    show_ledger(folder / "bench.db", result.summary["tracks"]["published"])
 
 
 def show(result: object, wall: float, pipeline: float, engine: float, workers: int) -> None:
