@@ -26,7 +26,7 @@ from stemline.run.collected_batches import CollectedBatches
 from stemline.run.correction import CorrectionQueue
 from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.selection import Result, Selection
-from stemline.run.summary import summarize
+from stemline.run.summary import summarize_credits, summarize_requests, summarize_tracks
 from stemline.settings import ProviderFacts, Settings, outputs_kept_since
 from stemline.storage import Store
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
 """The audio of a track in one of these states need not be probed again."""
+INTERRUPTED = (
+    "The run was interrupted. Run again: it goes on from here, and collects what is with the provider."
+)
 OTHERS_SECONDS = 0.5
 """How often a run that has done its part looks whether another one has done its own."""
 
@@ -248,10 +251,25 @@ class Run:
             self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence, is_further=is_further)
         counts = self.ledger.queries.counts(self.run_id)
         exit_code = self._exit_code(counts, reason)
-        summary = summarize(self, counts, reason)
+        summary = self._summarize(counts, reason)
         budget = self.settings.budget.model_dump(include={"run", "day", "month"}, exclude_none=True)
         self.ledger.runs.finish(self.run_id, exit_code, {**summary, "budget": budget})
         return exit_code, summary
+
+    def _summarize(self, counts: Mapping[State, int], reason: StemlineError | None) -> dict[str, Any]:
+        """Give the object of `run --json`; `counts` are the run's tracks by state."""
+        return {
+            "run_id": self.run_id,
+            **summarize_tracks(self.ledger, self.run_id, counts),
+            "passed_over": self.passed_over.total(),
+            "credits": summarize_credits(self.ledger, self.run_id, self.fences, self.dispatchers),
+            "requests": summarize_requests(self.dispatchers),
+            "seconds": round(time.monotonic() - self.started, 3),
+            "predicted": self.predicted.as_tree() if self.predicted else None,
+            "reason": str(reason) if reason is not None else INTERRUPTED if self.is_interrupted else None,
+            "dataset": self.store.url(),
+            "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
+        }
 
     def _find_done(self, track_ids: Sequence[str]) -> Collection[str]:
         found = self.ledger.tracks.states(self.corrections.provider, self.corrections.recipe, track_ids)

@@ -1,56 +1,45 @@
-"""What a run came to, as one object: its tracks, its credits, its requests, and why it stopped."""
+"""What a run came to, part by part: its tracks, its credits, its requests."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from stemline.errors import StemlineError
+from stemline.ledger import Ledger
 from stemline.records import State
 
 if TYPE_CHECKING:
-    from stemline.run.run import Run
-
-INTERRUPTED = (
-    "The run was interrupted. Run again: it goes on from here, and collects what is with the provider."
-)
+    from stemline.dispatcher import DispatcherGroup
 
 
-def summarize(run: Run, counts: Mapping[State, int], reason: StemlineError | None) -> dict[str, Any]:
-    """Give the object of `run --json`; `counts` are the run's tracks by state."""
-    queries = run.ledger.queries
+def summarize_tracks(ledger: Ledger, run_id: str, counts: Mapping[State, int]) -> dict[str, Any]:
+    """Give where a run's tracks stand; `counts` are they by state."""
     return {
-        "run_id": run.run_id,
         "tracks": {str(state): count for state, count in counts.items()},
-        "codes": {str(code): count for code, count in queries.codes(run.run_id).items()},
-        "published": asdict(queries.published_shares(run.run_id)),
-        "passed_over": run.passed_over.total(),
-        "credits": _credits(run),
-        "requests": _requests(run),
-        "seconds": round(time.monotonic() - run.started, 3),
-        "predicted": run.predicted.as_tree() if run.predicted else None,
-        "reason": str(reason) if reason is not None else INTERRUPTED if run.is_interrupted else None,
-        "dataset": run.store.url(),
-        "report": run.store.url(f"_stemline/runs/{run.run_id}.html"),
+        "codes": {str(code): count for code, count in ledger.queries.codes(run_id).items()},
+        "published": asdict(ledger.queries.published_shares(run_id)),
     }
 
 
-def _credits(run: Run) -> dict[str, int | None]:
-    spent = run.ledger.credits.spending(run.run_id).run
-    reconciliation = run.dispatchers.reconciliation if run.dispatchers else None
+def summarize_credits(
+    ledger: Ledger, run_id: str, key_ids: Collection[str], dispatchers: DispatcherGroup | None
+) -> dict[str, int | None]:
+    """Give what a run spent, with the keys that it held, and what the provider's balance says of it."""
+    spent = ledger.credits.spending(run_id).run
+    reconciliation = dispatchers.reconciliation if dispatchers else None
     return {
         "reserved": spent.reserved,
         "charged": spent.charged,
-        "charged_for_earlier": run.ledger.credits.charged_for_earlier(run.run_id, run.fences),
+        "charged_for_earlier": ledger.credits.charged_for_earlier(run_id, key_ids),
         "balance": reconciliation.balance if reconciliation else None,
         "drift": reconciliation.drift if reconciliation else None,
     }
 
 
-def _requests(run: Run) -> dict[str, float | int | None]:
-    sessions = run.dispatchers.sessions if run.dispatchers else []
+def summarize_requests(dispatchers: DispatcherGroup | None) -> dict[str, float | int | None]:
+    """Give how often a run asked the provider."""
+    sessions = dispatchers.sessions if dispatchers else []
     sent = sum(session.client.traffic.sent for session in sessions)
     done = sum(session.finished for session in sessions)
     return {
