@@ -15,6 +15,7 @@ from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.ready_queue import ReadyProducer
 from stemline.dispatcher.track_queue import TrackQueue
 from stemline.errors import (
+    LeaseHeld,
     OutOfCredits,
     PilotFailed,
     ProviderGone,
@@ -279,10 +280,27 @@ class DispatcherSession:
     def refuse_attempt(self, attempt: Attempt, code: Code, error: Exception) -> None:
         """Book a submit that was not accepted: its credits are free again."""
         is_retryable = isinstance(error, RetryableError | OSError)
-        self.ledger.attempts.release(
-            attempt.token, code, str(error), state=State.FAILED, is_retryable=is_retryable
-        )
-        self.count_failure(attempt)
+        if self.release_attempt(attempt, code, str(error), state=State.FAILED, is_retryable=is_retryable):
+            self.count_failure(attempt)
+
+    def release_attempt(
+        self,
+        attempt: Attempt,
+        code: Code = Code.OK,
+        sentence: str = "",
+        *,
+        state: State = State.PLANNED,
+        is_retryable: bool = False,
+    ) -> bool:
+        """Free the credits of an attempt, and give whether that was ours to do: it is not once the lease is lost."""
+        try:
+            self.ledger.attempts.release(
+                attempt.token, code, sentence, state=state, is_retryable=is_retryable, fence=self.key.fence
+            )
+        except LeaseHeld as error:
+            self.stop(error, is_abandoned=True)
+            return False
+        return True
 
     def count_failure(self, attempt: Attempt) -> None:
         """Count one more failed track of this run's submits against `failures.tolerate`."""

@@ -144,7 +144,7 @@ class Submitter:
                     before_paid=commit_intent,
                 )
         except SubmitWithdrawn:
-            session.ledger.attempts.release(attempt.token)
+            session.release_attempt(attempt)
         except NoAnswer:
             await self.resolve(session.ledger.attempts.get(attempt.token))
         except TerminalError as error:
@@ -154,7 +154,7 @@ class Submitter:
         except OSError as error:
             session.refuse_attempt(attempt, Code.SOURCE_UNREACHABLE, error)
         except StopRun as error:
-            session.ledger.attempts.release(attempt.token)
+            session.release_attempt(attempt)
             session.stop(error, is_abandoned=isinstance(error, KeyRefused | LeaseHeld | ProviderGone))
         else:
             self._record_job(attempt, submission)

@@ -43,18 +43,9 @@ class UnansweredSubmits:
         session.submitting += 1
         self._searching += 1
         try:
-            job = await self._search(attempt)
-            if job is None:
-                session.ledger.attempts.release(attempt.token)
-            else:
-                self._adopt_job(attempt, job)
-        except TerminalError as error:
-            session.ledger.attempts.mark_unknown(attempt.token, str(error))
-        except StopRun as error:
-            session.ledger.attempts.mark_unknown(
-                attempt.token, f"The submit got no answer, and then: {error.message}"
-            )
-            session.stop(error, is_abandoned=True)
+            await self._resolve(attempt)
+        except LedgerConflict:
+            self._take_up(attempt)
         finally:
             session.submitting -= 1
             self._searching -= 1
@@ -73,8 +64,36 @@ class UnansweredSubmits:
         reading, ledger = self._balance.reading, session.ledger
         freed = [each for each in unproven if reading and ledger.balances.prove_absence(each.token, reading)]
         for attempt in freed:
-            ledger.attempts.release(attempt.token)
+            session.release_attempt(attempt)
         return bool(freed)
+
+    async def _resolve(self, attempt: Attempt) -> None:
+        """Resolve a submit; raises LedgerConflict when somebody else has done so meanwhile."""
+        session = self._session
+        try:
+            job = await self._search(attempt)
+            if job is None:
+                session.release_attempt(attempt)
+            else:
+                self._adopt_job(attempt, job)
+        except TerminalError as error:
+            session.ledger.attempts.mark_unknown(attempt.token, str(error))
+        except StopRun as error:
+            session.ledger.attempts.mark_unknown(
+                attempt.token, f"The submit got no answer, and then: {error.message}"
+            )
+            session.stop(error, is_abandoned=True)
+
+    def _take_up(self, attempt: Attempt) -> None:
+        """Go on with what became of a submit whose run was taken for dead and lives: its answer came after all.
+
+        Raises LeaseHeld when it is this run that was.
+        """
+        session = self._session
+        session.lease.renew()
+        for known in session.ledger.recovery.in_flight(session.parameters.kind, session.key.key_id):
+            if known.token == attempt.token and known.job_id is not None:
+                session.add_job(known, known.job_id)
 
     async def _search(self, attempt: Attempt) -> Job | None:
         """Give the job of a submit, None when there surely is none; raises TerminalError when that cannot be told."""

@@ -17,7 +17,7 @@ from stemline.ledger.balance import BalanceReading
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.failure import fail_attempt
 from stemline.ledger.intent import is_reserved, write_intent
-from stemline.ledger.lease import require_lease
+from stemline.ledger.lease import require_fence, require_lease
 from stemline.ledger.pilot import PilotQuestion, require_room
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import (
@@ -127,7 +127,7 @@ class Attempts:
                     credit.adjust(connection, now, token, submission.credits_required)
             return _read_attempt(connection, token)
 
-    def release(
+    def release(  # noqa: PLR0913 - why it ends, and who says so
         self,
         token: str,
         code: Code = Code.OK,
@@ -135,16 +135,20 @@ class Attempts:
         *,
         state: State = State.PLANNED,
         is_retryable: bool = False,
+        fence: int | None = None,
     ) -> None:
         """End an attempt that was never sent or was refused: its credits are free again.
 
         The track goes to `state` (planned, failed, held or rejected); only failed counts as a failure.
+        With `fence`, raises LeaseHeld when the key's lease has gone to somebody else, who may be sending it again.
         """
         now = self._database.clock()
         with self._database.write() as connection:
             row = find_attempt(connection, token)
             if row["state"] == RELEASED:
                 return
+            if fence is not None:
+                require_fence(connection, row["key_id"], fence)
             require_state(row, "release", {State.SUBMITTING, State.UNKNOWN})
             credit.release(connection, now, token)
             move_attempt(

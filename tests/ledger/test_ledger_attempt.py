@@ -219,6 +219,19 @@ def test_a_stale_holder_cannot_send(case) -> None:
     assert case.ledger.attempts.mark_sending("a1", fence=fresh).sent_at
 
 
+def test_a_stale_fence_cannot_free_what_another_run_may_be_sending_again(case) -> None:
+    stale = case.ledger.leases.acquire("key-1", "a", 60)
+    case.sent(1)
+    case.clock.advance(seconds=61)
+    fresh = case.ledger.leases.acquire("key-1", "b", 60)
+    with pytest.raises(LeaseHeld, match="b holds it now"):
+        case.ledger.attempts.release("a1", fence=stale)
+    assert case.ledger.recovery.unanswered(case.provider)
+    case.ledger.attempts.release("a1", fence=fresh)
+    assert not case.ledger.recovery.unanswered(case.provider)
+    case.ledger.attempts.release("a1", fence=stale)  # said again, it changes nothing
+
+
 def test_a_fence_that_was_let_go_cannot_send(case) -> None:
     fence = case.ledger.leases.acquire("key-1", "a", 60)
     case.submitting(1)

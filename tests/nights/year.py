@@ -216,6 +216,7 @@ class YearRun:
             with self.host.person(), open_unknown_track(self._settings(night), track_id) as unknown:
                 if night.resolve == "resubmit":
                     self.books.allow(track_id)
+                    self.books.given_up.add(unknown.attempt.token)
                     unknown.resubmit()
                 else:
                     unknown.abandon()

@@ -51,6 +51,8 @@ class Books:
     """By process."""
     allowed: Counter[str] = field(default_factory=Counter)
     """By track, how often a person asked for it to be paid again."""
+    given_up: set[str] = field(default_factory=set)
+    """Tokens of attempts that a person had submitted again, whatever became of them."""
     lost: set[str] = field(default_factory=set)
     """Jobs that were with the vendor, or in no table yet, when a ledger that knew them was lost."""
     counts: Counter[str] = field(default_factory=Counter)
@@ -209,6 +211,9 @@ class Books:
         known = {row[0]: row[1:] for row in self.query("SELECT token, state, code, sentence FROM attempts")}
         for job in self.vendor.jobs.values():
             if not job.is_good or job.job_id in self.lost or there.get(job.token) == job.job_id:
+                continue
+            if job.token in self.given_up:
+                self.counts["paid and given up by a person"] += 1
                 continue
             state, code, sentence = known.get(job.token, ("nowhere", "", ""))
             if state in NAMED or (state == "failed" and code in NAMED_LOSSES):

@@ -98,6 +98,19 @@ TAKEN_OVER = Schedule(
     processes=(ProcessPlan((0,), seconds=3.0, is_spared=True), ProcessPlan((0,), seconds=100.0)),
     max_in_flight=2,
 )
+FREED_BY_THE_DEAD = Schedule(
+    9,
+    behaviour=FaultyBehaviour(
+        faults=(
+            FaultSpan(0, 2, RequestFault.THROTTLED_BY_DATE),
+            FaultSpan(6, 40, RequestFault.REFUSED),
+        ),
+        seed=0,
+    ),
+    processes=(ProcessPlan((1,), seconds=10.0, pause=30.0, is_spared=True), ProcessPlan((1,))),
+    last_keys=(0,),
+    max_in_flight=5,
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +123,7 @@ def ledgers(tmp_path_factory):
 @example(schedule=LOWERED)
 @example(schedule=REPLACED)
 @example(schedule=TAKEN_OVER)
+@example(schedule=FREED_BY_THE_DEAD)
 @settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedule=SCHEDULES)
 def test_every_schedule_ends_with_all_tracks_paid_once(ledgers, schedule):
