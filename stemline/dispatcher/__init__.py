@@ -4,7 +4,7 @@ from stemline.dispatcher.group import DispatcherGroup, running_dispatchers
 from stemline.dispatcher.key_lease import LeasedKey
 from stemline.dispatcher.ready_queue import ReadyQueue
 from stemline.dispatcher.reconciliation import Reconciliation
-from stemline.dispatcher.session import RunParameters
+from stemline.dispatcher.run_parameters import RunParameters
 
 __all__ = [
     "DispatcherGroup",

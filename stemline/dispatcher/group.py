@@ -14,7 +14,8 @@ from stemline.dispatcher.pilot import Pilot
 from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.ready_queue import ReadyProducer, ReadyQueue
 from stemline.dispatcher.reconciliation import Reconciliation, reconcile_balance
-from stemline.dispatcher.session import DispatcherSession, RunParameters
+from stemline.dispatcher.run_parameters import RunParameters
+from stemline.dispatcher.session import DispatcherSession
 from stemline.dispatcher.track_queue import TrackQueue
 from stemline.errors import StopRun
 from stemline.ledger import Ledger, PilotQuestion

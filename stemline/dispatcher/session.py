@@ -1,18 +1,18 @@
-"""What a dispatcher's parts share: the run's parameters, the jobs in flight, and a signal for every change."""
+"""What a dispatcher's parts share: the jobs in flight, and a signal for every change."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from stemline.budget import BudgetHold, Limits
-from stemline.client import Client, Lane, RetryPolicy
+from stemline.budget import BudgetHold
+from stemline.client import Client, Lane
 from stemline.clock import loop_time
 from stemline.dispatcher.key_lease import KeyLease, LeasedKey
 from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.ready_queue import ReadyProducer
+from stemline.dispatcher.run_parameters import RunParameters
 from stemline.dispatcher.track_queue import TrackQueue
 from stemline.errors import (
     LeaseHeld,
@@ -26,7 +26,7 @@ from stemline.errors import (
 )
 from stemline.ledger import Ledger
 from stemline.protocol import Provider, Steps
-from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, Recipe, State
+from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, State
 from stemline.wording import length
 
 T = TypeVar("T")
@@ -46,44 +46,8 @@ MOST_UNCOLLECTED = 1_000
 LATE_FACTOR = 2.0
 """A job that is waited for so much longer than it was expected to take is late: it is read by itself."""
 
-JOB_TIMEOUT_SECONDS = 6 * 3_600.0
-"""How long a job is waited for, where nothing else is said."""
-
 WEBHOOK_POLL_SECONDS = 60.0
 """How long a job that a webhook should have told of is left alone past its time, and the pause between polls."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunParameters:
-    """What one run tells its dispatchers."""
-
-    run_id: str
-    kind: str
-    """The provider, by the name the ledger knows it under."""
-    recipe: Recipe
-    read_limits: Callable[[], Limits]
-    """The budget as it stands: a person may change it while the run goes on."""
-    on_limit: str
-    max_in_flight: int
-    requests_per_minute: int
-    max_attempts: int
-    tolerate: float | None
-    selected: int
-    """How many tracks the run had to do when it began."""
-    job_timeout_seconds: float = JOB_TIMEOUT_SECONDS
-    """How old a job may be that is waited for: one that is not done by then is left to later runs."""
-    pilot: int = 0
-    """How many tracks of a provider and recipe must come back verified before others are sent."""
-    send: str = "auto"
-    """How objects of a store are sent: auto | url | upload."""
-    hook_url: str | None = None
-    """Where the provider calls us when a job has ended: polls are a safety net then."""
-    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
-
-    @property
-    def has_webhooks(self) -> bool:
-        """Whether webhooks tell of jobs that have ended."""
-        return self.hook_url is not None
 
 
 @dataclass
