@@ -378,3 +378,18 @@ def test_pauses_grow_and_are_bounded():
 
     for failures, longest in enumerate([1, 2, 4, 8, 16, 20, 20], start=1):
         assert longest / 2 <= patience.pause(failures) <= longest
+
+
+def test_a_client_that_is_closed_leaves_nothing_running(vendor, provider):
+    vendor.answers["GET /balance"] = [(200, {}, b'{"balanceSeconds": 77}')]
+
+    async def go():
+        async with Client(provider, Access(vendor.url, KEY, {}), Pacer(1)) as client:
+            waiting = [asyncio.create_task(client.run(provider.read_balance(), Lane.POLL)) for _ in range(3)]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(go()) == set()

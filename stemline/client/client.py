@@ -55,6 +55,7 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
         await self._health.stop()
+        await self._scheduler.close()
         await self._transport.close()
 
     async def run(

@@ -87,6 +87,12 @@ class RequestScheduler:
         self.circuit.give_up()
         self._changed.set()
 
+    async def close(self) -> None:
+        """Admit nothing more; whoever waited was cancelled before."""
+        if self._admitting is not None:
+            self._admitting.cancel()
+            await asyncio.gather(self._admitting, return_exceptions=True)
+
     async def _admit_waiting(self) -> None:
         while self._waiting:
             now = loop_time()

@@ -74,7 +74,7 @@ def _read_known(connection: Connection, chunk: PlanChunk, track_ids: list[str]) 
     """Give what may change of known tracks: of published ones nothing does, and most of a catalogue is published."""
     if not track_ids:
         return {}
-    names = ("track_id", "state", "is_retryable", "failures", "updated_at", *FOLLOWING, *MEASURED)
+    names = ("track_id", "state", "code", "is_retryable", "failures", "updated_at", *FOLLOWING, *MEASURED)
     query = select(*(tracks.c[name] for name in names)).where(chunk.clause(track_ids))
     return {row["track_id"]: row for row in connection.execute(query).mappings()}
 
@@ -159,7 +159,8 @@ def _changed_cells(row: RowMapping, track: Track) -> dict[str, Any]:
         kept = ("duration_seconds", "credits")
     if row["state"] in IDLE and track.size_bytes is None:
         kept = (*kept, "size_bytes")
-    if not track.columns:  # the tags of a file that was not opened again
+    # The tags of a file that was not opened again; where the tables cannot hold what is kept, the manifest is right.
+    if not track.columns and row["code"] != Code.UNPUBLISHABLE:
         kept = (*kept, "columns")
     after = {name: row[name] if name in kept else cells[name] for name in (*FOLLOWING, *MEASURED)}
     return {} if all(row[name] == value for name, value in after.items()) else after

@@ -80,6 +80,20 @@ def test_a_changed_manifest_refreshes_a_track_that_waits(case) -> None:
     assert case.ledger.tracks.next_planned(case.run_id, 1) == [changed]
 
 
+def test_columns_that_the_tables_cannot_hold_follow_a_manifest_that_has_none(case) -> None:
+    case.ledger.tracks.plan(case.run_id, [case.track(1, columns={"mood": "glad"})])
+    token = case.collected(1).token
+    case.ledger.tracks.plan(
+        case.run_id, [case.track(1)]
+    )  # the tags of a file that is not opened again are kept
+    (kept,) = case.ledger.batches.collected([token])
+    assert kept.attempt.track.columns == {"mood": "glad"}
+    case.ledger.batches.set_aside({token: 'Column "mood": "glad" cannot be double.'})
+    case.ledger.tracks.plan(case.run_id, [case.track(1)])
+    (refreshed,) = case.ledger.batches.collected([token])
+    assert refreshed.attempt.track.columns == {}
+
+
 def test_a_manifest_without_lengths_does_not_erase_what_probing_found(case) -> None:
     case.ledger.tracks.plan(case.run_id, [case.track(1, duration_seconds=None)])
     attempt = case.ledger.attempts.reserve(case.run_id, case.track(1, size_bytes=7), "a1", 10, Limits())
