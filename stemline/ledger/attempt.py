@@ -151,12 +151,8 @@ class Attempts:
                 require_fence(connection, row["key_id"], fence)
             require_state(row, "release", {State.SUBMITTING, State.UNKNOWN})
             credit.release(connection, now, token)
-            move_attempt(
-                connection,
-                now,
-                row,
-                AttemptTransition("release", RELEASED, state, code, sentence, is_retryable),
-            )
+            released = AttemptTransition("release", RELEASED, state, code, sentence, is_retryable)
+            move_attempt(connection, now, row, released)
 
     def withdraw(self, token: str) -> bool:
         """End an intent whose paid request never left, and give whether it did not.
@@ -184,7 +180,10 @@ class Attempts:
                 reword(connection, row, sentence)
                 return
             require_state(row, "mark_unknown", {State.SUBMITTING})
-            move_attempt(connection, self._database.clock(), row, _unanswered(sentence))
+            unknown = AttemptTransition(
+                "mark_unknown", State.UNKNOWN, State.UNKNOWN, Code.SUBMIT_UNANSWERED, sentence
+            )
+            move_attempt(connection, self._database.clock(), row, unknown)
 
     def record_ready(self, token: str, job: Job) -> bool:
         """Say that the outputs exist: the reservation becomes the charge; give whether this was news.
@@ -291,10 +290,6 @@ def _accepted(now: datetime, row: RowMapping, submission: Submission) -> Attempt
         "credits_reserved": row["credits_reserved"] if asked is None else asked,
     }
     return AttemptTransition("record_submission", State.PROCESSING, State.PROCESSING, values=values)
-
-
-def _unanswered(sentence: str) -> AttemptTransition:
-    return AttemptTransition("mark_unknown", State.UNKNOWN, State.UNKNOWN, Code.SUBMIT_UNANSWERED, sentence)
 
 
 def _read_attempt(connection: Connection, token: str) -> Attempt:
