@@ -141,7 +141,7 @@ class ScheduleRun:
         )
 
     def _read_left(self) -> list[tuple[str | None, bool, bool]]:
-        """Give what is still under way: its key, and whether it was sent and its job is known."""
+        """Give what is still under way: its key, whether it was sent, and whether it is more than an unknown submit."""
         with open_ledger(self.url, clock=self.clock) as ledger:
             reads = (
                 ledger.recovery.never_sent,
@@ -150,12 +150,13 @@ class ScheduleRun:
                 ledger.recovery.in_flight,
             )
             under_way = [attempt for read in reads for attempt in read(KIND)]
+            unknown = {attempt.token for attempt in ledger.recovery.unknown(KIND)}
             under_way += [ready.attempt for ready in ledger.recovery.ready(KIND)]
             return [
                 (
                     ledger.attempts.key_of(attempt.token),
                     attempt.sent_at is not None,
-                    attempt.job_id is not None,
+                    attempt.job_id is not None or attempt.token not in unknown,
                 )
                 for attempt in under_way
             ]
