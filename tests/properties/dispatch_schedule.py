@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -31,7 +31,7 @@ from stemline.dispatcher.track_queue import TrackQueue
 from stemline.errors import LeaseHeld
 from stemline.ledger import LEASE_SECONDS, Ledger, open_ledger
 from stemline.providers import load_provider
-from stemline.records import Recipe, Track
+from stemline.records import Attempt, Recipe, Track
 from stemline.settings import load_facts
 
 KIND = "stemsplit"
@@ -87,13 +87,24 @@ class EndedProcess:
     """When it ended by itself."""
 
 
+@dataclass(frozen=True)
+class LeftAttempt:
+    """An attempt that a process left under way."""
+
+    key: str | None
+    is_sent: bool
+    is_job_known: bool
+    is_unproven: bool
+    """It is an unknown submit, and nothing that the vendor lists proves that it has no job."""
+
+
 class ScheduleRun:
     """A schedule carried out to its end: the processes it names, then one without any fault."""
 
     def __init__(self, schedule: Schedule, url: str) -> None:
         self.schedule, self.vendor = schedule, FaultyVendor(schedule.behaviour)
         self.ended: list[EndedProcess] = []
-        self.left: list[tuple[str | None, bool, bool]] = []
+        self.left: list[LeftAttempt] = []
         """What the first process without a fault left under way."""
         self.loop = VirtualLoop()
         self.url = url
@@ -140,23 +151,25 @@ class ScheduleRun:
             "a process without a fault did not come to its end"
         )
 
-    def _read_left(self) -> list[tuple[str | None, bool, bool]]:
-        """Give what is still under way: its key, whether it was sent, and whether it is more than an unknown submit."""
+    def lists_older(self, attempt: Attempt) -> bool:
+        """Tell whether the vendor lists a job now that is so much older than a submit that its absence is proven."""
+        forgotten_before = self.loop.time() - self.schedule.behaviour.remembers_seconds
+        listed = [job for job in self.vendor.jobs.values() if job.made_at >= forgotten_before]
+        return any(instant(job.made_at) < attempt.sent_at - timedelta(minutes=5) for job in listed)
+
+    def _read_left(self) -> list[LeftAttempt]:
+        """Give what is still under way."""
         with open_ledger(self.url, clock=self.clock) as ledger:
-            reads = (
-                ledger.recovery.never_sent,
-                ledger.recovery.unanswered,
-                ledger.recovery.unknown,
-                ledger.recovery.in_flight,
-            )
-            under_way = [attempt for read in reads for attempt in read(KIND)]
-            unknown = {attempt.token for attempt in ledger.recovery.unknown(KIND)}
+            unknown = ledger.recovery.unknown(KIND)
+            reads = (ledger.recovery.never_sent, ledger.recovery.unanswered, ledger.recovery.in_flight)
+            under_way = [*unknown, *(attempt for read in reads for attempt in read(KIND))]
             under_way += [ready.attempt for ready in ledger.recovery.ready(KIND)]
             return [
-                (
+                LeftAttempt(
                     ledger.attempts.key_of(attempt.token),
                     attempt.sent_at is not None,
-                    attempt.job_id is not None or attempt.token not in unknown,
+                    attempt.job_id is not None,
+                    attempt in unknown and not self.lists_older(attempt),
                 )
                 for attempt in under_way
             ]
