@@ -77,15 +77,15 @@ class Publisher:
         batch = _dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id))
         write_record(self.ledger, self.store, run_id.rsplit("-", 2)[0])
         try:
-            write_parts(self.store, batch, self.layout)
+            written = write_parts(self.store, batch, self.layout)
         except (ValueError, StorageError):
             if not self._set_aside(batch):
                 raise
             batch = _dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id))
             if not batch.rows:
                 return 0
-            write_parts(self.store, batch, self.layout)
-        count = self.ledger.batches.publish(batch_id)
+            written = write_parts(self.store, batch, self.layout)
+        count = self.ledger.batches.publish(batch_id, written)
         discard_staged(self.store, batch, self.layout)
         return min(count, len(batch.rows))
 

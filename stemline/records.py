@@ -281,3 +281,14 @@ class Failure:
     code: Code
     sentence: str
     is_retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """One Parquet file of a table, as it was when it was written."""
+
+    key: str
+    """Where it lies, relative to the dataset."""
+    size_bytes: int
+    sha256: str
+    rows: int

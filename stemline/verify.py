@@ -6,7 +6,6 @@ length, and a truncated mp3, ogg or wav decodes without an error and is merely s
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 from stemline.audio import AudioBlocks, FlacChecksum, Samples, decode_blocks
 from stemline.errors import AudioRejected
 from stemline.records import Code
+from stemline.storage import file_sha256
 
 LOSSY_EXTRA_SECONDS = 0.1
 """How much longer an mp3 or ogg may be: encoders add up to two frames of delay and padding."""
@@ -26,7 +26,6 @@ _SILENT_DBFS = -60.0
 _FULL_SCALE = 0.9999  # a 16-bit sample at its limit
 _CLIPPED_SHARE = 1e-3
 _LOSSLESS = frozenset({"wav", "flac"})
-_HASH_BYTES = 1 << 20
 _CONTAINERS = frozenset({"wav", "flac", "ogg"})
 
 
@@ -184,15 +183,6 @@ def check_lengths(stems: Sequence[tuple[str, StemMeasures]]) -> None:
             for name, seconds in sorted(short.items(), key=lambda item: item[1])
         ]
         raise AudioRejected(" ".join(sentences), code=Code.TRUNCATED, stems=short)
-
-
-def file_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_HASH_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 class Loudness:

@@ -55,6 +55,10 @@ class DatasetLayout:
         """The schema of the stems table."""
         return stems_schema(self.tracks, self.partition_by, embedded=self.audio == "embedded")
 
+    def schema_of(self, table: str) -> pa.Schema:
+        """Give the schema of a table by its name."""
+        return {"tracks": self.tracks, "stems": self.stems}[table]
+
     def folder(self, row: Mapping[str, Any]) -> str:
         """Give the partition folders of a row of the tracks table; empty when nothing partitions."""
         return "/".join(f"by_{column}={_folder_value(row[column])}" for column in self.partition_by)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -20,11 +22,12 @@ from stemline.dataset.metadata import claim_layout
 from stemline.dataset.paths import STAGED_PREFIX
 from stemline.dataset.table_row import PublishedRow, Rows, TableRows, table_rows
 from stemline.errors import StorageError
-from stemline.storage import Store, disk_guarded, scratch_folder
+from stemline.records import PartFile
+from stemline.storage import Store, disk_guarded, file_sha256, scratch_folder
 
 _AUDIO_LEAF = "audio.bytes"
 _BATCH_ID = re.compile(r"[A-Za-z0-9._-]{1,120}")
-_ROWS_PER_GROUP = 50_000
+ROWS_PER_GROUP = 50_000
 _AUDIO_BYTES_PER_GROUP = 64 << 20  # a row group is what a reader fetches to get at one stem
 _REPETITIVE = frozenset(
     {
@@ -57,8 +60,8 @@ class DatasetBatch:
             raise ValueError(f"batch_id {self.batch_id!r} must be letters, digits, '.', '_' or '-'")
 
 
-def write_parts(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> list[str]:
-    """Write a batch's parts, each in one atomic PUT; give their keys.
+def write_parts(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> list[PartFile]:
+    """Write a batch's parts, each in one atomic PUT; give what they are.
 
     With `embedded` audio the staged objects are read back here and stay until `discard_staged`.
 
@@ -69,27 +72,25 @@ def write_parts(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> lis
     """
     layout = claim_layout(store, layout, is_publishing=True)
     while True:
-        keys = _write(store, batch, layout)
+        written = _write(store, batch, layout)
         latest = claim_layout(store, layout)
         if latest.tracks.equals(layout.tracks):
-            return keys
+            return written
         layout = latest  # a column joined while the parts were written: they get it too
 
 
-def _write(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> list[str]:
+def _write(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> list[PartFile]:
     folders = _folders(batch, layout)
     # Made before anything is written: a cell that does not fit leaves nothing behind.
     tables = {name: _table([row.track for row in rows], layout.tracks) for name, rows in folders.items()}
-    keys = []
+    written = []
     for name, rows in folders.items():
-        keys.append(_part_key("stems", name, batch))
         stems = [stem for row in rows for stem in row.stems]
         groups = (_table(group, layout.stems) for group in _stem_groups(store, stems, layout))
-        put_part(store, keys[-1], layout.stems, groups)
+        written.append(put_part(store, part_key("stems", name, batch.batch_id), layout.stems, groups))
     for name, table in tables.items():
-        keys.append(_part_key("tracks", name, batch))
-        put_part(store, keys[-1], layout.tracks, [table])
-    return keys
+        written.append(put_part(store, part_key("tracks", name, batch.batch_id), layout.tracks, [table]))
+    return written
 
 
 def discard_staged(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> None:
@@ -130,8 +131,10 @@ def _folders(batch: DatasetBatch, layout: DatasetLayout) -> dict[str, list[Table
     return dict(sorted(folders.items()))
 
 
-def _part_key(table: str, folder: str, batch: DatasetBatch) -> str:
-    return "/".join(step for step in (table, folder, f"part-{batch.batch_id}.parquet") if step)
+def part_key(table: str, folder: str, batch_id: str, number: int = 1) -> str:
+    """Give where a part lies; what is too large for one has further ones, with their numbers."""
+    name = f"part-{batch_id}.parquet" if number == 1 else f"part-{batch_id}.{number}.parquet"
+    return "/".join(step for step in (table, folder, name) if step)
 
 
 def _stem_groups(store: Store, stems: Rows, layout: DatasetLayout) -> Iterator[Rows]:
@@ -165,14 +168,24 @@ def _by_bytes(rows: Rows) -> Iterator[Rows]:
     yield group
 
 
-def put_part(store: Store, key: str, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
-    """Write one Parquet file of row groups on the local disk, then put it as a whole."""
+def put_part(store: Store, key: str, schema: pa.Schema, groups: Iterable[pa.Table]) -> PartFile:
+    """Write one Parquet file of row groups on the local disk, then put it as a whole; give what it is."""
     with scratch_folder() as folder:
         path = folder / "part.parquet"
-        with disk_guarded(folder), pq.ParquetWriter(path, schema, **_writer_options(schema)) as writer:
+        with part_writer(path, schema) as writer:
+            rows = 0
             for table in groups:
-                writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
+                writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+                rows += table.num_rows
         store.put_file(key, path)
+        return PartFile(key, path.stat().st_size, file_sha256(path), rows)
+
+
+@contextmanager
+def part_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Write a Parquet file on the local disk, with the compression, statistics and order that all parts have."""
+    with disk_guarded(path.parent), pq.ParquetWriter(path, schema, **_writer_options(schema)) as writer:
+        yield writer
 
 
 def _table(rows: Rows, schema: pa.Schema) -> pa.Table:

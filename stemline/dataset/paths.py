@@ -6,6 +6,9 @@ import hashlib
 
 from stemline.records import Attempt
 
+TABLES = ("stems", "tracks")
+"""The folders of the tables, in the order in which a batch is written to them."""
+
 STAGED_PREFIX = "_stemline/staged"
 """Where a collector leaves audio that is to be embedded, until its part is published."""
 

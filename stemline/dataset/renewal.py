@@ -115,10 +115,15 @@ def opened_part(store: Store, key: str) -> Iterator[pq.ParquetFile]:
             with pq.ParquetFile(path) as part:
                 yield part
         except (pa.ArrowInvalid, OSError) as error:
-            raise StorageError(
-                f"{store.url(key)} is no sound Parquet file: it was cut off or altered.",
-                fix="Put it back from a copy of the dataset; no reader can read the table as it is.",
-            ) from error
+            raise damaged_part(store, key) from error
+
+
+def damaged_part(store: Store, key: str) -> StorageError:
+    """Give the error for a part that cannot be read."""
+    return StorageError(
+        f"{store.url(key)} is no sound Parquet file: it was cut off or altered.",
+        fix="Put it back from a copy of the dataset; no reader can read the table as it is.",
+    )
 
 
 def renewed_tables(part: pq.ParquetFile, schema: pa.Schema) -> Iterator[pa.Table]:

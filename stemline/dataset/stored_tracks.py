@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from stemline.ledger import BatchRow
 from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
 from stemline.storage import Store, scratch_folder
 
+_NUMBER = re.compile(r"(?<=[0-9a-f]{20})[.][0-9]+$")
 ROWS_AT_ONCE = 500
 RECIPE_COLUMNS = ("stems", "quality", "format")
 STEM_COLUMNS = tuple(StemFile.__dataclass_fields__)
@@ -40,8 +42,8 @@ def _list_parts(store: Store, table: str) -> Iterator[str]:
 
 
 def batch_of_part(key: str) -> str:
-    """Give the batch that a part's name tells."""
-    return key.rpartition("/")[2].removesuffix(".parquet").removeprefix("part-")
+    """Give the batch that a part's name tells; of what is too large for one part, all have the same."""
+    return _NUMBER.sub("", key.rpartition("/")[2].removesuffix(".parquet").removeprefix("part-"))
 
 
 def part_holds(store: Store, key: str, provider: str, recipe: Recipe) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, not_, or_, select
 from stemline.errors import LedgerConflict
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import count_batch, discount_track, lies_in
+from stemline.ledger.part import note_parts
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import BatchRow, attempts_with_tracks, batch_row_from_row
 from stemline.ledger.run import find_run
@@ -21,7 +22,7 @@ from stemline.ledger.transition import (
     require_state,
     write_event,
 )
-from stemline.records import Code, Recipe, State
+from stemline.records import Code, PartFile, Recipe, State
 
 
 @repeating_verbs
@@ -57,8 +58,8 @@ class Batches:
             count_batch(connection, self._database.destination, batch_id, wanted)
             write_event(connection, now, batch, LedgerEvent("open_batch", detail={"batch_id": batch_id}))
 
-    def publish(self, batch_id: str) -> int:
-        """Mark a batch and every track in it as published; give how many (0: it already was)."""
+    def publish(self, batch_id: str, written: Sequence[PartFile] = ()) -> int:
+        """Mark a batch and every track in it as published, in these parts; give how many (0: it already was)."""
         now = self._database.clock()
         members = select(attempts).where(attempts.c.batch_id == batch_id, attempts.c.state == State.COLLECTED)
         with self._database.write() as connection:
@@ -77,6 +78,7 @@ class Batches:
             connection.execute(
                 batches.update().where(batches.c.batch_id == batch_id).values(published_at=now)
             )
+            note_parts(connection, self._database.destination, written)
             write_event(connection, now, batch, LedgerEvent("publish_batch", detail={"batch_id": batch_id}))
             return int(batch["members"])
 

@@ -11,6 +11,7 @@ from sqlalchemy import and_, bindparam, update
 from stemline.ledger.cell import dump_cells
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import lies_in
+from stemline.ledger.part import merged_batches
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import attempt_from_row, attempts_with_tracks, job_from_row
 from stemline.ledger.tables import attempts, tracks
@@ -20,7 +21,7 @@ from stemline.records import Attempt, Job, Recipe, State
 
 @dataclass(frozen=True, slots=True)
 class PublishedAttempt:
-    """An attempt whose stems are in the dataset, and the batch whose parts have its rows."""
+    """An attempt whose stems are in the dataset, and the batch by whose name the parts go that have its rows."""
 
     batch_id: str
     attempt: Attempt
@@ -45,10 +46,14 @@ class Corrections:
             lies_in(self._database.destination),
         )
         with self._database.read() as connection:
-            return [
-                PublishedAttempt(row["batch_id"], attempt_from_row(row), job_from_row(row))
-                for row in connection.execute(query.order_by(attempts.c.batch_id)).mappings()
-            ]
+            rows = connection.execute(query.order_by(attempts.c.batch_id)).mappings().all()
+            merged = merged_batches(connection, {row["batch_id"] for row in rows})
+        return [
+            PublishedAttempt(
+                merged.get(row["batch_id"], row["batch_id"]), attempt_from_row(row), job_from_row(row)
+            )
+            for row in rows
+        ]
 
     def book(
         self, run_id: str, provider: str, recipe: Recipe, columns: Mapping[str, Mapping[str, Any]]

@@ -19,6 +19,7 @@ from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import DatasetRegistry
 from stemline.ledger.inbox import Inbox
 from stemline.ledger.lease import Leases
+from stemline.ledger.part import Parts
 from stemline.ledger.pilot import Pilots
 from stemline.ledger.quarantine import Quarantine
 from stemline.ledger.queries import Queries
@@ -49,6 +50,7 @@ class Ledger:
         self.quarantine = Quarantine(database)
         self.pilots = Pilots(database)
         self.batches = Batches(database)
+        self.parts = Parts(database)
         self.corrections = Corrections(database)
         self.datasets = DatasetRegistry(database)
         self.adoption = Adoption(database)

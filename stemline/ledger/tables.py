@@ -181,6 +181,17 @@ batches = Table(
     Column("members", Integer),
     Column("opened_at", UtcDateTime),
     Column("published_at", UtcDateTime),
+    Column("merged_into", Text),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("dataset_id", Text),
+    Column("part_key", Text),
+    Column("size_bytes", BigInteger),
+    Column("sha256", Text),
+    Column("row_count", BigInteger),
 )
 
 identity = Table(

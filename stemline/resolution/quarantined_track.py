@@ -20,8 +20,8 @@ from stemline.resolution.unknown_track import Resolution, no_track
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lease import holding_key
 from stemline.settings import Settings
-from stemline.storage import Store, open_store, scratch_folder
-from stemline.verify import StemExpectation, StemMeasures, decode_stem, file_sha256, measure_stem
+from stemline.storage import Store, file_sha256, open_store, scratch_folder
+from stemline.verify import StemExpectation, StemMeasures, decode_stem, measure_stem
 
 ACCEPTED = "accepted"
 """The word in `verification` that tells such a stem from one that verified."""

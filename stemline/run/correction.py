@@ -19,7 +19,8 @@ from stemline.errors import LeaseHeld, StemlineError, StorageError
 from stemline.ledger import Ledger, PublishedAttempt
 from stemline.plan.metadata_check import ColumnComparison
 from stemline.records import Recipe, Track
-from stemline.run.lease import holding_parts
+from stemline.rewrite.rewrite import Rewriter
+from stemline.run.rewriting import rewriting
 from stemline.storage import Store
 
 MOST_TRACKS = 50_000
@@ -60,20 +61,33 @@ class CorrectionQueue:
         if destination is None:
             return 0
         try:
-            with holding_parts(self.ledger, destination.dataset_id, patience=0) as require_hold:
-                renew_parts(self.store, self.layout, require_hold)
-                return self._correct(run_id, require_hold)
+            with rewriting(self.ledger, self.store, destination.dataset_id, patience=0) as rewriter:
+                if is_behind(self.store, self.layout):
+                    with rewriter.changing():
+                        renew_parts(self.store, self.layout, rewriter.require_hold)
+                return self._correct(run_id, rewriter)
         except LeaseHeld:
             return 0
         except StemlineError as error:
             self.problem = str(error)
             return 0
 
-    def _correct(self, run_id: str, require_hold: Callable[[], None]) -> int:
+    def _correct(self, run_id: str, rewriter: Rewriter) -> int:
         if not self.pending:
             return 0
         layout, keys = claim_layout(self.store, self.layout), keys_by_batch(self.store)
         batches = self._rows_by_batch()
+        with rewriter.changing([key for batch_id in batches for key in keys.get(batch_id, ())]):
+            return self._correct_batches(run_id, batches, keys, layout, rewriter.require_hold)
+
+    def _correct_batches(
+        self,
+        run_id: str,
+        batches: Mapping[str, Mapping[str, CorrectedRow]],
+        keys: Mapping[str, Sequence[str]],
+        layout: DatasetLayout,
+        require_hold: Callable[[], None],
+    ) -> int:
         count = 0
         for batch_id, rows in batches.items():
             try:

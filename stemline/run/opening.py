@@ -19,8 +19,9 @@ from stemline.manifest.scan import read_columns
 from stemline.ownership import DatasetClaim, claim_dataset
 from stemline.plan.survey import check_recipe
 from stemline.run.access import fingerprint, read_api_keys
-from stemline.run.lease import holding_key, holding_parts
+from stemline.run.lease import holding_key
 from stemline.run.observer import present_observer
+from stemline.run.rewriting import finish_rewrites, rewriting
 from stemline.run.run import Run
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings, load_facts
@@ -76,9 +77,10 @@ def _claim_layout(ledger: Ledger, store: Store, layout: DatasetLayout, claim: Da
         ledger.database.write()
     ):  # runs of one ledger that begin at the same instant join theirs one after the other
         joined = claim_layout(store, layout)
+    finish_rewrites(ledger, store, claim.known.dataset_id)
     if is_behind(store, joined):
-        with holding_parts(ledger, claim.known.dataset_id) as require_hold:
-            renew_parts(store, joined, require_hold)
+        with rewriting(ledger, store, claim.known.dataset_id) as rewriter, rewriter.changing():
+            renew_parts(store, joined, rewriter.require_hold)
     return joined
 
 

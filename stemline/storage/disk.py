@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,3 +44,9 @@ def disk_error(path: Path | str, error: OSError) -> StorageError:
     return StorageError(
         f"{path} cannot be written: {reason}.", fix="Check the path and the right to write there."
     )
+
+
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -62,13 +62,44 @@ class LocalStore(Store):
         with guarded_read(self.root_url, self.url(key)):
             shutil.copyfile(self._path(key), local_path)
 
+    def local_path(self, key: str) -> Path:
+        """Give where the object lies."""
+        return self._path(key)
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """Give the keys below a folder; unfinished writes are not among them."""
-        for folder, _, names in os.walk(self._path(prefix)):
-            for name in names:
-                key = (Path(folder) / name).relative_to(self._root).as_posix()
-                if not key.startswith(f"{TEMPORARY_PREFIX}/"):
-                    yield key
+        return (key for key, _ in self._walk(prefix))
+
+    def list_sizes(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Give the keys below a folder with their sizes."""
+        for key, path in self._walk(prefix):
+            with suppress(FileNotFoundError):  # removed since
+                yield key, path.stat().st_size
+
+    def copy(self, source: str, target: str) -> None:
+        """Give an object a second name, over what may be there; its bytes are there once where the disk can do that."""
+        with guarded_read(self.root_url, self.url(source)), self._named_when_whole(target) as temporary:
+            try:
+                os.link(self._path(source), temporary)
+            except FileNotFoundError:
+                raise
+            except OSError:  # a disk without links
+                shutil.copyfile(self._path(source), temporary)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a small object unless there is one; tell whether there was none."""
+        temporary = f"{TEMPORARY_PREFIX}/{uuid.uuid4().hex}"
+        self.put_bytes(temporary, data)
+        with guarded(self.root_url):
+            path = self._path(key)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(self._path(temporary), path)
+            except FileExistsError:
+                return False
+            finally:
+                self._path(temporary).unlink()
+        return True
 
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
@@ -82,6 +113,14 @@ class LocalStore(Store):
             with suppress(FileNotFoundError):  # another writer's, which it has named or removed since
                 if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
                     leftover.unlink()
+
+    def _walk(self, prefix: str) -> Iterator[tuple[str, Path]]:
+        for folder, _, names in os.walk(self._path(prefix)):
+            for name in names:
+                path = Path(folder) / name
+                key = path.relative_to(self._root).as_posix()
+                if not key.startswith(f"{TEMPORARY_PREFIX}/"):
+                    yield key, path
 
     def _path(self, key: str) -> Path:
         return self._root / checked_key(key)

@@ -81,13 +81,34 @@ class RemoteStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Give the keys below a folder; unfinished writes are not among them."""
+        return (key for key, _ in self.list_sizes(prefix))
+
+    def list_sizes(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Give the keys below a folder with their sizes."""
         with guarded(self.root_url):
             self._filesystem.invalidate_cache()
-            found = self._filesystem.find(self._path(prefix) if prefix else self._root)
-        for path in found:
+            found = self._filesystem.find(self._path(prefix) if prefix else self._root, detail=True)
+        for path, facts in found.items():
             key = str(path)[len(self._root) + 1 :]
             if not key.startswith(f"{TEMPORARY_PREFIX}/"):
-                yield key
+                yield key, int(facts["size"])
+
+    def copy(self, source: str, target: str) -> None:
+        """Write an object over `target` from another one; renamed into place where the far side is no object store."""
+        with guarded_read(self.root_url, self.url(source)):
+            name = self._first_name(target)
+            self._filesystem.cp_file(self._path(source), name)
+            self._rename(name, target)
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a small object unless there is one; tell whether there was none.
+
+        What is behind fsspec has no such request: two that try within one moment may both be told so.
+        """
+        if self.exists(key):
+            return False
+        self.put_bytes(key, data)
+        return True
 
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is no error."""

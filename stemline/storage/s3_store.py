@@ -16,6 +16,7 @@ from typing import Any
 
 import obstore
 from botocore.session import Session  # type: ignore[import-untyped]  # botocore ships no types
+from obstore.exceptions import AlreadyExistsError
 from obstore.store import S3Store
 
 from stemline.errors import ConfigError, StorageError
@@ -180,16 +181,41 @@ class S3ObjectStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Give the keys below a folder."""
+        return (key for key, _ in self.list_sizes(prefix))
+
+    def list_sizes(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Give the keys below a folder with their sizes."""
         with guarded(self.root_url):
             for page in obstore.list(self._store, checked_key(prefix) or None):
-                yield from (
-                    entry["path"] for entry in page if not entry["path"].startswith(f"{TEMPORARY_PREFIX}/")
-                )
+                for entry in page:
+                    if not entry["path"].startswith(f"{TEMPORARY_PREFIX}/"):
+                        yield entry["path"], entry["size"]
+
+    def copy(self, source: str, target: str) -> None:
+        """Write an object over `target` from another one; the far side moves the bytes."""
+        with guarded_read(self.root_url, self.url(source)):
+            obstore.copy(self._store, checked_key(source), checked_key(target))
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a small object unless there is one; tell whether there was none."""
+        with guarded(self.root_url):
+            try:
+                obstore.put(self._store, checked_key(key), data, attributes=_attributes(key), mode="create")
+            except AlreadyExistsError:
+                return False
+        return True
 
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
         with guarded(self.root_url):
             obstore.delete(self._store, checked_key(key))
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove objects, a thousand with each request."""
+        some = [checked_key(key) for key in keys]
+        if some:
+            with guarded(self.root_url):
+                obstore.delete(self._store, some)
 
     def _put(self, key: str, source: Path | bytes | Iterator[bytes], chunks: ChunkSource | None) -> None:
         with guarded(self.root_url, chunks):

@@ -94,13 +94,35 @@ class Store(ABC):
     def fetch_file(self, key: str, local_path: Path) -> None:
         """Copy an object to a local file in bounded memory."""
 
+    def local_path(self, key: str) -> Path | None:
+        """Give where the object lies on this machine's disk; None where it has to be fetched."""
+        del key
+        return None
+
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
         """Give the keys below a folder, in no promised order; unfinished writes are not among them."""
 
     @abstractmethod
+    def list_sizes(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Give the keys below a folder with the sizes in bytes, as the listing itself tells them."""
+
+    @abstractmethod
+    def copy(self, source: str, target: str) -> None:
+        """Write an object over `target` from another of the same place, atomically and without moving its bytes."""
+
+    @abstractmethod
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a small object unless there is one; tell whether there was none. Of two at once, one is told so."""
+
+    @abstractmethod
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove objects in as few requests as the place allows."""
+        for key in keys:
+            self.delete(key)
 
     def check_writable(self) -> None:
         """Write, read back and delete a small object, so that a run fails before it spends anything.

@@ -22,6 +22,10 @@ def store(tmp_path):
     return open_store(str(tmp_path / "stems"))
 
 
+def write_keys(*arguments):
+    return [part.key for part in write_parts(*arguments)]
+
+
 def table(store, key):
     return pq.read_table(store.url(key), partitioning=None)
 
@@ -31,7 +35,7 @@ def contents(store):
 
 
 def test_a_batch_is_one_part_per_table_and_partition_stems_first(store, press, carried):
-    keys = write_parts(store, press.batch("a", "b"), DatasetLayout(carried=carried))
+    keys = write_keys(store, press.batch("a", "b"), DatasetLayout(carried=carried))
 
     assert keys == [
         "stems/by_provider=local/by_collected_on=2026-11-21/part-0001.parquet",
@@ -43,7 +47,7 @@ def test_a_batch_over_two_days_has_a_part_for_each(store, press, carried):
     later = replace(press, collected_at=press.collected_at + timedelta(hours=1))
     batch = DatasetBatch("0001", "run-1", [press.row("a"), later.row("b")])
 
-    keys = write_parts(store, batch, DatasetLayout(("collected_on",), carried))
+    keys = write_keys(store, batch, DatasetLayout(("collected_on",), carried))
 
     assert [key.split("/")[1] for key in keys] == [
         "by_collected_on=2026-11-21",
@@ -55,7 +59,7 @@ def test_the_days_are_utc_days(store, press, carried):
     eastern = datetime(2026, 11, 21, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
     press.collected_at = eastern
 
-    (_, key) = write_parts(store, press.batch("a"), DatasetLayout((), carried))
+    (_, key) = write_keys(store, press.batch("a"), DatasetLayout((), carried))
 
     (row,) = table(store, key).to_pylist()
     assert row["collected_on"] == date(2026, 11, 22)
@@ -76,7 +80,7 @@ def test_publishing_again_writes_the_same_bytes_under_the_same_names(store, pres
 def test_a_track_has_all_that_is_known_of_it(store, press, carried):
     row = replace(press.row("a", title="Sinnerman", isrc=12, license="CC-BY-4.0"), split="test")
 
-    (_, key) = write_parts(store, DatasetBatch("0001", "run-1", [row]), DatasetLayout((), carried))
+    (_, key) = write_keys(store, DatasetBatch("0001", "run-1", [row]), DatasetLayout((), carried))
 
     assert table(store, key).to_pylist() == [
         {
@@ -114,7 +118,7 @@ def test_a_track_has_all_that_is_known_of_it(store, press, carried):
 
 
 def test_a_stem_has_all_that_was_measured(store, press, carried):
-    (key, _) = write_parts(store, press.batch("a"), DatasetLayout(("genre",), carried))
+    (key, _) = write_keys(store, press.batch("a"), DatasetLayout(("genre",), carried))
 
     rows = table(store, key).to_pylist()
     assert [row["stem"] for row in rows] == ["instrumental", "vocals"]
@@ -146,7 +150,7 @@ def test_columns_that_came_back_from_the_ledger_as_text_get_their_types_again(st
     )
     row = press.row("a", added_at="2024-05-06T07:08:09", checked_on="2024-05-06")
 
-    (_, key) = write_parts(store, DatasetBatch("0001", "run-1", [row]), DatasetLayout((), carried))
+    (_, key) = write_keys(store, DatasetBatch("0001", "run-1", [row]), DatasetLayout((), carried))
 
     (found,) = table(store, key).to_pylist()
     assert found["added_at"] == datetime(2024, 5, 6, 7, 8, 9)  # noqa: DTZ001 - the manifest has no zone
@@ -168,7 +172,7 @@ def test_columns_that_came_back_from_the_ledger_as_text_get_their_types_again(st
 def test_a_release_written_as_text_keeps_its_text_beside_the_day(store, press, written, day):
     carried = pa.schema([("released_on", pa.string())])
 
-    (_, key) = write_parts(
+    (_, key) = write_keys(
         store, DatasetBatch("1", "run-1", [press.row("a", released_on=written)]), DatasetLayout((), carried)
     )
 
@@ -177,7 +181,7 @@ def test_a_release_written_as_text_keeps_its_text_beside_the_day(store, press, w
 
 
 def test_rows_are_sorted_and_say_so(store, press, carried):
-    (stems, tracks) = write_parts(store, press.batch("c", "a", "b"), DatasetLayout((), carried))
+    (stems, tracks) = write_keys(store, press.batch("c", "a", "b"), DatasetLayout((), carried))
 
     assert table(store, tracks)["track_id"].to_pylist() == ["a", "b", "c"]
     assert table(store, stems)["track_id"].to_pylist() == ["a", "a", "b", "b", "c", "c"]
@@ -185,7 +189,7 @@ def test_rows_are_sorted_and_say_so(store, press, carried):
 
 
 def test_the_schema_version_is_in_every_part(store, press, carried):
-    for key in write_parts(store, press.batch("a"), DatasetLayout(carried=carried)):
+    for key in write_keys(store, press.batch("a"), DatasetLayout(carried=carried)):
         assert (
             pq.read_schema(store.url(key)).metadata[b"stemline.schema_version"]
             == str(SCHEMA_VERSION).encode()
@@ -229,7 +233,7 @@ class TestEmbedded:
         return DatasetBatch("0001", "run-1", rows)
 
     def test_the_audio_is_in_the_stems_table(self, store, batch, carried):
-        (key, _) = write_parts(store, batch, DatasetLayout((), carried, "embedded"))
+        (key, _) = write_keys(store, batch, DatasetLayout((), carried, "embedded"))
 
         rows = table(store, key).to_pylist()
         assert "path" not in rows[0]
@@ -239,7 +243,7 @@ class TestEmbedded:
         }
 
     def test_a_row_group_holds_at_most_64_megabytes_of_audio(self, store, batch, carried):
-        (key, _) = write_parts(store, batch, DatasetLayout((), carried, "embedded"))
+        (key, _) = write_keys(store, batch, DatasetLayout((), carried, "embedded"))
 
         assert pq.read_metadata(store.url(key)).num_row_groups == 4
 
@@ -247,9 +251,9 @@ class TestEmbedded:
         self, store, batch, carried
     ):
         layout = DatasetLayout((), carried, "embedded")
-        keys = write_parts(store, batch, layout)
+        keys = write_keys(store, batch, layout)
         first = [store.read_bytes(key) for key in keys]
-        assert write_parts(store, batch, layout) == keys
+        assert write_keys(store, batch, layout) == keys
         assert [store.read_bytes(key) for key in keys] == first
 
         discard_staged(store, batch, layout)
@@ -259,7 +263,7 @@ class TestEmbedded:
             write_parts(store, batch, layout)
 
     def test_audio_bytes_are_neither_compressed_nor_measured(self, store, batch, carried):
-        (key, _) = write_parts(store, batch, DatasetLayout((), carried, "embedded"))
+        (key, _) = write_keys(store, batch, DatasetLayout((), carried, "embedded"))
 
         group = pq.read_metadata(store.url(key)).row_group(0)
         columns = {

@@ -98,7 +98,7 @@ def test_it_is_read_from_s3_with_the_same_options(s3_server, bucket, press, carr
     store = open_store(f"s3://{bucket}/stems", s3_server.storage_options)
     layout = DatasetLayout(("key", "collected_on"), carried)
 
-    (_, tracks) = write_parts(store, press.batch("a", "b"), layout)
+    tracks = write_parts(store, press.batch("a", "b"), layout)[1].key
 
     assert tracks.startswith("tracks/by_key=C%23%20major/")
     read = pd.read_parquet(store.url("tracks"), storage_options=store.storage_options)

@@ -121,6 +121,35 @@ def test_a_missing_object_is_a_missing_file(store, tmp_path):
     assert list(store.list("nothing")) == []
 
 
+def test_a_listing_tells_sizes(store):
+    for size in (0, 3, 70_000):
+        store.put_bytes(f"a/{size}", b"x" * size)
+    assert dict(store.list_sizes("a")) == {"a/0": 0, "a/3": 3, "a/70000": 70_000}
+
+
+def test_a_copy_replaces_what_is_there_and_outlives_its_source(store):
+    store.put_bytes("staged/part", b"new")
+    store.put_bytes("live/part", b"old one")
+    for _ in range(2):  # done again after a crash
+        store.copy("staged/part", "live/part")
+        assert store.read_bytes("live/part") == b"new"
+    store.put_bytes("staged/part", b"newer")
+    assert store.read_bytes("live/part") == b"new"
+    store.delete("staged/part")
+    assert set(store.list()) == {"live/part"}
+    with pytest.raises(FileNotFoundError):
+        store.copy("staged/part", "live/part")
+
+
+def test_only_one_creates(store):
+    assert store.create("lock", b"a")
+    assert not store.create("lock", b"b")
+    assert store.read_bytes("lock") == b"a"
+    store.delete_all(["lock", "no such object"])
+    assert store.create("lock", b"c")
+    assert set(store.list()) == {"lock"}
+
+
 def test_deleting_twice_is_fine(store):
     store.put_bytes("key", b"data")
     store.delete("key")

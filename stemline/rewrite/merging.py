@@ -1,0 +1,143 @@
+"""Parts of one table and partition as one sorted part, or as few as a size allows, in bounded memory.
+
+DuckDB reads and sorts what consists of plain values, which may be more than memory holds: of thousands of small files
+it reads four times as many a second as pyarrow. What it has no equal type for, and audio, is sorted by pyarrow, as
+much at a time as a part holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stemline.dataset.parts import ROWS_PER_GROUP, part_writer
+from stemline.errors import StorageError
+
+PART_BYTES = 512 << 20
+"""How large a part becomes before the next one is begun."""
+MEMORY_BYTES = 384 << 20
+"""How much DuckDB may hold while it sorts; the rest waits on the disk."""
+GROUP_BYTES = 64 << 20
+"""How large a row group of wide rows becomes, uncompressed."""
+_SORTED_BY = ("track_id", "stem", "provider", "recipe", "attempt_token")
+_PLAIN = {
+    pa.string(),
+    pa.bool_(),
+    pa.int32(),
+    pa.int64(),
+    pa.float64(),
+    pa.date32(),
+    pa.timestamp("us"),
+    pa.timestamp("us", tz="UTC"),
+}
+"""Types that come back from DuckDB as they went in."""
+
+
+@dataclass(frozen=True, slots=True)
+class SortedMerge:
+    """What is to be merged, and where the files are that come of it."""
+
+    schema: pa.Schema
+    files: Sequence[Path]
+    folder: Path
+    """Where there is room to work."""
+
+    def write(self) -> Iterator[Path]:
+        """Write the parts one after another; each is gone when the next is asked for.
+
+        Raises StorageError at the end when other rows went in than came out.
+        """
+        rows, path = 0, self.folder / "merged.parquet"
+        for tables in self._sorted():
+            for first in tables:
+                with part_writer(path, self.schema) as writer:
+                    rows += _fill(writer, path, first, tables)
+                yield path
+                path.unlink()
+        there = sum(pq.read_metadata(file).num_rows for file in self.files)
+        if rows != there:
+            raise StorageError(f"Of {there:,} rows {rows:,} were merged: nothing is replaced.")
+
+    def _sorted(self) -> Iterator[Iterator[pa.Table]]:
+        """Give the rows in order, a row group's worth at a time; where they are sorted in lots, lot by lot."""
+        if not self.files:
+            return
+        if all(_is_plain(field.type) for field in self.schema):
+            yield self._sorted_by_duckdb()
+        else:
+            yield from map(self._sorted_in_memory, _by_bytes(self.files))
+
+    def _sorted_in_memory(self, files: Sequence[Path]) -> Iterator[pa.Table]:
+        table = pa.concat_tables(pq.ParquetFile(file).read() for file in files)
+        places = pa.array(range(table.num_rows))
+        ranks = table.select(self._order).append_column("place", places)
+        order = ranks.sort_by([(name, "ascending") for name in self._order]).column("place").to_numpy()
+        step = max(1, min(ROWS_PER_GROUP, GROUP_BYTES * table.num_rows // max(1, table.nbytes)))
+        for start in range(0, len(order), step):
+            yield table.take(order[start : start + step]).select(self.schema.names).cast(self.schema)
+
+    def _sorted_by_duckdb(self) -> Iterator[pa.Table]:
+        columns = ", ".join(f'"{name}"' for name in _quoted(self.schema.names))
+        order = ", ".join(f'"{name}"' for name in self._order)
+        with _connection(self.folder) as connection:
+            reader = connection.sql(
+                f"SELECT {columns} FROM read_parquet($1, hive_partitioning = false) ORDER BY {order}",
+                params=[[str(file) for file in self.files]],
+            ).to_arrow_reader(ROWS_PER_GROUP)
+            for batch in reader:
+                yield pa.Table.from_batches([batch]).cast(self.schema)
+
+    @property
+    def _order(self) -> list[str]:
+        return [name for name in _SORTED_BY if name in self.schema.names]
+
+
+def _fill(writer: pq.ParquetWriter, path: Path, first: pa.Table, batches: Iterator[pa.Table]) -> int:
+    """Write row groups until the part is as large as one may be; give how many rows."""
+    writer.write_table(first)
+    rows = int(first.num_rows)
+    while path.stat().st_size < PART_BYTES and (table := next(batches, None)) is not None:
+        writer.write_table(table)
+        rows += int(table.num_rows)
+    return rows
+
+
+@contextmanager
+def _connection(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{MEMORY_BYTES >> 20}MB",
+        "temp_directory": str(folder / "duckdb"),
+        "preserve_insertion_order": "false",
+    }
+    with duckdb.connect(config=settings) as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        yield connection
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return _is_plain(kind.value_type) if pa.types.is_list(kind) else kind in _PLAIN
+
+
+def _quoted(names: Sequence[str]) -> list[str]:
+    return [name.replace('"', '""') for name in names]
+
+
+def _by_bytes(files: Sequence[Path]) -> Iterator[list[Path]]:
+    """Cut files into lots that together are one part."""
+    lot: list[Path] = []
+    held = 0
+    for file in files:
+        size = file.stat().st_size
+        if lot and held + size > PART_BYTES:
+            yield lot
+            lot, held = [], 0
+        lot.append(file)
+        held += size
+    if lot:
+        yield lot
