@@ -9,7 +9,8 @@ from typing import Any
 from stemline.dataset.identity import read_ledger_records
 from stemline.dataset.stored_tracks import (
     batch_of_part,
-    count_lone_stem_parts,
+    beside,
+    list_stem_parts,
     list_track_parts,
     read_stored_tracks,
 )
@@ -54,10 +55,11 @@ def _adopt(
     ledger.datasets.begin_adopting(provider, recipe, known.dataset_id)
     # Read before the parts: what is published meanwhile is not taken for adopted.
     marks = {record.ledger_id: record.mark(provider, recipe.name) for record in read_ledger_records(store)}
-    parts = sorted(list_track_parts(store))
-    counts = AdoptionCounts(lone_parts=count_lone_stem_parts(store, parts))
+    parts, stem_parts = sorted(list_track_parts(store)), list_stem_parts(store)
+    lone = stem_parts.keys() - {beside(key) for key in parts}
+    counts = AdoptionCounts(lone_parts=sum(len(stem_parts[name]) for name in lone))
     for key in parts:
-        for rows in read_stored_tracks(store, key, provider, recipe):
+        for rows in read_stored_tracks(store, key, stem_parts.get(beside(key), ()), provider, recipe):
             batch = AdoptedBatch(batch_of_part(key), known.dataset_id, settings.name, provider, recipe, rows)
             bare = sum(not row.collected.stems for row in rows)
             counts += ledger.adoption.adopt(batch) + AdoptionCounts(without_stems=bare)

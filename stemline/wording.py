@@ -223,3 +223,13 @@ def length(seconds: float) -> str:
 
 def _are(count: int) -> str:
     return "is" if count == 1 else "are"
+
+
+def bytes_text(count: int) -> str:
+    """Give a number of bytes as a person reads it, in decimal units."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"

@@ -15,6 +15,7 @@ from stemline.cli.options import print_json
 from stemline.cli.processing import demo, plan, run
 from stemline.cli.recovery import redrive, resolve
 from stemline.cli.serving import listen, serve
+from stemline.cli.upkeep import compact
 from stemline.errors import StemlineError
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (demo, plan, run, redrive, resolve, adopt, status, report, doctor, serve, listen):
+for command in (demo, plan, run, redrive, resolve, adopt, compact, status, report, doctor, serve, listen):
     app.command()(command)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,18 @@ def list_track_parts(store: Store) -> Iterator[str]:
     return _list_parts(store, "tracks")
 
 
-def count_lone_stem_parts(store: Store, track_parts: Iterable[str]) -> int:
-    """Tell how many of the stems table's parts have no part beside them in the tracks table, which has these."""
-    known = {key.removeprefix("tracks/") for key in track_parts}
-    return sum(key.removeprefix("stems/") not in known for key in _list_parts(store, "stems"))
+def list_stem_parts(store: Store) -> dict[str, list[str]]:
+    """Give the keys of the stems table's parts by the batch that they are of, with its partition; in their order."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for key in sorted(_list_parts(store, "stems"), key=lambda key: (len(key), key)):
+        found[beside(key)].append(key)
+    return found
+
+
+def beside(key: str) -> str:
+    """Give what a part has in common with those of the other tables that hold the same tracks."""
+    folder = key.partition("/")[2].rpartition("/")[0]
+    return f"{folder}/{batch_of_part(key)}"
 
 
 def _list_parts(store: Store, table: str) -> Iterator[str]:
@@ -55,17 +63,17 @@ def part_holds(store: Store, key: str, provider: str, recipe: Recipe) -> bool:
         return any(_is_wanted(row, provider, recipe) for batch in rows for row in batch.to_pylist())
 
 
-def read_stored_tracks(store: Store, key: str, provider: str, recipe: Recipe) -> Iterator[list[BatchRow]]:
+def read_stored_tracks(
+    store: Store, key: str, stem_keys: Sequence[str], provider: str, recipe: Recipe
+) -> Iterator[list[BatchRow]]:
     """Give the tracks of a part that are of this provider and recipe, some at a time, with their stems."""
-    with scratch_folder() as folder, _opened(store, key, folder) as file:
-        stems_key = f"stems/{key.removeprefix('tracks/')}"
-        with scratch_folder() as other:
-            stems = _StemRows(store, stems_key, other, (provider, recipe))
-            carried = _carried_names(file.schema_arrow.names)
-            for batch in file.iter_batches(ROWS_AT_ONCE):
-                rows = [row for row in batch.to_pylist() if _is_wanted(row, provider, recipe)]
-                if rows:
-                    yield [_stored_track(row, carried, recipe, stems.take(row["track_id"])) for row in rows]
+    with scratch_folder() as folder, _opened(store, key, folder) as file, scratch_folder() as other:
+        stems = _StemRows(store, stem_keys, other, (provider, recipe))
+        carried = _carried_names(file.schema_arrow.names)
+        for batch in file.iter_batches(ROWS_AT_ONCE):
+            rows = [row for row in batch.to_pylist() if _is_wanted(row, provider, recipe)]
+            if rows:
+                yield [_stored_track(row, carried, recipe, stems.take(row["track_id"])) for row in rows]
 
 
 def _opened(store: Store, key: str, folder: Path) -> pq.ParquetFile:
@@ -88,11 +96,11 @@ def _is_wanted(row: dict[str, Any], provider: str, recipe: Recipe) -> bool:
 class _StemRows:
     """The stems of one part by track; they lie there in the order of the tracks, and are read as far as need be."""
 
-    def __init__(self, store: Store, key: str, folder: Path, wanted: tuple[str, Recipe]) -> None:
+    def __init__(self, store: Store, keys: Sequence[str], folder: Path, wanted: tuple[str, Recipe]) -> None:
         self._wanted = wanted
         self._waiting: dict[str, list[StemFile]] = defaultdict(list)
         self._last = ""
-        self._rows = self._read(store, key, folder)
+        self._rows = self._read(store, keys, folder)
         self._is_over = False
 
     def take(self, track_id: str) -> tuple[StemFile, ...]:
@@ -115,16 +123,17 @@ class _StemRows:
             self._waiting[row["track_id"]].append(StemFile(**facts))
 
     @staticmethod
-    def _read(store: Store, key: str, folder: Path) -> Iterator[dict[str, Any]]:
-        try:
-            file = _opened(store, key, folder)
-        except FileNotFoundError:
-            return
-        with file:
-            names = [name for name in file.schema_arrow.names if name != "audio"]
-            columns = [*names, *(["audio.path"] if "audio" in file.schema_arrow.names else [])]
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns):
-                yield from batch.to_pylist()
+    def _read(store: Store, keys: Sequence[str], folder: Path) -> Iterator[dict[str, Any]]:
+        for key in keys:
+            try:
+                file = _opened(store, key, folder)
+            except FileNotFoundError:  # a rewrite has replaced it since it was listed
+                continue
+            with file:
+                names = [name for name in file.schema_arrow.names if name != "audio"]
+                columns = [*names, *(["audio.path"] if "audio" in file.schema_arrow.names else [])]
+                for batch in file.iter_batches(ROWS_AT_ONCE, columns=columns):
+                    yield from batch.to_pylist()
 
 
 def _stored_track(

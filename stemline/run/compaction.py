@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import read_layout
 from stemline.dataset.renewal import renew_parts
+from stemline.errors import StemlineError
 from stemline.ledger import Ledger
 from stemline.ownership import claim_dataset
 from stemline.rewrite.compaction import Compaction, CompactionCounts, list_partitions
@@ -73,3 +75,14 @@ def compact_parts(  # noqa: PLR0913 - what is compacted, and how
         wanted = [each for each in partitions if not is_finished_only or each.is_finished(today)]
         counts = Compaction(rewriter, layout, on_progress).run(wanted)
         return CompactionReport(counts, len(wanted) - counts.partitions, left, store.url())
+
+
+def compact_finished(ledger: Ledger, store: Store, dataset_id: str) -> dict[str, Any] | None:
+    """Merge the small parts of finished partitions, and give what that came to; None where there was nothing to merge.
+
+    What fails, or is held by another run, is left to the next one.
+    """
+    with suppress(StemlineError):
+        report = compact_parts(ledger, store, dataset_id, is_finished_only=True, patience=0)
+        return report.as_tree() if report.counts.partitions else None
+    return None

@@ -23,6 +23,8 @@ from stemline.rewrite.rewrite import Rewriter
 from stemline.run.rewriting import rewriting
 from stemline.storage import Store
 
+PartsAndRows = tuple[Sequence[str], Mapping[str, CorrectedRow]]
+"""Keys of parts, and rows that lie in them, by their tokens."""
 MOST_TRACKS = 50_000
 """A run rewrites the rows of so many; the next one goes on from there."""
 TRACKS_AT_ONCE = 5_000
@@ -75,33 +77,37 @@ class CorrectionQueue:
     def _correct(self, run_id: str, rewriter: Rewriter) -> int:
         if not self.pending:
             return 0
-        layout, keys = claim_layout(self.store, self.layout), keys_by_batch(self.store)
-        batches = self._rows_by_batch()
-        with rewriter.changing([key for batch_id in batches for key in keys.get(batch_id, ())]):
-            return self._correct_batches(run_id, batches, keys, layout, rewriter.require_hold)
+        layout, work = claim_layout(self.store, self.layout), self._rows_by_parts()
+        with rewriter.changing({key for keys, _ in work for key in keys}):
+            return sum(self._correct_rows(run_id, each, layout, rewriter.require_hold) for each in work)
 
-    def _correct_batches(
-        self,
-        run_id: str,
-        batches: Mapping[str, Mapping[str, CorrectedRow]],
-        keys: Mapping[str, Sequence[str]],
-        layout: DatasetLayout,
-        require_hold: Callable[[], None],
+    def _correct_rows(
+        self, run_id: str, work: PartsAndRows, layout: DatasetLayout, require_hold: Callable[[], None]
     ) -> int:
-        count = 0
-        for batch_id, rows in batches.items():
-            try:
-                found = correct_parts(self.store, keys.get(batch_id, ()), layout, rows, require_hold)
-            except (StorageError, ValueError) as error:
-                self.problem = str(error)
-                continue
-            columns = {
-                rows[token].attempt.track.track_id: rows[token].attempt.track.columns for token in found
-            }
-            if columns:
-                self.ledger.corrections.book(run_id, self.provider, self.recipe, columns)
-            count += len(columns)
-        return count
+        keys, rows = work
+        try:
+            found = correct_parts(self.store, keys, layout, rows, require_hold)
+        except (StorageError, ValueError) as error:
+            self.problem = str(error)
+            return 0
+        columns = {rows[token].attempt.track.track_id: rows[token].attempt.track.columns for token in found}
+        if columns:
+            self.ledger.corrections.book(run_id, self.provider, self.recipe, columns)
+        return len(columns)
+
+    def _rows_by_parts(self) -> list[PartsAndRows]:
+        """Give what is to be corrected by the parts in which it lies; by all where the ledger cannot tell in which.
+
+        That is so when another ledger has merged them.
+        """
+        keys = keys_by_batch(self.store)
+        work, strays = [], dict[str, CorrectedRow]()
+        for batch_id, rows in self._rows_by_batch().items():
+            if batch_id in keys:
+                work.append((keys[batch_id], rows))
+            else:
+                strays |= rows
+        return [*work, *([([key for some in keys.values() for key in some], strays)] if strays else [])]
 
     def _rows_by_batch(self) -> Mapping[str, dict[str, CorrectedRow]]:
         batches: dict[str, dict[str, CorrectedRow]] = {}

@@ -23,6 +23,7 @@ from stemline.publisher import Publisher
 from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.report import write_report
 from stemline.run.collected_batches import CollectedBatches
+from stemline.run.compaction import compact_finished
 from stemline.run.correction import CorrectionQueue
 from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.selection import Result, Selection
@@ -226,6 +227,8 @@ class Run:
         corrected = 0 if self.is_interrupted else self.corrections.apply(self.run_id)
         exit_code, summary = self._close(reason)
         summary["corrected"] = corrected
+        if self.settings.dataset.compact == "auto" and not self.is_interrupted:
+            summary["compacted"] = compact_finished(self.ledger, self.store, self.claim.known.dataset_id)
         write_run_summary(self.store, self.run_id, summary)
         write_report(self.ledger, self.store, self.run_id)
         with suppress(StemlineError):  # what fails is left to the next run

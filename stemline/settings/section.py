@@ -130,6 +130,8 @@ class DatasetSettings(Section):
     url: str
     audio: Literal["objects", "embedded"] = "objects"
     partition_by: tuple[str, ...] = ("provider", "collected_on")
+    compact: Literal["auto", "never"] = "auto"
+    """Whether small parts of finished partitions are merged when a run ends."""
     storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 

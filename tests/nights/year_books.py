@@ -19,6 +19,9 @@ import pyarrow.dataset as pads
 from year_process import DIGEST, Process
 from year_vendor import STEMS, Job, YearVendor, instant
 
+from stemline.rewrite.snapshot import live_parts
+from stemline.storage import open_store
+
 NAMED = {"submitting", "processing", "ready", "collected", "unknown", "quarantined", "expired"}
 """The states of an attempt that a later run collects, or that a person is shown."""
 CHARGED = {"ready", "collected", "published", "quarantined", "expired"}
@@ -153,6 +156,7 @@ class Books:
         assert process.result is not None
         summary, code = process.result.summary, process.result.exit_code
         states = summary["tracks"]
+        self.counts["partitions merged"] += (summary.get("compacted") or {}).get("partitions", 0)
         if sum(states.values()) != len(begun.rows):
             self.wrong.append(f"{process.name}: {states} are not {len(begun.rows)} rows")
         is_all_there = set(begun.rows) <= published
@@ -181,6 +185,7 @@ class Books:
 
     def examine(self, when: str) -> None:
         """Judge everything; raises AssertionError."""
+        self._require_nothing_half_way()
         tracks, stems = self._table("tracks"), self._table("stems")
         self._require_once(tracks, stems)
         self._require_nothing_lost(tracks)
@@ -268,9 +273,19 @@ class Books:
         )
         return {track_id for track_id, token in present if made_with.get(token, key) != key}
 
+    def _require_nothing_half_way(self) -> None:
+        """Who globs sees what who reads through the snapshot sees, as soon as no rewrite is cut off."""
+        globbed = {path.relative_to(self.dataset).as_posix() for path in self.dataset.glob("*s/**/*.parquet")}
+        live = set(live_parts(open_store(str(self.dataset))))
+        if globbed != live:
+            self.wrong.append(f"a rewrite is half-way: {globbed ^ live}")
+
     def _table(self, name: str) -> list[dict[str, Any]]:
-        folder = self.dataset / name
-        found = tuple(sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*.parquet")))
+        """Give a table as who reads through the snapshot sees it, also while a rewrite is cut off."""
+        keys = [key for key in live_parts(open_store(str(self.dataset))) if f"/{key}".find(f"/{name}/") >= 0]
+        paths = sorted(self.dataset / key for key in keys)
+        found = tuple((path, path.stat().st_mtime_ns) for path in paths)
         if name not in self._read or self._read[name][0] != found:
-            self._read[name] = (found, pads.dataset(folder).to_table().to_pylist() if found else [])
+            rows = pads.dataset([str(path) for path in paths], format="parquet").to_table() if paths else None
+            self._read[name] = (found, [] if rows is None else rows.to_pylist())
         return self._read[name][1]

@@ -24,6 +24,7 @@ from year_queue import NightQueue
 from year_vendor import SILENT, STEMS, URL, YearVendor, instant
 
 import stemline.adoption
+import stemline.rewrite.compaction
 import stemline.run.existing_ledger
 import stemline.run.lease
 import stemline.run.opening
@@ -52,6 +53,8 @@ DIGEST = hashlib.sha256(SOUND).hexdigest()
 COLLECT_SECONDS = 2.0
 OTHERS_SECONDS = 15.0
 LONGEST_SECONDS = 3 * 86_400.0
+MANY_PARTS = 3
+"""So many parts are merged here already, so that a year sees it often."""
 """No night may take longer."""
 
 
@@ -76,6 +79,7 @@ class Host:
             # What waits for a dead process's hold on the parts does so on this clock.
             waits = SimpleNamespace(monotonic=self.loop.time, sleep=self.loop.advance)
             patch.setattr(stemline.run.lease, "time", waits)
+            patch.setattr(stemline.rewrite.compaction, "MANY_PARTS", MANY_PARTS)
             yield
 
     def clock(self) -> datetime:
@@ -251,7 +255,7 @@ def _make_fast(ledger: Ledger) -> None:
 
 def _open_store(*arguments: Any) -> Store:
     store, process = open_store(*arguments), _PROCESS.get()
-    for name in ("put_bytes", "put_file", "put_stream"):
+    for name in ("put_bytes", "put_file", "put_stream", "copy", "delete", "delete_all"):
         setattr(store, name, _guarded_put(process, getattr(store, name)))
     return store
 
