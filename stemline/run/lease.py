@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from stemline.errors import LeaseHeld
 from stemline.ledger import LEASE_SECONDS, Ledger
+
+T = TypeVar("T")
 
 PATIENCE = 600.0
 """How long a run waits for another one to have rewritten the dataset's parts."""
@@ -21,7 +24,7 @@ PARTS_SECONDS = 0.25
 @contextmanager
 def holding_key(ledger: Ledger, key_id: str) -> Iterator[int]:
     """Hold the API key; take it over at once from a process of this machine that is dead."""
-    holder = f"{socket.gethostname()}:{os.getpid()}"
+    holder = holder_name()
     free_keys_of_the_dead(ledger)
     fence = ledger.leases.acquire(key_id, holder, LEASE_SECONDS)
     try:
@@ -47,16 +50,27 @@ def holding_parts(
 
 
 def _take_parts(ledger: Ledger, key: str, patience: float) -> int:
-    holder, end = f"{socket.gethostname()}:{os.getpid()}", time.monotonic() + patience
-    while True:
+    def take() -> int:
         free_keys_of_the_dead(ledger)
         try:
-            return ledger.leases.acquire(key, holder, LEASE_SECONDS)
+            return ledger.leases.acquire(key, holder_name(), LEASE_SECONDS)
         except LeaseHeld as error:
+            raise LeaseHeld(
+                "Another run is rewriting parts of the dataset.", fix="Run again when it is done."
+            ) from error
+
+    return patiently(take, patience)
+
+
+def patiently(take: Callable[[], T], patience: float) -> T:
+    """Take something that another one may hold, again and again; raises LeaseHeld after `patience` seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return take()
+        except LeaseHeld:
             if time.monotonic() >= end:
-                raise LeaseHeld(
-                    "Another run is rewriting parts of the dataset.", fix="Run again when it is done."
-                ) from error
+                raise
         time.sleep(PARTS_SECONDS)
 
 
@@ -67,17 +81,23 @@ def _hold_on(ledger: Ledger, key: str, fence: int) -> None:
 def is_held(ledger: Ledger, key_id: str) -> bool:
     """Tell whether somebody who may be alive holds the API key."""
     held = [lease for lease in ledger.leases.held() if lease.key_id == key_id]
-    return any(not _is_dead(lease.holder) for lease in held)
+    return any(not is_dead(lease.holder) for lease in held)
 
 
 def free_keys_of_the_dead(ledger: Ledger) -> None:
     """Let go what processes of this machine hold that are dead: what they were at is free to be gone on with."""
     for lease in ledger.leases.held():
-        if _is_dead(lease.holder):
+        if is_dead(lease.holder):
             ledger.leases.release(lease.key_id, lease.fence)
 
 
-def _is_dead(holder: str) -> bool:
+def holder_name() -> str:
+    """Give the name under which this process holds something."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def is_dead(holder: str) -> bool:
+    """Tell whether a holder is a process of this machine that is gone."""
     host, _, pid = holder.rpartition(":")
     if host != socket.gethostname() or not pid.isdigit():
         return False

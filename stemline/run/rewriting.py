@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from stemline.dataset.stored_tracks import batch_of_part
-from stemline.ledger import Ledger
+from stemline.errors import StemlineError
+from stemline.ledger import LEASE_SECONDS, Ledger
 from stemline.rewrite.rewrite import RewritePlan, Rewriter
+from stemline.rewrite.rewrite_lock import RewriteLock
 from stemline.rewrite.snapshot import REWRITES_PREFIX, Snapshot
-from stemline.run.lease import PATIENCE, holding_parts
+from stemline.run.lease import PATIENCE, holder_name, holding_parts, is_dead, patiently
 from stemline.storage import Store
+
+RENEW_SECONDS = LEASE_SECONDS / 4
 
 
 @contextmanager
@@ -29,10 +34,42 @@ def rewriting(
         gone = [key for each in plan.replacements for key in each.old]
         ledger.parts.forget([*gone, *(part.key for part in snapshot.parts)])
 
-    with holding_parts(ledger, dataset_id, patience) as require_hold:
-        rewriter = Rewriter(store, ledger.parts.written, book, require_hold, ledger.clock)
-        rewriter.recover()
-        yield rewriter
+    with holding_parts(ledger, dataset_id, patience) as require_lease:
+        lock = RewriteLock(store, holder_name(), ledger.clock, is_dead)
+        patiently(lock.acquire, patience)
+
+        def require_hold() -> None:
+            require_lease()
+            lock.require()
+
+        try:
+            with _kept_up(require_hold):
+                rewriter = Rewriter(store, ledger.parts.written, book, require_hold, ledger.clock)
+                rewriter.recover()
+                yield rewriter
+        finally:
+            lock.release()
+
+
+@contextmanager
+def _kept_up(require_hold: Callable[[], None]) -> Iterator[None]:
+    """Renew the hold while the block runs: sorting a large partition takes longer than it lasts."""
+    is_over = threading.Event()
+
+    def renew() -> None:
+        while not is_over.wait(RENEW_SECONDS):
+            try:
+                require_hold()
+            except StemlineError:  # whoever replaces a part next is told
+                return
+
+    thread = threading.Thread(target=renew, name="rewrite lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def finish_rewrites(ledger: Ledger, store: Store, dataset_id: str) -> None:
