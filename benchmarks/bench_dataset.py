@@ -18,12 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from statistics import median
+from typing import Any, TypeVar
 
 import duckdb
 import pandas as pd
@@ -37,18 +38,21 @@ from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.dataset.paths import TABLES, stem_path
 from stemline.dataset.table_row import PublishedRow
 from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
-from stemline.rewrite.compaction import Compaction, list_partitions
-from stemline.rewrite.rewrite import Replacement, Rewriter, RewritePlan
+from stemline.rewrite.compaction import Compaction, CompactionCounts, list_partitions
+from stemline.rewrite.rewrite import Replacement, RewritePlan, Rewriter
 from stemline.rewrite.snapshot import live_parts
 from stemline.storage import Store, open_store
 
+T = TypeVar("T")
 RECIPE = Recipe("four", "best", "flac")
 BATCH_TRACKS = 10
 DAY_BATCHES = 2_000
 FIRST_DAY = date(2026, 1, 1)
 KEYS = ("Am", "C", "C# major", "G", "Em", "F")
 PUBLISHED_TRACKS = 100_000
-QUERY = "SELECT count(*) FROM read_parquet('{}/tracks/**/*.parquet') WHERE bpm BETWEEN 118 AND 122 AND key = 'Am'"
+QUERY = (
+    "SELECT count(*) FROM read_parquet('{}/tracks/**/*.parquet') WHERE bpm BETWEEN 118 AND 122 AND key = 'Am'"
+)
 
 
 def main() -> None:
@@ -87,7 +91,9 @@ def on_disk(folder: Path, tracks: int) -> None:
     print_window(done["windows"])
     after = readers(out)
     for what, seconds in before.items():
-        print(f"{what:<9} {seconds:.3f} s before, {after[what]:.3f} s after, {seconds / after[what]:.1f} times as fast")
+        print(
+            f"{what:<9} {seconds:.3f} s before, {after[what]:.3f} s after, {seconds / after[what]:.1f} times as fast"
+        )
     seconds, _ = timed(lambda: publish(open_store(str(folder / "published"))))
     print(f"publish   {PUBLISHED_TRACKS:,} tracks' rows in batches of 500: {seconds:.1f} s")
 
@@ -126,12 +132,12 @@ class TimedRewriter(Rewriter):
         self.windows.append((len(replacement.old), seconds))
 
 
-def compact(store: Store) -> dict[str, object]:
+def compact(store: Store) -> dict[str, Any]:
     """Merge all there is, and again; give what it took."""
     rewriter = TimedRewriter(store, dict, lambda *_: None, lambda: None, utc_now)
     began = time.process_time()
 
-    def run() -> object:
+    def run() -> CompactionCounts:
         partitions, _ = list_partitions(store, live_parts(store), set)
         return Compaction(rewriter, DatasetLayout()).run(partitions)
 
@@ -196,7 +202,11 @@ def row(name: str) -> PublishedRow:
     """Give one collected track, with a name that sorts like chance."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     chance = int(digest[:8], 16)
-    columns = {"artist": f"Artist {chance % 997}", "title": f"Song {name}", "isrc": f"US{chance % 10**10:010}"}
+    columns = {
+        "artist": f"Artist {chance % 997}",
+        "title": f"Song {name}",
+        "isrc": f"US{chance % 10**10:010}",
+    }
     track = Track(digest[:20], f"s3://music/{digest}.flac", 1, duration_seconds=200.0, columns=columns)
     attempt = Attempt(f"sl{digest[:20]}", track, RECIPE, "stemsplit", 1, 200, job_id=digest[20:40])
     stems = tuple(
@@ -235,7 +245,7 @@ def running_s3(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
         s3.stop(state)
 
 
-def timed(action):
+def timed(action: Callable[[], T]) -> tuple[float, T]:
     """Give how many seconds something took, and what it gave."""
     began = time.perf_counter()
     given = action()

@@ -52,6 +52,7 @@ def plan_tree(found: Preview) -> dict[str, Any]:
         "bottleneck": found.forecast.bottleneck,
         "pilot": found.pilot,
         "advice": found.forecast.advice,
+        "warnings": [each for each in [found.partitions.warning] if each],
         "passed_over": found.passed_over.total(),
         "rejects": [asdict(reject) for reject in found.rejects],
     }
@@ -81,6 +82,8 @@ def show_plan(screen: Screen, plan: Preview) -> None:
         )
     elif plan.pilot:
         screen.out.print(f"  The first {counted(plan.pilot)} must come back verified before others are sent.")
+    if plan.partitions.warning:
+        screen.out.print(f"\n{plan.partitions.warning}", markup=False)
     if found.advice:
         screen.out.print(f"\n{found.advice}", markup=False)
 

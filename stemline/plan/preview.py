@@ -16,6 +16,7 @@ from stemline.plan.delivery import SourceDelivery
 from stemline.plan.forecast import Forecast
 from stemline.plan.ledger_view import LedgerView, open_ledger_view
 from stemline.plan.metadata_check import ColumnComparison, MetadataCheck
+from stemline.plan.partition_count import PartitionCount
 from stemline.plan.prediction import forecast_run, read_pilot
 from stemline.plan.row_digest import RowDigest
 from stemline.plan.survey import SurveyedBatch, check_recipe, survey_catalogue
@@ -56,6 +57,7 @@ class Preview:
     """The first of the rejected rows."""
     forecast: Forecast = field(default_factory=Forecast)
     metadata: MetadataCheck = field(default_factory=MetadataCheck)
+    partitions: PartitionCount = field(default_factory=lambda: PartitionCount(()))
     rows: RowDigest = field(default_factory=RowDigest)
     """The usable rows themselves, for a plan that is saved."""
 
@@ -79,6 +81,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
     recipe = settings.recipe.as_recipe()
     check_recipe(recipe, facts)
     plan, sorter = Preview(), _TrackSorter(SourceDelivery(settings))
+    plan.partitions = PartitionCount(settings.dataset.partition_by)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     with open_ledger_view(settings) as view:
         claim = check_dataset(view.ledger, store, settings)
@@ -99,6 +102,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             plan.rejected += len(batch.rejects)
             plan.rejects += batch.rejects[: SHOWN_REJECTS - len(plan.rejects)]
             plan.rows.add(batch.tracks)
+            plan.partitions.add(batch.tracks)
             sorter.add([track for track in batch.tracks if track.track_id not in batch.away], view, plan)
         simulation = BudgetSimulation(settings.budget, view.spending(), utc_now())
         fit = fit_to_budget(sorter.queue.in_order(), simulation, facts)

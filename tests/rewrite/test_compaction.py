@@ -151,9 +151,18 @@ def test_columns_duckdb_has_no_equal_type_for_are_merged_too(make_library, monke
 class TestDeath:
     """At any write."""
 
-    @pytest.mark.parametrize("is_done", [False, True], ids=["before it", "behind it"])
-    def test_the_rows_are_the_same_at_any_instant_and_the_next_one_finishes(self, make_library, is_done):
-        for after in count():
+    @pytest.mark.parametrize(
+        ("is_done", "every"),
+        [
+            pytest.param(False, 1, marks=pytest.mark.long, id="before each"),
+            pytest.param(True, 1, marks=pytest.mark.long, id="behind each"),
+            pytest.param(True, 4, id="behind some"),
+        ],
+    )
+    def test_the_rows_are_the_same_at_any_instant_and_the_next_one_finishes(
+        self, make_library, is_done, every
+    ):
+        for after in count(0, every):
             library = make_library(f"out-{after}")
             nights(library, 2)
             mortal = MortalStore(library.store.url(), after, is_done=is_done)
