@@ -239,7 +239,7 @@ class ReadyTrack:
 
 @dataclass(frozen=True, slots=True)
 class StemFile:
-    """One stem that was verified and stored. The columns of the `stems` table."""
+    """One stem that was verified and stored. The columns of the `stems` table, and its row of `activity`."""
 
     stem: str
     path: str
@@ -256,6 +256,12 @@ class StemFile:
     rms_dbfs: float | None
     verification: str
     """`ok`, or words joined by `,`: `silent`, `clipped`, `format`, `length`, `residual`, `derived`, `accepted`."""
+    silent_share: float | None = None
+    clipped_share: float | None = None
+    residual_db: float | None = None
+    residual_of: str | None = None
+    activity: bytes | None = field(default=None, repr=False)
+    """As `stemline.activity` packs it; None: it was published, or never measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
-from stemline.audio import AudioBlocks, FlacChecksum, Samples, decode_blocks
+from stemline.activity import StemActivity
+from stemline.audio import AudioBlocks, FlacChecksum, Loudness, PacketIndex, Samples, decode_blocks
 from stemline.errors import AudioRejected
-from stemline.records import Code
+from stemline.records import Code, StemFile
 from stemline.storage import file_sha256
 
 LOSSY_EXTRA_SECONDS = 0.1
 """How much longer an mp3 or ogg may be: encoders add up to two frames of delay and padding."""
 
 _SILENT_DBFS = -60.0
-_FULL_SCALE = 0.9999  # a 16-bit sample at its limit
 _CLIPPED_SHARE = 1e-3
 _LOSSLESS = frozenset({"wav", "flac"})
 _CONTAINERS = frozenset({"wav", "flac", "ogg"})
@@ -63,6 +61,15 @@ class StemMeasures:
     by, though the provider found it so; `residual`: the stems do not add up to their source; `derived`: mixed down
     here from the stems the provider gave; `accepted`: it did not verify, and a person accepted it as it is.
     """
+    silent_share: float | None
+    """The share of its seconds below -60 dBFS; None where it has none."""
+    clipped_share: float
+    """The share of its samples at full scale."""
+    activity: StemActivity
+    residual_db: float | None = None
+    """What the sum of all stems leaves of their source, in dB of it, where it was compared."""
+    residual_of: str | None = None
+    """What the sum was compared with: `source`."""
 
     def with_warning(self, word: str) -> StemMeasures:
         """Give the same with one more warning."""
@@ -74,6 +81,11 @@ class StemMeasures:
         """Whether the whole stem is silent, which a single one may well be."""
         return "silent" in self.verification.split(",")
 
+    def stored(self, stem: str, path: str) -> StemFile:
+        """Give the stem as it lies in the dataset under a path."""
+        facts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return StemFile(stem=stem, path=path, **{**facts, "activity": self.activity.pack()})
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedStem:
@@ -83,6 +95,7 @@ class DecodedStem:
     sample_rate: int
     channels: int
     loudness: Loudness
+    activity: StemActivity
     is_broken: bool
     """Whether its own checksum does not fit."""
 
@@ -107,17 +120,23 @@ def decode_stem(source: Path | BinaryIO, *on_block: Callable[[Samples], None]) -
     Raises:
         AudioRejected: UNDECODABLE.
     """
-    loudness = Loudness()
+    index = PacketIndex()
     try:
-        with decode_blocks(source) as stream:
-            checksum = FlacChecksum.read(stream)
+        with decode_blocks(source, index.add) as stream:
+            loudness, checksum = Loudness(stream.sample_rate), FlacChecksum.read(stream)
             for block in stream:
                 for take in (loudness.add, checksum.add, *on_block):
                     take(block)
     except AudioRejected as error:
         raise AudioRejected(error.message, code=Code.UNDECODABLE) from error
-    is_broken = checksum.is_broken(loudness.frames)
-    return DecodedStem(_format(stream), stream.sample_rate, stream.channels, loudness, is_broken)
+    return DecodedStem(
+        _format(stream),
+        stream.sample_rate,
+        stream.channels,
+        loudness,
+        StemActivity(loudness.rms_dbfs_by_second(), index.offsets(stream.container, stream.codec)),
+        is_broken=checksum.is_broken(loudness.frames),
+    )
 
 
 def check_stem(
@@ -149,6 +168,9 @@ def measure_stem(stem: DecodedStem, size_bytes: int, sha256: str, expected: Stem
         peak_dbfs=_dbfs(stem.loudness.peak),
         rms_dbfs=_dbfs(stem.loudness.rms),
         verification=",".join(_warnings(stem, expected)) or "ok",
+        silent_share=stem.activity.share_below(_SILENT_DBFS),
+        clipped_share=round(stem.loudness.clipped_share, 6),
+        activity=stem.activity,
     )
 
 
@@ -185,38 +207,13 @@ def check_lengths(stems: Sequence[tuple[str, StemMeasures]]) -> None:
         raise AudioRejected(" ".join(sentences), code=Code.TRUNCATED, stems=short)
 
 
-class Loudness:
-    """Loudness over all blocks seen so far."""
-
-    def __init__(self) -> None:
-        """Begin before the first block."""
-        self.frames = 0
-        self.peak = 0.0
-        self.has_nan = False
-        self._samples = 0
-        self._squares = 0.0
-        self._full = 0
-
-    def add(self, block: Samples) -> None:
-        """Take in float32 samples of shape (n, channels)."""
-        loudness = np.abs(block)
-        peak = float(loudness.max(initial=0.0))
-        self.has_nan = self.has_nan or not math.isfinite(peak)
-        self.peak = max(self.peak, peak)
-        self.frames += len(block)
-        self._samples += block.size
-        self._squares += float(np.sum(np.square(block, dtype=np.float64)))
-        self._full += int(np.count_nonzero(loudness >= _FULL_SCALE))
-
-    @property
-    def rms(self) -> float:
-        """Root mean square; full scale is 1."""
-        return math.sqrt(self._squares / self._samples) if self._samples else 0.0
-
-    @property
-    def clipped_share(self) -> float:
-        """The share of samples at full scale."""
-        return self._full / self._samples if self._samples else 0.0
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_HASH_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _warnings(stem: DecodedStem, expected: StemExpectation) -> list[str]:

@@ -6,6 +6,8 @@ Samples are float32, shape (frames, channels), full scale at -1..1.
 from stemline.audio.decoding import AudioBlocks, DecodedAudio, decode, decode_blocks
 from stemline.audio.encoding import FORMATS, MP3_RATES, encode
 from stemline.audio.flac_checksum import FlacChecksum
+from stemline.audio.loudness import Loudness
+from stemline.audio.packet_index import PacketIndex
 from stemline.audio.resampling import Samples, resampled
 
 __all__ = [
@@ -14,6 +16,8 @@ __all__ = [
     "AudioBlocks",
     "DecodedAudio",
     "FlacChecksum",
+    "Loudness",
+    "PacketIndex",
     "Samples",
     "decode",
     "decode_blocks",

@@ -7,18 +7,19 @@ finds the right length of a header-less variable-bitrate mp3.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, Self, TypeAlias, cast
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.packet import Packet
 
 from stemline import ogg
 from stemline.audio.resampling import Samples, resampled
@@ -30,6 +31,8 @@ _OPTIONS = {"protocol_whitelist": "none"}
 SILENT_POWER = 1e-7
 """Mean square below which sound is silence: -70 dBFS."""
 _ZERO_AND_SCALE = {"u1": (128.0, 128.0), "i2": (0.0, 2.0**15), "i4": (0.0, 2.0**31), "i8": (0.0, 2.0**63)}
+OnPacket: TypeAlias = "Callable[[Packet[AudioStream], list[AudioFrame]], None]"
+"""Is given each packet with the frames that were decoded of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,20 @@ class AudioBlocks:
     header: bytes
     """What the codec needs to begin: of a flac the STREAMINFO block."""
 
-    def __init__(self, source: str | Path | BinaryIO, *, may_skip: bool = False) -> None:
+    def __init__(
+        self,
+        source: str | Path | BinaryIO,
+        on_packet: OnPacket = lambda _, __: None,
+        *,
+        may_skip: bool = False,
+    ) -> None:
         """Open `source` and decode its beginning; `may_skip` goes on behind what is no frame of an mp3.
 
         Raises:
             AudioRejected: it is missing, or holds no sound that can be read.
         """
         self.name = _name_of(source)
-        self._may_skip = may_skip
+        self._may_skip, self._on_packet = may_skip, on_packet
         self._owned = _open(Path(source), self.name) if isinstance(source, str | Path) else None
         file = source if self._owned is None else self._owned
         try:
@@ -150,11 +159,10 @@ class AudioBlocks:
                     raise
                 damage = error
                 continue
-            for frame in frames:
-                if damage is not None and not self._may_skip:
-                    raise damage
-                if isinstance(frame, AudioFrame) and frame.samples:
-                    yield frame
+            if frames and damage is not None and not self._may_skip:
+                raise damage
+            self._on_packet(packet, frames)
+            yield from (frame for frame in frames if frame.samples)
 
     def _samples(self, frame: AudioFrame) -> Samples:
         """Give one decoded frame as float32, (n, channels)."""
@@ -166,13 +174,16 @@ class AudioBlocks:
         return np.ascontiguousarray((shaped.astype(np.float32) - np.float32(zero)) / np.float32(scale))
 
 
-def decode_blocks(source: str | Path | BinaryIO) -> AudioBlocks:
+def decode_blocks(
+    source: str | Path | BinaryIO,
+    on_packet: OnPacket = lambda _, __: None,
+) -> AudioBlocks:
     """Give the sound of a file or of an open binary file, block by block, with its rate and channels.
 
     Raises:
         AudioRejected: it is missing, or holds no sound that can be read.
     """
-    return AudioBlocks(source)
+    return AudioBlocks(source, on_packet)
 
 
 def decode(source: str | Path | BinaryIO) -> DecodedAudio:

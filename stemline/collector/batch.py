@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 
@@ -19,7 +19,7 @@ from stemline.collector.spool import EXTRA_STEMS, Spool, derive_stems, verify_st
 from stemline.collector.stream import StemStreamer, is_streamable
 from stemline.dataset import staged_path, stem_path
 from stemline.errors import AudioRejected, LinkExpired, StorageError, TransferFailed
-from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State, StemFile
+from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.storage import Store, open_store, scratch_folder
 from stemline.verify import StemMeasures
 
@@ -201,7 +201,7 @@ class TrackCollector:
         return CollectedTrack(
             token=ready.attempt.token,
             stems=tuple(
-                StemFile(stem=stem, path=self._key(ready, stem, measured.format), **asdict(measured))
+                measured.stored(stem, self._key(ready, stem, measured.format))
                 for stem, measured in measures.items()
             ),
             bpm=music.bpm,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from stemline.dataset import staged_path, stem_path
@@ -113,7 +113,7 @@ def _take(store: Store, settings: Settings, attempt: Attempt, ledger: Ledger) ->
         for stem, measured in measures.items():
             name = path_of(attempt, stem, measured.format)
             store.put_file(name, files[stem])
-            stems.append(StemFile(stem=stem, path=name, **asdict(measured)))
+            stems.append(measured.stored(stem, name))
     job = ledger.quarantine.job_of(attempt.token)
     return _collected(attempt, tuple(stems), job, ledger)
 

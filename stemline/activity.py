@@ -1,0 +1,73 @@
+"""What each second of a stem holds and where its bytes begin: as values, and packed small until they are published.
+
+A window of seconds `[i, j)` lies in the bytes from `byte_offset[i]` to `byte_offset[j + 1]`, or to the object's end
+where there is no such second. Behind the object's first `header_bytes` these decode by themselves, and the first
+sample that comes out has the number `first_frame[i]` in the whole object decoded. What comes before the window is
+dropped: packets do not begin with seconds, and the first frames out of the middle of an mp3 are not right, as they
+build on earlier ones. So an mp3 is read from some frames earlier and needs no header; `first_frame` may be below zero
+in its first second, as a decoder leaves out the encoder's delay only where it finds the header of the whole.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+HOP_SECONDS = 1.0
+QUIETEST_DBFS = -120.0
+"""What stands for anything quieter, digital silence included: a number that compares and adds like the others."""
+
+_TENTHS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SecondOffsets:
+    """Where the bytes of each second of a stem begin."""
+
+    byte_offset: tuple[int, ...]
+    first_frame: tuple[int, ...]
+    header_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StemActivity:
+    """The loudness of each second of a stem, of the last one as far as it goes, and where their bytes begin."""
+
+    rms_dbfs: tuple[float, ...]
+    """To a tenth, over all channels."""
+    offsets: SecondOffsets | None
+    """None for a format whose middle does not decode by itself, such as ogg."""
+
+    def share_below(self, dbfs: float) -> float | None:
+        """Give the share of seconds that are quieter; None where there is none."""
+        if not self.rms_dbfs:
+            return None
+        return round(sum(level < dbfs for level in self.rms_dbfs) / len(self.rms_dbfs), 6)
+
+    def pack(self) -> bytes:
+        """Give it in a few bytes a second."""
+        columns = [np.rint(np.asarray(self.rms_dbfs) * _TENTHS).astype(np.int64)]
+        header = -1
+        if self.offsets is not None:
+            header = self.offsets.header_bytes
+            columns += [np.asarray(self.offsets.byte_offset), np.asarray(self.offsets.first_frame)]
+        steps = np.concatenate([[header], *(np.diff(column, prepend=0) for column in columns)])
+        # All lowest bytes first, then the next ones: most of them are zero, and lie together.
+        return zlib.compress(steps.astype("<i8").view(np.uint8).reshape(-1, 8).T.tobytes(), 9)
+
+
+def unpack(packed: bytes) -> StemActivity:
+    """Give what `StemActivity.pack` packed."""
+    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(8, -1)
+    steps = np.ascontiguousarray(planes.T).view("<i8").ravel()
+    header, rest = int(steps[0]), steps[1:]
+    columns = [_column(steps) for steps in np.split(rest, 1 if header < 0 else 3)]
+    levels = tuple(tenths / _TENTHS for tenths in columns[0])
+    return StemActivity(levels, None if header < 0 else SecondOffsets(columns[1], columns[2], header))
+
+
+def _column(steps: NDArray[np.int64]) -> tuple[int, ...]:
+    return tuple(np.cumsum(steps).tolist())

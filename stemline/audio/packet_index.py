@@ -1,0 +1,110 @@
+"""Where in a file the packets lie that each of its seconds begins in, noted while it is decoded anyway."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+
+from stemline.activity import SecondOffsets
+
+_MPEG1_RATE = 32_000
+"""The lowest sample rate of MPEG 1; below it are MPEG 2 and 2.5."""
+
+
+class _Mp3Memory(NamedTuple):
+    """What a frame of an mp3 builds on (ISO 11172-3 and 13818-3)."""
+
+    frames: int
+    """That must be right before it: two granules of 576 samples, which overlap, and overlap the next in the filters."""
+    reservoir_bytes: int
+    """How far back its bits may begin: `main_data_begin` has 9 bits, or 8."""
+    overhead_bytes: int
+    """What of a frame is header, checksum and side information at most, and not of the reservoir."""
+
+
+_MPEG1 = _Mp3Memory(1, 511, 38)
+_MPEG2 = _Mp3Memory(2, 255, 23)
+_MOST_PACKETS_BACK = 32
+
+
+class _Place(NamedTuple):
+    position: int
+    first_frame: int
+    """As the packet says: an encoder's delay is counted."""
+    size: int
+
+
+class PacketIndex:
+    """Gathers where each second begins, packet by packet; what the numbers mean is said in `stemline.activity`."""
+
+    def __init__(self) -> None:
+        """Begin before the first packet."""
+        self._recent: deque[_Place] = deque(maxlen=_MOST_PACKETS_BACK + 1)
+        self._byte_offset: list[int] = []
+        self._first_frame: list[int] = []
+        self._frames = self._header_bytes = 0
+        self._is_told = True
+        """Whether all of it can be told so far."""
+
+    def add(self, packet: Packet[AudioStream], frames: Sequence[AudioFrame]) -> None:
+        """Take in a packet and what was decoded of it."""
+        if packet.pts is None or packet.pos is None:
+            self._is_told = (
+                self._is_told and not frames
+            )  # one at the end has the decoder give what it still has
+            return
+        if not self._recent:
+            self._begin(packet)
+        first_frame = self._in_frames(packet.pts)
+        self._recent.append(_Place(packet.pos, first_frame, packet.size))
+        count = sum(frame.samples for frame in frames)
+        # Of the first packet a decoder may leave out the beginning, of the last one the end.
+        begins = self._frames or count - self._in_frames(packet.duration or 0)
+        self._frames += count
+        while len(self._byte_offset) * self._rate < self._frames:
+            place = self._first_to_read()
+            self._byte_offset.append(place.position)
+            self._first_frame.append(begins - (first_frame - place.first_frame))
+
+    def offsets(self, container: str, codec: str) -> SecondOffsets | None:
+        """Give where each second begins, in a file of which any part decodes by itself; else None."""
+        kind = codec if container == codec else f"{container} {codec.partition('_')[0]}"
+        if not self._is_told or kind not in {"flac", "wav pcm", "mp3 mp3float", "mp3 mp3"}:
+            return None
+        header_bytes = 0 if self._is_mp3 else self._header_bytes
+        return SecondOffsets(tuple(self._byte_offset), tuple(self._first_frame), header_bytes)
+
+    def _begin(self, packet: Packet[AudioStream]) -> None:
+        codec = packet.stream.codec_context
+        self._rate = codec.sample_rate
+        self._header_bytes = packet.pos or 0
+        self._is_mp3 = codec.name.startswith("mp3")
+        ticks = Fraction(packet.time_base) * self._rate
+        self._numerator, self._denominator = ticks.numerator, ticks.denominator
+
+    def _in_frames(self, ticks: int) -> int:
+        return ticks * self._numerator // self._denominator
+
+    def _first_to_read(self) -> _Place:
+        """Give the packet to read from, so that the last one comes out as in the whole file.
+
+        In an mp3 some frames before it must be right, and their bits may begin in still earlier ones; a frame that
+        lacks its bits comes out silent and does no other harm.
+        """
+        if not self._is_mp3:
+            return self._recent[-1]
+        memory = _MPEG1 if self._rate >= _MPEG1_RATE else _MPEG2
+        missing = memory.reservoir_bytes
+        for place in list(self._recent)[-memory.frames - 2 :: -1]:
+            missing -= max(place.size - memory.overhead_bytes, 0)
+            if missing <= 0:
+                return place
+        # Frames of next to nothing, 8 kbit/s in stereo: what one builds on may be a second back.
+        self._is_told = self._is_told and len(self._recent) <= _MOST_PACKETS_BACK
+        return self._recent[0]
