@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,12 @@ HOP_SECONDS = 1.0
 QUIETEST_DBFS = -120.0
 """What stands for anything quieter, digital silence included: a number that compares and adds like the others."""
 
-_TENTHS = 10
+TENTHS = 10
+"""So finely loudness is told."""
+
+_STEP = "<i4"
+_STEP_BYTES = 4
+"""Numbers are packed as steps from one second to the next, none of which has two gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +55,32 @@ class StemActivity:
 
     def pack(self) -> bytes:
         """Give it in a few bytes a second."""
-        columns = [np.rint(np.asarray(self.rms_dbfs) * _TENTHS).astype(np.int64)]
+        columns = [np.rint(np.asarray(self.rms_dbfs) * TENTHS).astype(np.int64)]
         header = -1
         if self.offsets is not None:
             header = self.offsets.header_bytes
             columns += [np.asarray(self.offsets.byte_offset), np.asarray(self.offsets.first_frame)]
         steps = np.concatenate([[header], *(np.diff(column, prepend=0) for column in columns)])
-        # All lowest bytes first, then the next ones: most of them are zero, and lie together.
-        return zlib.compress(steps.astype("<i8").view(np.uint8).reshape(-1, 8).T.tobytes(), 9)
+        # All lowest bytes first, then the next ones: most of them are alike, and lie together.
+        return zlib.compress(steps.astype(_STEP).view(np.uint8).reshape(-1, _STEP_BYTES).T.tobytes(), 9)
 
 
-def unpack(packed: bytes) -> StemActivity:
+class PackedColumns(NamedTuple):
+    """What was packed of one stem, as arrays."""
+
+    tenths: NDArray[np.int64]
+    """Of dBFS."""
+    byte_offset: NDArray[np.int64] | None
+    first_frame: NDArray[np.int64] | None
+    header_bytes: int | None
+
+
+def unpack(packed: bytes) -> PackedColumns:
     """Give what `StemActivity.pack` packed."""
-    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(8, -1)
-    steps = np.ascontiguousarray(planes.T).view("<i8").ravel()
+    planes = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(_STEP_BYTES, -1)
+    steps = np.ascontiguousarray(planes.T).view(_STEP).ravel().astype(np.int64)
     header, rest = int(steps[0]), steps[1:]
-    columns = [_column(steps) for steps in np.split(rest, 1 if header < 0 else 3)]
-    levels = tuple(tenths / _TENTHS for tenths in columns[0])
-    return StemActivity(levels, None if header < 0 else SecondOffsets(columns[1], columns[2], header))
-
-
-def _column(steps: NDArray[np.int64]) -> tuple[int, ...]:
-    return tuple(np.cumsum(steps).tolist())
+    if header < 0:
+        return PackedColumns(np.cumsum(rest), None, None, None)
+    tenths, byte_offset, first_frame = np.cumsum(rest.reshape(3, -1), axis=1)
+    return PackedColumns(tenths, byte_offset, first_frame, header)

@@ -207,15 +207,6 @@ def check_lengths(stems: Sequence[tuple[str, StemMeasures]]) -> None:
         raise AudioRejected(" ".join(sentences), code=Code.TRUNCATED, stems=short)
 
 
-def file_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_HASH_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _warnings(stem: DecodedStem, expected: StemExpectation) -> list[str]:
     """Give what is odd about a stem that is still a stem, in words."""
     rms = _dbfs(stem.loudness.rms)

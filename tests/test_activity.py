@@ -14,7 +14,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemline.activity import QUIETEST_DBFS, SecondOffsets, StemActivity, unpack
+from stemline.activity import QUIETEST_DBFS, TENTHS, SecondOffsets, StemActivity, unpack
 from stemline.verify import StemExpectation, decode_stem, verify_stem
 
 SECONDS = 7.4
@@ -157,15 +157,18 @@ def test_an_ogg_and_an_mp3_of_hardly_any_bytes_have_loudness_and_no_offsets(tmp_
         assert (len(activity.rms_dbfs), activity.offsets) == (8, None)
 
 
-levels = st.integers(-1200, 200).map(lambda tenths: tenths / 10)
-numbers = st.integers(-(2**40), 2**40)
+tenths, steps = st.integers(-1200, 200), st.integers(-(2**24), 2**30)
 
 
-@given(st.lists(st.tuples(levels, numbers, numbers)), st.integers(0, 2**40), st.booleans())
+@given(st.lists(st.tuples(tenths, steps, steps), max_size=300), st.integers(0, 2**31 - 1), st.booleans())
 def test_it_comes_back_as_it_was_packed(rows, header_bytes, is_told):
-    columns = list(zip(*rows, strict=True)) or [(), (), ()]
-    activity = StemActivity(
-        columns[0], SecondOffsets(columns[1], columns[2], header_bytes) if is_told else None
-    )
+    levels, *numbers = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+    columns = [tuple(np.cumsum(column, dtype=int).tolist()) for column in numbers]
+    offsets = SecondOffsets(columns[0], columns[1], header_bytes) if is_told else None
 
-    assert unpack(activity.pack()) == activity
+    found = unpack(StemActivity(tuple(level / TENTHS for level in levels), offsets).pack())
+
+    assert found.tenths.tolist() == levels
+    assert found.header_bytes == (header_bytes if is_told else None)
+    for column, expected in zip((found.byte_offset, found.first_frame), columns, strict=True):
+        assert column.tolist() == list(expected) if is_told else column is None

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
-from support.night import RECIPE, open_night
+from sqlalchemy import select
+from support.night import ACTIVITY, RECIPE, open_night
 
 from stemline.dataset.layout import DatasetLayout
+from stemline.ledger.row_mapping import without_activity
+from stemline.ledger.tables import attempts
 from stemline.records import Code, State
 
 
@@ -45,3 +48,35 @@ def test_a_batch_is_of_the_run_that_opened_it_whoever_sent_its_tracks_or_finishe
     night.ledger.batches.open(opener, "0001", [token])
     assert night.publisher.publish_leftovers(finisher, "local", RECIPE) == 1
     assert night.rows()["a"]["run_id"] == opener
+
+
+def test_what_each_second_holds_is_kept_until_it_is_published_and_no_longer(night, monkeypatch):
+    token = night.collect("a", no=1)
+    monkeypatch.setattr(night.ledger.batches, "publish", _cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        night.publisher.publish(night.run_id, [token])
+    written = night.files()
+    monkeypatch.undo()
+
+    assert night.publisher.publish_leftovers(night.run_id, "local", RECIPE) == 1
+
+    assert night.files() == written
+    assert night.rows("activity")["a"]["rms_dbfs"] == pytest.approx(ACTIVITY.rms_dbfs)
+    (row,) = night.ledger.queries.results([token])
+    assert [stem.activity for stem in row.collected.stems] == [None]
+
+
+def _cut_off(_):
+    raise KeyboardInterrupt
+
+
+def test_a_track_collected_before_seconds_were_measured_is_published_without_them(night):
+    token = night.collect("a", no=1)
+    with night.ledger.database.write() as connection:
+        result = connection.execute(select(attempts.c.result)).scalar_one()
+        connection.execute(attempts.update().values(result=without_activity(result)))
+
+    night.publisher.publish(night.run_id, [token, night.collect("b", no=2)])
+
+    assert sorted(night.rows("stems")) == ["a", "b"]
+    assert sorted(night.rows("activity")) == ["b"]

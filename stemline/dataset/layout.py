@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from stemline.dataset.paths import LONGEST_NAME, name_digest
-from stemline.dataset.table_schemas import stems_schema, tracks_schema
+from stemline.dataset.table_schemas import activity_schema, stems_schema, tracks_schema
 from stemline.errors import ConfigError
 
 # Not hive's own word: pyarrow makes that a null, and pandas cannot read a table whose folders have one.
@@ -55,9 +55,14 @@ class DatasetLayout:
         """The schema of the stems table."""
         return stems_schema(self.tracks, self.partition_by, embedded=self.audio == "embedded")
 
+    @property
+    def activity(self) -> pa.Schema:
+        """The schema of the activity table."""
+        return activity_schema(self.tracks, self.partition_by)
+
     def schema_of(self, table: str) -> pa.Schema:
         """Give the schema of a table by its name."""
-        return {"tracks": self.tracks, "stems": self.stems}[table]
+        return {"tracks": self.tracks, "stems": self.stems, "activity": self.activity}[table]
 
     def folder(self, row: Mapping[str, Any]) -> str:
         """Give the partition folders of a row of the tracks table; empty when nothing partitions."""

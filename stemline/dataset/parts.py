@@ -1,7 +1,7 @@
 """A batch of collected tracks written as one Parquet part per table and partition.
 
 The same rows give the same bytes under the same names, so a batch that a crash cut off is simply written again.
-Stems go before tracks: a reader never finds a track without its stems.
+Stems and what each second of them holds go before tracks: a reader never finds a track without its stems.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stemline.dataset.activity_table import activity_tables
 from stemline.dataset.cell_value import cell_value, column_array
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout
@@ -29,6 +30,7 @@ _AUDIO_LEAF = "audio.bytes"
 _BATCH_ID = re.compile(r"[A-Za-z0-9._-]{1,120}")
 ROWS_PER_GROUP = 50_000
 _AUDIO_BYTES_PER_GROUP = 64 << 20  # a row group is what a reader fetches to get at one stem
+_RISING = ("byte_offset.list.element", "first_frame.list.element")
 _REPETITIVE = frozenset(
     {
         "provider",
@@ -42,7 +44,7 @@ _REPETITIVE = frozenset(
         "split",
         "run_id",
     }
-    | {"collected_on", "stem", "recipe", "verification"}
+    | {"collected_on", "stem", "recipe", "verification", "hop_seconds", "rms_dbfs.list.element"}
 )
 
 
@@ -88,6 +90,11 @@ def _write(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> list[Par
         stems = [stem for row in rows for stem in row.stems]
         groups = (_table(group, layout.stems) for group in _stem_groups(store, stems, layout))
         written.append(put_part(store, part_key("stems", name, batch.batch_id), layout.stems, groups))
+    for name, rows in folders.items():
+        seconds = [stem for row in rows for stem in row.stems if stem["activity"] is not None]
+        if seconds:
+            key, tables_of = part_key("activity", name, batch.batch_id), activity_tables(seconds, layout.activity)
+            written.append(put_part(store, key, layout.activity, tables_of))
     for name, table in tables.items():
         written.append(put_part(store, part_key("tracks", name, batch.batch_id), layout.tracks, [table]))
     return written
@@ -195,13 +202,14 @@ def _table(rows: Rows, schema: pa.Schema) -> pa.Table:
 
 
 def _writer_options(schema: pa.Schema) -> dict[str, Any]:
-    """Give how each column is written: audio as it is, the rest zstd, repeating names with a dictionary."""
+    """Give how each column is written: audio as it is, the rest zstd, repeating values with a dictionary."""
     leaves = [leaf for field in schema for leaf in _leaves(field)]
     order = [(name, "ascending") for name in ("track_id", "stem") if name in schema.names]
     return {
         "compression": {leaf: "none" if leaf == _AUDIO_LEAF else "zstd" for leaf in leaves},
         "use_dictionary": [leaf for leaf in leaves if leaf in _REPETITIVE],
-        "write_statistics": [leaf for leaf in leaves if leaf != _AUDIO_LEAF],
+        "column_encoding": {leaf: "DELTA_BINARY_PACKED" for leaf in leaves if leaf in _RISING},
+        "write_statistics": [leaf for leaf in leaves if leaf != _AUDIO_LEAF and ".list." not in leaf],
         "write_page_index": True,
         "sorting_columns": pq.SortingColumn.from_ordering(schema, order),
     }
@@ -211,4 +219,6 @@ def _leaves(field: pa.Field) -> list[str]:
     """Give the names under which Parquet knows a column, which has several when it is a struct."""
     if pa.types.is_struct(field.type):
         return [f"{field.name}.{leaf}" for inner in field.type for leaf in _leaves(inner)]
+    if pa.types.is_list(field.type):
+        return [f"{field.name}.list.{leaf}" for leaf in _leaves(pa.field("element", field.type.value_type))]
     return [field.name]

@@ -6,7 +6,7 @@ import hashlib
 
 from stemline.records import Attempt
 
-TABLES = ("stems", "tracks")
+TABLES = ("stems", "activity", "tracks")
 """The folders of the tables, in the order in which a batch is written to them."""
 
 STAGED_PREFIX = "_stemline/staged"

@@ -68,6 +68,32 @@ STEMS_SCHEMA = pa.schema(
     ]
 )
 
+ACTIVITY_SCHEMA = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("stem", pa.string(), nullable=False),
+        pa.field("provider", pa.string(), nullable=False),
+        pa.field("recipe", pa.string(), nullable=False),
+        pa.field("hop_seconds", pa.float64(), nullable=False),
+        pa.field("rms_dbfs", pa.list_(pa.float32()), nullable=False),
+        pa.field("byte_offset", pa.list_(pa.int64())),
+        pa.field("first_frame", pa.list_(pa.int64())),
+        pa.field("header_bytes", pa.int64()),
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("collected_on", pa.date32(), nullable=False),
+    ]
+)
+"""What each second of a stem holds, and where its bytes begin in the stem's own object, or embedded audio.
+
+`rms_dbfs`: the loudness of each second over all channels, to a tenth; -120 stands for anything quieter.
+`byte_offset`, `first_frame`, `header_bytes`: the bytes from `byte_offset[i]` to `byte_offset[j + 1]` (to the end where
+the list has no such entry), put behind the object's first `header_bytes`, decode to what the whole object holds in
+the seconds from `i` to before `j`, bit for bit. The first sample that comes out is number `first_frame[i]` of the
+whole, and those before `i` seconds are dropped. In an mp3 `byte_offset[i]` lies as many frames earlier as the first
+one of the second builds on (its bit reservoir), `header_bytes` is 0, and the first of `first_frame` may be below
+zero (the encoder's delay). The three are null where a part of the file does not decode by itself: ogg, m4a.
+"""
+
 REJECTS_SCHEMA = pa.schema(
     [
         pa.field("row", pa.int64(), nullable=False),
@@ -125,14 +151,21 @@ def stems_schema(tracks: pa.Schema, partition_by: Iterable[str], *, embedded: bo
 
     The embedded form is the one `datasets` turns into its Audio feature by itself.
     """
-    fields = [field for field in STEMS_SCHEMA if not (embedded and field.name == "path")]
-    names = {field.name for field in fields}
-    fields += [tracks.field(column) for column in partition_by if column not in names]
     if not embedded:
-        return _versioned(pa.schema(fields))
-    schema = pa.schema([*fields, _AUDIO])
+        return _versioned(_with_partitions(STEMS_SCHEMA, tracks, partition_by))
+    bare = STEMS_SCHEMA.remove(STEMS_SCHEMA.get_field_index("path"))
+    schema = _with_partitions(bare, tracks, partition_by).append(_AUDIO)
     features = {"info": {"features": {field.name: _feature(field) for field in schema}}}
     return _versioned(schema, {_HUGGING_FACE: json.dumps(features, sort_keys=True)})
+
+
+def activity_schema(tracks: pa.Schema, partition_by: Iterable[str]) -> pa.Schema:
+    """Give ACTIVITY_SCHEMA with the partition columns it lacks."""
+    return _versioned(_with_partitions(ACTIVITY_SCHEMA, tracks, partition_by))
+
+
+def _with_partitions(schema: pa.Schema, tracks: pa.Schema, partition_by: Iterable[str]) -> pa.Schema:
+    return pa.schema([*schema, *(tracks.field(name) for name in partition_by if name not in schema.names)])
 
 
 def _feature(field: pa.Field) -> dict[str, str]:

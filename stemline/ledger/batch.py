@@ -11,7 +11,7 @@ from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import count_batch, discount_track, lies_in
 from stemline.ledger.part import note_parts
 from stemline.ledger.repetition import repeating_verbs
-from stemline.ledger.row_mapping import BatchRow, attempts_with_tracks, batch_row_from_row
+from stemline.ledger.row_mapping import BatchRow, attempts_with_tracks, batch_row_from_row, without_activity
 from stemline.ledger.run import find_run
 from stemline.ledger.tables import attempts, batches
 from stemline.ledger.transition import (
@@ -59,7 +59,10 @@ class Batches:
             write_event(connection, now, batch, LedgerEvent("open_batch", detail={"batch_id": batch_id}))
 
     def publish(self, batch_id: str, written: Sequence[PartFile] = ()) -> int:
-        """Mark a batch and every track in it as published, in these parts; give how many (0: it already was)."""
+        """Mark a batch and every track in it as published, in these parts; give how many (0: it already was).
+
+        What each second of their stems holds is in the tables by now, and forgotten here.
+        """
         now = self._database.clock()
         members = select(attempts).where(attempts.c.batch_id == batch_id, attempts.c.state == State.COLLECTED)
         with self._database.write() as connection:
@@ -72,9 +75,9 @@ class Batches:
             if batch["published_at"] is not None:
                 return 0
             for row in connection.execute(members).mappings().all():
-                move_attempt(
-                    connection, now, row, AttemptTransition("publish", State.PUBLISHED, State.PUBLISHED)
-                )
+                values = {"result": without_activity(row["result"])}
+                publish = AttemptTransition("publish", State.PUBLISHED, State.PUBLISHED, values=values)
+                move_attempt(connection, now, row, publish)
             connection.execute(
                 batches.update().where(batches.c.batch_id == batch_id).values(published_at=now)
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from sqlalchemy import Select, select
 from stemline.ledger.cell import dump_cells, load_cells
 from stemline.ledger.tables import SAME_TRACK, Cells, attempts, tracks
 from stemline.records import Attempt, Code, CollectedTrack, Job, Phase, Recipe, Reject, State, StemFile, Track
+
+_MAY_LACK = frozenset(field.name for field in fields(StemFile) if field.default is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,20 @@ def job_from_row(row: Cells) -> Job:
 
 def dump_collected(collected: CollectedTrack) -> str:
     """Give a collected track as JSON."""
-    return dump_cells(asdict(collected))
+    facts = asdict(collected)
+    facts["stems"] = [
+        {name: value for name, value in stem.items() if value is not None or name not in _MAY_LACK}
+        for stem in facts["stems"]
+    ]
+    return dump_cells(facts)
+
+
+def without_activity(text: str) -> str:
+    """Give what `dump_collected` wrote without what each second holds, which a table has once it is published."""
+    collected = load_collected(text)
+    return dump_collected(
+        replace(collected, stems=tuple(replace(stem, activity=None) for stem in collected.stems))
+    )
 
 
 def dump_lasting(collected: CollectedTrack) -> str:

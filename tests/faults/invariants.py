@@ -95,12 +95,15 @@ def _examine_dataset(scenario: Scenario, states: dict[str, str]) -> dict[str, in
     found = Counter(zip(stems["track_id"], stems["stem"], strict=True))
     told = Counter(tracks["track_id"])
     spoilt = sum(not _is_whole(scenario.project.dataset / row.path, row.sha256) for row in stems.itertuples())
+    seconds = _table(scenario.project.dataset / "activity")
+    measured = Counter(zip(seconds["track_id"], seconds["stem"], strict=True))
     orphans = {name for name in scenario.project.files("audio") if name not in set(stems["path"])}
     return {
         "tracks not in the dataset once": sum(
             ((told - Counter(published)) + (Counter(published) - told)).values()
         ),
         "stems not in the dataset once": sum(((found - wanted) + (wanted - found)).values()),
+        "stems whose seconds are not told once": sum(((measured - found) + (found - measured)).values()),
         "stems that are not as told": spoilt,
         "audio objects nobody knows": len(orphans),
     }

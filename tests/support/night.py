@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from stemline.activity import SecondOffsets, StemActivity
 from stemline.budget import Limits
 from stemline.dataset.layout import DatasetLayout
 from stemline.ledger import KnownDataset, Ledger, open_ledger
@@ -21,6 +22,7 @@ from stemline.run.correction import CorrectionQueue
 from stemline.storage import Store, open_store
 
 RECIPE = Recipe("vocals", "best", "flac")
+ACTIVITY = StemActivity((-20.5, -120.0, -3.1), SecondOffsets((86, 9_000, 10_100), (0, 40_960, 86_016), 86))
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
@@ -55,7 +57,8 @@ class Night:
         self.ledger.attempts.record_ready(
             token, Job(f"job-{name}", Phase.DONE, credits_charged=7, title=title)
         )
-        stem = StemFile("vocals", f"audio/{name}.flac", "flac", 44100, 2, 9, 2.5, 9, "ab", None, None, "ok")
+        facts = ("flac", 44100, 2, 9, 2.5, 9, "ab", None, None, "ok")
+        stem = StemFile("vocals", f"audio/{name}.flac", *facts, activity=ACTIVITY.pack())
         self.ledger.attempts.record_collected(CollectedTrack(token, (stem,), 120.0, "Am", None, None, NOW))
         return token
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,21 +106,25 @@ def _plain(value: object) -> object:
     return None if value is pd.NaT or value != value else value  # noqa: PLR0124 - NaN alone differs from itself
 
 
-def _datasets(folder: Path) -> list[dict]:
+def _datasets(folder: Path, table: str = "tracks") -> list[dict]:
     os.environ["HF_HUB_OFFLINE"] = "1"
     import datasets  # noqa: PLC0415 - it reads the environment when it is imported
 
     count = len(list(folder.parent.glob("cache-*")))
-    files = f"{folder}/tracks/**/*.parquet"
+    files = f"{folder}/{table}/**/*.parquet"
     cache = str(folder.parent / f"cache-{count}")
     return datasets.load_dataset("parquet", data_files=files, split="train", cache_dir=cache).to_list()
 
 
-READERS = {
-    "pandas": lambda folder: pd.read_parquet(folder / "tracks").to_dict("records"),
-    "pyarrow": lambda folder: pads.dataset(folder / "tracks").to_table().to_pylist(),
-    "duckdb": lambda folder: duckdb.sql(f"FROM '{folder}/tracks/**/*.parquet'").to_arrow_table().to_pylist(),
-    "polars": lambda folder: pl.read_parquet(f"{folder}/tracks/**/*.parquet").to_dicts(),
+def _duckdb(folder: Path, table: str = "tracks") -> list[dict]:
+    return duckdb.sql(f"FROM '{folder}/{table}/**/*.parquet'").to_arrow_table().to_pylist()
+
+
+READERS: dict[str, Callable[..., list[dict]]] = {
+    "pandas": lambda folder, table="tracks": pd.read_parquet(folder / table).to_dict("records"),
+    "pyarrow": lambda folder, table="tracks": pads.dataset(folder / table).to_table().to_pylist(),
+    "duckdb": _duckdb,
+    "polars": lambda folder, table="tracks": pl.read_parquet(f"{folder}/{table}/**/*.parquet").to_dicts(),
     "datasets": _datasets,
 }
 """None is told anything of the columns."""
