@@ -257,9 +257,13 @@ class StemFile:
     verification: str
     """`ok`, or words joined by `,`: `silent`, `clipped`, `format`, `length`, `residual`, `derived`, `accepted`."""
     silent_share: float | None = None
+    """The share of its seconds below -60 dBFS; None, as in the next: it was never measured."""
     clipped_share: float | None = None
+    """The share of its samples at full scale."""
     residual_db: float | None = None
+    """What the sum of all stems leaves of their source, in dB of it; None: it was not compared."""
     residual_of: str | None = None
+    """What the sum was compared with: `source`."""
     activity: bytes | None = field(default=None, repr=False)
     """As `stemline.activity` packs it; None: it was published, or never measured."""
 

@@ -7,7 +7,7 @@ are measured in it, and it is compared with the source where this worker has tha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def local_source(ready: ReadyTrack) -> Path | None:
 def compare_with_source(
     measures: dict[str, StemMeasures], source: Path | None, mixed: MonoAudio
 ) -> dict[str, StemMeasures]:
-    """Give the stems' measures with the warning `residual` when the stems do not add up to their source.
+    """Give the stems' measures with what their sum leaves of the source, and the warning `residual` where that is much.
 
     A warning only: nobody promises that separated stems add up, and it does not say which one is wrong.
     """
@@ -117,9 +117,15 @@ def compare_with_source(
         residual = None if source is None else residual_db(source, mixed)
     except AudioRejected:  # what the provider could read and we cannot is no fault of the stems
         return measures
-    if residual is None or residual < _LEAST_RESIDUAL_DB:
+    if residual is None:
         return measures
-    return {stem: measured.with_warning("residual") for stem, measured in measures.items()}
+    told = {
+        stem: replace(measured, residual_db=round(residual, 2), residual_of="source")
+        for stem, measured in measures.items()
+    }
+    if residual < _LEAST_RESIDUAL_DB:
+        return told
+    return {stem: measured.with_warning("residual") for stem, measured in told.items()}
 
 
 def residual_db(source: Path, mixed: MonoAudio) -> float | None:

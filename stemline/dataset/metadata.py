@@ -45,6 +45,11 @@ class KeptLayout:
     is_behind: bool
     """Whether older parts may lack a column, or have one of another type."""
 
+    @property
+    def are_stems_behind(self) -> bool:
+        """Whether older parts may lack a column of ours, of which the stems table has some as well."""
+        return self.is_behind and self.tree.get("renewed_version") != SCHEMA_VERSION
+
 
 def read_layout(store: Store, partition_by: Sequence[str] = ()) -> KeptLayout | None:
     """Give the layout a dataset was begun with, and its columns; None: there is no dataset."""
@@ -151,7 +156,12 @@ def _layout_tree(kept: KeptLayout | None, layout: DatasetLayout, *, is_publishin
         "begun": is_begun or is_publishing,
     }
     # As long as there are no parts, none lacks anything.
-    return tree if is_begun else {**tree, "renewed": columns_digest(tree)}
+    return tree if is_begun else {**tree, **_renewed(tree)}
+
+
+def _renewed(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what the layout's file says once every part has the columns of the layout."""
+    return {"renewed": columns_digest(tree), "renewed_version": SCHEMA_VERSION}
 
 
 def mark_renewed(store: Store, layout: DatasetLayout) -> bool:
@@ -159,7 +169,7 @@ def mark_renewed(store: Store, layout: DatasetLayout) -> bool:
     kept = read_layout(store, layout.partition_by)
     if kept is None or columns_tree(kept.carried) != columns_tree(layout.carried):
         return False
-    store.put_bytes(LAYOUT_KEY, _json({**kept.tree, "renewed": columns_digest(kept.tree)}))
+    store.put_bytes(LAYOUT_KEY, _json({**kept.tree, **_renewed(kept.tree)}))
     return True
 
 

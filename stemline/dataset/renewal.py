@@ -39,20 +39,15 @@ def renew_parts(store: Store, layout: DatasetLayout, require_hold: Callable[[], 
     off is done by the next call. Raises StorageError for a part that cannot be read.
     """
     renewed = 0
-    while is_behind(store, layout):
-        current = _as_kept(store, layout)
+    while (kept := read_layout(store, layout.partition_by)) is not None and kept.is_behind:
+        current = replace(layout, carried=kept.carried)
         try:
-            renewed += _Renewal(store, current, require_hold).run()
+            renewed += _Renewal(store, current, kept.are_stems_behind, require_hold).run()
         except _UnknownColumns as found:
             claim_layout(store, replace(current, carried=join_columns(current.carried, found.columns)))
         else:
             mark_renewed(store, current)  # unless another run has joined a column meanwhile
     return renewed
-
-
-def _as_kept(store: Store, layout: DatasetLayout) -> DatasetLayout:
-    kept = read_layout(store, layout.partition_by)
-    return layout if kept is None else replace(layout, carried=kept.carried)
 
 
 class _UnknownColumns(Exception):
@@ -69,12 +64,14 @@ class _Renewal:
 
     store: Store
     layout: DatasetLayout
+    are_stems_behind: bool
     require_hold: Callable[[], None]
 
     def run(self) -> int:
         work = [(key, self.layout.tracks) for key in part_keys(self.store, "tracks")]
-        if set(self.layout.partition_by) - set(TRACKS_SCHEMA.names):
+        if self.are_stems_behind or set(self.layout.partition_by) - set(TRACKS_SCHEMA.names):
             work += [(key, self.layout.stems) for key in part_keys(self.store, "stems")]
+            work += [(key, self.layout.activity) for key in part_keys(self.store, "activity")]
         with ThreadPoolExecutor(PARTS_AT_ONCE) as threads:
             return sum(threads.map(lambda one: self._renew(*one), work))
 
@@ -130,7 +127,7 @@ def renewed_tables(part: pq.ParquetFile, schema: pa.Schema) -> Iterator[pa.Table
     """Give a part's row groups with the columns it should have; raises ValueError for a value a type cannot hold."""
     for number in range(part.num_row_groups):
         table = part.read_row_group(number)
-        if is_first_version(part.schema_arrow):
+        if is_first_version(part.schema_arrow) and "attempt_token" in table.column_names:
             names = ["manifest_recipe" if name == "recipe" else name for name in table.column_names]
             table = table.rename_columns(names)
         yield pa.Table.from_arrays([_column(table, each) for each in schema], schema=schema)

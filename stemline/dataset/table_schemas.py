@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
-"""1 had no `recipe` in the tracks table."""
+SCHEMA_VERSION = 3
+"""1 had no `recipe` in the tracks table, 2 not the columns of quality in the stems table."""
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -63,10 +63,20 @@ STEMS_SCHEMA = pa.schema(
         pa.field("peak_dbfs", pa.float64()),
         pa.field("rms_dbfs", pa.float64()),
         pa.field("verification", pa.string(), nullable=False),
+        pa.field("silent_share", pa.float64()),
+        pa.field("clipped_share", pa.float64()),
+        pa.field("residual_db", pa.float64()),
+        pa.field("residual_of", pa.string()),
         pa.field("run_id", pa.string(), nullable=False),
         pa.field("collected_on", pa.date32(), nullable=False),
     ]
 )
+"""The stems, each with what a person may select by; null where it was not measured, as before version 3.
+
+`silent_share`: the share of its seconds below -60 dBFS. `clipped_share`: the share of its samples at full scale.
+`residual_db`: what the sum of all stems of the track leaves of `residual_of` after one common gain, in dB of that: the
+lower the better. `residual_of` is `source`, the file that was separated, where the collector had it as a file.
+"""
 
 ACTIVITY_SCHEMA = pa.schema(
     [

@@ -295,7 +295,10 @@ class TestSource:
         return replace(track, attempt=attempt)
 
     def test_stems_that_add_up_to_it_are_fine(self, sourced, target):
-        assert {stem.verification for stem in collect(sourced, target).stems} == {"ok"}
+        stems = collect(sourced, target).stems
+
+        assert {stem.verification for stem in stems} == {"ok"}
+        assert all(stem.residual_db < -60 and stem.residual_of == "source" for stem in stems)
 
     def test_a_stem_of_another_song_is_a_warning(self, sourced, target, storage, song):
         storage.files["/song/instrumental"] = song.stranger
@@ -303,12 +306,16 @@ class TestSource:
         result = collect(sourced, target)
 
         assert {stem.verification for stem in result.stems} == {"residual"}
+        assert all(-10 < stem.residual_db < 0 for stem in result.stems)
 
     def test_a_source_we_cannot_read_says_nothing_about_the_stems(self, sourced, target):
         with open(sourced.attempt.track.location, "wb") as file:  # noqa: PTH123 - a location is text
             file.write(b"video of a kind only the provider knows")
 
-        assert {stem.verification for stem in collect(sourced, target).stems} == {"ok"}
+        stems = collect(sourced, target).stems
+        assert {(stem.verification, stem.residual_db, stem.residual_of) for stem in stems} == {
+            ("ok", None, None)
+        }
 
 
 class TestDisk:

@@ -136,7 +136,7 @@ def first(datasets) -> Done:
 def schemas(done: Done) -> list[pa.Schema]:
     """Give the schema of each table's parts, which all have the same."""
     found = []
-    for name in ("tracks", "stems"):
+    for name in ("tracks", "stems", "activity"):
         parts = pads.dataset(done.dataset / name, format="parquet").files
         (schema,) = {
             pq.read_schema(part).remove_metadata().to_string(): pq.read_schema(part) for part in parts

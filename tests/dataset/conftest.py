@@ -57,6 +57,10 @@ class Press:
                 peak_dbfs=None if stem == "vocals" else -1.5,
                 rms_dbfs=None if stem == "vocals" else -12.25,
                 verification="silent" if stem == "vocals" else "ok",
+                silent_share=1.0 if stem == "vocals" else 0.25,
+                clipped_share=0.0,
+                residual_db=-41.5,
+                residual_of="source",
             )
             for stem in self.recipe.stem_names
         )

@@ -13,13 +13,20 @@ from support.weeks import Weeks
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout, read_layout
 from stemline.dataset.renewal import renew_parts
-from stemline.dataset.table_schemas import TRACKS_SCHEMA
+from stemline.dataset.table_schemas import STEMS_SCHEMA, TRACKS_SCHEMA
 from stemline.errors import ConfigError
 
 
 def _something(kind):
-    value = datetime(2026, 11, 21, tzinfo=UTC) if pa.types.is_temporal(kind) else "x"
-    return pa.array([value], kind)
+    value = datetime(2026, 11, 21, tzinfo=UTC) if pa.types.is_temporal(kind) else "7"
+    return pa.array([value]).cast(kind)
+
+
+def _filled(schema, **told):
+    """A table of one row that has what must be there."""
+    needed = [each for each in schema if not each.nullable and each.name not in told]
+    told |= {each.name: _something(each.type) for each in needed}
+    return pa.table(told).replace_schema_metadata({"stemline.schema_version": "1"})
 
 
 @pytest.fixture
@@ -47,24 +54,29 @@ def test_every_reader_reads_three_weeks_of_drifting_manifests(weeks):
 def test_parts_of_a_dataset_begun_before_get_one_schema(weeks):
     """Of the first version: no `recipe`, no columns in the layout, and parts that already differ."""
     for number, columns in enumerate(({"no": [7], "recipe": ["cake"]}, {"no": ["WARP-7"], "mood": ["calm"]})):
-        fixed = {"track_id": [f"t{number}"], "stems": ["both"], "quality": ["best"], "format": ["mp3"]}
-        needed = [each for each in TRACKS_SCHEMA if not each.nullable and each.name not in fixed]
-        fixed |= {each.name: _something(each.type) for each in needed}
-        table = pa.table(fixed | columns).replace_schema_metadata({"stemline.schema_version": "1"})
-        path = weeks.folder / f"out/tracks/part-{number}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, path)
+        one = {"track_id": [f"t{number}"]}
+        asked = {"stems": ["both"], "quality": ["best"], "format": ["mp3"]}
+        tables = {
+            "tracks": _filled(TRACKS_SCHEMA, **one, **asked, **columns),
+            "stems": _filled(STEMS_SCHEMA, **one, recipe=["both-best-mp3"]),
+        }
+        for name, rows in tables.items():
+            path = weeks.folder / f"out/{name}/part-{number}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(rows, path)
     old = {"schema_version": 1, "partition_by": [], "audio": "objects"}
     weeks.store.put_bytes("_stemline/layout.json", json.dumps(old).encode())
 
     layout = claim_layout(weeks.store, DatasetLayout((), pa.schema([("mood", pa.string())])))
-    assert renew_parts(weeks.store, layout) == 2
+    assert renew_parts(weeks.store, layout) == 4
     assert renew_parts(weeks.store, layout) == 0
 
     assert weeks.read("no", "mood", "recipe", "manifest_recipe") == {
         "t0": ("7", None, "both-best-mp3", "cake"),
         "t1": ("WARP-7", "calm", "both-best-mp3", None),
     }
+    stems = pq.read_table(weeks.folder / "out/stems").to_pylist()
+    assert [(row["recipe"], row["silent_share"]) for row in stems] == [("both-best-mp3", None)] * 2
 
 
 def test_a_renewal_that_was_cut_off_is_done_by_the_next_run(weeks):
