@@ -2,8 +2,10 @@
 
     python benchmarks/bench_collect.py --tracks 20 --seconds 180
     python benchmarks/bench_collect.py --tracks 20 --seconds 180 --s3
+    python benchmarks/bench_collect.py --tracks 20 --seconds 240 --ways stream bare --rounds 8
 
-A web server on loopback stands for the vendor. `disk` is what the kernel says the process wrote to files.
+A web server on loopback stands for the vendor. `disk` is what the kernel says the process wrote to files. `bare` is
+streamed too, but no second of a stem is measured: what is left out is what the activity table costs.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ import argparse
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -28,6 +32,8 @@ import numpy as np
 from botocore.session import Session
 
 from stemline import audio
+from stemline.activity import StemActivity
+from stemline.audio import Loudness, PacketIndex, Samples
 from stemline.collector import CollectResult, CollectTarget, batch
 from stemline.collector.batch import collect_batch
 from stemline.records import Attempt, CollectedTrack, Job, Output, Phase, ReadyTrack, Recipe, Track
@@ -36,7 +42,7 @@ from stemline_local.songs import make_song
 SONG_SECONDS = 30.0
 PORT = 8899
 S3_PORT = 8898
-WAYS = ("disk", "stream")
+WAYS = ("disk", "stream", "bare")
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -82,6 +88,8 @@ def collect(way: str, options: argparse.Namespace, url: str, storage_options: di
     """Collect everything one way and print the figures as JSON."""
     if way == "disk":
         batch.is_streamable = lambda *_: False
+    if way == "bare":
+        measure_no_seconds()
     ready = tracks(options.tracks, options.seconds, options.format, with_music=not options.listen)
     base_mb = peak_mb()
     before, written, started = resource.getrusage(resource.RUSAGE_SELF), written_bytes(), time.perf_counter()
@@ -97,6 +105,20 @@ def collect(way: str, options: argparse.Namespace, url: str, storage_options: di
         "base_mb": base_mb,
     }
     print(json.dumps(figures))
+
+
+def measure_no_seconds() -> None:
+    """Measure the whole of a stem, as before there was an activity table."""
+
+    def add_squares(self: Loudness, block: Samples) -> None:
+        self._squares[:] = [sum(self._squares) + float(np.sum(np.square(block, dtype=np.float64)))]
+        self.frames += len(block)
+
+    Loudness._add_squares = add_squares  # type: ignore[method-assign]  # noqa: SLF001
+    Loudness.rms_dbfs_by_second = lambda _: ()  # type: ignore[method-assign]
+    PacketIndex.add = lambda *_: None  # type: ignore[method-assign]
+    PacketIndex.offsets = lambda *_: None  # type: ignore[method-assign]
+    StemActivity.pack = lambda _: b""  # type: ignore[method-assign]
 
 
 def good(results: list[CollectResult]) -> list[CollectedTrack]:
@@ -162,8 +184,17 @@ def compare(options: argparse.Namespace, folder: Path) -> None:
     make_stems(folder, options.seconds, options.format)
     print(f"{'':8} {'stored':>9} {'disk':>9} {'wall':>8} {'CPU':>8} {'peak':>8} {'at start':>8}")
     with vendor(folder):
-        for way in WAYS * options.rounds:
-            show(way, run(way, options, folder))
+        spent = defaultdict(list)
+        for way in options.ways * options.rounds:
+            figures = run(way, options, folder)
+            spent[way].append(figures["cpu"])
+            show(way, figures)
+    if spent["bare"] and spent["stream"]:
+        ratios = [one / other for one, other in zip(spent["stream"], spent["bare"], strict=True)]
+        least = min(spent["stream"]) / min(spent["bare"])
+        print(
+            f"CPU of stream to bare: {least:.3f} of the least, {statistics.median(ratios):.3f} in the median"
+        )
 
 
 def run(way: str, options: argparse.Namespace, folder: Path) -> dict[str, float]:
@@ -189,6 +220,7 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--format", default="flac")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:2])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--listen", action="store_true", help="nobody tells tempo and key")
     parser.add_argument("--s3", action="store_true")

@@ -104,6 +104,16 @@ class DecodedStem:
         """The length that was really there."""
         return self.loudness.frames / self.sample_rate
 
+    @property
+    def silent_share(self) -> float | None:
+        """The share of its seconds below -60 dBFS."""
+        return self.activity.share_below(_SILENT_DBFS)
+
+    @property
+    def clipped_share(self) -> float:
+        """The share of its samples at full scale."""
+        return round(self.loudness.clipped_share, 6)
+
 
 def verify_stem(path: Path, expected: StemExpectation) -> StemMeasures:
     """Decode a stem to its end in bounded memory and give its measures.
@@ -168,8 +178,8 @@ def measure_stem(stem: DecodedStem, size_bytes: int, sha256: str, expected: Stem
         peak_dbfs=_dbfs(stem.loudness.peak),
         rms_dbfs=_dbfs(stem.loudness.rms),
         verification=",".join(_warnings(stem, expected)) or "ok",
-        silent_share=stem.activity.share_below(_SILENT_DBFS),
-        clipped_share=round(stem.loudness.clipped_share, 6),
+        silent_share=stem.silent_share,
+        clipped_share=stem.clipped_share,
         activity=stem.activity,
     )
 

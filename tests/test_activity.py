@@ -147,6 +147,14 @@ def test_a_second_of_nothing_has_the_lowest_number(tmp_path):
     assert (measured.silent_share, measured.clipped_share) == (0.666667, 0.0)
 
 
+def test_samples_that_are_no_numbers_leave_numbers_of_the_seconds(tmp_path):
+    """A person may accept such a stem."""
+    samples = np.repeat(np.asarray([np.nan, np.inf, 1e30, 0.5], np.float32), 8000)
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
+
+    assert decode_stem(tmp_path / "a.wav").activity.rms_dbfs == (QUIETEST_DBFS, 120.0, 120.0, -6.0)
+
+
 def test_an_ogg_and_an_mp3_of_hardly_any_bytes_have_loudness_and_no_offsets(tmp_path):
     """A middle of the one is no Ogg file; what a frame of the other builds on may lie a second back."""
     soundfile.write(tmp_path / "a.ogg", sound(22_050, 1), 22_050, format="OGG", subtype="VORBIS")

@@ -10,6 +10,7 @@ from stemline.activity import QUIETEST_DBFS
 from stemline.audio.resampling import Samples
 
 _FULL_SCALE = 0.9999  # a 16-bit sample at its limit
+_LOUDEST = 1e12  # of samples that are no numbers, or next to none
 
 
 class Loudness:
@@ -50,23 +51,21 @@ class Loudness:
 
     def rms_dbfs_by_second(self) -> tuple[float, ...]:
         """Give the root mean square of each second in dB below full scale; of the last as far as it goes."""
-        lengths = [self._sample_rate] * len(self._squares)
-        if lengths:
-            lengths[-1] = self.frames - self._sample_rate * (len(lengths) - 1)
-        quietest = 10 ** (QUIETEST_DBFS / 10)
-        return tuple(
-            round(10 * math.log10(max(squares / (length * self._channels), quietest)), 1)
-            for squares, length in zip(self._squares, lengths, strict=True)
-        )
+        lengths = np.full(len(self._squares), self._sample_rate)
+        lengths[-1:] = self.frames - self._sample_rate * (len(lengths) - 1)
+        powers = np.nan_to_num(np.asarray(self._squares) / (lengths * self._channels))
+        levels = 10 * np.log10(np.clip(powers, 10 ** (QUIETEST_DBFS / 10), _LOUDEST))
+        return tuple(np.round(levels, 1).tolist())
 
     def _add_squares(self, block: Samples) -> None:
         """Add each piece of a block to the second that it lies in."""
-        start = 0
-        while start < len(block):
+        with np.errstate(over="ignore"):
+            squares, start = np.square(block), 0
+        while start < len(squares):
             second, done = divmod(self.frames, self._sample_rate)
-            piece = block[start : start + self._sample_rate - done]
+            piece = squares[start : start + self._sample_rate - done]
             if second == len(self._squares):
                 self._squares.append(0.0)
-            self._squares[second] += float(np.sum(np.square(piece, dtype=np.float64)))
+            self._squares[second] += float(piece.sum())
             self.frames += len(piece)
             start += len(piece)

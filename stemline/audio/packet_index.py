@@ -35,8 +35,8 @@ _MOST_PACKETS_BACK = 32
 
 class _Place(NamedTuple):
     position: int
-    first_frame: int
-    """As the packet says: an encoder's delay is counted."""
+    ticks: int
+    """In the stream's time base; an encoder's delay is counted."""
     size: int
 
 
@@ -45,32 +45,28 @@ class PacketIndex:
 
     def __init__(self) -> None:
         """Begin before the first packet."""
-        self._recent: deque[_Place] = deque(maxlen=_MOST_PACKETS_BACK + 1)
+        self._recent: deque[tuple[int, int, int]] = deque(maxlen=_MOST_PACKETS_BACK + 1)
+        """As in `_Place`: one is made of each that is looked at, not of thousands that are not."""
         self._byte_offset: list[int] = []
         self._first_frame: list[int] = []
-        self._frames = self._header_bytes = 0
+        self._frames = self._next_second = self._header_bytes = 0
         self._is_told = True
         """Whether all of it can be told so far."""
 
     def add(self, packet: Packet[AudioStream], frames: Sequence[AudioFrame]) -> None:
         """Take in a packet and what was decoded of it."""
-        if packet.pts is None or packet.pos is None:
-            self._is_told = (
-                self._is_told and not frames
-            )  # one at the end has the decoder give what it still has
+        position, ticks = packet.pos, packet.pts
+        if position is None or ticks is None:
+            # An empty one, at the end, has the decoder give what it still holds.
+            self._is_told = self._is_told and not frames
             return
         if not self._recent:
             self._begin(packet)
-        first_frame = self._in_frames(packet.pts)
-        self._recent.append(_Place(packet.pos, first_frame, packet.size))
-        count = sum(frame.samples for frame in frames)
-        # Of the first packet a decoder may leave out the beginning, of the last one the end.
-        begins = self._frames or count - self._in_frames(packet.duration or 0)
-        self._frames += count
-        while len(self._byte_offset) * self._rate < self._frames:
-            place = self._first_to_read()
-            self._byte_offset.append(place.position)
-            self._first_frame.append(begins - (first_frame - place.first_frame))
+        self._recent.append((position, ticks, packet.size))
+        for frame in frames:
+            self._frames += frame.samples
+        if self._frames > self._next_second:
+            self._note_seconds(packet, sum(frame.samples for frame in frames))
 
     def offsets(self, container: str, codec: str) -> SecondOffsets | None:
         """Give where each second begins, in a file of which any part decodes by itself; else None."""
@@ -83,13 +79,20 @@ class PacketIndex:
     def _begin(self, packet: Packet[AudioStream]) -> None:
         codec = packet.stream.codec_context
         self._rate = codec.sample_rate
+        self._ticks_to_frames = Fraction(packet.time_base) * self._rate
         self._header_bytes = packet.pos or 0
         self._is_mp3 = codec.name.startswith("mp3")
-        ticks = Fraction(packet.time_base) * self._rate
-        self._numerator, self._denominator = ticks.numerator, ticks.denominator
 
-    def _in_frames(self, ticks: int) -> int:
-        return ticks * self._numerator // self._denominator
+    def _note_seconds(self, packet: Packet[AudioStream], count: int) -> None:
+        """Note the seconds that begin in the last packet, of which so many frames came."""
+        begins = self._frames - count
+        if not begins:  # of the first a decoder may leave out the beginning
+            begins = count - int((packet.duration or 0) * self._ticks_to_frames)
+        place, last = self._first_to_read(), _Place(*self._recent[-1])
+        while self._next_second < self._frames:
+            self._byte_offset.append(place.position)
+            self._first_frame.append(begins - int((last.ticks - place.ticks) * self._ticks_to_frames))
+            self._next_second += self._rate
 
     def _first_to_read(self) -> _Place:
         """Give the packet to read from, so that the last one comes out as in the whole file.
@@ -98,13 +101,14 @@ class PacketIndex:
         lacks its bits comes out silent and does no other harm.
         """
         if not self._is_mp3:
-            return self._recent[-1]
+            return _Place(*self._recent[-1])
         memory = _MPEG1 if self._rate >= _MPEG1_RATE else _MPEG2
         missing = memory.reservoir_bytes
-        for place in list(self._recent)[-memory.frames - 2 :: -1]:
+        for each in list(self._recent)[-memory.frames - 2 :: -1]:
+            place = _Place(*each)
             missing -= max(place.size - memory.overhead_bytes, 0)
             if missing <= 0:
                 return place
         # Frames of next to nothing, 8 kbit/s in stereo: what one builds on may be a second back.
         self._is_told = self._is_told and len(self._recent) <= _MOST_PACKETS_BACK
-        return self._recent[0]
+        return _Place(*self._recent[0])

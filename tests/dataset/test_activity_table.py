@@ -8,12 +8,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from support.weeks import READERS
 
 from stemline.activity import SecondOffsets, StemActivity
+from stemline.dataset.activity_table import activity_tables
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.storage import open_store
+from stemline.verify import decode_stem
 
 FOUR_MINUTES = 240
 
@@ -86,3 +89,22 @@ def test_four_minutes_take_less_than_two_kilobytes_a_stem(store, press):
 
     assert store.size(key) < 2_000 * 100
     assert pq.read_metadata(store.url(key)).num_rows == 100
+
+
+def test_a_stem_that_was_published_without_gets_its_row_from_its_file(store, press, tmp_path):
+    (stems, _) = write_parts(store, press.batch("a"), LAYOUT)
+    soundfile.write(tmp_path / "stem.wav", np.full(20_000, 0.5), 8_000)
+    found = decode_stem(tmp_path / "stem.wav").activity
+    rows = [{**row, "activity": found.pack()} for row in pq.read_table(store.url(stems)).to_pylist()]
+
+    (table,) = activity_tables(rows, LAYOUT.activity)
+
+    assert table.schema == LAYOUT.activity
+    assert [(row["track_id"], row["stem"], row["genre"]) for row in table.to_pylist()] == [
+        ("a", "instrumental", "soul"),
+        ("a", "vocals", "soul"),
+    ]
+    for row in table.to_pylist():
+        assert row["rms_dbfs"] == pytest.approx(found.rms_dbfs)
+        assert row["byte_offset"] == list(found.offsets.byte_offset)
+        assert row["header_bytes"] == 44
