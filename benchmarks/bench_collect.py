@@ -114,11 +114,11 @@ def measure_no_seconds() -> None:
         self._squares[:] = [sum(self._squares) + float(np.sum(np.square(block, dtype=np.float64)))]
         self.frames += len(block)
 
-    Loudness._add_squares = add_squares  # type: ignore[method-assign]  # noqa: SLF001
-    Loudness.rms_dbfs_by_second = lambda _: ()  # type: ignore[method-assign]
-    PacketIndex.add = lambda *_: None  # type: ignore[method-assign]
-    PacketIndex.offsets = lambda *_: None  # type: ignore[method-assign]
-    StemActivity.pack = lambda _: b""  # type: ignore[method-assign]
+    Loudness._add_squares = add_squares  # noqa: SLF001
+    Loudness.rms_dbfs_by_second = lambda _: ()
+    PacketIndex.add = lambda *_: None
+    PacketIndex.offsets = lambda *_: None
+    StemActivity.pack = lambda _: b""
 
 
 def good(results: list[CollectResult]) -> list[CollectedTrack]:
