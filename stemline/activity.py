@@ -2,10 +2,12 @@
 
 A window of seconds `[i, j)` lies in the bytes from `byte_offset[i]` to `byte_offset[j + 1]`, or to the object's end
 where there is no such second. Behind the object's first `header_bytes` these decode by themselves, and the first
-sample that comes out has the number `first_frame[i]` in the whole object decoded. What comes before the window is
-dropped: packets do not begin with seconds, and the first frames out of the middle of an mp3 are not right, as they
-build on earlier ones. So an mp3 is read from some frames earlier and needs no header; `first_frame` may be below zero
-in its first second, as a decoder leaves out the encoder's delay only where it finds the header of the whole.
+sample that comes out has the number `first_frame[i]` in the whole object decoded. What comes out before the window or
+behind the end of the whole is dropped: packets do not begin with seconds, and an mp3 ends with padding.
+
+A frame of an mp3 builds on earlier ones. So an mp3 is read from some frames before the second, and without a header,
+in which a decoder would find the encoder's delay and drop that much of each window; `first_frame` may be below zero
+in its first second.
 """
 
 from __future__ import annotations

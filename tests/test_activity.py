@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -18,6 +19,7 @@ from stemline.activity import QUIETEST_DBFS, TENTHS, SecondOffsets, StemActivity
 from stemline.verify import StemExpectation, decode_stem, verify_stem
 
 SECONDS = 7.4
+PAGE = Path(__file__).parents[1] / "docs/dataset-activity.md"
 
 
 def sound(rate, channels):
@@ -121,6 +123,27 @@ def test_every_window_is_bit_for_bit_what_the_whole_file_holds(stem):
         for seconds in range(1, math.ceil(SECONDS) - first + 1):
             expected = stem.whole[first * stem.rate :][: stem.window_frames(first, seconds)]
             assert np.array_equal(stem.window(first, seconds), expected), (first, seconds)
+
+
+def test_what_the_page_shows_reads_the_same(path, stem):
+    shown: dict = {}
+    exec(re.findall("```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[0], shown)  # noqa: S102 - our own page
+    row = {name: getattr(stem.offsets, name) for name in ("byte_offset", "first_frame", "header_bytes")}
+    facts = {"format": path.suffix[1:], "sample_rate": stem.rate, "frames": len(stem.whole)}
+    for start, seconds in ((0, 2), (3, 2), (5, 3)):
+        found = shown["read_window"](str(path), facts, row, start, seconds)
+        assert np.array_equal(found, stem.whole[start * stem.rate :][: seconds * stem.rate])
+
+
+@pytest.mark.parametrize("name", ["flac", "24.flac"])
+def test_a_window_of_a_flac_can_do_without_the_header(files, name):
+    path = files / f"headless.{name}"
+    make, *how = FILES[name]
+    make(path, *how)
+    stem = read(path)
+    stem.offsets = replace(stem.offsets, header_bytes=0)
+
+    assert np.array_equal(stem.window(3, 2), stem.whole[3 * stem.rate : 5 * stem.rate])
 
 
 def test_each_second_has_its_loudness_to_a_tenth(stem, path):

@@ -99,9 +99,10 @@ ACTIVITY_SCHEMA = pa.schema(
 `byte_offset`, `first_frame`, `header_bytes`: the bytes from `byte_offset[i]` to `byte_offset[j + 1]` (to the end where
 the list has no such entry), put behind the object's first `header_bytes`, decode to what the whole object holds in
 the seconds from `i` to before `j`, bit for bit. The first sample that comes out is number `first_frame[i]` of the
-whole, and those before `i` seconds are dropped. In an mp3 `byte_offset[i]` lies as many frames earlier as the first
-one of the second builds on (its bit reservoir), `header_bytes` is 0, and the first of `first_frame` may be below
-zero (the encoder's delay). The three are null where a part of the file does not decode by itself: ogg, m4a.
+whole; those before `i` seconds, and those behind the stem's `frames`, are dropped. In an mp3 `byte_offset[i]` lies as
+many frames earlier as the first one of the second builds on (its bit reservoir), `header_bytes` is 0, and the first of
+`first_frame` may be below zero (the encoder's delay). The three are null where a part of the file does not decode by
+itself: ogg, m4a.
 """
 
 REJECTS_SCHEMA = pa.schema(
