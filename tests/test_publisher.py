@@ -66,7 +66,7 @@ def test_what_each_second_holds_is_kept_until_it_is_published_and_no_longer(nigh
     assert [stem.activity for stem in row.collected.stems] == [None]
 
 
-def _cut_off(_):
+def _cut_off(*_):
     raise KeyboardInterrupt
 
 

@@ -93,7 +93,10 @@ def _write(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> list[Par
     for name, rows in folders.items():
         seconds = [stem for row in rows for stem in row.stems if stem["activity"] is not None]
         if seconds:
-            key, tables_of = part_key("activity", name, batch.batch_id), activity_tables(seconds, layout.activity)
+            key, tables_of = (
+                part_key("activity", name, batch.batch_id),
+                activity_tables(seconds, layout.activity),
+            )
             written.append(put_part(store, key, layout.activity, tables_of))
     for name, table in tables.items():
         written.append(put_part(store, part_key("tracks", name, batch.batch_id), layout.tracks, [table]))

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from support.part_keys import write_keys
 from support.weeks import READERS
 
 from stemline.activity import SecondOffsets, StemActivity
 from stemline.dataset.activity_table import activity_tables
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.parts import DatasetBatch, write_parts
+from stemline.dataset.parts import DatasetBatch
 from stemline.storage import open_store
 from stemline.verify import decode_stem
 
@@ -50,7 +51,7 @@ LAYOUT = DatasetLayout(("genre", "collected_on"), pa.schema([("genre", pa.string
 def test_every_reader_sees_a_row_a_stem_with_its_partition_columns(store, press, tmp_path):
     told, untold = activity(1), activity(2, is_told=False)
     rows = [measured(press, "a", told, untold), measured(press, "b", None, None)]
-    keys = write_parts(store, DatasetBatch("0001", "run-1", rows), LAYOUT)
+    keys = write_keys(store, DatasetBatch("0001", "run-1", rows), LAYOUT)
 
     assert [key.partition("/")[0] for key in keys] == ["stems", "activity", "tracks"]
     for read in READERS.values():
@@ -69,7 +70,7 @@ def test_every_reader_sees_a_row_a_stem_with_its_partition_columns(store, press,
 
 
 def test_a_batch_of_tracks_that_were_not_measured_has_no_part(store, press):
-    keys = write_parts(store, press.batch("a"), DatasetLayout())
+    keys = write_keys(store, press.batch("a"), DatasetLayout())
 
     assert [key.partition("/")[0] for key in keys] == ["stems", "tracks"]
 
@@ -77,7 +78,7 @@ def test_a_batch_of_tracks_that_were_not_measured_has_no_part(store, press):
 def test_the_same_rows_give_the_same_bytes(store, press):
     batch = DatasetBatch("0001", "run-1", [measured(press, "a", activity(1), activity(2))])
 
-    first, again = ({key: store.read_bytes(key) for key in write_parts(store, batch, LAYOUT)} for _ in "12")
+    first, again = ({key: store.read_bytes(key) for key in write_keys(store, batch, LAYOUT)} for _ in "12")
 
     assert first == again
 
@@ -85,14 +86,14 @@ def test_the_same_rows_give_the_same_bytes(store, press):
 def test_four_minutes_take_less_than_two_kilobytes_a_stem(store, press):
     rows = [measured(press, f"t{n}", activity(2 * n), activity(2 * n + 1)) for n in range(50)]
 
-    (key,) = (key for key in write_parts(store, DatasetBatch("1", "r", rows), LAYOUT) if "activity" in key)
+    (key,) = (key for key in write_keys(store, DatasetBatch("1", "r", rows), LAYOUT) if "activity" in key)
 
     assert store.size(key) < 2_000 * 100
     assert pq.read_metadata(store.url(key)).num_rows == 100
 
 
 def test_a_stem_that_was_published_without_gets_its_row_from_its_file(store, press, tmp_path):
-    (stems, _) = write_parts(store, press.batch("a"), LAYOUT)
+    (stems, _) = write_keys(store, press.batch("a"), LAYOUT)
     soundfile.write(tmp_path / "stem.wav", np.full(20_000, 0.5), 8_000)
     found = decode_stem(tmp_path / "stem.wav").activity
     rows = [{**row, "activity": found.pack()} for row in pq.read_table(store.url(stems)).to_pylist()]

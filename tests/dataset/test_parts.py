@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.part_keys import write_keys
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import DatasetBatch, discard_staged, write_parts
@@ -20,10 +21,6 @@ from stemline.storage import open_store
 @pytest.fixture
 def store(tmp_path):
     return open_store(str(tmp_path / "stems"))
-
-
-def write_keys(*arguments):
-    return [part.key for part in write_parts(*arguments)]
 
 
 def table(store, key):

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 from support.night import open_night, row
 
+from stemline.dataset.paths import TABLES
 from stemline.dataset.stored_tracks import batch_of_part
 from stemline.errors import LeaseHeld
 from stemline.rewrite import rewrite
@@ -39,22 +40,22 @@ def parts(night, table="tracks"):
 
 def test_a_snapshot_takes_what_the_ledger_knows_of_parts(night, monkeypatch):
     known = night.ledger.parts.written()
-    assert known.keys() == {*parts(night), *parts(night, "stems")}
-    assert sum(part.rows for part in known.values()) == 8
+    assert known.keys() == {key for table in TABLES for key in parts(night, table)}
+    assert sum(part.rows for part in known.values()) == 4 * len(TABLES)
     compact(night)
     assert night.ledger.parts.written() == {}
     night.publish("e")
     night.publish("f")
     monkeypatch.setattr(rewrite, "describe_part", lambda _, key: pytest.fail(f"{key} is read"))
     compact(night)
-    assert len(read_snapshot(night.store).parts) == 2
+    assert len(read_snapshot(night.store).parts) == len(TABLES)
 
 
 def test_what_is_merged_again_is_found_again(night):
     compact(night)
     night.publish("e")
     counts = compact(night).counts
-    assert (counts.partitions, counts.parts_before, counts.parts_after, counts.rows) == (1, 4, 2, 10)
+    assert (counts.partitions, counts.parts_before, counts.parts_after, counts.rows) == (1, 6, 3, 15)
     assert set(night.rows()) == set("abcde")
     assert compact(night).right == 1
 
@@ -94,7 +95,7 @@ def test_the_part_of_a_batch_that_is_not_published_is_left(night):
     night.publisher._write(night.run_id, "e" * 20)
     night.ledger.batches.publish = found
     report = compact(night)
-    assert report.left == 2
+    assert report.left == len(TABLES)
     assert {batch_of_part(key) for key in parts(night)} > {"e" * 20}
     assert night.publisher._write(night.run_id, "e" * 20) == 1
     assert sorted(night.rows()) == list("abcde")
