@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+from stemline.dataset.card import write_dataset_card
 from stemline.dataset.columns import join_columns
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import check_layout, claim_layout, kept_columns
@@ -56,7 +56,7 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
             settings.name,
             settings.provider.kind,
             settings.recipe.as_recipe(),
-            _digest(settings),
+            settings.digest(),
             key_ids[0],
         )
         run = Run(settings, selection, facts, ledger, store, layout, run_id, fences, claim, source)
@@ -77,6 +77,7 @@ def _claim_layout(ledger: Ledger, store: Store, layout: DatasetLayout, claim: Da
         ledger.database.write()
     ):  # runs of one ledger that begin at the same instant join theirs one after the other
         joined = claim_layout(store, layout)
+    write_dataset_card(store)
     finish_rewrites(ledger, store, claim.known.dataset_id)
     if is_behind(store, joined):
         with rewriting(ledger, store, claim.known.dataset_id) as rewriter, rewriter.changing():
@@ -101,9 +102,3 @@ def _plan_layout(
     given = read_columns(source, with_tags=True)
     carried = given if kept is None else join_columns(kept, given)
     return source, DatasetLayout(dataset.partition_by, carried, dataset.audio)
-
-
-def _digest(settings: Settings) -> str:
-    return hashlib.sha256(
-        settings.model_dump_json(exclude={"provider": {"api_key", "several_keys"}}).encode()
-    ).hexdigest()[:16]

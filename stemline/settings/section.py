@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -251,6 +252,11 @@ class Settings(Section):
         """Remember the origin, and give the settings."""
         self._origin = (path, tuple(overrides))
         return self
+
+    def digest(self) -> str:
+        """Give a short digest of all that is configured; API keys have no part in it."""
+        tree = self.model_dump_json(exclude={"provider": {"api_key", "several_keys"}})
+        return hashlib.sha256(tree.encode()).hexdigest()[:16]
 
     @property
     def ledger_url(self) -> str:

@@ -1,0 +1,70 @@
+"""The card at a dataset's root, in whose head Hugging Face `datasets` finds which files are which table.
+
+Without it `load_dataset` on the dataset's folder reads every Parquet file there as one table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from stemline.dataset.paths import TABLES
+from stemline.storage import Store
+
+CARD_KEY = "README.md"
+_MARK = re.compile(r"\n<!-- stemline ([0-9a-f]{16}): [^>]*-->\n$")
+_TEXT = """
+# Stems
+
+A dataset that stemline adds to: tables in `tracks/` and `stems/`, audio in `audio/`, what does not change in
+`releases/`. The stems are the output of source-separation models.
+
+```python
+import pandas as pd
+tracks = pd.read_parquet("DATASET/tracks")
+
+from datasets import load_dataset
+stems = load_dataset("DATASET", "stems", split="train")
+```
+
+The column `path` of `stems` is relative to this folder.
+"""
+
+
+def card_head(tables: Iterable[str], facts: Mapping[str, Any]) -> str:
+    """Give the head of a card, by which `datasets` and the hub know the tables as configurations."""
+    configs = [{"config_name": table, "data_files": f"{table}/**/*.parquet"} for table in tables]
+    tree = {**facts, "configs": configs}
+    return f"---\n{yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)}---"
+
+
+def write_dataset_card(store: Store) -> bool:
+    """Write the card of a dataset, or bring ours up to date; tell whether it did. A person's README stays."""
+    text = _marked(card_head(reversed(TABLES), {}) + "\n" + _TEXT)
+    try:
+        found = store.read_bytes(CARD_KEY)
+    except FileNotFoundError:
+        return store.create(CARD_KEY, text.encode())
+    if found == text.encode() or not _is_ours(found):
+        return False
+    store.put_bytes(CARD_KEY, text.encode())
+    return True
+
+
+def _marked(text: str) -> str:
+    return f"{text}\n<!-- stemline {_digest(text)}: kept up to date until somebody edits it -->\n"
+
+
+def _is_ours(found: bytes) -> bool:
+    """Tell whether a README is as we wrote it."""
+    text = found.decode("utf-8", "replace")
+    mark = _MARK.search(text)
+    return mark is not None and mark[1] == _digest(text[: mark.start()])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
