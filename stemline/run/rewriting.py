@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from stemline.clock import utc_now
 from stemline.dataset.stored_tracks import batch_of_part
 from stemline.errors import StemlineError
 from stemline.ledger import LEASE_SECONDS, Ledger
@@ -49,6 +50,18 @@ def rewriting(
                 yield rewriter
         finally:
             lock.release()
+
+
+@contextmanager
+def keeping_rewrites_away(store: Store, patience: float = PATIENCE) -> Iterator[Callable[[], None]]:
+    """Have nobody rewrite parts of a dataset while they are read, whatever ledger he has; give what proves it."""
+    lock = RewriteLock(store, holder_name(), utc_now, is_dead)
+    patiently(lock.acquire, patience)
+    try:
+        with _kept_up(lock.require):
+            yield lock.require
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Releases: named copies of the tables that never change, which is what a training run cites."""

@@ -1,0 +1,127 @@
+"""The tables copied into a release: each partition merged to one sorted part a table, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.parts import part_writer
+from stemline.dataset.renewal import damaged_part, renewed_tables
+from stemline.errors import StorageError
+from stemline.records import PartFile
+from stemline.release.counts import ReleaseCounts
+from stemline.release.record import ReleaseFile, release_key
+from stemline.rewrite.merging import SortedMerge
+from stemline.rewrite.snapshot import live_key
+from stemline.storage import Store, file_sha256, scratch_folder
+
+FETCHES_AT_ONCE = 16
+
+
+@dataclass
+class TableCopy:
+    """Copies parts of a dataset into a release; remembers what it read and wrote."""
+
+    store: Store
+    layout: DatasetLayout
+    name: str
+    on_step: Callable[[int, int], object] = lambda _done, _all: None
+    """Called with how many partitions are copied and how many there are."""
+    read: dict[str, PartFile] = field(default_factory=dict)
+    """What was read, by where it lay, as it was then."""
+    files: list[ReleaseFile] = field(default_factory=list)
+    counts: ReleaseCounts = field(default_factory=ReleaseCounts)
+
+    def run(self, keys: Collection[str]) -> None:
+        """Copy these parts.
+
+        Raises FileNotFoundError for one that is gone, StorageError for one that cannot be read.
+        """
+        partitions = _partitions(keys)
+        for number, ((table, folder), parts) in enumerate(partitions.items()):
+            self.on_step(number, len(partitions))
+            self._copy(table, folder, parts)
+        self.on_step(len(partitions), len(partitions))
+
+    def _copy(self, table: str, folder: str, keys: Sequence[str]) -> None:
+        schema = self.layout.schema_of(table)
+        with scratch_folder() as scratch:
+            files = self._fetch(keys, scratch)
+            for key, file in zip(keys, files, strict=True):
+                self.read[key] = _described(self.store, key, file)
+            current = [_renewed(file, schema) for file in files]
+            for number, file in enumerate(SortedMerge(schema, current, scratch).write(), 1):
+                self._put(table, folder, number, file)
+
+    def _fetch(self, keys: Sequence[str], scratch: Path) -> list[Path]:
+        """Give the parts as files of our own: one that is replaced meanwhile stays as it was for us."""
+        files = [scratch / f"{number}.parquet" for number in range(len(keys))]
+        with ThreadPoolExecutor(FETCHES_AT_ONCE) as threads:
+            list(threads.map(partial(_fetch_file, self.store), keys, files))
+        return files
+
+    def _put(self, table: str, folder: str, number: int, file: Path) -> None:
+        path = "/".join(step for step in (table, folder, f"part-{number:04}.parquet") if step)
+        self.counts.add(table, file)
+        self.store.put_file(release_key(self.name, path), file)
+        rows = pq.read_metadata(file).num_rows
+        self.files.append(ReleaseFile(path, file.stat().st_size, file_sha256(file), rows))
+
+
+def _partitions(keys: Collection[str]) -> Mapping[tuple[str, str], list[str]]:
+    """Give the parts by table and partition folder, in order."""
+    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for key in sorted(keys, key=live_key):
+        table, _, rest = live_key(key).partition("/")
+        found[table, rest.rpartition("/")[0]].append(key)
+    return found
+
+
+def _fetch_file(store: Store, key: str, file: Path) -> None:
+    here = store.local_path(key)
+    if here is not None:
+        try:
+            os.link(here, file)
+        except FileNotFoundError:
+            raise
+        except OSError:  # on another disk, or one without links
+            pass
+        else:
+            return
+    store.fetch_file(key, file)
+
+
+def _described(store: Store, key: str, file: Path) -> PartFile:
+    try:
+        rows = pq.read_metadata(file).num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        raise damaged_part(store, key) from error
+    return PartFile(live_key(key), file.stat().st_size, file_sha256(file), rows)
+
+
+def _renewed(file: Path, schema: pa.Schema) -> Path:
+    """Give a part with the columns the dataset has now: itself where it has them."""
+    with pq.ParquetFile(file) as part:
+        if part.schema_arrow.equals(schema):
+            return file
+        renewed = file.with_suffix(".renewed.parquet")
+        try:
+            with part_writer(renewed, schema) as writer:
+                for table in renewed_tables(part, schema):
+                    writer.write_table(table)
+        except ValueError as error:
+            raise StorageError(
+                f"A part cannot get the columns the dataset has now: {error}.",
+                fix="Run `stemline run`, which names the part.",
+            ) from error
+    file.unlink()
+    return renewed
