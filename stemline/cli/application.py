@@ -14,6 +14,7 @@ from stemline.cli.inspection import doctor, report, status
 from stemline.cli.options import print_json
 from stemline.cli.processing import demo, plan, run
 from stemline.cli.recovery import redrive, resolve
+from stemline.cli.releasing import release, releases
 from stemline.cli.serving import listen, serve
 from stemline.cli.upkeep import compact
 from stemline.errors import StemlineError
@@ -25,7 +26,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (demo, plan, run, redrive, resolve, adopt, compact, status, report, doctor, serve, listen):
+for command in (
+    demo,
+    plan,
+    run,
+    redrive,
+    resolve,
+    adopt,
+    compact,
+    release,
+    releases,
+    status,
+    report,
+    doctor,
+    serve,
+    listen,
+):
     app.command()(command)
 
 

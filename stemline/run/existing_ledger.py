@@ -13,19 +13,9 @@ from stemline.settings import Settings
 @contextmanager
 def open_existing_ledger(settings: Settings) -> Iterator[Ledger]:
     """Open the ledger; raises UsageError when nothing has run yet, for reading must not create it."""
-    with open_ledger_if_any(settings) as ledger:
-        if ledger is None:
-            raise nothing_has_run(settings)
-        yield ledger
-
-
-@contextmanager
-def open_ledger_if_any(settings: Settings) -> Iterator[Ledger | None]:
-    """Open the ledger where there is one; None where nothing has run yet, and none is made."""
     file = settings.ledger_file
     if file is not None and not file.exists():
-        yield None
-        return
+        raise nothing_has_run(settings)
     with open_ledger(settings.ledger_url) as ledger:
         yield ledger
 
