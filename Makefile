@@ -8,7 +8,8 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 unexport PYTHONDONTWRITEBYTECODE # what is imported is compiled once, and only that
 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+LOCK := $(COMPILE) pyproject.toml
 
 .PHONY: help setup demo test test-long chaos check format bench lock clean
 
@@ -65,6 +66,7 @@ lock: .venv/.run ## Pin again what pyproject.toml asks for
 	$(LOCK) --group build --group test --group check --group long --output-file requirements-long.lock
 	$(LOCK) --group build --group test --group check --constraint requirements-long.lock --output-file requirements-test.lock
 	$(LOCK) --group build --constraint requirements-test.lock --output-file requirements.lock
+	$(COMPILE) tests/release/readers.in --output-file tests/release/readers.lock
 
 clean: ## Remove what runs leave behind
 	rm -rf demo .stemline stems dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
