@@ -198,6 +198,34 @@ def test_older_parts_have_the_columns_of_the_dataset_in_it(published):
     assert [row["mood"] for row in published.rows("v1")] == [None] * 5 + ["blue"]
 
 
+def test_parts_of_the_first_version_are_brought_to_this_one(published):
+    for key in list(published.store.list("tracks")):
+        part = published.part(key).drop_columns("recipe")
+        pq.write_table(part, published.store.local_path(key))
+
+    published.release("v1")
+
+    assert {row["recipe"] for row in published.rows("v1")} == {"both-best-flac"}
+
+
+def test_embedded_audio_is_in_it(dataset):
+    dataset.audio = "embedded"
+    dataset.publish("b", day=1)
+    dataset.publish("a", day=1)
+
+    dataset.release("v1")
+
+    rows = dataset.rows("v1", "stems")
+    assert [(row["track_id"], row["audio"]["path"].rpartition("/")[2]) for row in rows][:2] == [
+        ("a", "instrumental.flac"),
+        ("a", "vocals.flac"),
+    ]
+    assert all(row["audio"]["bytes"].decode().endswith(row["audio"]["path"]) for row in rows)
+    (key,) = dataset.store.list("releases/v1/stems")
+    assert dataset.part(key).schema.metadata[b"huggingface"] == dataset.layout.stems.metadata[b"huggingface"]
+    assert b"in the column `audio`" in dataset.store.read_bytes("releases/v1/README.md")
+
+
 def test_who_replaces_parts_and_who_releases_them_keep_each_other_out(published, monkeypatch):
     monkeypatch.setattr(creation, "keeping_rewrites_away", partial(keeping_rewrites_away, patience=0))
     with keeping_rewrites_away(published.store), pytest.raises(LeaseHeld):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import DatasetBatch, write_parts
-from stemline.dataset.paths import stem_path
+from stemline.dataset.paths import staged_path, stem_path
 from stemline.dataset.table_row import PublishedRow
 from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
 from stemline.release.creation import release_dataset
@@ -32,6 +33,7 @@ class ReleasedDataset:
     storage_options: dict[str, Any] = field(default_factory=dict)
     partition_by: tuple[str, ...] = ("provider", "collected_on")
     carried: pa.Schema = CARRIED
+    audio: str = "objects"
     nights: int = 0
 
     @property
@@ -46,6 +48,7 @@ class ReleasedDataset:
                     "url": self.url,
                     "storage_options": self.storage_options,
                     "partition_by": self.partition_by,
+                    "audio": self.audio,
                 },
             }
         )
@@ -56,12 +59,15 @@ class ReleasedDataset:
 
     @property
     def layout(self) -> DatasetLayout:
-        return DatasetLayout(self.partition_by, self.carried)
+        return DatasetLayout(self.partition_by, self.carried, self.audio)
 
     def publish(self, *track_ids: str, store: Store | None = None, **columns: Any) -> None:
         self.nights += 1
         day = columns.pop("day", self.nights)
-        rows = [_row(track_id, day, columns) for track_id in track_ids]
+        where = stem_path if self.audio == "objects" else staged_path
+        rows = [_row(track_id, day, columns, where) for track_id in track_ids]
+        for stem in (stem for row in rows for stem in row.collected.stems if self.audio == "embedded"):
+            self.store.put_bytes(stem.path, stem.path.encode())
         batch = DatasetBatch(f"{self.nights:020x}", f"run-{self.nights}", rows)
         write_parts(store or self.store, batch, self.layout)
 
@@ -80,14 +86,14 @@ class ReleasedDataset:
         return json.loads(self.store.read_bytes(f"releases/{name}/release.json"))
 
 
-def _row(track_id: str, day: int, columns: dict[str, Any]) -> PublishedRow:
+def _row(track_id: str, day: int, columns: dict[str, Any], where: Callable[..., str]) -> PublishedRow:
     given = {"genre": "soul", "plays": 7, "tags": ["a"], "artist": "Nina", "license": "CC-BY-4.0", **columns}
     track = Track(track_id, f"music/{track_id}.flac", 1, duration_seconds=2.5, columns=given)
     attempt = Attempt(f"token-{track_id}", track, RECIPE, "local", 1, 3, job_id="job")
     stems = tuple(
         StemFile(
             stem,
-            stem_path(attempt, stem, "flac"),
+            where(attempt, stem, "flac"),
             "flac",
             44100,
             2,
