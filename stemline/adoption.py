@@ -9,13 +9,13 @@ from typing import Any
 from stemline.dataset.identity import read_ledger_records
 from stemline.dataset.stored_tracks import (
     batch_of_part,
-    beside,
-    list_stem_parts,
-    list_track_parts,
+    list_stored_parts,
     read_stored_tracks,
 )
 from stemline.ledger import AdoptedBatch, AdoptionCounts, Ledger, open_ledger
+from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import register_dataset, write_record
+from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings
 from stemline.storage import Store, open_store
 
@@ -55,12 +55,12 @@ def _adopt(
     ledger.datasets.begin_adopting(provider, recipe, known.dataset_id)
     # Read before the parts: what is published meanwhile is not taken for adopted.
     marks = {record.ledger_id: record.mark(provider, recipe.name) for record in read_ledger_records(store)}
-    parts, stem_parts = sorted(list_track_parts(store)), list_stem_parts(store)
-    lone = stem_parts.keys() - {beside(key) for key in parts}
-    counts = AdoptionCounts(lone_parts=sum(len(stem_parts[name]) for name in lone))
-    for key in parts:
-        for rows in read_stored_tracks(store, key, stem_parts.get(beside(key), ()), provider, recipe):
-            batch = AdoptedBatch(batch_of_part(key), known.dataset_id, settings.name, provider, recipe, rows)
+    root = find_source_root(source_of(settings, Selection()))
+    parts, lone = list_stored_parts(store)
+    counts = AdoptionCounts(lone_parts=lone)
+    for part in parts:
+        for rows in read_stored_tracks(store, part, provider, recipe, root):
+            batch = AdoptedBatch(batch_of_part(part.key), known.dataset_id, settings.name, provider, recipe, rows)
             bare = sum(not row.collected.stems for row in rows)
             counts += ledger.adoption.adopt(batch) + AdoptionCounts(without_stems=bare)
             on_progress(counts)

@@ -147,10 +147,13 @@ def read_status(settings: Settings, *, with_report: bool = False) -> RunStatus:
 
 
 def _write_report(ledger: Ledger, settings: Settings, run_id: str) -> None:
+    from stemline.manifest.manifest_file import find_source_root  # noqa: PLC0415
     from stemline.report import write_report  # noqa: PLC0415 - `status` itself writes none
+    from stemline.run.selection import Selection, source_of  # noqa: PLC0415
     from stemline.storage import open_store  # noqa: PLC0415
 
-    write_report(ledger, open_store(settings.dataset.url, settings.dataset.storage_options), run_id)
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    write_report(ledger, store, run_id, find_source_root(source_of(settings, Selection())))
 
 
 def _read(ledger: Ledger, run: RunRecord, report: str) -> RunStatus:

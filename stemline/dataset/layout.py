@@ -17,6 +17,7 @@ import pyarrow as pa
 from stemline.dataset.paths import LONGEST_NAME, name_digest
 from stemline.dataset.table_schemas import activity_schema, stems_schema, tracks_schema
 from stemline.errors import ConfigError
+from stemline.manifest.source_root import NOWHERE, SourceRoot
 
 # Not hive's own word: pyarrow makes that a null, and pandas cannot read a table whose folders have one.
 _NO_VALUE = "__null__"
@@ -30,6 +31,8 @@ class DatasetLayout:
     carried: pa.Schema = field(default_factory=lambda: pa.schema([]))
     """The manifest's own columns with their types."""
     audio: Literal["objects", "embedded"] = "objects"
+    source_root: SourceRoot = NOWHERE
+    """What `source_uri` is relative to."""
 
     def __post_init__(self) -> None:
         """Refuse a partition column that is not there.

@@ -24,6 +24,7 @@ from stemline.dataset.columns import (
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.table_schemas import REJECTS_SCHEMA, SCHEMA_VERSION, tracks_schema
 from stemline.errors import ConfigError, StorageError
+from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Reject
 from stemline.storage import Store, disk_guarded, scratch_folder
 
@@ -173,9 +174,14 @@ def mark_renewed(store: Store, layout: DatasetLayout) -> bool:
     return True
 
 
-def write_rejects(store: Store, run_id: str, rejects: Iterable[Reject]) -> list[str]:
-    """Write the manifest rows that cannot be used, as Parquet and csv, in bounded memory; no rejects, no keys."""
-    rows = ({**asdict(reject), "code": str(reject.code)} for reject in rejects)
+def write_rejects(
+    store: Store, run_id: str, rejects: Iterable[Reject], root: SourceRoot = NOWHERE
+) -> list[str]:
+    """Write the manifest rows that cannot be used, as Parquet and csv, in bounded memory; no rejects, no keys.
+
+    Their locations are called from `root`.
+    """
+    rows = (_reject_row(reject, root) for reject in rejects)
     some = list(islice(rows, _REJECTS_AT_ONCE))
     if not some:
         return []
@@ -196,6 +202,12 @@ def write_rejects(store: Store, run_id: str, rejects: Iterable[Reject]) -> list[
         for key, file in zip(keys, files, strict=True):
             store.put_file(key, file)
     return keys
+
+
+def _reject_row(reject: Reject, root: SourceRoot) -> dict[str, Any]:
+    location = None if reject.location is None else root.relative(reject.location)
+    sentence = root.shorten(reject.sentence)
+    return {**asdict(reject), "code": str(reject.code), "location": location, "sentence": sentence}
 
 
 def write_run_summary(store: Store, run_id: str, summary: Mapping[str, object]) -> str:

@@ -6,6 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from stemline.dataset.paths import STAGED_PREFIX, path_safe
 from stemline.dataset.table_schemas import MANIFEST_COLUMNS, TRACKS_SCHEMA
 from stemline.errors import StorageError
 from stemline.ledger import BatchRow
+from stemline.manifest.source_root import SourceRoot
 from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
 from stemline.storage import Store, scratch_folder
 
@@ -31,15 +33,27 @@ def list_track_parts(store: Store) -> Iterator[str]:
     return _list_parts(store, "tracks")
 
 
-def list_stem_parts(store: Store) -> dict[str, list[str]]:
-    """Give the keys of the stems table's parts by the batch that they are of, with its partition; in their order."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part of the tracks table, and those of the stems table that have the same tracks."""
+
+    key: str
+    stem_keys: tuple[str, ...]
+    """In their order: what is too large for one part has several."""
+
+
+def list_stored_parts(store: Store) -> tuple[list[StoredPart], int]:
+    """Give the parts of the tracks table, and how many of the stems table have none of its beside them."""
+    stems: defaultdict[str, list[str]] = defaultdict(list)
     for key in sorted(_list_parts(store, "stems"), key=lambda key: (len(key), key)):
-        found[beside(key)].append(key)
-    return found
+        stems[_beside(key)].append(key)
+    keys = sorted(list_track_parts(store))
+    lone = stems.keys() - {_beside(key) for key in keys}
+    parts = [StoredPart(key, tuple(stems.get(_beside(key), ()))) for key in keys]
+    return parts, sum(len(stems[name]) for name in lone)
 
 
-def beside(key: str) -> str:
+def _beside(key: str) -> str:
     """Give what a part has in common with those of the other tables that hold the same tracks."""
     folder = key.partition("/")[2].rpartition("/")[0]
     return f"{folder}/{batch_of_part(key)}"
@@ -64,14 +78,19 @@ def part_holds(store: Store, key: str, provider: str, recipe: Recipe) -> bool:
 
 
 def read_stored_tracks(
-    store: Store, key: str, stem_keys: Sequence[str], provider: str, recipe: Recipe
+    store: Store, part: StoredPart, provider: str, recipe: Recipe, root: SourceRoot
 ) -> Iterator[list[BatchRow]]:
-    """Give the tracks of a part that are of this provider and recipe, some at a time, with their stems."""
-    with scratch_folder() as folder, _opened(store, key, folder) as file, scratch_folder() as other:
-        stems = _StemRows(store, stem_keys, other, (provider, recipe))
+    """Give the tracks of a part that are of this provider and recipe, some at a time, with their stems.
+
+    Their locations are whole again: `root` is what those in the table are relative to.
+    """
+    with scratch_folder() as folder, _opened(store, part.key, folder) as file, scratch_folder() as other:
+        stems = _StemRows(store, part.stem_keys, other, (provider, recipe))
         carried = _carried_names(file.schema_arrow.names)
         for batch in file.iter_batches(ROWS_AT_ONCE):
             rows = [row for row in batch.to_pylist() if _is_wanted(row, provider, recipe)]
+            for row in rows:
+                row["source_uri"] = root.absolute(row["source_uri"])
             if rows:
                 yield [_stored_track(row, carried, recipe, stems.take(row["track_id"])) for row in rows]
 

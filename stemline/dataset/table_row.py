@@ -72,7 +72,7 @@ def _track_row(row: PublishedRow, run_id: str, layout: DatasetLayout) -> dict[st
         "credits_charged": row.job.credits_charged if row.credits_charged is None else row.credits_charged,
         "job_id": row.job.job_id,
         "attempt_token": attempt.token,
-        "source_uri": attempt.track.location,
+        "source_uri": layout.source_root.relative(attempt.track.location),
         "source_sha256": row.source_sha256,
         "split": row.split or given["split"],
         "run_id": run_id,

@@ -10,6 +10,7 @@ from stemline.errors import ManifestError
 from stemline.file_place import file_place
 from stemline.manifest.listing import GLOB, Listing
 from stemline.manifest.manifest_source import ManifestSource
+from stemline.manifest.source_root import NOWHERE, SourceRoot
 
 
 class ManifestForm(StrEnum):
@@ -74,6 +75,27 @@ def find_manifest(source: ManifestSource) -> ManifestFile:
     is_listing = form is ManifestForm.LISTING
     listing = Listing.of(file_system, path, is_local=is_local(file_system)) if is_listing else None
     return ManifestFile(source, file_system, path, form, _base(source, file_system, path), listing, parts)
+
+
+def find_source_root(source: ManifestSource) -> SourceRoot:
+    """Give what source URIs are relative to: `catalogue.root`, a catalogue's own folder, or its manifest's.
+
+    Only a folder is looked at. Where that is out of reach URIs stay as they are.
+    """
+    if source.root is not None:
+        return SourceRoot.of_folder(source.root)
+    try:
+        if source.parsed is None and source.name.suffix.lower() in _FORM_OF_SUFFIX:
+            place = file_place(source.manifest, source.storage_options, is_url=source.is_url)
+            return SourceRoot(_base(source, *place))
+        file = source.parsed.file if source.parsed is not None else find_manifest(source)
+    except (ManifestError, OSError, ValueError, ImportError):
+        return NOWHERE
+    if file.listing is None:
+        return SourceRoot(file.base)
+    root = file.listing.root
+    root = root if file.listing.is_local else str(file.file_system.unstrip_protocol(root))
+    return SourceRoot(root.rstrip("/") + "/")
 
 
 def _parquet_parts(file_system: Any, path: str) -> tuple[str, ...]:  # noqa: ANN401 - fsspec ships no types

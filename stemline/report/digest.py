@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from stemline.budget import Spending
 from stemline.ledger import BatchRow, Ledger, PublishedTrack, RunRecord
+from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Code, State
 from stemline.report.markup import without_secrets
 from stemline.report.musical_key import key_index
@@ -110,8 +111,11 @@ class RunDigest:
         return {"reserved": spent.reserved, "charged": spent.charged, "balance": None, **totals}
 
 
-def gather(ledger: Ledger, store: Store, run_id: str) -> RunDigest:
-    """Gather what a page shows of a run; raises LedgerConflict when there is none of that id."""
+def gather(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE) -> RunDigest:
+    """Gather what a page shows of a run, its sources called from `root`.
+
+    Raises LedgerConflict when there is none of that id.
+    """
     run = ledger.runs.get(run_id)
     tracks, codes = _final_counts(ledger, run)
     before = ledger.queries.published_shares(run_id).before
@@ -127,13 +131,18 @@ def gather(ledger: Ledger, store: Store, run_id: str) -> RunDigest:
         timeline=tally.timeline,
         music=tally.music,
         earlier=tally.earlier + before,
-        problems=_problems(ledger, run_id),
+        problems=[_shortened(problem, root) for problem in _problems(ledger, run_id)],
         problem_count=sum(tracks.get(state, 0) for state in (*PROBLEM_STATES, State.READY, State.REJECTED)),
         samples=[row for row in ledger.queries.results(tally.tokens) if row.collected.stems],
         root_url=without_secrets(store.url()),
         is_local="://" not in store.url(),
         rejects_key=rejects_key if store.exists(rejects_key) else None,
     )
+
+
+def _shortened(problem: ProblemRow, root: SourceRoot) -> ProblemRow:
+    location, sentence = root.relative(problem.location), root.shorten(problem.sentence)
+    return replace(problem, location=location, sentence=sentence)
 
 
 def _final_counts(ledger: Ledger, run: RunRecord) -> tuple[dict[State, int], dict[Code, int]]:

@@ -13,12 +13,14 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import read_layout
 from stemline.errors import AudioRejected, UsageError
 from stemline.ledger import Ledger
+from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import claim_dataset
 from stemline.publisher import Publisher
 from stemline.records import Attempt, CollectedTrack, Job, State, StemFile
 from stemline.resolution.unknown_track import Resolution, no_track
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lease import holding_key
+from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings
 from stemline.storage import Store, file_sha256, open_store, scratch_folder
 from stemline.verify import StemExpectation, StemMeasures, decode_stem, measure_stem
@@ -56,7 +58,8 @@ def accept_track(settings: Settings, track_id: str) -> Resolution:
 def _layout(settings: Settings, store: Store) -> DatasetLayout:
     """Give the layout that the run left which began the dataset, though it may have published nothing."""
     kept = read_layout(store)
-    layout = DatasetLayout(settings.dataset.partition_by, audio=settings.dataset.audio)
+    root = find_source_root(source_of(settings, Selection()))
+    layout = DatasetLayout(settings.dataset.partition_by, audio=settings.dataset.audio, source_root=root)
     return layout if kept is None else replace(layout, carried=kept.carried)
 
 

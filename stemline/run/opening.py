@@ -15,6 +15,7 @@ from stemline.errors import ConfigError, StemlineError
 from stemline.ledger import Ledger, open_ledger
 from stemline.manifest import ManifestSource
 from stemline.manifest.loading import parse_manifest
+from stemline.manifest.manifest_file import find_source_root
 from stemline.manifest.scan import read_columns
 from stemline.ownership import DatasetClaim, claim_dataset
 from stemline.plan.survey import check_recipe
@@ -95,10 +96,10 @@ def _plan_layout(
     kept, source = kept_columns(store), source_of(settings, selection)
     dataset = settings.dataset
     if kept is not None and selection.redrive is not None:
-        return source, DatasetLayout(dataset.partition_by, kept, dataset.audio)
+        return source, DatasetLayout(dataset.partition_by, kept, dataset.audio, find_source_root(source))
     parsed = parse_manifest(source)
     stack.callback(parsed.close)
     source = replace(source, carried=kept, parsed=parsed)
     given = read_columns(source, with_tags=True)
     carried = given if kept is None else join_columns(kept, given)
-    return source, DatasetLayout(dataset.partition_by, carried, dataset.audio)
+    return source, DatasetLayout(dataset.partition_by, carried, dataset.audio, find_source_root(source))

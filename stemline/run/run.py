@@ -150,7 +150,8 @@ class Run:
                 break
         if self.source.parsed is not None:
             self.source.parsed.close()
-        write_rejects(self.store, self.run_id, self.ledger.queries.rejected_rows(self.run_id))
+        rejects = self.ledger.queries.rejected_rows(self.run_id)
+        write_rejects(self.store, self.run_id, rejects, self.layout.source_root)
         self.ledger.quarantine.collect_again(self._quarantined)
         return selected
 
@@ -230,7 +231,7 @@ class Run:
         if self.settings.dataset.compact == "auto" and not self.is_interrupted:
             summary["compacted"] = compact_finished(self.ledger, self.store, self.claim.known.dataset_id)
         write_run_summary(self.store, self.run_id, summary)
-        write_report(self.ledger, self.store, self.run_id)
+        write_report(self.ledger, self.store, self.run_id, self.layout.source_root)
         with suppress(StemlineError):  # what fails is left to the next run
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
@@ -254,7 +255,7 @@ class Run:
         # Whatever cut the run off, such as a full disk, may keep this from being written as well.
         with suppress(StemlineError):
             self._close(error)
-            write_report(self.ledger, self.store, self.run_id)
+            write_report(self.ledger, self.store, self.run_id, self.layout.source_root)
 
     def _close(self, reason: StemlineError | None) -> tuple[int, dict[str, Any]]:
         """Hold what was not begun, and book the run as finished; give its exit code and summary."""

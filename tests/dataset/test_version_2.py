@@ -14,7 +14,7 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout, read_layout
 from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.dataset.renewal import renew_parts
-from stemline.dataset.stored_tracks import beside, list_stem_parts, list_track_parts, read_stored_tracks
+from stemline.dataset.stored_tracks import list_stored_parts, read_stored_tracks
 from stemline.errors import LeaseHeld
 from stemline.storage import open_store
 
@@ -104,8 +104,8 @@ def test_it_can_be_adopted_as_it_is(dataset, press):
 
     tracks = [
         row
-        for key in list_track_parts(store)
-        for some in read_stored_tracks(store, key, list_stem_parts(store)[beside(key)], "local", press.recipe)
+        for part in list_stored_parts(store)[0]
+        for some in read_stored_tracks(store, part, "local", press.recipe, SourceRoot(None))
         for row in some
     ]
 
