@@ -8,6 +8,7 @@ from typing import Any
 
 from stemline.dataset.identity import read_ledger_records
 from stemline.dataset.stored_tracks import (
+    WantedTracks,
     batch_of_part,
     list_stored_parts,
     read_stored_tracks,
@@ -56,11 +57,14 @@ def _adopt(
     # Read before the parts: what is published meanwhile is not taken for adopted.
     marks = {record.ledger_id: record.mark(provider, recipe.name) for record in read_ledger_records(store)}
     root = find_source_root(source_of(settings, Selection()))
+    wanted = WantedTracks(provider, recipe, root)
     parts, lone = list_stored_parts(store)
     counts = AdoptionCounts(lone_parts=lone)
     for part in parts:
-        for rows in read_stored_tracks(store, part, provider, recipe, root):
-            batch = AdoptedBatch(batch_of_part(part.key), known.dataset_id, settings.name, provider, recipe, rows)
+        for rows in read_stored_tracks(store, part, wanted):
+            batch = AdoptedBatch(
+                batch_of_part(part.key), known.dataset_id, settings.name, provider, recipe, rows
+            )
             bare = sum(not row.collected.stems for row in rows)
             counts += ledger.adoption.adopt(batch) + AdoptionCounts(without_stems=bare)
             on_progress(counts)

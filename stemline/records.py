@@ -77,6 +77,10 @@ class Code(StrEnum):
     OUTPUTS_EXPIRED = "outputs_expired"
 
 
+MIX = "mix"
+"""The whole beside its stems: a video's audio as its provider gives it, or the source as `dataset.mix` has it."""
+LINKED = "linked"
+
 STEMS: dict[str, tuple[str, ...]] = {
     "vocals": ("vocals",),
     "instrumental": ("instrumental",),
@@ -245,17 +249,21 @@ class StemFile:
     path: str
     """Relative to the dataset's root."""
     format: str
-    sample_rate: int
-    channels: int
-    frames: int
+    sample_rate: int | None
+    channels: int | None
+    frames: int | None
     duration_seconds: float
-    size_bytes: int
-    sha256: str
+    size_bytes: int | None
+    sha256: str | None
     peak_dbfs: float | None
     """None for digital silence."""
     rms_dbfs: float | None
     verification: str
-    """`ok`, or words joined by `,`: `silent`, `clipped`, `format`, `length`, `residual`, `derived`, `accepted`."""
+    """`ok`, or words joined by `,`: `silent`, `clipped`, `format`, `length`, `residual`, `derived`, `accepted`.
+
+    Of a mix also `changed`: these are not the bytes that were uploaded; and `linked`: it lies where its source does,
+    `path` is that location, and what was not read is None.
+    """
     silent_share: float | None = None
     """The share of its seconds below -60 dBFS; None, as in the next: it was never measured."""
     clipped_share: float | None = None
@@ -266,6 +274,11 @@ class StemFile:
     """What the sum was compared with: `source`."""
     activity: bytes | None = field(default=None, repr=False)
     """As `stemline.activity` packs it; None: it was published, or never measured."""
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether there is no object of it in the dataset."""
+        return LINKED in self.verification.split(",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +293,8 @@ class CollectedTrack:
     """`provider`, `manifest` or `stemline`: who measured it."""
     key_source: str | None
     collected_at: datetime
+    mix_problem: str | None = None
+    """Why the mix that was asked for is not among the stems."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stemline.activity import StemActivity
-from stemline.audio import AudioBlocks, FlacChecksum, Loudness, PacketIndex, Samples, decode_blocks
+from stemline.audio import AudioBlocks, FlacChecksum, Loudness, PacketIndex, Samples
 from stemline.errors import AudioRejected
 from stemline.records import Code, StemFile
 from stemline.storage import file_sha256
@@ -124,15 +124,19 @@ def verify_stem(path: Path, expected: StemExpectation) -> StemMeasures:
     return check_stem(path.name, decode_stem(path), path.stat().st_size, file_sha256(path), expected)
 
 
-def decode_stem(source: Path | BinaryIO, *on_block: Callable[[Samples], None]) -> DecodedStem:
+def decode_stem(
+    source: Path | BinaryIO, *on_block: Callable[[Samples], None], may_skip: bool = False
+) -> DecodedStem:
     """Decode a stem to its end, block by block; each block is given to every `on_block` too.
+
+    `may_skip` goes on behind what is no frame of an mp3, as files of a catalogue have it.
 
     Raises:
         AudioRejected: UNDECODABLE.
     """
     index = PacketIndex()
     try:
-        with decode_blocks(source, index.add) as stream:
+        with AudioBlocks(source, index.add, may_skip=may_skip) as stream:
             loudness, checksum = Loudness(stream.sample_rate), FlacChecksum.read(stream)
             for block in stream:
                 for take in (loudness.add, checksum.add, *on_block):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from stemline.records import Code, State
 
@@ -198,6 +200,24 @@ def passed_over_sentence(passed_over: Counter[str]) -> str:
     more = "" if len(passed_over) <= _SHOWN_KINDS else ", …"
     files = counted(count, "file")
     return f"{files} {'was' if count == 1 else 'were'} passed over, no audio by the name: {', '.join(kinds)}{more}"
+
+
+def mix_sentence(mix: Mapping[str, Any]) -> str:
+    """Say what became of the sources that are wanted beside their stems, as a run's result has it."""
+    sentence = f"{mix['stored']:,} stored, {mix['linked']:,} linked"
+    if not mix["missing"]:
+        return sentence
+    track_id, problem = next(iter(mix["problems"].items()), ("", ""))
+    return f"{sentence}, {mix['missing']:,} missing, such as that of {track_id}: {problem}"
+
+
+def byte_size(size: float) -> str:
+    """Give a number of bytes in a unit that suits it."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:,.0f} {unit}" if size >= 100 or unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def counted(count: int, noun: str = "track") -> str:

@@ -19,7 +19,7 @@ from stemline.errors import UsageError
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
 from stemline.run.selection import Result, Selection
-from stemline.wording import CODES, COLOURS, STATES, counted, drift_sentence
+from stemline.wording import CODES, COLOURS, STATES, counted, drift_sentence, mix_sentence
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -174,6 +174,8 @@ def _show_result(screen: Screen, result: Result) -> None:
         screen.out.print(f"           {files} passed over, no audio by the name: `stemline plan` says which")
     if summary["corrected"]:
         screen.out.print(f"corrected {summary['corrected']:,} published before, as the manifest has them now")
+    if mix := summary["mix"]:
+        screen.out.print(f"mix       {mix_sentence(mix)}", markup=False)
     credit, requests = summary["credits"], summary["requests"]
     balance = "" if credit["balance"] is None else f", {credit['balance']:,} left with the provider"
     per_track = "" if requests["per_track"] is None else f" ({requests['per_track']:.2f} a track)"

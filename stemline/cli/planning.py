@@ -14,7 +14,7 @@ from stemline.plan.preview import Preview, preview_run
 from stemline.plan.saved_plan import check_plan
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings, load_facts
-from stemline.wording import counted, length, passed_over_sentence
+from stemline.wording import byte_size, counted, length, passed_over_sentence
 
 
 def preview_selection(screen: Screen, settings: Settings, selection: Selection) -> Preview:
@@ -51,6 +51,12 @@ def plan_tree(found: Preview) -> dict[str, Any]:
         "requests": {"low": found.forecast.requests_low, "high": found.forecast.requests_high},
         "bottleneck": found.forecast.bottleneck,
         "pilot": found.pilot,
+        "mix": {
+            "mode": found.mix,
+            "bytes": found.workload.mix_bytes,
+            "unsized": found.workload.unsized_mixes,
+            "videos": found.videos,
+        },
         "advice": found.forecast.advice,
         "warnings": [each for each in [found.partitions.warning] if each],
         "passed_over": found.passed_over.total(),
@@ -68,6 +74,8 @@ def show_plan(screen: Screen, plan: Preview) -> None:
     table.add_row("requests", _interval(f"{found.requests_low:,}", f"{found.requests_high:,}"))
     times = _interval(length(found.seconds_low), length(found.seconds_high))
     table.add_row("time", f"{times}, set by: {found.bottleneck}")
+    if told := _mix(plan):
+        table.add_row("mix", told)
     screen.out.print(table)
     for reject in plan.rejects:
         sentence = reject.sentence.removeprefix(f"Row {reject.row}: ")
@@ -101,6 +109,20 @@ def _plan_counts(plan: Preview) -> dict[str, int]:
         "ISRCs that are none": plan.metadata.bad_isrcs,
     }
     return {"to do": plan.new, "done already": plan.done} | {name: n for name, n in seldom.items() if n}
+
+
+def _mix(plan: Preview) -> str:
+    """Say what the sources beside their stems add to the dataset; empty where none are wanted."""
+    if plan.mix == "none":
+        return ""
+    parts = ["linked, not stored"]
+    if plan.mix == "copy":
+        parts = [f"{byte_size(plan.workload.mix_bytes)} more in the dataset"]
+        if plan.workload.unsized_mixes:
+            parts.append(f"and the sources of {counted(plan.workload.unsized_mixes)} of unknown size")
+    if plan.videos:
+        parts.append(f"({counted(plan.videos)} of YouTube: only what the provider gives)")
+    return " ".join(parts)
 
 
 def _interval(low: str, high: str) -> str:

@@ -6,20 +6,22 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Lock
 
 from stemline.collector import CollectResult, CollectTarget, Relink
 from stemline.collector.download import Downloader, new_client
-from stemline.collector.mixdown import MonoAudio, compare_with_source, local_source, sum_stems
+from stemline.collector.mix import MixKeeper, TrackMix
+from stemline.collector.mixdown import MonoAudio, comparable_source, compare_with_source, sum_stems
 from stemline.collector.music_facts import MusicFacts, known_music, measure_music, needs_mixdown
 from stemline.collector.quarantine import keep_stems, list_kept
 from stemline.collector.spool import EXTRA_STEMS, Spool, derive_stems, verify_stems, wanted_links
 from stemline.collector.stream import StemStreamer, is_streamable
 from stemline.dataset import staged_path, stem_path
 from stemline.errors import AudioRejected, LinkExpired, StorageError, TransferFailed
-from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State
+from stemline.records import MIX, Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.storage import Store, open_store, scratch_folder
 from stemline.verify import StemMeasures
 
@@ -76,6 +78,11 @@ class TrackCollector:
     analysis_lock: Lock = field(default_factory=Lock)
     """One track is analysed at a time: it takes some hundred megabytes."""
 
+    @property
+    def mixes(self) -> MixKeeper:
+        """What keeps the sources of tracks beside their stems."""
+        return MixKeeper(self.store, self.target, self.downloader)
+
     def collect(self, ready: ReadyTrack) -> CollectResult:
         """Collect one track; of one that is not collected no object is left."""
         token, named = ready.attempt.token, set[str]()
@@ -111,7 +118,7 @@ class TrackCollector:
         named.update(keys.values())
         stored: list[str] = []
         try:
-            return self._stream(ready, keys, stored)
+            return self._stream(ready, keys, stored, named)
         except AudioRejected as error:
             good = {stem: keys[stem] for stem in stored if stem not in error.stems}
         except (LinkExpired, TransferFailed):
@@ -134,11 +141,14 @@ class TrackCollector:
                     keep_stems(self.store, spool, spool.unfinished(error))
                 raise
 
-    def _stream(self, ready: ReadyTrack, keys: dict[str, str], stored: list[str]) -> CollectedTrack:
+    def _stream(
+        self, ready: ReadyTrack, keys: dict[str, str], stored: list[str], named: set[str]
+    ) -> CollectedTrack:
         """Collect a track without the local disk."""
         streamer = StemStreamer(self.downloader, self.store, self.target.tolerance_seconds)
-        measures, mixed = streamer.stream_stems(ready, keys, with_mixdown=needs_mixdown(ready), stored=stored)
-        return self._collected(ready, *self._analysed(ready, measures, mixed))
+        is_mixed = self._needs_mixdown(ready)
+        measures, mixed = streamer.stream_stems(ready, keys, with_mixdown=is_mixed, stored=stored)
+        return self._complete(ready, measures, mixed, named)
 
     def _accept_or_refuse(
         self, spool: Spool, named: set[str], *, is_fetched_again: bool
@@ -171,12 +181,37 @@ class TrackCollector:
         spooled = derive_stems(ready, spool.stems, self.target.tolerance_seconds)
         measures = verify_stems(ready, spooled, self.target.tolerance_seconds)
         asked = [path for stem, path in spooled.items() if stem not in EXTRA_STEMS]
-        music, measures = self._analysed(ready, measures, sum_stems(asked) if needs_mixdown(ready) else None)
+        mixed = sum_stems(asked) if self._needs_mixdown(ready) else None
         for stem, path in spooled.items():
             key = self._key(ready, stem, measures[stem].format)
             named.add(key)
             self.store.put_file(key, path)
-        return self._collected(ready, music, measures)
+        return self._complete(ready, measures, mixed, named)
+
+    def _needs_mixdown(self, ready: ReadyTrack) -> bool:
+        return needs_mixdown(ready) or self.mixes.is_read(ready)
+
+    def _complete(
+        self,
+        ready: ReadyTrack,
+        measures: dict[str, StemMeasures],
+        mixed: MonoAudio | None,
+        named: set[str],
+    ) -> CollectedTrack:
+        """Give a track whose stems are stored, with what is measured in all of them, and its mix beside them."""
+        with self.mixes.at_hand(ready) as mix:
+            music, measures = self._analysed(ready, measures, mixed, comparable_source(ready, mix.path))
+            collected = self._collected(ready, music, measures)
+            seconds = max(stem.duration_seconds for stem in collected.stems)
+
+            def name(audio_format: str) -> str:
+                named.add(key := self._key(ready, MIX, audio_format))
+                return key
+
+            kept = self.mixes.keep(ready, mix, seconds, name)
+        if isinstance(kept, TrackMix):
+            return replace(collected, mix_problem=kept.problem)
+        return replace(collected, stems=(*collected.stems, kept))
 
     def _discard(self, named: Collection[str]) -> None:
         for key in named:
@@ -186,14 +221,18 @@ class TrackCollector:
                 self.store.delete(key)
 
     def _analysed(
-        self, ready: ReadyTrack, measures: dict[str, StemMeasures], mixed: MonoAudio | None
+        self,
+        ready: ReadyTrack,
+        measures: dict[str, StemMeasures],
+        mixed: MonoAudio | None,
+        source: Path | None,
     ) -> tuple[MusicFacts, dict[str, StemMeasures]]:
         """Give tempo and key, and the measures once the sum of the stems was compared with the source."""
         if mixed is None:
             return known_music(ready), measures
         with self.analysis_lock:
             music = measure_music(known_music(ready), mixed)
-            return music, compare_with_source(measures, local_source(ready), mixed)
+            return music, compare_with_source(measures, source, mixed)
 
     def _collected(
         self, ready: ReadyTrack, music: MusicFacts, measures: dict[str, StemMeasures]

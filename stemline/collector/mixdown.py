@@ -106,6 +106,12 @@ def local_source(ready: ReadyTrack) -> Path | None:
     return path if has_all_stems and path.is_absolute() and path.is_file() else None
 
 
+def comparable_source(ready: ReadyTrack, fetched: Path | None) -> Path | None:
+    """Give what the stems should add up to: the source as a file of this machine, or as it was fetched."""
+    has_all_stems = len(ready.attempt.recipe.stem_names) > 1
+    return local_source(ready) or (fetched if has_all_stems else None)
+
+
 def compare_with_source(
     measures: dict[str, StemMeasures], source: Path | None, mixed: MonoAudio
 ) -> dict[str, StemMeasures]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from stemline.collector.download import Downloader
 from stemline.collector.mixdown import mix_down, parts_of
 from stemline.errors import AudioRejected, StemlineError
-from stemline.records import Code, ReadyTrack
+from stemline.records import MIX, Code, ReadyTrack
 from stemline.storage import Store, disk_guarded
 from stemline.verify import StemExpectation, StemMeasures, check_lengths, check_together, verify_stem
 
@@ -26,7 +26,7 @@ SpooledStems = dict[str, Path]
 _WORST_FIRST = (Code.MISSING_STEM, Code.UNDECODABLE, Code.TRUNCATED, Code.WRONG_DURATION)
 """What may be wrong with a stem alone."""
 
-EXTRA_STEMS = frozenset({"mix"})
+EXTRA_STEMS = frozenset({MIX})
 """What is kept beside the stems that were asked for, where a provider gives it: a video's whole audio."""
 
 

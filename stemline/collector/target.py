@@ -17,6 +17,10 @@ class CollectTarget:
     audio: Literal["objects", "embedded"] = "objects"
     tolerance_seconds: float = 1.0
     """How far a stem's length may be from its source's, which manifests round to whole seconds."""
+    mix: Literal["none", "copy", "link"] = "none"
+    """Whether the source is kept beside the stems, or named there."""
+    source_options: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What fsspec needs to read sources."""
     spool: str | None = None
     """The folder for downloads on their way; None: the system's temporary one."""
     concurrency: int = 4

@@ -23,7 +23,7 @@ from stemline.dataset.metadata import claim_layout
 from stemline.dataset.paths import STAGED_PREFIX
 from stemline.dataset.table_row import PublishedRow, Rows, TableRows, table_rows
 from stemline.errors import StorageError
-from stemline.records import PartFile
+from stemline.records import LINKED, PartFile
 from stemline.storage import Store, disk_guarded, file_sha256, scratch_folder
 
 _AUDIO_LEAF = "audio.bytes"
@@ -108,7 +108,8 @@ def discard_staged(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> 
     if layout.audio == "embedded":
         for row in batch.rows:
             for stem in row.collected.stems:
-                store.delete(stem.path)
+                if not stem.is_linked:  # what is linked is not ours
+                    store.delete(stem.path)
 
 
 def find_unpublishable(
@@ -127,7 +128,8 @@ def find_unpublishable(
             except ValueError as error:
                 reasons[row.attempt.token] = f'Column "{column.name}": {error}.'
         if staged_in is not None and layout.audio == "embedded":
-            gone = [stem.path for stem in row.collected.stems if not staged_in.exists(stem.path)]
+            staged = [stem.path for stem in row.collected.stems if not stem.is_linked]
+            gone = [path for path in staged if not staged_in.exists(path)]
             reasons |= dict.fromkeys([row.attempt.token], f"{', '.join(gone)} is gone.") if gone else {}
     return reasons
 
@@ -153,11 +155,14 @@ def _stem_groups(store: Store, stems: Rows, layout: DatasetLayout) -> Iterator[R
         yield stems
         return
     for group in _by_bytes(stems):
-        yield [{**row, "audio": _embedded(store, row["path"])} for row in group]
+        yield [{**row, "audio": _embedded(store, row)} for row in group]
 
 
-def _embedded(store: Store, staged: str) -> dict[str, object]:
-    """Give a staged stem as a value of the audio column."""
+def _embedded(store: Store, row: dict[str, Any]) -> dict[str, object]:
+    """Give a staged stem as a value of the audio column; of a linked one, where it lies."""
+    staged = row["path"]
+    if LINKED in row["verification"].split(","):
+        return {"bytes": None, "path": staged}
     try:
         data = store.read_bytes(staged)
     except FileNotFoundError as error:
@@ -170,11 +175,12 @@ def _by_bytes(rows: Rows) -> Iterator[Rows]:
     group: Rows = []
     held = 0
     for row in rows:
-        if group and held + row["size_bytes"] > _AUDIO_BYTES_PER_GROUP:
+        size = row["size_bytes"] or 0
+        if group and held + size > _AUDIO_BYTES_PER_GROUP:
             yield group
             group, held = [], 0
         group.append(row)
-        held += row["size_bytes"]
+        held += size
     yield group
 
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,22 +77,28 @@ def part_holds(store: Store, key: str, provider: str, recipe: Recipe) -> bool:
         return any(_is_wanted(row, provider, recipe) for batch in rows for row in batch.to_pylist())
 
 
-def read_stored_tracks(
-    store: Store, part: StoredPart, provider: str, recipe: Recipe, root: SourceRoot
-) -> Iterator[list[BatchRow]]:
-    """Give the tracks of a part that are of this provider and recipe, some at a time, with their stems.
+@dataclass(frozen=True, slots=True)
+class WantedTracks:
+    """Which tracks of the tables are asked for, and what their sources are called from there."""
 
-    Their locations are whole again: `root` is what those in the table are relative to.
-    """
+    provider: str
+    recipe: Recipe
+    root: SourceRoot
+
+
+def read_stored_tracks(store: Store, part: StoredPart, wanted: WantedTracks) -> Iterator[list[BatchRow]]:
+    """Give the tracks of a part that are wanted, some at a time, with their stems and their whole locations."""
     with scratch_folder() as folder, _opened(store, part.key, folder) as file, scratch_folder() as other:
-        stems = _StemRows(store, part.stem_keys, other, (provider, recipe))
+        stems = _StemRows(store, part.stem_keys, other, wanted)
         carried = _carried_names(file.schema_arrow.names)
         for batch in file.iter_batches(ROWS_AT_ONCE):
-            rows = [row for row in batch.to_pylist() if _is_wanted(row, provider, recipe)]
+            rows = [row for row in batch.to_pylist() if _is_wanted(row, wanted.provider, wanted.recipe)]
             for row in rows:
-                row["source_uri"] = root.absolute(row["source_uri"])
+                row["source_uri"] = wanted.root.absolute(row["source_uri"])
             if rows:
-                yield [_stored_track(row, carried, recipe, stems.take(row["track_id"])) for row in rows]
+                yield [
+                    _stored_track(row, carried, wanted.recipe, stems.take(row["track_id"])) for row in rows
+                ]
 
 
 def _opened(store: Store, key: str, folder: Path) -> pq.ParquetFile:
@@ -115,7 +121,7 @@ def _is_wanted(row: dict[str, Any], provider: str, recipe: Recipe) -> bool:
 class _StemRows:
     """The stems of one part by track; they lie there in the order of the tracks, and are read as far as need be."""
 
-    def __init__(self, store: Store, keys: Sequence[str], folder: Path, wanted: tuple[str, Recipe]) -> None:
+    def __init__(self, store: Store, keys: Sequence[str], folder: Path, wanted: WantedTracks) -> None:
         self._wanted = wanted
         self._waiting: dict[str, list[StemFile]] = defaultdict(list)
         self._last = ""
@@ -134,12 +140,16 @@ class _StemRows:
         return tuple(self._waiting.pop(track_id, ()))
 
     def _keep(self, row: dict[str, Any]) -> None:
-        provider, recipe = self._wanted
-        if row["provider"] == provider and row["recipe"] == recipe.name:
+        wanted = self._wanted
+        if row["provider"] == wanted.provider and row["recipe"] == wanted.recipe.name:
             facts = {name: row[name] for name in STEM_COLUMNS if name in row}
             if "audio" in row:  # embedded: the object is gone, the name it had is kept
                 facts["path"] = f"{STAGED_PREFIX}/{row['audio']['path']}"
-            self._waiting[row["track_id"]].append(StemFile(**facts))
+            stem = StemFile(**facts)
+            if stem.is_linked:
+                told = row["audio"]["path"] if "audio" in row else row["path"]
+                stem = replace(stem, path=wanted.root.absolute(told))
+            self._waiting[row["track_id"]].append(stem)
 
     @staticmethod
     def _read(store: Store, keys: Sequence[str], folder: Path) -> Iterator[dict[str, Any]]:
@@ -222,7 +232,8 @@ def _carried_names(names: Sequence[str]) -> dict[str, str]:
 
 def _number(provider: str, recipe: Recipe, stems: Sequence[StemFile]) -> int:
     """Give the number of the attempt, which is in the path of its stems from the second on."""
-    folder = stems[0].path.split("/")[-2] if stems and "/" in stems[0].path else ""
+    path = next((stem.path for stem in stems if not stem.is_linked), "")
+    folder = path.split("/")[-2] if "/" in path else ""
     again = folder.removeprefix(f"{path_safe(provider)}-{recipe.name}-")
     return int(again) if again != folder and again.isdecimal() else 1
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
-from stemline.records import Attempt, CollectedTrack, Job, StemFile
+from stemline.records import MIX, Attempt, CollectedTrack, Job, StemFile
 
 Rows = list[dict[str, Any]]
 STEM_FIELDS = tuple(field.name for field in fields(StemFile))
@@ -48,8 +48,19 @@ def table_rows(row: PublishedRow, run_id: str, layout: DatasetLayout) -> TableRo
         "collected_on": track["collected_on"],
     }
     stems = sorted(row.collected.stems, key=lambda stem: stem.stem)
+    return TableRows(track, [shared | _stem_cells(stem, row, layout) for stem in stems])
+
+
+def _stem_cells(stem: StemFile, row: PublishedRow, layout: DatasetLayout) -> dict[str, Any]:
+    """Give a stem's own cells; a mix is held against what was uploaded, where that is known."""
     # Not `asdict`, which copies every value and takes as long as all the rest.
-    return TableRows(track, [shared | {name: getattr(stem, name) for name in STEM_FIELDS} for stem in stems])
+    cells, uploaded = {name: getattr(stem, name) for name in STEM_FIELDS}, row.source_sha256
+    if stem.is_linked:
+        cells |= {"path": layout.source_root.relative(stem.path), "sha256": stem.sha256 or uploaded}
+    if stem.stem == MIX and uploaded is not None and cells["sha256"] != uploaded:
+        words = "" if stem.verification == "ok" else f"{stem.verification},"
+        cells["verification"] = f"{words}changed"
+    return cells
 
 
 def _track_row(row: PublishedRow, run_id: str, layout: DatasetLayout) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from stemline.ledger.row_mapping import (
 )
 from stemline.ledger.run import find_run
 from stemline.ledger.tables import QUEUE_ORDER, SAME_TRACK, attempts, batches, events, rejects, runs, tracks
-from stemline.records import Code, Job, Recipe, Reject, State
+from stemline.records import MIX, Code, Job, Recipe, Reject, State
 
 ROWS_A_PAGE = 1_000
 _MEASURED = ("location", "duration_seconds", "size_bytes", "columns", "updated_at")
@@ -232,7 +232,7 @@ class Queries:
         found = []
         for row in rows:
             collected = load_collected(row["result"])
-            size = sum(stem.size_bytes for stem in collected.stems)
+            size = sum(stem.size_bytes or 0 for stem in collected.stems if stem.stem != MIX)
             facts = (row["name"], row["recipe"], row["batch_id"], job_from_row(row), row["duration_seconds"])
             found.append(TrackTiming(*facts, collected.collected_at, size))
         return found

@@ -11,7 +11,19 @@ from sqlalchemy import Select, select
 
 from stemline.ledger.cell import dump_cells, load_cells
 from stemline.ledger.tables import SAME_TRACK, Cells, attempts, tracks
-from stemline.records import Attempt, Code, CollectedTrack, Job, Phase, Recipe, Reject, State, StemFile, Track
+from stemline.records import (
+    LINKED,
+    Attempt,
+    Code,
+    CollectedTrack,
+    Job,
+    Phase,
+    Recipe,
+    Reject,
+    State,
+    StemFile,
+    Track,
+)
 
 _MAY_LACK = frozenset(field.name for field in fields(StemFile) if field.default is None)
 
@@ -172,7 +184,7 @@ def without_activity(text: str) -> str:
 
 def dump_lasting(collected: CollectedTrack) -> str:
     """Give what stays of a track once the tables hold its stems: these only where something was remarked on them."""
-    is_remarked = any(stem.verification != "ok" for stem in collected.stems)
+    is_remarked = any(stem.verification not in ("ok", LINKED) for stem in collected.stems)
     return dump_collected(collected if is_remarked else replace(collected, stems=()))
 
 

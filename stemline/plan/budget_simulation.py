@@ -97,5 +97,7 @@ def fit_to_budget(
         least = facts.min_duration_seconds if track.seconds is None else None
         # A run ends at the first track that does not fit, though a shorter one behind it might.
         fits = not held.tracks and simulation.reserve(credits_to_reserve(seconds))
-        (workload if fits else held).add(seconds, is_upload=track.is_upload, least=least)
+        part = workload if fits else held
+        part.add(seconds, is_upload=track.is_upload, least=least)
+        part.add_mix(track.mix_bytes)
     return BudgetFit(workload, held, simulation)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from stemline.clock import utc_now
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import kept_columns
-from stemline.manifest import ManifestSource
+from stemline.manifest import LocationKind, ManifestSource, location_kind
 from stemline.ownership import check_dataset
 from stemline.plan.budget_simulation import BudgetSimulation, fit_to_budget
 from stemline.plan.delivery import SourceDelivery
@@ -44,6 +44,10 @@ class Preview:
     away: int = 0
     """Of which the source cannot be reached now; a run asks again."""
     rejected: int = 0
+    mix: str = "none"
+    """What `dataset.mix` asks for."""
+    videos: int = 0
+    """Tracks to do that come from YouTube, of which the provider gives the mix."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """Files of a listing that are no audio by their names, by the ends of these."""
     pilot: int = 0
@@ -80,7 +84,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
     """
     recipe = settings.recipe.as_recipe()
     check_recipe(recipe, facts)
-    plan, sorter = Preview(), _TrackSorter(SourceDelivery(settings))
+    plan, sorter = Preview(mix=settings.dataset.mix), _TrackSorter(SourceDelivery(settings))
     plan.partitions = PartitionCount(settings.dataset.partition_by)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     with open_ledger_view(settings) as view:
@@ -143,5 +147,11 @@ class _TrackSorter:
             elif state in _FAILED_FOR_GOOD or track.track_id in failed:
                 plan.failed += 1
             else:
-                is_upload = self._delivery.is_upload(track.location)
-                self.queue.add(track.priority, PendingTrack(track.duration_seconds, is_upload))
+                self._queue(track, plan)
+
+    def _queue(self, track: Track, plan: Preview) -> None:
+        is_video = location_kind(track.location) is LocationKind.YOUTUBE
+        is_upload = self._delivery.is_upload(track.location)
+        mix_bytes = track.size_bytes if plan.mix == "copy" and not is_video else 0
+        self.queue.add(track.priority, PendingTrack(track.duration_seconds, is_upload, mix_bytes))
+        plan.videos += is_video

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from stemline.ledger import BatchRow
-from stemline.records import StemFile
+from stemline.records import MIX, StemFile
 from stemline.report.markup import Html, clipped, element, joined
 
 _DATASET_ROOT = "../../"
@@ -17,7 +17,10 @@ _STORED = "audio/"
 def track_player(row: BatchRow, root_url: str, *, is_local: bool) -> Html:
     """Give a track with its stems: players where the page can reach the audio, its paths where it cannot."""
     order = row.attempt.recipe.stem_names
-    stems = sorted(row.collected.stems, key=lambda s: order.index(s.stem) if s.stem in order else len(order))
+    heard = [
+        stem for stem in row.collected.stems if stem.stem != MIX
+    ]  # that is what all of them together are
+    stems = sorted(heard, key=lambda s: order.index(s.stem) if s.stem in order else len(order))
     is_playable = is_local and all(stem.path.startswith(_STORED) for stem in stems)
     body = [_stem_player(stem) if is_playable else _path(stem, root_url) for stem in stems]
     controls = _controls(row) if is_playable else Html()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from stemline.collector import CollectResult, CollectTarget, Relink
+from stemline.collector import CollectResult, Relink
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import write_rejects, write_run_summary
 from stemline.errors import LedgerConflict, StemlineError
@@ -26,8 +26,8 @@ from stemline.run.collected_batches import CollectedBatches
 from stemline.run.compaction import compact_finished
 from stemline.run.correction import CorrectionQueue
 from stemline.run.lease import free_keys_of_the_dead
-from stemline.run.selection import Result, Selection
-from stemline.run.summary import summarize_credits, summarize_requests, summarize_tracks
+from stemline.run.selection import Result, Selection, target_of
+from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
 from stemline.settings import ProviderFacts, Settings, outputs_kept_since
 from stemline.storage import Store
 
@@ -69,6 +69,7 @@ class Run:
     """What the run should cost and take, before its first request."""
     selected: int = 0
     """How many manifest rows it is about."""
+    mixes: MixTally = field(default_factory=MixTally)
     passed_over: Counter[str] = field(default_factory=Counter)
     """Files of a listing that are no audio by their names, by the ends of these."""
 
@@ -77,14 +78,6 @@ class Run:
         """Published tracks of which the manifest says something else by now."""
         key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
         return CorrectionQueue(self.ledger, self.store, self.layout, *key)
-
-    @property
-    def target(self) -> CollectTarget:
-        """Where collectors put what they collect."""
-        dataset, execution = self.settings.dataset, self.settings.execution
-        return CollectTarget(
-            dataset.url, dataset.storage_options, audio=dataset.audio, concurrency=execution.workers
-        )
 
     @property
     def publisher(self) -> Publisher:
@@ -172,7 +165,7 @@ class Run:
         from stemline.run.dispatching import DispatcherSetup  # noqa: PLC0415
 
         setup = DispatcherSetup(self.settings, self.facts, self.ledger, self.run_id, self.fences)
-        with setup.start() as self.dispatchers, thread_runner(self.target) as runner:
+        with setup.start() as self.dispatchers, thread_runner(target_of(self.settings)) as runner:
             with collecting(self.dispatchers.ready_tracks(), runner) as pool:
                 self.collected.begin(pool, self.dispatchers.abandon)
                 if self.is_interrupted:
@@ -195,6 +188,7 @@ class Run:
         try:
             if isinstance(outcome, CollectedTrack):
                 is_news = self.ledger.attempts.record_collected(outcome)
+                self.mixes.count(attempt.track.track_id, outcome)
                 self.publisher.clear_kept(attempt, is_kept=ready.is_repeated)
             elif isinstance(outcome, Failure):
                 self.ledger.attempts.fail(outcome)
@@ -276,6 +270,7 @@ class Run:
         return {
             "run_id": self.run_id,
             **summarize_tracks(self.ledger, self.run_id, counts),
+            "mix": self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
             "passed_over": self.passed_over.total(),
             "credits": summarize_credits(self.ledger, self.run_id, self.fences, self.dispatchers),
             "requests": summarize_requests(self.dispatchers),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from stemline.collector import CollectTarget
 from stemline.manifest import ManifestSource
 from stemline.records import Code
 from stemline.settings import Settings
@@ -41,4 +42,17 @@ def source_of(settings: Settings, selection: Selection) -> ManifestSource:
         order_by=catalogue.order_by,
         root=catalogue.root,
         types=dict(catalogue.types),
+    )
+
+
+def target_of(settings: Settings) -> CollectTarget:
+    """Give where collectors put what they collect."""
+    dataset, execution = settings.dataset, settings.execution
+    return CollectTarget(
+        dataset.url,
+        dataset.storage_options,
+        audio=dataset.audio,
+        mix=dataset.mix,
+        source_options=settings.catalogue.storage_options,
+        concurrency=execution.workers,
     )

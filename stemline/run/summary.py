@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stemline.ledger import Ledger
-from stemline.records import State
+from stemline.manifest.source_root import SourceRoot
+from stemline.records import MIX, CollectedTrack, State
 
 if TYPE_CHECKING:
     from stemline.dispatcher import DispatcherGroup
+
+
+TOLD_MIXES = 20
+"""Of so many tracks without their mix is said why."""
+
+
+@dataclass
+class MixTally:
+    """The mixes of a run's tracks: stored, linked, or not to be had."""
+
+    stored: int = 0
+    linked: int = 0
+    missing: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+    """Why the first ones are missing, by the ids of their tracks."""
+
+    def count(self, track_id: str, collected: CollectedTrack) -> None:
+        """Count a collected track's."""
+        mix = next((stem for stem in collected.stems if stem.stem == MIX), None)
+        self.linked += mix is not None and mix.is_linked
+        self.stored += mix is not None and not mix.is_linked
+        if collected.mix_problem is not None:
+            self.missing += 1
+            if len(self.problems) < TOLD_MIXES:
+                self.problems[track_id] = collected.mix_problem
+
+    def as_tree(self, asked: str, root: SourceRoot) -> dict[str, Any] | None:
+        """Give it as JSON takes it, sources called from `root`; None where no mix was asked for."""
+        told = {track_id: root.shorten(problem) for track_id, problem in self.problems.items()}
+        return None if asked == "none" else {**asdict(self), "problems": told}
 
 
 def summarize_tracks(ledger: Ledger, run_id: str, counts: Mapping[State, int]) -> dict[str, Any]:

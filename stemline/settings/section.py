@@ -130,6 +130,8 @@ class DatasetSettings(Section):
 
     url: str
     audio: Literal["objects", "embedded"] = "objects"
+    mix: Literal["none", "copy", "link"] = "none"
+    """Whether the source stands beside its stems as `mix`: stored as it is, or named where it lies."""
     partition_by: tuple[str, ...] = ("provider", "collected_on")
     compact: Literal["auto", "never"] = "auto"
     """Whether small parts of finished partitions are merged when a run ends."""

@@ -14,8 +14,9 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout, read_layout
 from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.dataset.renewal import renew_parts
-from stemline.dataset.stored_tracks import list_stored_parts, read_stored_tracks
+from stemline.dataset.stored_tracks import WantedTracks, list_stored_parts, read_stored_tracks
 from stemline.errors import LeaseHeld
+from stemline.manifest.source_root import SourceRoot
 from stemline.storage import open_store
 
 WRITTEN = Path(__file__).parent / "version_2"
@@ -105,7 +106,7 @@ def test_it_can_be_adopted_as_it_is(dataset, press):
     tracks = [
         row
         for part in list_stored_parts(store)[0]
-        for some in read_stored_tracks(store, part, "local", press.recipe, SourceRoot(None))
+        for some in read_stored_tracks(store, part, WantedTracks("local", press.recipe, SourceRoot()))
         for row in some
     ]
 

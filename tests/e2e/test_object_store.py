@@ -59,11 +59,16 @@ def test_a_catalogue_on_s3_is_handed_over_from_there(on_s3, s3_client, bucket, s
             "storage_options": server.storage_options,
             "send": send,
         },
-        dataset={"url": url, "storage_options": server.storage_options},
+        dataset={"url": url, "storage_options": server.storage_options, "mix": "copy"},
     )
     done = project.run(**AWS)
     assert done.code == 0, done.err
     assert done.tree["tracks"] == {"published": 3}
+    stems = pd.read_parquet(f"{url}/stems", storage_options=server.storage_options)
+    mixes = stems[stems["stem"] == "mix"].sort_values("track_id")["path"]
+    assert [s3_client.get_object(Bucket=bucket, Key=f"stems/{path}")["Body"].read() for path in mixes] == [
+        song.read_bytes() for song in project.songs[:3]
+    ]
     assert project.provider.charged == project.charges() > 0
     # An upload, which loopback needs unless told otherwise, takes a ticket; a link takes none.
     tickets = project.query("SELECT count(*) FROM attempts WHERE source_sha256 IS NOT NULL")[0][0]
