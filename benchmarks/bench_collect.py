@@ -3,6 +3,7 @@
     python benchmarks/bench_collect.py --tracks 20 --seconds 180
     python benchmarks/bench_collect.py --tracks 20 --seconds 180 --s3
     python benchmarks/bench_collect.py --tracks 20 --seconds 240 --ways stream bare --rounds 8
+    python benchmarks/bench_collect.py --tracks 20 --seconds 180 --mix copy
 
 A web server on loopback stands for the vendor. `disk` is what the kernel says the process wrote to files. `bare` is
 streamed too, but no second of a stem is measured: what is left out is what the activity table costs.
@@ -77,7 +78,9 @@ def tracks(count: int, seconds: float, audio_format: str, *, with_music: bool) -
     music: dict[str, Any] = {"bpm": 112.0, "key": "Am"} if with_music else {}
     ready = []
     for n in range(count):
-        track = Track(f"track-{n:03}", f"https://music/{n}", n, duration_seconds=seconds)
+        track = Track(
+            f"track-{n:03}", f"http://127.0.0.1:{PORT}/bass.{audio_format}", n, duration_seconds=seconds
+        )
         attempt = Attempt(f"token-{n}", track, recipe, "local", 1, int(seconds))
         outputs = tuple(Output(stem, url) for stem, url in urls)
         ready.append(ReadyTrack(attempt, Job(f"job-{n}", Phase.DONE, outputs=outputs, **music)))
@@ -93,9 +96,9 @@ def collect(way: str, options: argparse.Namespace, url: str, storage_options: di
     ready = tracks(options.tracks, options.seconds, options.format, with_music=not options.listen)
     base_mb = peak_mb()
     before, written, started = resource.getrusage(resource.RUSAGE_SELF), written_bytes(), time.perf_counter()
-    results = collect_batch(ready, CollectTarget(url, storage_options))
+    results = collect_batch(ready, CollectTarget(url, storage_options, mix=options.mix))
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
-    stored = sum(stem.size_bytes for result in good(results) for stem in result.stems)
+    stored = sum(stem.size_bytes or 0 for result in good(results) for stem in result.stems)
     figures = {
         "stored_mb": stored / 1e6,
         "disk_mb": (written_bytes() - written) / 1e6,
@@ -223,6 +226,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:2])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--listen", action="store_true", help="nobody tells tempo and key")
+    parser.add_argument("--mix", choices=("none", "copy", "link"), default="none")
     parser.add_argument("--s3", action="store_true")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)

@@ -17,6 +17,7 @@ from stemline.collector.mix import MixKeeper, TrackMix
 from stemline.collector.mixdown import MonoAudio, comparable_source, compare_with_source, sum_stems
 from stemline.collector.music_facts import MusicFacts, known_music, measure_music, needs_mixdown
 from stemline.collector.quarantine import keep_stems, list_kept
+from stemline.collector.source_hosts import SourceHosts
 from stemline.collector.spool import EXTRA_STEMS, Spool, derive_stems, verify_stems, wanted_links
 from stemline.collector.stream import StemStreamer, is_streamable
 from stemline.dataset import staged_path, stem_path
@@ -77,11 +78,12 @@ class TrackCollector:
     clock: Callable[[], datetime]
     analysis_lock: Lock = field(default_factory=Lock)
     """One track is analysed at a time: it takes some hundred megabytes."""
+    hosts: SourceHosts = field(default_factory=SourceHosts)
 
     @property
     def mixes(self) -> MixKeeper:
         """What keeps the sources of tracks beside their stems."""
-        return MixKeeper(self.store, self.target, self.downloader)
+        return MixKeeper(self.store, self.target, self.downloader, self.hosts)
 
     def collect(self, ready: ReadyTrack) -> CollectResult:
         """Collect one track; of one that is not collected no object is left."""

@@ -14,9 +14,10 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from stemline.collector.download import Downloader
+from stemline.collector.source_hosts import SourceHosts
 from stemline.collector.spool import most_bytes
 from stemline.collector.target import CollectTarget
-from stemline.errors import StemlineError, TransferFailed
+from stemline.errors import LinkExpired, StemlineError, TransferFailed
 from stemline.file_place import file_place
 from stemline.manifest import LocationKind, location_kind
 from stemline.records import LINKED, MIX, ReadyTrack, StemFile
@@ -45,6 +46,7 @@ class MixKeeper:
     store: Store
     target: CollectTarget
     downloader: Downloader
+    hosts: SourceHosts
 
     def is_wanted(self, ready: ReadyTrack) -> bool:
         """Tell whether a track gets a mix from here: not where its provider gives one, as of a video."""
@@ -115,13 +117,17 @@ class MixKeeper:
                 raise OSError("it is not there any more")
             return path
         path = stack.enter_context(scratch_folder(self.target.spool)) / f"source{_suffix(location)}"
-        if kind is LocationKind.HTTP:
-            self.downloader.fetch(location, path, most_bytes(ready))
-            return path
+        with self.hosts.asking(location):
+            if kind is LocationKind.HTTP:
+                self.downloader.fetch(location, path, most_bytes(ready))
+            else:
+                self._fetch_stored(location, path)
+        return path
+
+    def _fetch_stored(self, location: str, path: Path) -> None:
         with disk_guarded(path.parent), path.open("wb") as file:
             for block in self._stored_blocks(location):
                 file.write(block)
-        return path
 
     def _stored_blocks(self, location: str) -> Iterator[bytes]:
         try:
@@ -132,6 +138,8 @@ class MixKeeper:
                     yield block
         except StemlineError:
             raise
+        except (FileNotFoundError, PermissionError) as error:
+            raise LinkExpired(f"The store has it no more, or refuses it ({error}).") from error
         except Exception as error:  # every store fails in its own way
             raise TransferFailed(str(error) or type(error).__name__) from error
 

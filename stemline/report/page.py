@@ -28,6 +28,7 @@ def render(digest: RunDigest) -> str:
         element("div", section.spending(digest), *music_charts.music_panels(digest), class_="pair"),
         section.reasons(digest),
         section.problems(digest),
+        section.mixes(digest),
         section.samples(digest),
         _footer(digest),
     )

@@ -10,7 +10,7 @@ from stemline.report.components import empty_note, facts, panel, table
 from stemline.report.digest import SHOWN_PROBLEMS, STEPS, RunDigest
 from stemline.report.markup import Html, clipped, element, joined, with_code, without_secrets
 from stemline.report.player import track_player
-from stemline.wording import CODES, STATES, counted, length
+from stemline.wording import CODES, STATES, counted, length, mix_sentence
 
 
 def counters(digest: RunDigest) -> Html:
@@ -194,6 +194,14 @@ def problems(digest: RunDigest) -> Html:
     listed = table(("State", "Track", "Code", "Why"), rows, "troubles")
     scrolled = element("div", listed, class_="scroll", tabindex="0", role="region", aria_label=title)
     return panel(title, scrolled, _rest(digest))
+
+
+def mixes(digest: RunDigest) -> Html:
+    """Say how many tracks are without the source that should be beside their stems, and why."""
+    found = digest.run.totals.get("mix")
+    if not found or not found["missing"]:
+        return Html()
+    return panel("Mixes", element("p", clipped(without_secrets(mix_sentence(found)), 400), class_="note"))
 
 
 def _rest(digest: RunDigest) -> Html:
