@@ -205,9 +205,11 @@ def write_rejects(
 
 
 def _reject_row(reject: Reject, root: SourceRoot) -> dict[str, Any]:
-    location = None if reject.location is None else root.relative(reject.location)
-    sentence = root.shorten(reject.sentence)
-    return {**asdict(reject), "code": str(reject.code), "location": location, "sentence": sentence}
+    told = {
+        "location": None if reject.location is None else root.shorten(reject.location),
+        "sentence": root.shorten(reject.sentence),
+    }
+    return {**asdict(reject), "code": str(reject.code), **told}
 
 
 def write_run_summary(store: Store, run_id: str, summary: Mapping[str, object]) -> str:

@@ -37,9 +37,9 @@ class SourceRoot:
         is_whole = not self.place or _ABSOLUTE.match(source_uri)
         return source_uri if is_whole else self.place + source_uri.removeprefix("./")
 
-    def shorten(self, sentence: str) -> str:
-        """Give a sentence with the locations in it as they are called from here."""
-        return sentence.replace(self.place, "") if self.place.strip("/") else sentence
+    def shorten(self, text: str) -> str:
+        """Give a text with the locations in it as they are called from here; no link is looked at."""
+        return text.replace(self.place, "") if self.place.strip("/") else text
 
     def _below(self, location: str) -> str:
         if not self.place:

@@ -94,6 +94,28 @@ def test_a_source_is_stored_as_it_is_and_measured_as_a_stem(sourced, copying, au
     assert mix.verification == "ok"
 
 
+def test_stems_that_go_through_the_disk_get_their_mix_as_well(sourced, copying, audio):
+    target = replace(copying, url=f"memory://{uuid.uuid4().hex}/stems")  # which takes no streams
+    track = replace(sourced(), is_repeated=True)
+
+    collected = collect(track, target)
+
+    assert {stem.stem for stem in collected.stems} == {*STEMS, "mix"}
+    assert open_store(target.url).read_bytes(mix_of(collected).path) == audio["instrumental", "flac"]
+
+
+def test_what_ends_in_quarantine_leaves_no_mix_and_gets_it_once_it_is_whole(sourced, copying, storage, audio):
+    track = sourced()
+    storage.files["/song/vocals"] = b"no audio"
+    (refused,) = collect_batch([track], copying, clock=lambda: NOW, sleep=lambda _: None)
+    assert (refused.state, objects(copying)) == (State.QUARANTINED, [])
+
+    storage.files["/song/vocals"] = audio["vocals", "flac"]
+    collected = collect(replace(track, is_repeated=True), copying)
+
+    assert {stem.stem for stem in collected.stems} == {*STEMS, "mix"}
+
+
 @pytest.mark.parametrize("suffix", [*CODECS, "ogg"])
 def test_its_format_is_its_own(sourced, copying, tmp_path, suffix):
     rate = 48_000 if suffix == "opus" else 44_100

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import shutil
+from urllib.parse import quote
 
 COUNT = 3
 
 
-def prepare(project, folder="", **sections):
-    """Give tracks without ids of their own, beside their manifest."""
-    music = project.folder / "music"
+def prepare(project, folder="", **catalogue):
+    """Give tracks without ids of their own, beside their manifest, each written another way."""
+    music = project.folder / "my music"
     music.mkdir(exist_ok=True)
     for song in project.songs[:COUNT]:
         shutil.copy(song, music)
-    rows = [{"uri": str(music / song.name), "mood": "calm"} for song in project.songs[:COUNT]]
+    names = [song.name for song in project.songs[:COUNT]]
+    whole = [f"{music}/{names[0]}", f"file://{quote(str(music))}/{names[1]}", f"my music/{names[2]}"]
+    uris = whole if not folder else [*whole[:2], f"{music}/{names[2]}"]
     (project.folder / folder).mkdir(exist_ok=True)
-    manifest = project.write_manifest(rows, f"{folder}catalogue.csv")
-    project.write_config(catalogue={"manifest": str(manifest)}, **sections)
-    return [f"music/{song.name}" for song in project.songs[:COUNT]]
+    manifest = project.write_manifest(
+        [{"uri": uri, "mood": "calm"} for uri in uris], f"{folder}catalogue.csv"
+    )
+    project.write_config(catalogue={"manifest": str(manifest), **catalogue})
+    return [f"my music/{name}" for name in names]
 
 
 def locations(project):
@@ -62,7 +67,9 @@ def test_what_was_published_with_whole_names_is_neither_corrected_nor_paid_again
 
 def test_rejects_and_report_name_them_so_too(project):
     prepare(project)
-    project.write_manifest([{"uri": str(project.folder / "music" / name)} for name in ("none.wav", "no.mp3")])
+    project.write_manifest(
+        [{"uri": str(project.folder / "my music" / name)} for name in ("none.wav", "no.mp3")]
+    )
     done = project.run()
     assert done.tree["tracks"] == {"rejected": 2}, done.err
     told = [
@@ -73,8 +80,8 @@ def test_rejects_and_report_name_them_so_too(project):
     assert len(told) == 3
     assert project.stemline("report", project.config).code == 0
     texts = [file.read_bytes() for file in told]
-    assert all(b"music/none.wav" in text for text in texts)
-    assert not any(f"{project.folder}/music".encode() in text for text in texts)
+    assert all(b"my music/none.wav" in text for text in texts)
+    assert not any(f"{project.folder}/my music".encode() in text for text in texts)
 
 
 def test_catalogue_root_is_what_sources_are_named_from_where_it_is_given(project):
@@ -82,3 +89,9 @@ def test_catalogue_root_is_what_sources_are_named_from_where_it_is_given(project
     config = ("--set", f"catalogue.root={project.folder}")
     assert project.run(*config).code == 0
     assert sorted(project.tracks()["source_uri"]) == names
+
+
+def test_of_a_folder_of_audio_they_are_named_from_that_folder(project):
+    names = prepare(project, manifest=str(project.folder / "my music"))
+    assert project.run().code == 0
+    assert sorted(project.tracks()["source_uri"]) == [name.removeprefix("my music/") for name in names]
