@@ -174,7 +174,7 @@ def _show_result(screen: Screen, result: Result) -> None:
         screen.out.print(f"           {files} passed over, no audio by the name: `stemline plan` says which")
     if summary["corrected"]:
         screen.out.print(f"corrected {summary['corrected']:,} published before, as the manifest has them now")
-    if mix := summary["mix"]:
+    if mix := summary.get("mix"):
         screen.out.print(f"mix       {mix_sentence(mix)}", markup=False)
     credit, requests = summary["credits"], summary["requests"]
     balance = "" if credit["balance"] is None else f", {credit['balance']:,} left with the provider"

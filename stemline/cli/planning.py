@@ -51,12 +51,7 @@ def plan_tree(found: Preview) -> dict[str, Any]:
         "requests": {"low": found.forecast.requests_low, "high": found.forecast.requests_high},
         "bottleneck": found.forecast.bottleneck,
         "pilot": found.pilot,
-        "mix": {
-            "mode": found.mix,
-            "bytes": found.workload.mix_bytes,
-            "unsized": found.workload.unsized_mixes,
-            "videos": found.videos,
-        },
+        **_mix_tree(found),
         "advice": found.forecast.advice,
         "warnings": [each for each in [found.partitions.warning] if each],
         "passed_over": found.passed_over.total(),
@@ -109,6 +104,15 @@ def _plan_counts(plan: Preview) -> dict[str, int]:
         "ISRCs that are none": plan.metadata.bad_isrcs,
     }
     return {"to do": plan.new, "done already": plan.done} | {name: n for name, n in seldom.items() if n}
+
+
+def _mix_tree(plan: Preview) -> dict[str, Any]:
+    """Give `mix` for `--json`; nothing where none is asked for."""
+    if plan.mix == "none":
+        return {}
+    work = plan.workload
+    sizes = {"bytes": work.mix_bytes, "unsized": work.unsized_mixes, "videos": plan.videos}
+    return {"mix": {"mode": plan.mix, **sizes}}
 
 
 def _mix(plan: Preview) -> str:

@@ -270,7 +270,7 @@ class Run:
         return {
             "run_id": self.run_id,
             **summarize_tracks(self.ledger, self.run_id, counts),
-            "mix": self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
+            **self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
             "passed_over": self.passed_over.total(),
             "credits": summarize_credits(self.ledger, self.run_id, self.fences, self.dispatchers),
             "requests": summarize_requests(self.dispatchers),

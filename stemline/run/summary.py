@@ -38,10 +38,10 @@ class MixTally:
             if len(self.problems) < TOLD_MIXES:
                 self.problems[track_id] = collected.mix_problem
 
-    def as_tree(self, asked: str, root: SourceRoot) -> dict[str, Any] | None:
-        """Give it as JSON takes it, sources called from `root`; None where no mix was asked for."""
+    def as_tree(self, asked: str, root: SourceRoot) -> dict[str, Any]:
+        """Give `mix` as JSON takes it, sources called from `root`; nothing where no mix was asked for."""
         told = {track_id: root.shorten(problem) for track_id, problem in self.problems.items()}
-        return None if asked == "none" else {**asdict(self), "problems": told}
+        return {} if asked == "none" else {"mix": {**asdict(self), "problems": told}}
 
 
 def summarize_tracks(ledger: Ledger, run_id: str, counts: Mapping[State, int]) -> dict[str, Any]:
