@@ -21,7 +21,7 @@ from stemline.collector import CollectTarget
 from stemline.collector.batch import collect_batch, open_collector
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import DatasetBatch, discard_staged, write_parts
-from stemline.dataset.stored_tracks import WantedTracks, list_track_parts, read_stored_tracks
+from stemline.dataset.stored_tracks import WantedTracks, list_stored_parts, read_stored_tracks
 from stemline.dataset.table_row import PublishedRow
 from stemline.manifest.source_root import SourceRoot
 from stemline.records import CollectedTrack, Failure, Output, State
@@ -291,12 +291,12 @@ def test_a_linked_row_is_named_from_the_manifest_and_takes_the_digest_of_the_upl
         "linked",
     ]
     store = open_store(linking.url)
-    (key,) = list_track_parts(store)
+    (part,) = list_stored_parts(store)[0]
     wanted = WantedTracks("local", track.attempt.recipe, layout.source_root)
-    ((row,),) = read_stored_tracks(store, key, wanted)
+    ((row,),) = read_stored_tracks(store, part, wanted)
     assert row.attempt.number == 1
     assert mix_of(row.collected).path == track.attempt.track.location
-    assert pq.read_schema(store.url(key.replace("tracks/", "stems/"))).field("path").nullable is False
+    assert pq.read_schema(store.url(part.stem_keys[0])).field("path").nullable is False
 
 
 def test_a_mix_that_is_not_what_was_uploaded_is_told(sourced, copying):

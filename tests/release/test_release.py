@@ -13,6 +13,7 @@ import pytest
 from support.released_dataset import CARRIED, ReleasedDataset
 
 from stemline.dataset.stored_tracks import list_track_parts
+from stemline.dataset.table_schemas import SCHEMA_VERSION
 from stemline.errors import LeaseHeld, StorageError, UsageError
 from stemline.release import creation
 from stemline.release.record import list_releases, read_release, require_release
@@ -95,7 +96,7 @@ def test_it_says_what_it_is(published):
         "splits": {"unknown": 5},
     }
     assert record["config"]["recipe"] == "both-best-flac"
-    assert record["versions"]["schema"] == 2
+    assert record["versions"]["schema"] == SCHEMA_VERSION
     assert record["layout"]["partition_by"] == ["provider", "collected_on"]
     assert {part["path"] for part in record["snapshot"]["parts"]} == set(live_parts(published.store))
     assert sum(part["rows"] for part in record["snapshot"]["parts"]) == 15
