@@ -1,8 +1,7 @@
 """Parts of one table and partition as one sorted part, or as few as a size allows, in bounded memory.
 
 DuckDB reads and sorts what consists of plain values, which may be more than memory holds: of thousands of small files
-it reads four times as many a second as pyarrow. What it has no equal type for, and audio, is sorted by pyarrow, as
-much at a time as a part holds.
+it reads four times as many a second as pyarrow. What it has no equal type for, lists and audio are sorted by ranges.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from stemline.dataset.parts import ROWS_PER_GROUP, part_writer
 from stemline.errors import StorageError
+from stemline.rewrite.range_sort import RangeSort
 
 PART_BYTES = 512 << 20
 """How large a part becomes before the next one is begun."""
@@ -53,34 +53,24 @@ class SortedMerge:
 
         Raises StorageError at the end when other rows went in than came out.
         """
-        rows, path = 0, self.folder / "merged.parquet"
-        for tables in self._sorted():
-            for first in tables:
-                with part_writer(path, self.schema) as writer:
-                    rows += _fill(writer, path, first, tables)
-                yield path
-                path.unlink()
+        rows, path, tables = 0, self.folder / "merged.parquet", self._sorted()
+        for first in tables:
+            with part_writer(path, self.schema) as writer:
+                rows += _fill(writer, path, first, tables)
+            yield path
+            path.unlink()
         there = sum(pq.read_metadata(file).num_rows for file in self.files)
         if rows != there:
             raise StorageError(f"Of {there:,} rows {rows:,} were merged: nothing is replaced.")
 
-    def _sorted(self) -> Iterator[Iterator[pa.Table]]:
-        """Give the rows in order, a row group's worth at a time; where they are sorted in lots, lot by lot."""
+    def _sorted(self) -> Iterator[pa.Table]:
+        """Give the rows in order, a row group's worth at a time."""
         if not self.files:
-            return
-        if all(_is_plain(field.type) for field in self.schema):
-            yield self._sorted_by_duckdb()
-        else:
-            yield from map(self._sorted_in_memory, _by_bytes(self.files))
-
-    def _sorted_in_memory(self, files: Sequence[Path]) -> Iterator[pa.Table]:
-        table = pa.concat_tables(pq.ParquetFile(file).read() for file in files)
-        places = pa.array(range(table.num_rows))
-        ranks = table.select(self._order).append_column("place", places)
-        order = ranks.sort_by([(name, "ascending") for name in self._order]).column("place").to_numpy()
-        step = max(1, min(ROWS_PER_GROUP, GROUP_BYTES * table.num_rows // max(1, table.nbytes)))
-        for start in range(0, len(order), step):
-            yield table.take(order[start : start + step]).select(self.schema.names).cast(self.schema)
+            return iter(())
+        if all(field.type in _PLAIN for field in self.schema):
+            return self._sorted_by_duckdb()
+        ranges = RangeSort(self.files, self.schema, self._order, self.folder)
+        return ranges.tables(GROUP_BYTES, ROWS_PER_GROUP)
 
     def _sorted_by_duckdb(self) -> Iterator[pa.Table]:
         columns = ", ".join(f'"{name}"' for name in _quoted(self.schema.names))
@@ -120,24 +110,5 @@ def _connection(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def _is_plain(kind: pa.DataType) -> bool:
-    return _is_plain(kind.value_type) if pa.types.is_list(kind) else kind in _PLAIN
-
-
 def _quoted(names: Sequence[str]) -> list[str]:
     return [name.replace('"', '""') for name in names]
-
-
-def _by_bytes(files: Sequence[Path]) -> Iterator[list[Path]]:
-    """Cut files into lots that together are one part."""
-    lot: list[Path] = []
-    held = 0
-    for file in files:
-        size = file.stat().st_size
-        if lot and held + size > PART_BYTES:
-            yield lot
-            lot, held = [], 0
-        lot.append(file)
-        held += size
-    if lot:
-        yield lot

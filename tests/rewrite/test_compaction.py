@@ -131,11 +131,12 @@ def test_a_partition_is_finished_when_its_day_is_over_or_its_parts_are_many(make
 
 def test_what_is_too_large_for_one_part_has_several(library, monkeypatch):
     monkeypatch.setattr(merging, "PART_BYTES", 1)
+    monkeypatch.setattr(merging, "ROWS_PER_GROUP", 2)
     monkeypatch.setattr(merging, "_PLAIN", set())
     nights(library, 1)
     library.compact()
     names = [key.rpartition("/")[2] for key in library.store.list("tracks")]
-    assert sorted(name.partition(".")[2] for name in names) == ["2.parquet", "3.parquet", "parquet"]
+    assert sorted(name.partition(".")[2] for name in names) == ["2.parquet", "parquet"]
     assert len({batch_of_part(name) for name in names}) == 1
     assert_right(library)
 
