@@ -16,6 +16,8 @@ from stemline.dataset.paths import TABLES
 from stemline.storage import Store
 
 CARD_KEY = "README.md"
+TABLES_SHOWN = ("tracks", *(table for table in TABLES if table != "tracks"))
+"""The tables in the order in which a person is shown them."""
 _MARK = re.compile(r"\n<!-- stemline ([0-9a-f]{16}): [^>]*-->\n$")
 _TEXT = """
 # Stems
@@ -44,7 +46,7 @@ def card_head(tables: Iterable[str], facts: Mapping[str, Any]) -> str:
 
 def write_dataset_card(store: Store) -> bool:
     """Write the card of a dataset, or bring ours up to date; tell whether it did. A person's README stays."""
-    text = _marked(card_head(reversed(TABLES), {}) + "\n" + _TEXT)
+    text = _marked(card_head(TABLES_SHOWN, {}) + "\n" + _TEXT)
     try:
         found = store.read_bytes(CARD_KEY)
     except FileNotFoundError:

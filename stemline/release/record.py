@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from stemline.dataset.paths import TABLES
+from stemline.dataset.card import TABLES_SHOWN
 from stemline.errors import StorageError, UsageError
 from stemline.storage import Store
 
@@ -59,7 +59,7 @@ class Release:
     def tables(self) -> tuple[str, ...]:
         """The tables it has, tracks first."""
         found = {file.table for file in self.files}
-        return tuple(table for table in reversed(TABLES) if table in found)
+        return tuple(table for table in TABLES_SHOWN if table in found)
 
     @property
     def counts(self) -> Mapping[str, Any]:

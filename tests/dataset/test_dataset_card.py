@@ -41,7 +41,7 @@ def test_ours_is_a_persons_once_it_was_edited(store, edit):
 
 
 def test_an_older_one_of_ours_is_brought_up_to_date(store, monkeypatch):
-    monkeypatch.setattr("stemline.dataset.card.TABLES", ("tracks",))
+    monkeypatch.setattr("stemline.dataset.card.TABLES_SHOWN", ("tracks",))
     write_dataset_card(store)
     monkeypatch.undo()
 

@@ -23,7 +23,7 @@ import pyarrow.dataset as pads
 import s3fs
 
 Rows = list[dict[str, Any]]
-TABLES = ("tracks", "stems")
+TABLES = ("tracks", "stems", "activity")
 
 
 def pandas(url: str, options: dict[str, str]) -> Rows:

@@ -45,7 +45,7 @@ def test_it_is_of_version_1_1_and_has_all_that_it_must(described):
 
 def test_every_column_that_it_has_a_word_for_is_a_field(described, dataset):
     for record_set in described["recordSet"]:
-        schema = {"tracks": dataset.layout.tracks, "stems": dataset.layout.stems}[record_set["name"]]
+        schema = dataset.layout.schema_of(record_set["name"])
         fields = {field["name"]: field for field in record_set["field"]}
         assert set(fields) == set(schema.names) - {"where"}
         assert len({field["@id"] for field in record_set["field"]}) == len(fields)

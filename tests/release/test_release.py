@@ -58,17 +58,18 @@ def test_it_holds_every_row_sorted_in_one_part_a_partition(published):
         "croissant.json",
         *(
             f"{table}/by_provider=local/by_collected_on=2026-11-0{day}/part-0001.parquet"
-            for table in ("stems", "tracks")
+            for table in ("activity", "stems", "tracks")
             for day in (1, 2)
         ),
     ]
-    assert release.tables == ("tracks", "stems")
+    assert release.tables == ("tracks", "stems", "activity")
 
 
 def test_its_parts_are_like_those_of_the_dataset(published):
     published.release("v1")
 
-    for table, schema in (("tracks", published.layout.tracks), ("stems", published.layout.stems)):
+    for table in ("tracks", "stems", "activity"):
+        schema = published.layout.schema_of(table)
         for key in published.store.list(f"releases/v1/{table}"):
             part = pq.ParquetFile(published.store.local_path(key))
             assert part.schema_arrow.equals(schema)
@@ -85,6 +86,7 @@ def test_it_says_what_it_is(published):
     assert record["counts"] == {
         "tracks": 5,
         "stems": 10,
+        "activity": 10,
         "seconds": 12.5,
         "bytes": 10_000,
         "formats": {"flac": {"stems": 10, "bytes": 10_000}},
@@ -99,7 +101,7 @@ def test_it_says_what_it_is(published):
     assert record["versions"]["schema"] == SCHEMA_VERSION
     assert record["layout"]["partition_by"] == ["provider", "collected_on"]
     assert {part["path"] for part in record["snapshot"]["parts"]} == set(live_parts(published.store))
-    assert sum(part["rows"] for part in record["snapshot"]["parts"]) == 15
+    assert sum(part["rows"] for part in record["snapshot"]["parts"]) == 25
 
 
 def test_it_names_every_file_with_its_digest(published):
@@ -159,7 +161,7 @@ def test_a_part_that_is_replaced_meanwhile_begins_the_copy_anew(published, monke
         published.nights = 2
         published.publish("e", "f", day=2)  # under the name of the third night's
 
-    at_step(monkeypatch, 4, replace)
+    at_step(monkeypatch, 6, replace)
 
     published.release("v1")
 
@@ -183,7 +185,7 @@ def test_parts_that_never_hold_still_end_it(published, monkeypatch):
         published.publish(*"efghijklmnopq"[: next(numbers) + 2], day=2)
 
     monkeypatch.setattr(creation, "TRIES", 2)
-    at_step(monkeypatch, 4, replace, each_time=True)
+    at_step(monkeypatch, 6, replace, each_time=True)
 
     with pytest.raises(StorageError, match="replaced faster"):
         published.release("v1")

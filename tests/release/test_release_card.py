@@ -28,6 +28,7 @@ def test_its_head_names_the_tables(card):
     assert head["configs"] == [
         {"config_name": "tracks", "data_files": "tracks/**/*.parquet"},
         {"config_name": "stems", "data_files": "stems/**/*.parquet"},
+        {"config_name": "activity", "data_files": "activity/**/*.parquet"},
     ]
     assert head["license"] == "cc-by-4.0"
     assert head["size_categories"] == ["n<1K"]

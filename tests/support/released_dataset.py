@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stemline.activity import SecondOffsets, StemActivity
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.dataset.paths import staged_path, stem_path
@@ -21,6 +22,7 @@ from stemline.release.record import Release
 from stemline.settings import Settings
 from stemline.storage import Store, open_store
 
+ACTIVITY = StemActivity((-20.5, -120.0, -3.1), SecondOffsets((86, 9_000, 10_100), (0, 40_960, 86_016), 86))
 RECIPE = Recipe("both", "best", "flac")
 CARRIED = pa.schema([("genre", pa.string()), ("plays", pa.int64()), ("tags", pa.list_(pa.string()))])
 
@@ -104,6 +106,7 @@ def _row(track_id: str, day: int, columns: dict[str, Any], where: Callable[..., 
             -1.5,
             -12.25,
             "silent" if stem == "vocals" else "ok",
+            activity=ACTIVITY.pack(),
         )
         for stem in RECIPE.stem_names
     )
