@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,31 @@ def test_another_word_is_refused(project, mix):
     refused = project.run()
     assert refused.code == 2
     assert "dataset.mix" in refused.err + refused.out
+
+
+@pytest.mark.long
+def test_a_source_that_is_gone_when_its_stems_are_collected_costs_none_of_them(project):
+    source = Path(shutil.copy(project.songs[0], project.folder))
+    project.write_manifest([{"track_id": "t00", "uri": str(source)}])
+    project.write_config(dataset={"mix": "copy"})
+    running = project.start("run", project.config, "--json")
+    assert running.until(lambda: project.has_happened("record_submission"))
+    running.kill()
+    source.unlink()
+    if project.query("SELECT state FROM tracks") == [("published",)]:
+        return  # it was over before it could be killed
+
+    again = project.run()
+
+    assert again.code == 3  # its row is rejected: there is no such file
+    assert len(project.query("SELECT 1 FROM attempts WHERE state = 'published'")) == 1
+    stems = project.stems()
+    assert set(stems["stem"]) - {"mix"} == {"vocals", "instrumental"}
+    assert sorted(stems["path"]) == sorted(project.files("audio"))
+    assert project.charges() == project.provider.charged
+    if "mix" in set(stems["stem"]):
+        return  # it had been collected
+    why = "The source is not beside its stems: it is not there any more."
+    assert again.tree["mix"] == {"stored": 0, "linked": 0, "missing": 1, "problems": {"t00": why}}
+    page = project.dataset / "_stemline" / "runs" / f"{again.tree['run_id']}.html"
+    assert f"1 missing, such as that of t00: {why}" in page.read_text()

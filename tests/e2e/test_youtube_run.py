@@ -32,9 +32,12 @@ def video_bench(project, tmp_path):
 def test_a_video_lands_with_its_title_and_its_whole_audio(video_bench):
     project = video_bench
     project.write_manifest([{"track_id": "v1", "uri": f"https://www.youtube.com/watch?v={VIDEO}"}])
-    project.write_config(recipe={"format": "mp3"})
+    project.write_config(recipe={"format": "mp3"}, dataset={"mix": "copy"})
+    planned = project.stemline("plan", project.config)
+    assert "0 bytes more in the dataset (1 track of YouTube: only what the provider gives)" in planned.out
     done = project.run()
     assert done.code == 0, done.err
+    assert done.tree["mix"]["stored"] == 1
     track = project.tracks().iloc[0]
     assert (track["title"], track["artist"]) == ("A Song", "A Channel")
     assert sorted(project.stems()["stem"]) == ["instrumental", "mix", "vocals"]
