@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 CONTRACT = {"run_id", "tracks", "codes", "credits", "requests", "seconds", "predicted", "dataset", "report"}
-CONTRACT |= {"published", "passed_over", "corrected", "reason"}
+CONTRACT |= {"published", "passed_over", "corrected", "compacted", "reason"}
 
 
 def test_bad_rows_are_named_and_good_ones_published(project, tmp_path):
