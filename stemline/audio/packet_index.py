@@ -13,6 +13,8 @@ from av.packet import Packet
 
 from stemline.activity import SecondOffsets
 
+_CODECS = {"flac": "flac", "wav": "pcm_", "mp3": "mp3"}
+"""Of each container in which any part decodes by itself, how the names of its codecs begin."""
 _MPEG1_RATE = 32_000
 """The lowest sample rate of MPEG 1; below it are MPEG 2 and 2.5."""
 
@@ -66,35 +68,34 @@ class PacketIndex:
         for frame in frames:
             self._frames += frame.samples
         if self._frames > self._next_second:
-            self._note_seconds(packet, sum(frame.samples for frame in frames))
+            self._note_seconds(packet, frames)
 
     def offsets(self, container: str, codec: str) -> SecondOffsets | None:
         """Give where each second begins, in a file of which any part decodes by itself; else None."""
-        kind = codec if container == codec else f"{container} {codec.partition('_')[0]}"
-        if not self._is_told or kind not in {"flac", "wav pcm", "mp3 mp3float", "mp3 mp3"}:
+        wanted = _CODECS.get(container)
+        if wanted is None or not codec.startswith(wanted) or not self._is_told:
             return None
         header_bytes = 0 if self._is_mp3 else self._header_bytes
         return SecondOffsets(tuple(self._byte_offset), tuple(self._first_frame), header_bytes)
 
     def _begin(self, packet: Packet[AudioStream]) -> None:
-        codec = packet.stream.codec_context
-        self._rate = codec.sample_rate
-        self._ticks_to_frames = Fraction(packet.time_base) * self._rate
         self._header_bytes = packet.pos or 0
-        self._is_mp3 = codec.name.startswith("mp3")
+        self._is_mp3 = packet.stream.codec_context.name.startswith("mp3")
 
-    def _note_seconds(self, packet: Packet[AudioStream], count: int) -> None:
-        """Note the seconds that begin in the last packet, of which so many frames came."""
+    def _note_seconds(self, packet: Packet[AudioStream], frames: Sequence[AudioFrame]) -> None:
+        """Note the seconds that begin in the last packet, of which these frames came."""
+        rate, count = frames[0].sample_rate, sum(frame.samples for frame in frames)
+        ticks_to_frames = Fraction(packet.time_base) * rate
         begins = self._frames - count
         if not begins:  # of the first a decoder may leave out the beginning
-            begins = count - int((packet.duration or 0) * self._ticks_to_frames)
-        place, last = self._first_to_read(), _Place(*self._recent[-1])
+            begins = count - int((packet.duration or 0) * ticks_to_frames)
+        place, last = self._first_to_read(rate), _Place(*self._recent[-1])
         while self._next_second < self._frames:
             self._byte_offset.append(place.position)
-            self._first_frame.append(begins - int((last.ticks - place.ticks) * self._ticks_to_frames))
-            self._next_second += self._rate
+            self._first_frame.append(begins - int((last.ticks - place.ticks) * ticks_to_frames))
+            self._next_second += rate
 
-    def _first_to_read(self) -> _Place:
+    def _first_to_read(self, rate: int) -> _Place:
         """Give the packet to read from, so that the last one comes out as in the whole file.
 
         In an mp3 some frames before it must be right, and their bits may begin in still earlier ones; a frame that
@@ -102,7 +103,7 @@ class PacketIndex:
         """
         if not self._is_mp3:
             return _Place(*self._recent[-1])
-        memory = _MPEG1 if self._rate >= _MPEG1_RATE else _MPEG2
+        memory = _MPEG1 if rate >= _MPEG1_RATE else _MPEG2
         missing = memory.reservoir_bytes
         for each in list(self._recent)[-memory.frames - 2 :: -1]:
             place = _Place(*each)

@@ -75,6 +75,17 @@ def test_a_batch_of_tracks_that_were_not_measured_has_no_part(store, press):
     assert [key.partition("/")[0] for key in keys] == ["stems", "tracks"]
 
 
+def test_beside_embedded_audio_it_tells_of_its_bytes(store, press):
+    row = measured(press, "a", activity(1), activity(2))
+    for stem in row.collected.stems:
+        store.put_bytes(stem.path, b"sound")
+
+    keys = write_keys(store, DatasetBatch("0001", "run-1", [row]), replace(LAYOUT, audio="embedded"))
+
+    (key,) = (key for key in keys if key.startswith("activity/"))
+    assert pq.read_table(store.url(key))["byte_offset"].null_count == 0
+
+
 def test_the_same_rows_give_the_same_bytes(store, press):
     batch = DatasetBatch("0001", "run-1", [measured(press, "a", activity(1), activity(2))])
 
