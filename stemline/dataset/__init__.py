@@ -1,4 +1,4 @@
-"""The dataset: two Parquet tables and the audio beside them, readable with no stemline installed.
+"""The dataset: three Parquet tables and the audio beside them, readable with no stemline installed.
 
 What stands here is light: where audio lies. The modules about tables load PyArrow.
 """
