@@ -271,7 +271,7 @@ class StemFile:
     residual_db: float | None = None
     """What the sum of all stems leaves of their source, in dB of it; None: it was not compared."""
     residual_of: str | None = None
-    """What the sum was compared with: `source`."""
+    """What the sum was compared with: `source`, or `mix`, the whole that a provider gives beside its stems."""
     activity: bytes | None = field(default=None, repr=False)
     """As `stemline.activity` packs it; None: it was published, or never measured."""
 

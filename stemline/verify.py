@@ -69,7 +69,7 @@ class StemMeasures:
     residual_db: float | None = None
     """What the sum of all stems leaves of their source, in dB of it, where it was compared."""
     residual_of: str | None = None
-    """What the sum was compared with: `source`."""
+    """What the sum was compared with: `source` or `mix`."""
 
     def with_warning(self, word: str) -> StemMeasures:
         """Give the same with one more warning."""

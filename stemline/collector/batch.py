@@ -14,11 +14,17 @@ from threading import Lock
 from stemline.collector import CollectResult, CollectTarget, Relink
 from stemline.collector.download import Downloader, new_client
 from stemline.collector.mix import MixKeeper, TrackMix
-from stemline.collector.mixdown import MonoAudio, comparable_source, compare_with_source, sum_stems
+from stemline.collector.mixdown import (
+    TrackSound,
+    comparable_source,
+    compare_with_source,
+    read_excerpt,
+    sum_stems,
+)
 from stemline.collector.music_facts import MusicFacts, known_music, measure_music, needs_mixdown
 from stemline.collector.quarantine import keep_stems, list_kept
 from stemline.collector.source_hosts import SourceHosts
-from stemline.collector.spool import EXTRA_STEMS, Spool, derive_stems, verify_stems, wanted_links
+from stemline.collector.spool import EXTRA_STEMS, Spool, derive_stems, gives_mix, verify_stems, wanted_links
 from stemline.collector.stream import StemStreamer, is_streamable
 from stemline.dataset import staged_path, stem_path
 from stemline.errors import AudioRejected, LinkExpired, StorageError, TransferFailed
@@ -149,8 +155,8 @@ class TrackCollector:
         """Collect a track without the local disk."""
         streamer = StemStreamer(self.downloader, self.store, self.target.tolerance_seconds)
         is_mixed = self._needs_mixdown(ready)
-        measures, mixed = streamer.stream_stems(ready, keys, with_mixdown=is_mixed, stored=stored)
-        return self._complete(ready, measures, mixed, named)
+        measures, sound = streamer.stream_stems(ready, keys, with_mixdown=is_mixed, stored=stored)
+        return self._complete(ready, measures, sound, named)
 
     def _accept_or_refuse(
         self, spool: Spool, named: set[str], *, is_fetched_again: bool
@@ -183,26 +189,28 @@ class TrackCollector:
         spooled = derive_stems(ready, spool.stems, self.target.tolerance_seconds)
         measures = verify_stems(ready, spooled, self.target.tolerance_seconds)
         asked = [path for stem, path in spooled.items() if stem not in EXTRA_STEMS]
-        mixed = sum_stems(asked) if self._needs_mixdown(ready) else None
+        sound: TrackSound | None = None
+        if self._needs_mixdown(ready):
+            sound = TrackSound(sum_stems(asked), read_excerpt(spooled[MIX]) if gives_mix(ready) else None)
         for stem, path in spooled.items():
             key = self._key(ready, stem, measures[stem].format)
             named.add(key)
             self.store.put_file(key, path)
-        return self._complete(ready, measures, mixed, named)
+        return self._complete(ready, measures, sound, named)
 
     def _needs_mixdown(self, ready: ReadyTrack) -> bool:
-        return needs_mixdown(ready) or self.mixes.is_read(ready)
+        return needs_mixdown(ready) or gives_mix(ready) or self.mixes.is_read(ready)
 
     def _complete(
         self,
         ready: ReadyTrack,
         measures: dict[str, StemMeasures],
-        mixed: MonoAudio | None,
+        sound: TrackSound | None,
         named: set[str],
     ) -> CollectedTrack:
         """Give a track whose stems are stored, with what is measured in all of them, and its mix beside them."""
         with self.mixes.at_hand(ready) as mix:
-            music, measures = self._analysed(ready, measures, mixed, comparable_source(ready, mix.path))
+            music, measures = self._analysed(ready, measures, sound, comparable_source(ready, mix.path))
             collected = self._collected(ready, music, measures)
             seconds = max(stem.duration_seconds for stem in collected.stems)
 
@@ -226,15 +234,15 @@ class TrackCollector:
         self,
         ready: ReadyTrack,
         measures: dict[str, StemMeasures],
-        mixed: MonoAudio | None,
+        sound: TrackSound | None,
         source: Path | None,
     ) -> tuple[MusicFacts, dict[str, StemMeasures]]:
         """Give tempo and key, and the measures once the sum of the stems was compared with the source."""
-        if mixed is None:
+        if sound is None:
             return known_music(ready), measures
         with self.analysis_lock:
-            music = measure_music(known_music(ready), mixed)
-            return music, compare_with_source(measures, source, mixed)
+            music = measure_music(known_music(ready), sound.stems)
+            return music, compare_with_source(measures, source, sound)
 
     def _collected(
         self, ready: ReadyTrack, music: MusicFacts, measures: dict[str, StemMeasures]

@@ -7,6 +7,7 @@ are measured in it, and it is compared with the source where this worker has tha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from stemline.audio import Samples, decode, decode_blocks, encode
 from stemline.errors import AudioRejected
-from stemline.records import ReadyTrack
+from stemline.records import MIX, ReadyTrack
 from stemline.verify import StemMeasures
 
 PARTS: dict[str, tuple[str, ...]] = {"instrumental": ("drums", "bass", "other")}
@@ -60,6 +61,16 @@ class MonoAudio:
     sample_rate: int
 
 
+@dataclass(frozen=True, slots=True)
+class TrackSound:
+    """The beginning of a track in one channel."""
+
+    stems: MonoAudio
+    """The sum of its stems."""
+    mix: MonoAudio | None = None
+    """The whole that the provider gives beside all of them."""
+
+
 class MonoExcerpt:
     """The first blocks of a sound in one channel, gathered while it is decoded."""
 
@@ -95,7 +106,7 @@ def sum_stems(paths: Iterable[Path]) -> MonoAudio:
     """
     total: MonoAudio | None = None
     for path in paths:
-        total = add_mono(total, _read_excerpt(path))
+        total = add_mono(total, read_excerpt(path))
     return MonoAudio(np.zeros(0, np.float32), 1) if total is None else total
 
 
@@ -113,37 +124,37 @@ def comparable_source(ready: ReadyTrack, fetched: Path | None) -> Path | None:
 
 
 def compare_with_source(
-    measures: dict[str, StemMeasures], source: Path | None, mixed: MonoAudio
+    measures: dict[str, StemMeasures], source: Path | None, sound: TrackSound
 ) -> dict[str, StemMeasures]:
     """Give the stems' measures with what their sum leaves of the source, and the warning `residual` where that is much.
 
-    A warning only: nobody promises that separated stems add up, and it does not say which one is wrong.
+    Where the source is not here, or cannot be read, the provider's mix takes its place. A warning only: nobody promises
+    that separated stems add up, and it does not say which one is wrong.
     """
-    try:
-        residual = None if source is None else residual_db(source, mixed)
-    except AudioRejected:  # what the provider could read and we cannot is no fault of the stems
-        return measures
+    residual_of, residual = "source", None
+    if source is not None:
+        with suppress(AudioRejected):  # what the provider could read and we cannot is no fault of the stems
+            residual = residual_db(read_excerpt(source), sound.stems)
+    if residual is None and sound.mix is not None:
+        residual_of, residual = "mix", residual_db(sound.mix, sound.stems)
     if residual is None:
         return measures
     told = {
-        stem: replace(measured, residual_db=round(residual, 2), residual_of="source")
+        stem: replace(measured, residual_db=round(residual, 2), residual_of=residual_of)
         for stem, measured in measures.items()
+        if stem != MIX
     }
-    if residual < _LEAST_RESIDUAL_DB:
-        return told
-    return {stem: measured.with_warning("residual") for stem, measured in told.items()}
+    if residual >= _LEAST_RESIDUAL_DB:
+        told = {stem: measured.with_warning("residual") for stem, measured in told.items()}
+    return {**measures, **told}
 
 
-def residual_db(source: Path, mixed: MonoAudio) -> float | None:
-    """Give how much of the source the sum of its stems leaves, in dB of the source, after one common gain.
+def residual_db(original: MonoAudio, mixed: MonoAudio) -> float | None:
+    """Give how much of a sound the sum of its stems leaves, in dB of it, after one common gain.
 
     Measured: 16-bit stems -79 dB, mp3 at 128 kbit/s -18, one stem silent -5, a stem of another song -4.
     None where it cannot be measured: another sample rate, or a silent beginning.
-
-    Raises:
-        AudioRejected: the source cannot be decoded.
     """
-    original = _read_excerpt(source)
     if original.sample_rate != mixed.sample_rate:
         return None
     wanted, given = _aligned(original.samples, mixed.samples, mixed.sample_rate)
@@ -155,8 +166,12 @@ def residual_db(source: Path, mixed: MonoAudio) -> float | None:
     return float(10 * np.log10(max(float(left @ left), 1e-12) / power))
 
 
-def _read_excerpt(path: Path) -> MonoAudio:
-    """Give the beginning of a file in one channel."""
+def read_excerpt(path: Path) -> MonoAudio:
+    """Give the beginning of a file in one channel.
+
+    Raises:
+        AudioRejected: it cannot be decoded.
+    """
     excerpt = MonoExcerpt()
     with decode_blocks(path) as stream:
         for block in islice(stream, _EXCERPT_BLOCKS):

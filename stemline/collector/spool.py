@@ -41,6 +41,11 @@ def wanted_links(ready: ReadyTrack) -> dict[str, str]:
     return {stem: links[stem] for stem in (*(EXTRA_STEMS & links.keys()), *wanted)}
 
 
+def gives_mix(ready: ReadyTrack) -> bool:
+    """Tell whether a provider gives the whole beside all of its stems, which should add up to it."""
+    return len(ready.attempt.recipe.stem_names) > 1 and MIX in wanted_links(ready)
+
+
 def most_bytes(ready: ReadyTrack) -> int | None:
     """Give how large a stem of a track can be at most: twice the PCM of its length; None: nobody knows its length."""
     known = [ready.attempt.track.duration_seconds, ready.job.duration_seconds]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from stemline.audio import Samples
 from stemline.collector.download import DownloadChunk, Downloader
-from stemline.collector.mixdown import MonoAudio, MonoExcerpt, add_mono
-from stemline.collector.spool import EXTRA_STEMS, expectation, most_bytes, wanted_links
+from stemline.collector.mixdown import MonoAudio, MonoExcerpt, TrackSound, add_mono
+from stemline.collector.spool import EXTRA_STEMS, expectation, gives_mix, most_bytes, wanted_links
 from stemline.collector.stream_verification import StreamVerifier
 from stemline.errors import AudioRejected
 from stemline.records import Code, ReadyTrack
@@ -42,8 +42,8 @@ class StemStreamer:
         *,
         with_mixdown: bool,
         stored: list[str] | None = None,
-    ) -> tuple[dict[str, StemMeasures], MonoAudio | None]:
-        """Store every stem under its key; give their measures and, if asked, the beginning of their sum.
+    ) -> tuple[dict[str, StemMeasures], TrackSound | None]:
+        """Store every stem under its key; give their measures and, if asked, how the track begins.
 
         Raises:
             AudioRejected: one is not right, or cannot be judged without its whole file; `stored` names those before it.
@@ -53,21 +53,25 @@ class StemStreamer:
         expected = expectation(ready, self.tolerance_seconds)
         measures: dict[str, StemMeasures] = {}
         mixed: MonoAudio | None = None
+        mix: MonoAudio | None = None
         for stem, url in wanted_links(ready).items():
-            is_mixed = with_mixdown and stem not in EXTRA_STEMS
+            is_extra = stem in EXTRA_STEMS
+            is_heard = with_mixdown and (not is_extra or gives_mix(ready))
             excerpt = MonoExcerpt()
             try:
                 chunks = self.downloader.chunks(url, keys[stem].rpartition("/")[2], most_bytes(ready))
                 measures[stem] = self._stream(
-                    chunks, keys[stem], expected, *([excerpt.add] if is_mixed else [])
+                    chunks, keys[stem], expected, *([excerpt.add] if is_heard else [])
                 )
             except AudioRejected as error:
                 raise AudioRejected(error.message, code=error.code, stems={stem}) from error
             if stored is not None:
                 stored.append(stem)
-            mixed = add_mono(mixed, excerpt.audio(measures[stem].sample_rate)) if is_mixed else mixed
+            if is_heard:
+                begins = excerpt.audio(measures[stem].sample_rate)
+                mix, mixed = (begins, mixed) if is_extra else (mix, add_mono(mixed, begins))
         check_together(list(measures.items()))
-        return measures, mixed
+        return measures, None if mixed is None else TrackSound(mixed, mix)
 
     def _stream(
         self,

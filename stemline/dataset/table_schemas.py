@@ -75,7 +75,8 @@ STEMS_SCHEMA = pa.schema(
 
 `silent_share`: the share of its seconds below -60 dBFS. `clipped_share`: the share of its samples at full scale.
 `residual_db`: what the sum of all stems of the track leaves of `residual_of` after one common gain, in dB of that: the
-lower the better. `residual_of` is `source`, the file that was separated, where the collector had it as a file.
+lower the better. `residual_of` is `source`, what was separated, where the collector had its bytes, or `mix`, the whole
+that a provider gives beside the stems of a video.
 """
 
 ACTIVITY_SCHEMA = pa.schema(

@@ -243,9 +243,33 @@ def test_a_fetched_source_tells_whether_the_stems_add_up_to_it(sourced, copying,
     storage.files |= {f"/song/{stem}": data for stem, data in song.files.items()}
     storage.files |= {"/source.flac": song.source} | ({"/song/instrumental": song.stranger} if is_odd else {})
 
-    found = {stem.stem: stem.verification for stem in collect(track, copying).stems}
+    collected = collect(track, copying)
 
+    found = {stem.stem: stem.verification for stem in collected.stems}
     assert found == dict.fromkeys(STEMS, "residual" if is_odd else "ok") | {"mix": "ok"}
+    assert _residuals_of(collected) == dict.fromkeys(STEMS, "source") | {"mix": None}
+
+
+@pytest.mark.parametrize("is_odd", [False, True])
+def test_stems_of_a_video_are_compared_with_the_mix_given(sourced, copying, storage, song, is_odd):
+    """Streamed, and through the disk."""
+    track = sourced("https://youtu.be/abcdefghijk")
+    storage.files |= {f"/song/{stem}": data for stem, data in song.files.items()}
+    storage.files |= {"/whole": song.source} | ({"/song/instrumental": song.stranger} if is_odd else {})
+    outputs = (*track.job.outputs, Output("mix", f"{storage.url}/whole"))
+    track = replace(track, job=replace(track.job, outputs=outputs))
+
+    streamed, spooled = (collect(replace(track, is_repeated=again), copying) for again in (False, True))
+
+    assert streamed == spooled
+    assert _residuals_of(streamed) == dict.fromkeys(STEMS, "mix") | {"mix": None}
+    stems = [stem for stem in streamed.stems if stem.stem != "mix"]
+    assert all(stem.residual_db > -10 for stem in stems) == is_odd
+    assert {stem.verification for stem in stems} == {"residual" if is_odd else "ok"}
+
+
+def _residuals_of(collected):
+    return {stem.stem: stem.residual_of for stem in collected.stems}
 
 
 def test_a_linked_source_of_this_machine_is_measured_and_not_stored(sourced, linking, audio):

@@ -40,7 +40,10 @@ def test_a_video_lands_with_its_title_and_its_whole_audio(video_bench):
     assert done.tree["mix"]["stored"] == 1
     track = project.tracks().iloc[0]
     assert (track["title"], track["artist"]) == ("A Song", "A Channel")
-    assert sorted(project.stems()["stem"]) == ["instrumental", "mix", "vocals"]
+    stems = project.stems().set_index("stem").sort_index()
+    assert list(stems.index) == ["instrumental", "mix", "vocals"]
+    assert list(stems["residual_of"].fillna("none")) == ["mix", "none", "mix"]
+    assert stems["residual_db"]["vocals"] == stems["residual_db"]["instrumental"] < -15
     assert project.provider.charged == track["credits_charged"] == done.tree["credits"]["charged"]
 
 
