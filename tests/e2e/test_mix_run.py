@@ -36,7 +36,6 @@ def test_copied_mixes_are_planned_counted_adopted_and_paid_for_once(project):
     size = sum(song.stat().st_size for song in project.songs[:COUNT])
     planned = project.stemline("plan", project.config, "--json").tree
     assert planned["mix"] == {"mode": "copy", "bytes": size, "unsized": 0, "videos": 0}
-    assert "more in the dataset" in project.stemline("plan", project.config).out
 
     done = project.run()
     assert done.code == 0, done.err
@@ -89,9 +88,8 @@ def test_older_tracks_have_no_mix_and_later_ones_are_linked_from_the_manifest(pr
     assert project.stemline("adopt", project.config, "--json").tree["tracks"] == COUNT
 
 
-@pytest.mark.parametrize("mix", ["yes", "copied"])
-def test_another_word_is_refused(project, mix):
-    project.prepare(1, dataset={"mix": mix})
+def test_another_word_is_refused(project):
+    project.prepare(1, dataset={"mix": "yes"})
     refused = project.run()
     assert refused.code == 2
     assert "dataset.mix" in refused.err + refused.out

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from urllib.parse import quote
 
+import pytest
+
 COUNT = 3
 
 
@@ -84,6 +86,7 @@ def test_rejects_and_report_name_them_so_too(project):
     assert not any(f"{project.folder}/my music".encode() in text for text in texts)
 
 
+@pytest.mark.long
 def test_catalogue_root_is_what_sources_are_named_from_where_it_is_given(project):
     names = prepare(project, "lists/")
     config = ("--set", f"catalogue.root={project.folder}")
