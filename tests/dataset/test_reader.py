@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from datetime import date
 
 import duckdb
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 import pytest
 
 from stemline.dataset.layout import DatasetLayout
@@ -68,6 +71,49 @@ def test_every_reader_sees_every_row_once_with_its_partition_columns(published, 
         (name, stem) for name in IDS for stem in ("instrumental", "vocals")
     )
     assert by_id(stems, *columns) == by_id(tracks, *columns)
+
+
+UNREAD = ("sample_rate", "channels", "frames", "size_bytes", "sha256")
+
+
+@pytest.fixture
+def linked(tmp_path, press):
+    """A dataset with a part of the time when every stem had been measured, and one with a linked mix."""
+    store = open_store(str(tmp_path / "stems"))
+    (old, _) = write_parts(store, press.batch("a"), DatasetLayout(()))
+    table = pq.read_table(store.url(old), partitioning=None)
+    then = [each.with_nullable(each.nullable and each.name not in UNREAD) for each in table.schema]
+    pq.write_table(table.cast(pa.schema(then)), store.url(old))
+    row, unread = press.row("b"), dict.fromkeys(UNREAD)
+    stem = row.collected.stems[0]
+    mix = replace(stem, stem="mix", path="/music/b.flac", verification="linked", **unread)
+    row = replace(
+        row, collected=replace(row.collected, stems=(*row.collected.stems, mix)), source_sha256=None
+    )
+    write_parts(store, DatasetBatch("0002", "run-1", [row]), DatasetLayout(()))
+    return store
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_sees_a_linked_mix_beside_older_parts(linked, reader):
+    stems = READERS[reader](linked.url("stems"))
+
+    found = {(row["track_id"], row["stem"]): (row["frames"], row["sha256"]) for row in stems}
+    assert found["b", "mix"] == (None, None)
+    assert found["a", "vocals"] == found["b", "vocals"] == (110250, "cd" * 32)
+    assert len(found) == 5
+
+
+def test_hugging_face_datasets_sees_a_linked_mix_too(linked, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets  # noqa: PLC0415 - it reads the environment when it is imported
+
+    files = f"{linked.url('stems')}/**/*.parquet"
+    found = datasets.load_dataset(
+        "parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache")
+    )
+
+    assert sorted(map(str, found["frames"])) == [*["110250"] * 4, "None"]
 
 
 def test_hugging_face_datasets_sees_the_partition_columns(published, tmp_path, monkeypatch):
