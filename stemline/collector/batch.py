@@ -211,14 +211,22 @@ class TrackCollector:
         """Give a track whose stems are stored, with what is measured in all of them, and its mix beside them."""
         with self.mixes.at_hand(ready) as mix:
             music, measures = self._analysed(ready, measures, sound, comparable_source(ready, mix.path))
-            collected = self._collected(ready, music, measures)
-            seconds = max(stem.duration_seconds for stem in collected.stems)
+            return self._with_mix(ready, self._collected(ready, music, measures), mix, named)
 
-            def name(audio_format: str) -> str:
-                named.add(key := self._key(ready, MIX, audio_format))
-                return key
+    def add_mix(self, ready: ReadyTrack, collected: CollectedTrack) -> CollectedTrack:
+        """Give a track whose stems are stored with its mix beside them, where one is wanted and can be had."""
+        with self.mixes.at_hand(ready) as mix:
+            return self._with_mix(ready, collected, mix, set())
 
-            kept = self.mixes.keep(ready, mix, seconds, name)
+    def _with_mix(
+        self, ready: ReadyTrack, collected: CollectedTrack, mix: TrackMix, named: set[str]
+    ) -> CollectedTrack:
+        def name(audio_format: str) -> str:
+            named.add(key := self._key(ready, MIX, audio_format))
+            return key
+
+        seconds = max((stem.duration_seconds for stem in collected.stems), default=0.0)
+        kept = self.mixes.keep(ready, mix, seconds, name)
         if isinstance(kept, TrackMix):
             return replace(collected, mix_problem=kept.problem)
         return replace(collected, stems=(*collected.stems, kept))

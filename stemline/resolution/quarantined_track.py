@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from stemline.collector.batch import open_collector
 from stemline.dataset import staged_path, stem_path
 from stemline.dataset.doubtful_audio import quarantined_stems
 from stemline.dataset.layout import DatasetLayout
@@ -16,11 +17,11 @@ from stemline.ledger import Ledger
 from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import claim_dataset
 from stemline.publisher import Publisher
-from stemline.records import Attempt, CollectedTrack, Job, State, StemFile
+from stemline.records import Attempt, CollectedTrack, Job, ReadyTrack, State, StemFile
 from stemline.resolution.unknown_track import Resolution, no_track
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lease import holding_key
-from stemline.run.selection import Selection, source_of
+from stemline.run.selection import Selection, source_of, target_of
 from stemline.settings import Settings
 from stemline.storage import Store, file_sha256, open_store, scratch_folder
 from stemline.verify import StemExpectation, StemMeasures, decode_stem, measure_stem
@@ -44,6 +45,9 @@ def accept_track(settings: Settings, track_id: str) -> Resolution:
         with _holding(ledger, attempt):
             attempt = _find(ledger, settings, track_id)  # a run may have collected it since
             collected = _take(store, settings, attempt, ledger)
+            ready = ReadyTrack(attempt, ledger.quarantine.job_of(attempt.token))
+            with open_collector(target_of(settings)) as collector:
+                collected = collector.add_mix(ready, collected)
             ledger.quarantine.accept(collected)
             publisher = Publisher(ledger, store, _layout(settings, store))
             run_id = ledger.quarantine.run_of(attempt.token)

@@ -121,3 +121,20 @@ def test_a_source_that_is_gone_when_its_stems_are_collected_costs_none_of_them(p
     assert again.tree["mix"] == {"stored": 0, "linked": 0, "missing": 1, "problems": {"t00": why}}
     page = project.dataset / "_stemline" / "runs" / f"{again.tree['run_id']}.html"
     assert f"1 missing, such as that of t00: {why}" in page.read_text()
+
+
+@pytest.mark.long
+def test_a_track_that_a_person_accepts_gets_its_mix(project, break_with):
+    project.prepare(1, dataset={"mix": "copy"})
+    break_with({"fault": "stems_silent"})
+    assert project.run().tree["tracks"] == {"quarantined": 1}
+    break_with()
+    accepted = project.stemline("resolve", project.config, "t00", "--accept", "--json")
+    assert accepted.code == 0, accepted.err
+    stems = project.stems().set_index("stem")
+    assert stems["verification"].str.contains("accepted").to_dict() == {
+        "instrumental": True,
+        "vocals": True,
+        "mix": False,
+    }
+    assert (project.dataset / stems.loc["mix", "path"]).read_bytes() == project.songs[0].read_bytes()
