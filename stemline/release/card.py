@@ -7,6 +7,7 @@ from typing import Any
 
 from stemline.dataset.card import card_head
 from stemline.dataset.layout import DatasetLayout
+from stemline.records import LINKED, MIX
 from stemline.release.counts import UNKNOWN
 from stemline.release.record import Release
 
@@ -36,7 +37,7 @@ def release_card(release: Release, layout: DatasetLayout, dataset: str) -> bytes
     """Give the README of a release of the dataset that its owner's configuration calls `dataset`."""
     sections = [
         _head(release, dataset),
-        _opening(release, dataset),
+        _opening(release, dataset) + _mixes(release),
         "\n".join(_contents(release.counts)),
         _LICENSES + "\n".join(_value_table("license", release.counts.get("licenses", {}))),
         _reading(layout),
@@ -80,6 +81,18 @@ Stems of {counts.get("tracks", 0):,} tracks ({_hours(counts["seconds"])} of musi
 **The stems are the output of source-separation models,** not recordings from a studio: the column `provider` says
 whose, `recipe` what was asked for.
 """
+
+
+def _mixes(release: Release) -> str:
+    if MIX not in release.counts.get("stems_by_name", {}):
+        return ""
+    linked = [words for words in release.counts["verification"] if LINKED in words.split(",")]
+    elsewhere = (
+        f" Where `verification` has the word `{LINKED}` it is not in the dataset: `path` is where the source lies."
+        if linked
+        else ""
+    )
+    return f"\nA row whose `stem` is `{MIX}` is no model's output: it is the whole track.{elsewhere}\n"
 
 
 def _contents(counts: Mapping[str, Any]) -> Iterator[str]:

@@ -11,11 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stemline.records import LINKED
+
 UNKNOWN = "unknown"
 """Stands for a value that is not there."""
 MOST_VALUES = 1_000
 """So many values of a column are told apart; what comes later is `other`, for a column may hold anything."""
 OTHER = "other"
+_LINKED = rf"(^|,){LINKED}(,|$)"
+"""Audio that is not in the dataset."""
 _ROWS_AT_ONCE = 50_000
 _COUNTED = {
     "tracks": {"provider": "providers", "recipe": "recipes", "license": "licenses", "split": "splits"},
@@ -56,7 +60,8 @@ class ReleaseCounts:
         if table == "tracks":
             self.seconds += pc.sum(rows.column("duration_seconds")).as_py() or 0.0
             return
-        sums = rows.group_by("format").aggregate([("size_bytes", "sum"), ("size_bytes", "count")])
+        stored = rows.filter(pc.invert(pc.match_substring_regex(rows.column("verification"), _LINKED)))
+        sums = stored.group_by("format").aggregate([("size_bytes", "sum"), ("size_bytes", "count")])
         for each in sums.to_pylist():
             self.format_bytes[each["format"]] += each["size_bytes_sum"]
             self.format_stems[each["format"]] += each["size_bytes_count"]

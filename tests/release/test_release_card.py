@@ -80,3 +80,19 @@ def test_of_many_licences_the_most_frequent_are_shown(dataset):
     assert "| L019 | 81 |" in card
     assert "L020" not in card
     assert f"| 80 more | {sum(range(1, 81)):,} |" in card
+
+
+@pytest.mark.parametrize(
+    ("words", "is_elsewhere"), [("ok", False), ("silent,linked", True), ("linkedin", False)]
+)
+def test_a_mix_is_told_apart_from_stems_and_one_elsewhere_from_audio_of_the_dataset(
+    dataset, words, is_elsewhere
+):
+    dataset.publish("a", words=words, stem_names=("mix", "vocals"))
+    counts = dataset.release("v1").counts
+
+    card = dataset.store.read_bytes("releases/v1/README.md").decode()
+
+    assert "it is the whole track" in card
+    assert ("`path` is where the source lies" in card) == is_elsewhere
+    assert counts["bytes"] == (1_000 if is_elsewhere else 2_000)

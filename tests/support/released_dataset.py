@@ -67,7 +67,7 @@ class ReleasedDataset:
         self.nights += 1
         day = columns.pop("day", self.nights)
         where = stem_path if self.audio == "objects" else staged_path
-        rows = [_row(track_id, day, columns, where) for track_id in track_ids]
+        rows = [_row(track_id, day, dict(columns), where) for track_id in track_ids]
         for stem in (stem for row in rows for stem in row.collected.stems if self.audio == "embedded"):
             self.store.put_bytes(stem.path, stem.path.encode())
         batch = DatasetBatch(f"{self.nights:020x}", f"run-{self.nights}", rows)
@@ -89,6 +89,7 @@ class ReleasedDataset:
 
 
 def _row(track_id: str, day: int, columns: dict[str, Any], where: Callable[..., str]) -> PublishedRow:
+    words, names = columns.pop("words", "ok"), columns.pop("stem_names", RECIPE.stem_names)
     given = {"genre": "soul", "plays": 7, "tags": ["a"], "artist": "Nina", "license": "CC-BY-4.0", **columns}
     track = Track(track_id, f"music/{track_id}.flac", 1, duration_seconds=2.5, columns=given)
     attempt = Attempt(f"token-{track_id}", track, RECIPE, "local", 1, 3, job_id="job")
@@ -105,10 +106,10 @@ def _row(track_id: str, day: int, columns: dict[str, Any], where: Callable[..., 
             "cd" * 32,
             -1.5,
             -12.25,
-            "silent" if stem == "vocals" else "ok",
+            "silent" if stem == "vocals" else words,
             activity=ACTIVITY.pack(),
         )
-        for stem in RECIPE.stem_names
+        for stem in names
     )
     found = CollectedTrack(
         attempt.token, stems, 120.5, "Am", "provider", None, datetime(2026, 11, day, tzinfo=UTC)
