@@ -56,9 +56,7 @@ class TableCopy:
         schema = self.layout.schema_of(table)
         with scratch_folder() as scratch:
             files = self._fetch(keys, scratch)
-            for key, file in zip(keys, files, strict=True):
-                self.read[key] = _described(self.store, key, file)
-            current = [_renewed(file, schema) for file in files]
+            current = [self._take(key, file, schema) for key, file in zip(keys, files, strict=True)]
             for number, file in enumerate(SortedMerge(schema, current, scratch).write(), 1):
                 self._put(table, folder, number, file)
 
@@ -68,6 +66,23 @@ class TableCopy:
         with ThreadPoolExecutor(FETCHES_AT_ONCE) as threads:
             list(threads.map(partial(_fetch_file, self.store), keys, files))
         return files
+
+    def _take(self, key: str, file: Path, schema: pa.Schema) -> Path:
+        """Remember what a part is; give it with the columns the dataset has now: itself where it has them."""
+        try:
+            with pq.ParquetFile(file) as part:
+                found = PartFile(
+                    live_key(key), file.stat().st_size, file_sha256(file), part.metadata.num_rows
+                )
+                self.read[key] = found
+                return file if part.schema_arrow.equals(schema) else _renewed(part, file, schema)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise damaged_part(self.store, key) from error
+        except ValueError as error:
+            raise StorageError(
+                f"{self.store.url(key)} cannot get the columns the dataset has now: {error}.",
+                fix="Put it back from a copy of the dataset.",
+            ) from error
 
     def _put(self, table: str, folder: str, number: int, file: Path) -> None:
         path = "/".join(step for step in (table, folder, f"part-{number:04}.parquet") if step)
@@ -100,28 +115,10 @@ def _fetch_file(store: Store, key: str, file: Path) -> None:
     store.fetch_file(key, file)
 
 
-def _described(store: Store, key: str, file: Path) -> PartFile:
-    try:
-        rows = pq.read_metadata(file).num_rows
-    except (pa.ArrowInvalid, OSError) as error:
-        raise damaged_part(store, key) from error
-    return PartFile(live_key(key), file.stat().st_size, file_sha256(file), rows)
-
-
-def _renewed(file: Path, schema: pa.Schema) -> Path:
-    """Give a part with the columns the dataset has now: itself where it has them."""
-    with pq.ParquetFile(file) as part:
-        if part.schema_arrow.equals(schema):
-            return file
-        renewed = file.with_suffix(".renewed.parquet")
-        try:
-            with part_writer(renewed, schema) as writer:
-                for table in renewed_tables(part, schema):
-                    writer.write_table(table)
-        except ValueError as error:
-            raise StorageError(
-                f"A part cannot get the columns the dataset has now: {error}.",
-                fix="Run `stemline run`, which names the part.",
-            ) from error
+def _renewed(part: pq.ParquetFile, file: Path, schema: pa.Schema) -> Path:
+    renewed = file.with_suffix(".renewed.parquet")
+    with part_writer(renewed, schema) as writer:
+        for table in renewed_tables(part, schema):
+            writer.write_table(table)
     file.unlink()
     return renewed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,6 @@ import pandas as pd
 
 def test_a_release_is_made_listed_compared_and_left_alone_by_later_runs(project):
     project.prepare(3)
-    assert project.stemline("release", project.config, "v1").code == 2
     assert project.run().code == 0
     made = project.stemline("release", project.config, "v1", "--json")
     assert made.code == 0, made.err
@@ -53,3 +53,17 @@ def test_a_release_that_is_not_there_is_said_to_be_missing(project):
         assert refused.code == 2, words
         assert "no release 'v0'" in json.loads(refused.out)["error"]["message"]
     assert not (project.dataset / "releases").exists()
+
+
+def test_a_release_whose_process_is_killed_is_made_by_the_same_command(project):
+    project.prepare(1)
+    project.run()
+
+    killed = project.stemline("release", project.config, "v1", STEM_KILL_AT="part_unnamed")
+
+    assert killed.code == -signal.SIGKILL
+    listed = project.stemline("releases", project.config, "--json").tree
+    assert (listed["releases"], listed["unfinished"]) == ([], ["v1"])
+    made = project.stemline("release", project.config, "v1", "--json")
+    assert made.code == 0, made.err
+    assert made.tree["counts"]["tracks"] == 1

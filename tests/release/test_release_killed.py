@@ -42,14 +42,24 @@ class DyingStore(LocalStore):
         self._write(super().delete, key)
 
 
-@pytest.mark.parametrize("is_done", [False, True])
-def test_killed_at_any_write_it_is_not_there_and_the_next_command_makes_it(dataset, monkeypatch, is_done):
+@pytest.mark.parametrize(
+    ("is_done", "every"),
+    [
+        pytest.param(False, 1, marks=pytest.mark.long, id="before each"),
+        pytest.param(True, 1, marks=pytest.mark.long, id="behind each"),
+        pytest.param(False, 4, id="before some"),
+        pytest.param(True, 4, id="behind some"),
+    ],
+)
+def test_killed_at_any_write_it_is_not_there_and_the_next_command_makes_it(
+    dataset, monkeypatch, is_done, every
+):
     dataset.publish("b", day=1)
     dataset.publish("a", day=1)
     dataset.release("whole")
     expected = dataset.rows("whole"), dataset.rows("whole", "stems")
     died = 0
-    for after in range(100):
+    for after in range(0, 100, every):
         store = DyingStore(dataset.url, after, is_done=is_done)
         with monkeypatch.context() as patch:
             patch.setattr(creation, "open_store", lambda *_, store=store: store)
@@ -66,7 +76,7 @@ def test_killed_at_any_write_it_is_not_there_and_the_next_command_makes_it(datas
     else:
         pytest.fail("it never ended")
 
-    assert died > 5
+    assert died > 8 // every
     if release is None:
         release = require_release(dataset.store, "v1")
     assert (dataset.rows("v1"), dataset.rows("v1", "stems")) == expected
