@@ -46,14 +46,14 @@ def list_stored_parts(store: Store) -> tuple[list[StoredPart], int]:
     """Give the parts of the tracks table, and how many of the stems table have none of its beside them."""
     stems: defaultdict[str, list[str]] = defaultdict(list)
     for key in sorted(_list_parts(store, "stems"), key=lambda key: (len(key), key)):
-        stems[_beside(key)].append(key)
+        stems[rows_name(key)].append(key)
     keys = sorted(list_track_parts(store))
-    lone = stems.keys() - {_beside(key) for key in keys}
-    parts = [StoredPart(key, tuple(stems.get(_beside(key), ()))) for key in keys]
+    lone = stems.keys() - {rows_name(key) for key in keys}
+    parts = [StoredPart(key, tuple(stems.get(rows_name(key), ()))) for key in keys]
     return parts, sum(len(stems[name]) for name in lone)
 
 
-def _beside(key: str) -> str:
+def rows_name(key: str) -> str:
     """Give what a part has in common with those of the other tables that hold the same tracks."""
     folder = key.partition("/")[2].rpartition("/")[0]
     return f"{folder}/{batch_of_part(key)}"

@@ -18,6 +18,7 @@ from stemline.dataset.table_schemas import SCHEMA_VERSION
 from stemline.errors import StorageError, UsageError
 from stemline.release.card import release_card
 from stemline.release.croissant import croissant_file
+from stemline.release.moment import read_moment
 from stemline.release.record import (
     CARD_NAME,
     CROISSANT_NAME,
@@ -56,7 +57,7 @@ def release_dataset(
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     store.check_writable()
     _refuse_finished(store, name)
-    if not live_parts(store):
+    if not read_moment(store).keys:
         raise _nothing_published(store)
     dataset_id = make_dataset_id(store)
     with keeping_rewrites_away(store) as require_hold:
@@ -89,18 +90,20 @@ class _ReleaseCreation:
     def attempt(self) -> Release | None:
         """Make the release; None where parts were replaced meanwhile."""
         self._clear()
-        kept, snapshot, keys = read_layout(self.store), read_snapshot(self.store), live_parts(self.store)
-        if kept is None or not keys:
+        kept, snapshot, moment = read_layout(self.store), read_snapshot(self.store), read_moment(self.store)
+        if kept is None or not moment.keys:
             raise _nothing_published(self.store)
         layout = DatasetLayout(tuple(kept.tree["partition_by"]), kept.carried, kept.tree["audio"])
         copy = TableCopy(self.store, layout, self.name, self.on_step)
         try:
-            copy.run(keys)
+            copy.run(moment.keys)
         except FileNotFoundError:
             return None
         if not self._is_as_read(copy, kept):
             return None
-        facts = self._facts(copy, kept, None if snapshot is None else snapshot.number)
+        facts = self._facts(
+            copy, kept, {"number": snapshot.number if snapshot else None, "left_out": moment.left_out}
+        )
         release = Release(self.name, datetime.now(UTC), tuple(copy.files), facts)
         return self._finish(release, layout)
 
@@ -141,7 +144,7 @@ class _ReleaseCreation:
                 fix="Another command may be making the same release: let one of them end.",
             )
 
-    def _facts(self, copy: TableCopy, kept: KeptLayout, snapshot: int | None) -> dict[str, Any]:
+    def _facts(self, copy: TableCopy, kept: KeptLayout, snapshot: dict[str, Any]) -> dict[str, Any]:
         names = ("pyarrow", "duckdb")
         recipe = self.settings.recipe.as_recipe().name
         return {
@@ -164,7 +167,7 @@ class _ReleaseCreation:
                 "schema": SCHEMA_VERSION,
                 **{name: version(name) for name in names},
             },
-            "snapshot": {"number": snapshot, "parts": parts_tree(copy.read.values())},
+            "snapshot": {**snapshot, "parts": parts_tree(copy.read.values())},
         }
 
 

@@ -21,7 +21,7 @@ from stemline.rewrite.partfiles import fetched
 from stemline.settings import Settings
 from stemline.storage import Store, open_store, scratch_folder
 
-MEMORY_BYTES = 512 << 20
+MEMORY_BYTES = 384 << 20
 _KEYS = ("track_id", "provider", "recipe", "stem")
 _ORDER = ("attempt_token", "path", "collected_on")
 """Tells rows of one key apart, such as those of a track that was paid for twice."""
