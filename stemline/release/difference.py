@@ -6,7 +6,7 @@ on the disk what does not fit into its share of memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,12 +123,14 @@ class _Comparison:
             "memory_limit": f"{MEMORY_BYTES >> 20}MB",
             "temp_directory": str(scratch / "duckdb"),
             "preserve_insertion_order": "false",
+            "threads": 2,  # each works with memory of its own
         }
         with duckdb.connect(str(scratch / "compared.db"), config=settings) as connection:
             for name, files, schema in zip(_SIDES, self.files, self._schemas, strict=True):
-                _open_side(connection, name, files, schema)
+                _open_side(connection, f"{name}_parts", files, schema)
             connection.execute("SET enable_progress_bar = false")
-            connection.execute(_joined(before, after))
+            for statement in _statements(before, after):
+                connection.execute(statement)
             counts = dict(connection.execute("SELECT what, count(*) FROM joined GROUP BY what").fetchall())
             columns = connection.execute(_COLUMN_COUNTS).fetchall()
             return TableDifference(
@@ -160,7 +162,7 @@ class _Comparison:
             yield from (dict(zip(names, row, strict=True)) for row in found)
 
 
-_SIDES = ("old_parts", "new_parts")
+_SIDES = ("old", "new")
 _COLUMN_COUNTS = """
 SELECT name, count(*) FROM (SELECT unnest(columns) AS name FROM joined) GROUP BY name ORDER BY count(*) DESC, name
 """
@@ -176,44 +178,57 @@ def _open_side(
         connection.register(name, schema.empty_table())
 
 
-def _joined(before: pa.Schema, after: pa.Schema) -> str:
-    """Give the statement that makes a table of every row's key, what became of it and which columns changed."""
+def _statements(before: pa.Schema, after: pa.Schema) -> Iterator[str]:
+    """Give what makes a table of every row's key, what became of it and which columns changed.
+
+    Cells are compared by their hashes, which are all of a size, and one step follows the other through the disk: with
+    the cells themselves, memory would hold as many rows as they are short.
+    """
     keys = _keys(after)
-    compared = [
-        name
-        for name in after.names
-        if name in before.names and name not in keys and name not in _NOT_COMPARED
-    ]
-    changed = ", ".join(_changed(name, before.field(name), after.field(name)) for name in compared)
+    left_out = {*keys, *_NOT_COMPARED}
+    compared = [name for name in after.names if name in before.names and name not in left_out]
+    as_text = {name for name in compared if before.field(name).type != after.field(name).type}
+    for side, schema in zip(_SIDES, (before, after), strict=True):
+        yield from _side(side, schema, compared, as_text)
+    changed = ", ".join(
+        f"CASE WHEN old.c{number} <> new.c{number} THEN {_text(name)} END"
+        for number, name in enumerate(compared)
+    )
     columns = f"list_filter([{changed}]::VARCHAR[], lambda name: name IS NOT NULL)"
     key_columns = ", ".join(f"coalesce(new.{name}, old.{name}) AS {name}" for name in keys)
     conditions = " AND ".join(f"old.{name} = new.{name}" for name in (*keys, "place"))
-    old, new = (_side(name, schema) for name, schema in zip(_SIDES, (before, after), strict=True))
-    return f"""
+    yield f"""
         CREATE TABLE joined AS
         SELECT {key_columns},
             CASE WHEN old.place IS NULL OR new.place IS NULL THEN []::VARCHAR[] ELSE {columns} END AS columns,
             CASE WHEN old.place IS NULL THEN 'came' WHEN new.place IS NULL THEN 'went'
                  WHEN len(columns) > 0 THEN 'changed' ELSE 'same' END AS what
-        FROM ({old}) AS old FULL JOIN ({new}) AS new ON {conditions}
+        FROM old_rows AS old FULL JOIN new_rows AS new ON {conditions}
     """
 
 
-def _side(name: str, schema: pa.Schema) -> str:
-    """Give a state with the place of each row among those of its key."""
-    order = ", ".join(each for each in _ORDER if each in schema.names)
+def _side(side: str, schema: pa.Schema, compared: Sequence[str], as_text: Container[str]) -> Iterator[str]:
+    """Give what makes a table of a state: keys, a hash of each cell, the place of a row among those of its key."""
     keys = ", ".join(_keys(schema))
-    window = f"PARTITION BY {keys} ORDER BY {order}" if order else f"PARTITION BY {keys}"
-    left_out = [each for each in _NOT_COMPARED if each in schema.names]
-    columns = f"* EXCLUDE ({', '.join(left_out)})" if left_out else "*"
-    return f"SELECT {columns}, row_number() OVER ({window}) AS place FROM {name}"
+    cells = [
+        f"hash({_quoted(column)}{'::VARCHAR' if column in as_text else ''}) AS c{number}"
+        for number, column in enumerate(compared)
+    ]
+    turn = ", ".join(each for each in _ORDER if each in schema.names) or "0"
+    yield f"CREATE TABLE {side}_cells AS SELECT {', '.join([keys, f'hash({turn}) AS turn', *cells])} FROM {side}_parts"
+    yield f"""
+        CREATE TABLE {side}_rows AS
+        SELECT * EXCLUDE (turn), row_number() OVER (PARTITION BY {keys} ORDER BY turn) AS place FROM {side}_cells
+    """
+    yield f"DROP TABLE {side}_cells"
 
 
-def _changed(name: str, before: pa.Field, after: pa.Field) -> str:
-    quoted = '"' + name.replace('"', '""') + '"'
-    kind = "" if before.type == after.type else "::VARCHAR"
-    text = "'" + name.replace("'", "''") + "'"
-    return f"CASE WHEN old.{quoted}{kind} IS DISTINCT FROM new.{quoted}{kind} THEN {text} END"
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
 
 
 def _keys(schema: pa.Schema) -> list[str]:
