@@ -1,7 +1,7 @@
 """Parts of one table and partition as one sorted part, or as few as a size allows, in bounded memory.
 
-DuckDB reads and sorts what consists of plain values, which may be more than memory holds: of thousands of small files
-it reads four times as many a second as pyarrow. What it has no equal type for, lists and audio are sorted by ranges.
+DuckDB reads and sorts what consists of plain values and fits into its memory: of thousands of small files it reads
+four times as many a second as pyarrow. The rest is sorted by ranges: DuckDB ends where long rows outgrow its memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stemline.rewrite.range_sort import RangeSort
 PART_BYTES = 512 << 20
 """How large a part becomes before the next one is begun."""
 MEMORY_BYTES = 384 << 20
-"""How much DuckDB may hold while it sorts; the rest waits on the disk."""
+"""How much DuckDB may hold while it sorts."""
 GROUP_BYTES = 64 << 20
 """How large a row group of wide rows becomes, uncompressed."""
 _SORTED_BY = ("track_id", "stem", "provider", "recipe", "attempt_token")
@@ -67,10 +67,17 @@ class SortedMerge:
         """Give the rows in order, a row group's worth at a time."""
         if not self.files:
             return iter(())
-        if all(field.type in _PLAIN for field in self.schema):
+        if self._size() <= MEMORY_BYTES // 2 and all(field.type in _PLAIN for field in self.schema):
             return self._sorted_by_duckdb()
         ranges = RangeSort(self.files, self.schema, self._order, self.folder)
         return ranges.tables(GROUP_BYTES, ROWS_PER_GROUP)
+
+    def _size(self) -> int:
+        """Give how many bytes the rows are before they are compressed."""
+        known = map(pq.read_metadata, self.files)
+        return sum(
+            each.row_group(number).total_byte_size for each in known for number in range(each.num_row_groups)
+        )
 
     def _sorted_by_duckdb(self) -> Iterator[pa.Table]:
         columns = ", ".join(f'"{name}"' for name in _quoted(self.schema.names))

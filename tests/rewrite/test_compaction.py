@@ -149,6 +149,14 @@ def test_columns_duckdb_has_no_equal_type_for_are_merged_too(make_library, monke
     assert_right(library)
 
 
+def test_what_does_not_fit_into_the_memory_of_duckdb_is_merged_too(make_library, monkeypatch):
+    library = make_library()
+    monkeypatch.setattr(merging, "MEMORY_BYTES", 0)
+    nights(library, 2)
+    library.compact()
+    assert_right(library)
+
+
 class TestDeath:
     """At any write."""
 
