@@ -16,6 +16,7 @@ from stemline.dataset.stored_tracks import (
 from stemline.ledger import AdoptedBatch, AdoptionCounts, Ledger, open_ledger
 from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import register_dataset, write_record
+from stemline.run.forgetting import remember_forgotten
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings
 from stemline.storage import Store, open_store
@@ -53,6 +54,7 @@ def _adopt(
 ) -> AdoptionCounts:
     provider, recipe = settings.provider.kind, settings.recipe.as_recipe()
     known = register_dataset(ledger, store, settings)
+    remember_forgotten(ledger, store, known.dataset_id)
     ledger.datasets.begin_adopting(provider, recipe, known.dataset_id)
     # Read before the parts: what is published meanwhile is not taken for adopted.
     marks = {record.ledger_id: record.mark(provider, recipe.name) for record in read_ledger_records(store)}

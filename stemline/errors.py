@@ -23,6 +23,7 @@ StemlineError
 │   └── EventRefused      it is signed, and says nothing usable
 ├── SubmitWithdrawn       the run submits nothing more, and this request has not left
 ├── LedgerConflict        a step the ledger's rules forbid: a second live attempt, a second charge, a wrong state
+│   └── TombstonesAdded   tracks were forgotten since the rows that are planned were held against it
 └── StopRun               nothing further can work; what is done is kept
     ├── KeyRefused        wrong, expired or revoked API key; exit 5
     ├── ProviderGone      the provider cannot be reached at all; exit 5
@@ -167,6 +168,10 @@ class SubmitWithdrawn(StemlineError):
 
 class LedgerConflict(StemlineError):
     """A step the ledger's rules forbid: a second live attempt or charge, or a state it cannot follow."""
+
+
+class TombstonesAdded(LedgerConflict):
+    """Tracks were forgotten since the rows that are planned were held against what is."""
 
 
 class StopRun(StemlineError):

@@ -40,7 +40,9 @@ class Publisher:
         reasons = find_unpublishable(_dataset_batch("unopened", run_id, found), self.layout)
         if reasons:
             self.ledger.batches.set_aside(reasons)
-        fit = [token for token in tokens if token not in reasons]
+        # What was forgotten since it was collected is not found any more.
+        here = {row.attempt.token for row in found}
+        fit = [token for token in tokens if token in here and token not in reasons]
         if not fit:
             return 0
         batch_id = _batch_id(fit)

@@ -45,6 +45,7 @@ class Code(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     TOO_LARGE = "too_large"
+    FORGOTTEN = "forgotten"
     # held: outside the budget
     BUDGET_RUN = "budget_run"
     BUDGET_DAY = "budget_day"

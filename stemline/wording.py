@@ -85,6 +85,9 @@ CODES: dict[Code, CodeWording] = {
     Code.TOO_LARGE: CodeWording(
         "The file is larger than the provider takes.", "Compress it, such as to flac."
     ),
+    Code.FORGOTTEN: CodeWording(
+        "The track was forgotten: it is not taken again.", "Drop the row from the manifest."
+    ),
     Code.BUDGET_RUN: CodeWording(
         "budget.run has no room for it.", "Run again, or raise the limit where one track needs more."
     ),

@@ -10,6 +10,7 @@ import typer
 from stemline import __version__
 from stemline.cli.adopting import adopt
 from stemline.cli.console import Screen
+from stemline.cli.forgetting import forget
 from stemline.cli.inspection import doctor, report, status
 from stemline.cli.options import print_json
 from stemline.cli.processing import demo, plan, run
@@ -34,6 +35,7 @@ for command in (
     resolve,
     adopt,
     compact,
+    forget,
     release,
     releases,
     status,

@@ -103,6 +103,22 @@ class LedgerDatabase:
             return self.clock()
         return connection.execute(select(func.clock_timestamp(type_=UtcDateTime()))).scalar_one()
 
+    def vacuum(self) -> bool:
+        """Have the database's files hold nothing of what was deleted or overwritten; tell whether all of it is gone.
+
+        PostgreSQL's write-ahead log, and copies of either, are out of its reach.
+        """
+        with self._writer, self._translated(_Transaction()), self._engine.connect() as connection:
+            # Outside of a transaction, in which neither of the two takes it.
+            connection.execution_options(isolation_level="AUTOCOMMIT", stemline_begin="SELECT 1")
+            if not self.is_sqlite:
+                connection.exec_driver_sql("VACUUM")
+                return True
+            connection.exec_driver_sql("VACUUM")
+            # The log keeps pages as they were until it is cut off: https://sqlite.org/pragma.html#pragma_wal_checkpoint
+            found = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+            return int(found[0]) == 0
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()

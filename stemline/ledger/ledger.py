@@ -17,6 +17,7 @@ from stemline.ledger.correction import Corrections
 from stemline.ledger.credit import Credits
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import DatasetRegistry
+from stemline.ledger.forgetting import Forgetting
 from stemline.ledger.inbox import Inbox
 from stemline.ledger.lease import Leases
 from stemline.ledger.part import Parts
@@ -59,7 +60,9 @@ class Ledger:
         self.recovery = Recovery(database)
         """What a run finds under way."""
         self.retention = Retention(database)
-        """What is forgotten."""
+        """What is old and no longer kept."""
+        self.forgetting = Forgetting(database)
+        """What must not be known any more."""
         self.queries = Queries(database)
         """What status, reports and plans read."""
 

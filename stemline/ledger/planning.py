@@ -7,13 +7,25 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, case, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    select,
+    update,
+)
 
+from stemline.errors import TombstonesAdded
 from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import join_run, of_provider
 from stemline.ledger.retention import hand_over
 from stemline.ledger.row_mapping import track_cells
-from stemline.ledger.tables import UtcDateTime, events, tracks
+from stemline.ledger.tables import UtcDateTime, events, tombstones, tracks
 from stemline.ledger.transition import TrackTransition, move_tracks
 from stemline.records import Code, State, Track
 
@@ -68,6 +80,15 @@ def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[
     _set_aside(connection, now, chunk)
     join_run(connection, chunk.run["run_id"], members, standing)
     return {"new": len(new), "known": len(found), "revived": len(revived)}
+
+
+def require_tombstones(connection: Connection, known: int | None) -> None:
+    """Raise TombstonesAdded where the ledger has others than the rows were held against."""
+    if known is None:
+        return
+    if connection.execute(select(func.count()).select_from(tombstones)).scalar_one() != known:
+        message = "Tracks were forgotten since the rows were read."
+        raise TombstonesAdded(message)
 
 
 def _read_known(connection: Connection, chunk: PlanChunk, track_ids: list[str]) -> dict[str, RowMapping]:

@@ -194,6 +194,14 @@ parts = Table(
     Column("row_count", BigInteger),
 )
 
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("tombstone_id", Text),
+    Column("forgotten_at", UtcDateTime),
+    Column("content", Text),
+)
+
 identity = Table(
     "identity",
     metadata,

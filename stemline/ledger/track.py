@@ -17,7 +17,7 @@ from stemline.ledger.membership import (
     of_run,
     was_held_before,
 )
-from stemline.ledger.planning import PlanChunk, PlanCounts, plan_chunk
+from stemline.ledger.planning import PlanChunk, PlanCounts, plan_chunk, require_tombstones
 from stemline.ledger.repetition import once, repeating_verbs
 from stemline.ledger.row_mapping import TrackStatus, status_from_row, track_from_row
 from stemline.ledger.run import ROWS_A_STATEMENT, find_run
@@ -47,6 +47,7 @@ class Tracks:
         *,
         max_attempts: int = 3,
         away: Mapping[str, str] | None = None,
+        tombstones_known: int | None = None,
     ) -> PlanCounts:
         """Select tracks for a run; `away` says of those whose source cannot be reached now why: they fail.
 
@@ -54,11 +55,15 @@ class Tracks:
         was held or rejected, or failed retryably fewer than `max_attempts` times. Until it is published its
         position, priority and columns follow the manifest. What happens to a track depends on its id alone,
         never on order or on how many come in one call.
+
+        Raises TombstonesAdded, and plans nothing, when the ledger has more tombstones than the rows were held against
+        (`tombstones_known`; None: they were not).
         """
         counted: Counter[str] = Counter()
         now = self._database.clock()
         with self._database.write() as connection:
             run = find_run(connection, run_id)
+            require_tombstones(connection, tombstones_known)
             for start in range(0, len(rows), ROWS_A_STATEMENT):
                 chunk = {row.track_id: row for row in rows[start : start + ROWS_A_STATEMENT]}
                 counted.update(plan_chunk(connection, now, PlanChunk(run, chunk, max_attempts, away or {})))

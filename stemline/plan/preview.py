@@ -22,6 +22,7 @@ from stemline.plan.row_digest import RowDigest
 from stemline.plan.survey import SurveyedBatch, check_recipe, survey_catalogue
 from stemline.plan.workload import PendingTrack, Workload, WorkQueue
 from stemline.records import Code, Reject, State, Track
+from stemline.remembrance import look_at_tombstones
 from stemline.settings import ProviderFacts, Settings
 from stemline.storage import open_store
 
@@ -99,6 +100,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             lambda track_ids: _needs_no_probe(view.states_of(track_ids)),
             recipe,
             view.measured_of,
+            tombstones=look_at_tombstones(view.ledger, store),
         ):
             claim.require_here([track.track_id for track in batch.tracks])
             plan.passed_over += batch.passed_over

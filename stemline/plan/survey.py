@@ -16,6 +16,7 @@ from stemline.plan.recall import recall_facts
 from stemline.probe import TAG_COLUMNS, AudioFacts
 from stemline.records import Code, Recipe, Reject, Track
 from stemline.settings import ProviderFacts, known_kinds, load_facts
+from stemline.tombstone import NO_TOMBSTONES, TombstoneIndex
 
 PROBES_AT_ONCE = 8
 
@@ -54,24 +55,29 @@ def _offered(facts: ProviderFacts, name: str) -> tuple[str, ...]:
     return {"stems": facts.stems, "quality": facts.qualities, "format": facts.formats}[name]
 
 
-def survey_catalogue(
+def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and by whom
     source: ManifestSource,
     facts: ProviderFacts,
     find_done: Callable[[Sequence[str]], Collection[str]],
     recipe: Recipe | None = None,
     find_measured: Callable[[Sequence[str]], Mapping[str, MeasuredTrack]] = lambda _: {},
+    *,
+    tombstones: TombstoneIndex = NO_TOMBSTONES,
 ) -> Iterator[SurveyedBatch]:
     """Give the selected rows of a manifest, batch by batch, probed where the manifest gives no duration.
 
     Files of this machine, which are uploaded, are always opened: only audio leaves it. Those of a listing are what
     their tags say. `find_done` names those of some track ids whose audio need not be probed again, `find_measured`
     gives what others were found to be earlier: while they are as they were, they are not opened again. YouTube URLs are
-    taken where the provider makes `recipe` of them; how long they are, it alone knows.
+    taken where the provider makes `recipe` of them; how long they are, it alone knows. What `tombstones` stand for is
+    not opened.
     """
     from stemline.manifest.scan import scan_manifest  # noqa: PLC0415 -- it loads DuckDB, which few need
 
     rules = _TrackRules(facts, takes_videos=recipe is not None and recipe.stems == facts.video_stems)
-    for batch in scan_manifest(source):
+    for given in scan_manifest(source):
+        taken, refused = tombstones.sort(given.tracks, given.rejects)
+        batch = replace(given, tracks=taken, rejects=refused)
         done = find_done([track.track_id for track in batch.tracks])
         unknown = [
             track.track_id for track in batch.tracks if track.track_id not in done and _needs_probe(track)
@@ -86,9 +92,17 @@ def survey_catalogue(
                 replace(rules, away=away, measured=measured, tags=_tags(source) if batch.is_listing else ()),
             )
         )
-        tracks = tuple(each for each in checked if isinstance(each, Track))
-        rejects = tuple(each for each in checked if isinstance(each, Reject))
-        yield SurveyedBatch(tracks, (*batch.rejects, *rejects), batch.passed_over, away)
+        tracks = [each for each in checked if isinstance(each, Track)]
+        rejects = [each for each in checked if isinstance(each, Reject)]
+        # Again: of a listing, the artists are known only now.
+        usable, unusable = tombstones.sort(tracks, (*batch.rejects, *rejects))
+        yield SurveyedBatch(usable, unusable, batch.passed_over, away)
+
+
+def without_forgotten(batch: SurveyedBatch, tombstones: TombstoneIndex) -> SurveyedBatch:
+    """Give a batch of which what these tombstones stand for is rejected."""
+    tracks, rejects = tombstones.sort(batch.tracks, batch.rejects)
+    return replace(batch, tracks=tracks, rejects=rejects)
 
 
 def _tags(source: ManifestSource) -> tuple[str, ...]:

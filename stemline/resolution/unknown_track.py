@@ -12,11 +12,13 @@ from typing import Any
 from stemline.errors import StemlineError, UsageError
 from stemline.ledger import LEASE_SECONDS, Ledger
 from stemline.records import Attempt, Code, Failure, Job, Phase, Recipe, State, Submission
+from stemline.remembrance import forgotten_error
 from stemline.resolution.provider_lookup import ProviderLookup
 from stemline.resolution.unknown_report import UnknownReport, carries_token
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lease import holding_key
 from stemline.settings import Settings
+from stemline.storage import open_store
 
 LENGTH_TOLERANCE_SECONDS = 1.0
 """How far a job's length may be from its track's, which manifests round to whole seconds."""
@@ -201,7 +203,10 @@ def _require_unknown(ledger: Ledger, kind: str, recipe: Recipe, track_id: str) -
 
 
 def no_track(ledger: Ledger, settings: Settings, track_id: str) -> UsageError:
-    """Give the error for a track that the ledger does not know."""
+    """Give the error for a track that the ledger does not know, or must not know any more."""
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    if (forgotten := forgotten_error(ledger, store, track_id)) is not None:
+        return forgotten
     kind, recipe = settings.provider.kind, settings.recipe.as_recipe()
     unknown = [each.track.track_id for each in ledger.recovery.unknown(kind) if each.recipe == recipe]
     shown = ", ".join(unknown[:SHOWN_TRACKS])

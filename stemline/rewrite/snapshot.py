@@ -92,6 +92,11 @@ def write_snapshot(store: Store, snapshot: Snapshot) -> None:
     store.delete_all(key for key in kept if key != POINTER_KEY and key.rpartition("/")[2] <= old)
 
 
+def snapshot_key(number: int) -> str:
+    """Give where a snapshot lies."""
+    return f"{SNAPSHOTS_PREFIX}/{_name(number)}"
+
+
 def staged_key(rewrite_id: str, key: str) -> str:
     """Give where a part waits until those that it replaces may go."""
     return f"{REWRITES_PREFIX}/{rewrite_id}/{key}"

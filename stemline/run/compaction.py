@@ -16,6 +16,7 @@ from stemline.ownership import claim_dataset
 from stemline.rewrite.compaction import Compaction, CompactionCounts, list_partitions
 from stemline.rewrite.snapshot import live_parts
 from stemline.run.existing_ledger import open_existing_ledger
+from stemline.run.forgetting import remember_forgotten
 from stemline.run.lease import PATIENCE
 from stemline.run.rewriting import rewriting
 from stemline.settings import Settings
@@ -49,6 +50,7 @@ def compact_dataset(settings: Settings, on_progress: Progress = lambda _: None) 
     store.check_writable()
     with open_existing_ledger(settings) as ledger:
         claim = claim_dataset(ledger, store, settings)
+        remember_forgotten(ledger, store, claim.known.dataset_id)
         return compact_parts(ledger, store, claim.known.dataset_id, on_progress=on_progress)
 
 

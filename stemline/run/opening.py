@@ -20,6 +20,7 @@ from stemline.manifest.scan import read_columns
 from stemline.ownership import DatasetClaim, claim_dataset
 from stemline.plan.survey import check_recipe
 from stemline.run.access import fingerprint, read_api_keys
+from stemline.run.forgetting import remember_forgotten
 from stemline.run.lease import holding_key
 from stemline.run.observer import present_observer
 from stemline.run.rewriting import finish_rewrites, rewriting
@@ -80,6 +81,7 @@ def _claim_layout(ledger: Ledger, store: Store, layout: DatasetLayout, claim: Da
         joined = claim_layout(store, layout)
     write_dataset_card(store)
     finish_rewrites(ledger, store, claim.known.dataset_id)
+    remember_forgotten(ledger, store, claim.known.dataset_id)
     if is_behind(store, joined):
         with rewriting(ledger, store, claim.known.dataset_id) as rewriter, rewriter.changing():
             renew_parts(store, joined, rewriter.require_hold)

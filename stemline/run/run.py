@@ -22,6 +22,7 @@ from stemline.plan.survey import survey_catalogue
 from stemline.publisher import Publisher
 from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.report import write_report
+from stemline.run.batch_planning import BatchPlanning
 from stemline.run.collected_batches import CollectedBatches
 from stemline.run.compaction import compact_finished
 from stemline.run.correction import CorrectionQueue
@@ -127,14 +128,17 @@ class Run:
         source = replace(self.source, carried=self.layout.carried)
         recipe = self.settings.recipe.as_recipe()
         find_measured = partial(self.ledger.queries.measured, self.settings.provider.kind, recipe)
-        for batch in survey_catalogue(source, self.facts, self._find_done, recipe, find_measured):
-            self.claim.require_here([track.track_id for track in batch.tracks])
-            self.ledger.tracks.plan(
-                self.run_id,
-                batch.tracks,
-                max_attempts=self.settings.failures.max_attempts,
-                away=batch.away,
-            )
+        planning = BatchPlanning(self.ledger, self.store, self.run_id, self.settings.failures.max_attempts)
+        for surveyed in survey_catalogue(
+            source,
+            self.facts,
+            self._find_done,
+            recipe,
+            find_measured,
+            tombstones=planning.tombstones,
+        ):
+            self.claim.require_here([track.track_id for track in surveyed.tracks])
+            batch = planning.plan(surveyed)
             self.corrections.notice(batch.tracks)
             self.ledger.runs.reject(self.run_id, batch.rejects)
             self.passed_over += batch.passed_over

@@ -106,6 +106,13 @@ class LocalStore(Store):
         with guarded(self.root_url):
             self._path(key).unlink(missing_ok=True)
 
+    def prune(self, folder: str) -> None:
+        """Remove a folder in which there are nothing but folders."""
+        with guarded(self.root_url):
+            for path, _, _ in os.walk(self._path(folder), topdown=False):
+                with suppress(OSError):  # not empty
+                    Path(path).rmdir()
+
     def check_writable(self) -> None:
         """Write, read back and delete a small object; also sweep what killed writers left a day ago."""
         super().check_writable()
@@ -135,7 +142,11 @@ class LocalStore(Store):
         try:
             yield temporary
             _flush(temporary)
-            temporary.replace(target)
+            try:
+                temporary.replace(target)
+            except FileNotFoundError:  # its folder was empty, and pruned
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary.replace(target)
             _flush(target.parent)
         finally:
             temporary.unlink(missing_ok=True)

@@ -124,6 +124,9 @@ class Store(ABC):
         for key in keys:
             self.delete(key)
 
+    def prune(self, folder: str) -> None:  # noqa: B027 - most places have no folders
+        """Remove what is left of a folder in which no object is any more, where a place has folders."""
+
     def check_writable(self) -> None:
         """Write, read back and delete a small object, so that a run fails before it spends anything.
 

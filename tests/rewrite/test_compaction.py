@@ -8,7 +8,7 @@ from itertools import count
 
 import pyarrow.parquet as pq
 import pytest
-from mortal_store import Died, MortalStore
+from support.mortal_store import Died, MortalStore
 from support.weeks import READERS
 
 from stemline.dataset.stored_tracks import batch_of_part

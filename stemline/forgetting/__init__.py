@@ -1,0 +1,1 @@
+"""Forgetting: tracks taken out of everything that keeps them, proven by looking, and never taken again."""

@@ -1,0 +1,45 @@
+"""Rows of the manifest put into the ledger, but for those that were forgotten, at this very moment too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stemline.errors import TombstonesAdded
+from stemline.ledger import Ledger
+from stemline.plan.survey import SurveyedBatch, without_forgotten
+from stemline.remembrance import take_over_tombstones
+from stemline.storage import Store
+from stemline.tombstone import TombstoneIndex
+
+
+@dataclass
+class BatchPlanning:
+    """Plans batches for one run."""
+
+    ledger: Ledger
+    store: Store
+    run_id: str
+    max_attempts: int
+    tombstones: TombstoneIndex = field(init=False)
+    """As they were when they were last read."""
+
+    def __post_init__(self) -> None:
+        """Read them."""
+        self.tombstones = take_over_tombstones(self.ledger, self.store)
+
+    def plan(self, batch: SurveyedBatch) -> SurveyedBatch:
+        """Plan a batch's tracks and give the batch; what was forgotten since it was read is among its rejects."""
+        while True:
+            try:
+                self.ledger.tracks.plan(
+                    self.run_id,
+                    batch.tracks,
+                    max_attempts=self.max_attempts,
+                    away=batch.away,
+                    tombstones_known=self.tombstones.number,
+                )
+            except TombstonesAdded:
+                self.tombstones = take_over_tombstones(self.ledger, self.store)
+                batch = without_forgotten(batch, self.tombstones)
+            else:
+                return batch

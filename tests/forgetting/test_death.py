@@ -1,0 +1,118 @@
+"""Killed at any write, or at any transaction of the ledger, it is finished by the next command."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager, suppress
+from itertools import count
+
+import pytest
+from support.estate import Estate, fill, open_estate
+from support.mortal_store import Died, MortalStore
+
+from stemline.ledger import open_ledger
+from stemline.ledger.database import LedgerDatabase
+from stemline.run.forgetting import ForgetCommand
+from stemline.storage import open_store
+
+GONE = ("goes-01", "goes-02", "goes-03", "goes-04")
+TEXTS = (*GONE, "Nina", "Sinnerman", "QZ-goes")
+KEPT = ["keeps1", "keeps2", "keeps3"]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("filled")
+    with open_estate(folder, open_store(str(folder / "out"))) as estate:
+        fill(estate)
+    return folder
+
+
+@contextmanager
+def copied(filled, tmp_path, number):
+    folder = tmp_path / str(number)
+    shutil.copytree(filled, folder)
+    with open_estate(folder, open_store(str(folder / "out"))) as estate:
+        yield estate
+
+
+def assert_finished(estate: Estate, when: object) -> None:
+    is_begun = bool(list(estate.store.list("_stemline/forgetting")))
+    estate.next_command()
+    if estate.traces(*TEXTS):  # it died before anything was written down
+        assert not is_begun, when
+        assert estate.forget(artists=("Nina Simone",)).exit_code == 0, when
+    assert estate.traces(*TEXTS) == [], when
+    assert estate.rows() == estate.rows(folder="releases") == KEPT, when
+    assert not list(estate.store.list("_stemline/forgetting")), when
+    assert len(estate.ledger.forgetting.tombstones()) >= 1, when
+    assert sum(key.endswith("-certificate.json") for key in estate.store.list("_stemline/tombstones")) == 1, (
+        when
+    )
+
+
+def sweep(step: int, die) -> int:
+    """Let it die at each further point, `step` apart, until it lives; give how many there are."""
+    for after in count(0, step):
+        if not die(after):
+            return after
+    raise AssertionError
+
+
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("is_done", [False, True], ids=["before it", "behind it"])
+def test_at_a_write(filled, tmp_path, step, is_done):
+    def die(after):
+        with copied(filled, tmp_path, after) as estate:
+            mortal = MortalStore(estate.store.url(), after, is_done=is_done)
+            died = True
+            with suppress(Died):
+                estate.forget(mortal, artists=("Nina Simone",))
+                died = False
+            assert_finished(estate, after)
+            return died
+
+    assert sweep(step, die) > 30
+
+
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.long)])
+def test_at_a_transaction_of_the_ledger(filled, tmp_path, monkeypatch, step):
+    def die(after):
+        with copied(filled, tmp_path, after) as estate:
+            with monkeypatch.context() as patch:
+                patch.setattr(LedgerDatabase, "write", dying_write(after))
+                died = True
+                with suppress(Died):
+                    estate.forget(artists=("Nina Simone",))
+                    died = False
+            assert_finished(estate, after)
+            return died
+
+    assert sweep(step, die) > 8
+
+
+def dying_write(after):
+    """Give what takes the place of a ledger's transactions: after so many the process is gone."""
+    begin, made = LedgerDatabase.write, count()
+
+    @contextmanager
+    def write(self):
+        if next(made) >= after:
+            raise Died
+        with begin(self) as connection:
+            yield connection
+
+    return write
+
+
+def test_it_is_finished_when_the_ledger_is_lost_too(filled, tmp_path):
+    with copied(filled, tmp_path, "lost") as estate:
+        with suppress(Died):
+            estate.forget(MortalStore(estate.store.url(), 4), artists=("Nina Simone",))
+        with open_ledger(f"sqlite:///{tmp_path}/fresh.db") as fresh:
+            estate.ledger.leases.release("dataset:a-dataset", 1)
+            ForgetCommand(estate.store, fresh, "a-dataset").finish()
+            assert fresh.forgetting.tombstones()
+        (certificate,) = (key for key in estate.store.list("_stemline/tombstones") if "certificate" in key)
+        assert b'"is_complete": true' in estate.store.read_bytes(certificate)
+        assert estate.rows() == estate.rows(folder="releases") == KEPT

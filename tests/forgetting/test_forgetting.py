@@ -1,0 +1,193 @@
+"""What is forgotten is nowhere any more: not in a byte, nor in a name; and the books still balance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.estate import DATASET, RECIPE, fill, open_estate
+
+from stemline.errors import UsageError
+from stemline.forgetting.choice import ForgetChoice
+from stemline.records import Code, State
+from stemline.rewrite.snapshot import live_parts, read_snapshot
+from stemline.storage import open_store
+
+GONE = ("goes-01", "goes-02", "goes-03", "goes-04")
+TEXTS = (*GONE, "Nina", "Sinnerman", "QZ-goes")
+
+
+def test_nothing_of_it_is_left_in_any_byte_or_name(estate):
+    fill(estate)
+    assert estate.traces(*TEXTS)
+    report = estate.forget(artists=("nina  SIMONE",))
+    assert report.exit_code == 0
+    assert estate.traces(*TEXTS) == []
+    assert estate.rows() == ["keeps1", "keeps2", "keeps3"]
+    assert len(estate.rows("stems")) == 6
+    assert estate.rows(folder="releases") == ["keeps1", "keeps2", "keeps3"]
+    assert len(list(estate.store.list("audio"))) == 6
+
+
+def test_what_others_have_stays_as_it_was(estate):
+    fill(estate)
+    kept = {key: estate.store.read_bytes(key) for key in estate.store.list("audio") if "keeps" in key}
+    parts = [key for key in live_parts(estate.store) if "keeps2" in str(pq.read_table(estate.store.url(key)))]
+    before = {key: estate.store.read_bytes(key) for key in parts}
+    estate.forget(tracks=GONE)
+    assert {key: estate.store.read_bytes(key) for key in estate.store.list("audio")} == kept
+    assert {key: estate.store.read_bytes(key) for key in parts} == before
+
+
+def test_the_snapshot_tells_the_parts_as_they_are(estate):
+    fill(estate)
+    estate.forget(tracks=("goes-01",))
+    snapshot = read_snapshot(estate.store)
+    assert snapshot.cause == "forget"
+    for part in snapshot.parts:
+        data = estate.store.read_bytes(part.key)
+        assert (part.size_bytes, part.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+        assert part.rows == pq.read_metadata(pa.BufferReader(data)).num_rows > 0
+    assert len(list(estate.store.list("_stemline/snapshots"))) == 2
+
+
+def test_a_part_that_becomes_empty_goes_with_the_folder_named_after_the_artist(tmp_path):
+    with open_estate(tmp_path, open_store(str(tmp_path / "out")), partition_by=("artist",)) as estate:
+        fill(estate)
+        assert estate.forget(artists=("Nina Simone",)).exit_code == 0
+        assert estate.traces(*TEXTS) == []
+        assert estate.rows() == ["keeps1", "keeps2", "keeps3"]
+
+
+class TestBooks:
+    """What was paid stays paid."""
+
+    def test_sums_do_not_change(self, estate):
+        fill(estate)
+        before = estate.ledger.credits.spending(estate.run_id)
+        estate.forget(tracks=GONE)
+        assert estate.ledger.credits.spending(estate.run_id) == before
+        assert before.run.charged == 18
+
+    def test_each_track_stands_as_forgotten_under_another_name(self, estate):
+        fill(estate)
+        report = estate.forget(tracks=GONE)
+        assert estate.ledger.queries.counts(estate.run_id)[State.REJECTED] == 5
+        assert estate.ledger.queries.codes(estate.run_id)[Code.FORGOTTEN] == 5
+        rows = list(estate.ledger.queries.rejected_rows(estate.run_id))
+        assert all(report.certificate.tombstone.tombstone_id in row.sentence for row in rows)
+        assert estate.ledger.tracks.states("local", RECIPE, GONE) == {}
+
+    def test_the_dataset_is_not_missed_when_all_is_forgotten(self, estate):
+        estate.publish("goes-01")
+        estate.forget(tracks=("goes-01",))
+        assert not estate.ledger.datasets.has_published("local", RECIPE, DATASET)
+        assert estate.ledger.datasets.find("local", RECIPE, DATASET).tracks == 0
+
+
+class TestChoice:
+    """By id, ISRC, artist or a filter."""
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"tracks": ("goes-01", "goes-02")},
+            {"isrcs": ("qzgoes012600001", "QZ GOES 02 26 00001")},
+            {"where": "artist = 'Nina Simone' AND genre = 'soul' AND plays = 3 AND track_id < 'goes-03'"},
+        ],
+        ids=lambda asked: next(iter(asked)),
+    )
+    def test_ways(self, estate, asked):
+        fill(estate)
+        preview = estate.command.look(ForgetChoice(**asked))
+        assert preview.order.track_ids == {"goes-01", "goes-02"}
+
+    def test_a_joint_name_is_near_and_is_not_meant(self, estate):
+        estate.publish("both", artist="Nina Simone & Hot Chips")
+        estate.publish("slip", artist="Nina Simmone")
+        preview = estate.command.look(ForgetChoice(artists=("Nina Simone",)))
+        assert not preview.order.tracks
+        assert set(preview.near) == {"Nina Simone & Hot Chips", "Nina Simmone"}
+
+    def test_a_filter_reaches_nothing_else(self, estate, tmp_path):
+        (tmp_path / "secret.csv").write_text("a\n1\n")
+        for where in (f"EXISTS (FROM '{tmp_path}/secret.csv')", "true; DROP TABLE known"):
+            with pytest.raises((UsageError, Exception), match="refused|Parser"):
+                estate.command.look(ForgetChoice(where=where))
+
+    @pytest.mark.parametrize("asked", [{}, {"tracks": ("a",), "where": "true"}, {"artists": (" ",)}])
+    def test_one_way_is_named(self, asked):
+        with pytest.raises(UsageError, match="one way"):
+            ForgetChoice(**asked)
+
+    def test_a_look_changes_nothing(self, estate):
+        fill(estate)
+        before = {key: estate.store.read_bytes(key) for key in estate.store.list()}
+        tree = estate.command.look(ForgetChoice(artists=("Nina Simone",))).as_tree()
+        assert {key: estate.store.read_bytes(key) for key in estate.store.list()} == before
+        assert tree["places"]["tables"] == {"objects": 4, "rows": 6, "bytes": 0}
+        assert tree["places"]["audio"]["objects"] == 4
+        assert tree["places"]["quarantine"]["objects"] == 2
+        assert tree["places"]["rejected rows"] == {"objects": 2, "rows": 2, "bytes": 0}
+        assert tree["releases"] == ["v1"]
+
+
+def test_what_somebody_is_at_is_left_and_named(estate):
+    fill(estate)
+    estate.ready("waits-1", artist="Nina Simone")
+    token = estate.collect("waits-2", artist="Nina Simone")
+    report = estate.forget(artists=("Nina Simone",))
+    assert report.exit_code == 3
+    assert report.under_way == {"waits-1": State.READY, "waits-2": State.COLLECTED}
+    assert estate.traces(*GONE) == []
+    assert estate.publisher.publish(estate.run_id, [token]) == 1
+    assert "waits-2" in estate.rows()
+    assert estate.forget(tracks=("waits-2",)).exit_code == 0
+    assert estate.traces("waits-2") == []
+
+
+def test_a_release_says_what_was_forgotten(estate):
+    fill(estate)
+    estate.release("v2", exports=[{"to": "hf://datasets/me/v2"}])
+    estate.store.put_bytes("_stemline/exports/one.json", json.dumps({"out": "s3://far/one"}).encode())
+    report = estate.forget(artists=("Nina Simone",))
+    record = json.loads(estate.store.read_bytes("releases/v2/release.json"))
+    assert [each["rows"] for each in record["forgotten"]] == [{"tracks": 2, "stems": 4}]
+    assert record["counts"] == {"tracks": 3, "stems": 6}
+    for file in record["files"]:
+        data = estate.store.read_bytes(f"releases/v2/{file['path']}")
+        assert (file["size_bytes"], file["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    croissant = json.loads(estate.store.read_bytes("releases/v2/croissant.json"))
+    digests = {each["contentUrl"]: each["sha256"] for each in croissant["distribution"]}
+    assert digests == {file["path"]: file["sha256"] for file in record["files"]}
+    assert b"Forgotten" in estate.store.read_bytes("releases/v2/README.md")
+    assert [each["to"] for each in report.certificate.exports] == ["s3://far/one", "hf://datasets/me/v2"]
+
+
+def test_the_certificate_is_in_the_dataset_and_names_nobody(estate):
+    fill(estate)
+    report = estate.forget(artists=("Nina Simone",), reason="the label asked")
+    tree = json.loads(estate.store.read_bytes(report.certificate.key))
+    assert tree["is_complete"]
+    assert (tree["reason"], tree["tracks"], tree["chosen_by"]) == ("the label asked", 4, "artist")
+    places = {each["place"]: each for each in tree["places"]}
+    assert places["tables"]["found"]["rows"] == 6
+    assert all(not any(each["left"].values()) for each in tree["places"])
+    assert len(tree["provider_jobs"]) == 3
+
+
+def test_what_cannot_be_emptied_is_named_and_tried_again(estate, monkeypatch):
+    fill(estate)
+    delete = type(estate.store).delete
+    stubborn = next(key for key in estate.store.list("audio") if "goes-01" in key)
+    monkeypatch.setattr(
+        type(estate.store), "delete", lambda self, key: None if key == stubborn else delete(self, key)
+    )
+    report = estate.forget(tracks=GONE)
+    assert (report.exit_code, report.certificate.left) == (3, ["audio"])
+    monkeypatch.undo()
+    estate.next_command()
+    assert estate.traces(*TEXTS) == []
