@@ -20,6 +20,7 @@ from stemline.ledger import Ledger
 from stemline.ledger.forgetting import LedgerTrack
 from stemline.manifest import ManifestSource
 from stemline.manifest.expression import bounded, check_expressions, shut
+from stemline.manifest.manifest_file import first_line
 from stemline.manifest.value_forms import literal
 from stemline.records import Attempt, Job, Phase, Recipe, Track
 from stemline.rewrite.partfiles import fetched
@@ -83,14 +84,7 @@ class ChosenTracks:
 def choose_tracks(store: Store, layout: DatasetLayout, ledger: Ledger, choice: ForgetChoice) -> ChosenTracks:
     """Look up what is meant; raises ManifestError for a filter that is more than an expression, or does not work."""
     with _catalogue(store, layout, ledger) as database:
-        if choice.where is None:
-            ids = _ids_of(database, choice)
-        else:
-            source = ManifestSource("", where=choice.where)
-            check_expressions(database, source)
-            with bounded(database):
-                query = f"SELECT DISTINCT track_id FROM manifest WHERE (\n{choice.where}\n)"
-                ids = {row[0] for row in database.execute(query).fetchall()}
+        ids = _ids_of(database, choice) if choice.where is None else _ids_where(database, choice.where)
         rejected = ledger.forgetting.rejected(choice.tracks) if choice.tracks else {}
         near = [] if choice.where is not None else _near(database, choice)
         return ChosenTracks(_describe(database, ledger, ids | rejected.keys(), rejected), near)
@@ -102,6 +96,20 @@ def _ids_of(database: duckdb.DuckDBPyConnection, choice: ForgetChoice) -> set[st
     theirs = f"CAST({choice.column} AS VARCHAR) IN (SELECT unnest($1))"
     query = f"SELECT DISTINCT track_id FROM manifest WHERE {theirs}"
     return {row[0] for row in database.execute(query, [meant]).fetchall()} if meant else set()
+
+
+def _ids_where(database: duckdb.DuckDBPyConnection, where: str) -> set[str]:
+    try:
+        check_expressions(database, ManifestSource("", where=where))
+        with bounded(database):
+            query = f"SELECT DISTINCT track_id FROM manifest WHERE (\n{where}\n)"
+            return {row[0] for row in database.execute(query).fetchall()}
+    except duckdb.Error as error:
+        names = [row[0] for row in database.execute("DESCRIBE manifest").fetchall()]
+        reason = first_line(error).split("Error: ", 1)[-1].rstrip("!")
+        raise UsageError(
+            f'--where "{where}" does not work: {reason}.', fix=f"The columns are {', '.join(names)}."
+        ) from error
 
 
 def _values(database: duckdb.DuckDBPyConnection, column: str) -> list[str]:

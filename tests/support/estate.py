@@ -39,7 +39,7 @@ from stemline.records import (
 from stemline.report import write_report
 from stemline.rewrite.snapshot import live_parts
 from stemline.run.forgetting import ForgetCommand, ForgettingReport, remember_forgotten
-from stemline.storage import Store, open_store
+from stemline.storage import Store
 
 RECIPE = Recipe("both", "best", "flac")
 CARRIED = pa.schema([("genre", pa.string()), ("plays", pa.int64())])
