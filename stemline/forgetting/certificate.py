@@ -17,7 +17,7 @@ OUTSIDE = (
     "Unfinished multipart uploads of a bucket, unless a lifecycle rule of its own removes them.",
     "What the provider keeps of the jobs named here, until it removes it: ask it to.",
     "Exports, and whatever readers have copied: those that the dataset knows of are named here.",
-    "The catalogue itself: its manifest and its music.",
+    "The catalogue itself, its manifest and its music; logs, saved plans and what schedulers keep of runs.",
 )
 """What is out of reach, and stays a person's to do."""
 OF_POSTGRESQL = "PostgreSQL's write-ahead log, its archive and replicas."

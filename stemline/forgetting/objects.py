@@ -17,7 +17,8 @@ LISTINGS_AT_ONCE = 16
 MOST_LISTINGS = 1_000
 """Of more tracks everything is listed once, which takes a request for every thousand objects."""
 AUDIO_PREFIX = "audio"
-_FOLDER_STEPS = 2
+_OWN_STEPS = 3
+"""A track's own folder is so many steps below the root, and more where the prefix has more."""
 
 Objects = dict[str, dict[str, int]]
 """Sizes of objects by their keys, by the folder they are removed with."""
@@ -87,16 +88,16 @@ def _is_about(store: Store, folder: str, objects: dict[str, int], order: ForgetO
 def _below(store: Store, prefix: str, order: ForgetOrder) -> Objects:
     folders = {f"{prefix}/{_folder(each)}" for each in order.track_ids}
     if len(folders) > MOST_LISTINGS:
-        return _among(store.list_sizes(prefix), folders)
+        return _among(store.list_sizes(prefix), folders, prefix.count("/") + _OWN_STEPS)
     with ThreadPoolExecutor(LISTINGS_AT_ONCE) as threads:
         listed = threads.map(lambda folder: (folder, dict(store.list_sizes(folder))), sorted(folders))
         return {folder: objects for folder, objects in listed if objects}
 
 
-def _among(listed: Iterator[tuple[str, int]], folders: set[str]) -> Objects:
+def _among(listed: Iterator[tuple[str, int]], folders: set[str], steps: int) -> Objects:
     found: Objects = {}
     for key, size in listed:
-        folder = key.rsplit("/", _FOLDER_STEPS)[0]
+        folder = "/".join(key.split("/", steps)[:steps])
         if folder in folders:
             found.setdefault(folder, {})[key] = size
     return found

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 
 import pytest
-from support.estate import Estate, fill, open_estate
+from support.estate import Estate, open_estate
 from support.mortal_store import Died, MortalStore
 
 from stemline.ledger import open_ledger
@@ -21,19 +21,11 @@ TEXTS = (*GONE, "Nina", "Sinnerman", "QZ-goes")
 KEPT = ["keeps1", "keeps2", "keeps3"]
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("filled")
-    with open_estate(folder, open_store(str(folder / "out"))) as estate:
-        fill(estate)
-    return folder
-
-
 @contextmanager
 def copied(filled, tmp_path, number):
     folder = tmp_path / str(number)
     shutil.copytree(filled, folder)
-    with open_estate(folder, open_store(str(folder / "out"))) as estate:
+    with open_estate(folder, open_store(str(folder / "out")), run_id="") as estate:
         yield estate
 
 

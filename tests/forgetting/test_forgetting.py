@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.estate import DATASET, RECIPE, fill, open_estate
 
+from stemline.dataset.paths import stem_path
 from stemline.errors import UsageError
+from stemline.forgetting import objects
 from stemline.forgetting.choice import ForgetChoice
 from stemline.records import Code, State
 from stemline.rewrite.snapshot import live_parts, read_snapshot
@@ -21,7 +24,6 @@ TEXTS = (*GONE, "Nina", "Sinnerman", "QZ-goes")
 
 
 def test_nothing_of_it_is_left_in_any_byte_or_name(estate):
-    fill(estate)
     assert estate.traces(*TEXTS)
     report = estate.forget(artists=("nina  SIMONE",))
     assert report.exit_code == 0
@@ -33,7 +35,6 @@ def test_nothing_of_it_is_left_in_any_byte_or_name(estate):
 
 
 def test_what_others_have_stays_as_it_was(estate):
-    fill(estate)
     kept = {key: estate.store.read_bytes(key) for key in estate.store.list("audio") if "keeps" in key}
     parts = [key for key in live_parts(estate.store) if "keeps2" in str(pq.read_table(estate.store.url(key)))]
     before = {key: estate.store.read_bytes(key) for key in parts}
@@ -43,7 +44,6 @@ def test_what_others_have_stays_as_it_was(estate):
 
 
 def test_the_snapshot_tells_the_parts_as_they_are(estate):
-    fill(estate)
     estate.forget(tracks=("goes-01",))
     snapshot = read_snapshot(estate.store)
     assert snapshot.cause == "forget"
@@ -62,18 +62,60 @@ def test_a_part_that_becomes_empty_goes_with_the_folder_named_after_the_artist(t
         assert estate.rows() == ["keeps1", "keeps2", "keeps3"]
 
 
+def test_audio_that_is_embedded_goes_with_its_rows(tmp_path):
+    with open_estate(tmp_path, open_store(str(tmp_path / "out")), audio="embedded") as estate:
+        fill(estate)
+        staged = (
+            "_stemline/staged/"
+            + stem_path(estate.ledger.attempts.of_track("local", "goes-03")[0], "x", "y")[6:]
+        )
+        estate.store.put_bytes(staged, b"left by a crash")
+        assert estate.forget(artists=("Nina Simone",)).exit_code == 0
+        assert estate.traces(*TEXTS, "left by a crash", "vocals of goes") == []
+        assert estate.traces("vocals of keeps2")
+
+
+def test_many_tracks_are_looked_for_in_one_listing(estate, monkeypatch):
+    monkeypatch.setattr(objects, "MOST_LISTINGS", 1)
+    assert estate.forget(artists=("Nina Simone",)).exit_code == 0
+    assert estate.traces(*TEXTS) == []
+
+
+def test_runs_go_on_publishing_meanwhile(estate):
+    names = [f"meanwhile-{number}" for number in range(6)]
+
+    def publish():
+        for name in names:
+            estate.publish(name)
+
+    with ThreadPoolExecutor(1) as threads:
+        publishing = threads.submit(publish)
+        assert estate.forget(artists=("Nina Simone",)).exit_code == 0
+        publishing.result()
+    assert estate.rows() == sorted(["keeps1", "keeps2", "keeps3", *names])
+    assert estate.traces(*TEXTS) == []
+
+
+def test_another_ledger_of_the_dataset_forgets_it_too(estate, tmp_path):
+    (tmp_path / "other").mkdir()
+    with open_estate(tmp_path / "other", estate.store) as other:
+        other.plan("goes-01")
+        other.plan("later", artist="Nina Simone")
+        estate.forget(artists=("Nina Simone",))
+        other.next_command()
+        assert other.ledger.queries.codes(other.run_id) == {Code.FORGOTTEN: 2}
+
+
 class TestBooks:
     """What was paid stays paid."""
 
     def test_sums_do_not_change(self, estate):
-        fill(estate)
         before = estate.ledger.credits.spending(estate.run_id)
         estate.forget(tracks=GONE)
         assert estate.ledger.credits.spending(estate.run_id) == before
         assert before.run.charged == 18
 
     def test_each_track_stands_as_forgotten_under_another_name(self, estate):
-        fill(estate)
         report = estate.forget(tracks=GONE)
         assert estate.ledger.queries.counts(estate.run_id)[State.REJECTED] == 5
         assert estate.ledger.queries.codes(estate.run_id)[Code.FORGOTTEN] == 5
@@ -81,11 +123,11 @@ class TestBooks:
         assert all(report.certificate.tombstone.tombstone_id in row.sentence for row in rows)
         assert estate.ledger.tracks.states("local", RECIPE, GONE) == {}
 
-    def test_the_dataset_is_not_missed_when_all_is_forgotten(self, estate):
-        estate.publish("goes-01")
-        estate.forget(tracks=("goes-01",))
-        assert not estate.ledger.datasets.has_published("local", RECIPE, DATASET)
-        assert estate.ledger.datasets.find("local", RECIPE, DATASET).tracks == 0
+    def test_the_dataset_is_not_missed_when_all_is_forgotten(self, bare):
+        bare.publish("goes-01")
+        bare.forget(tracks=("goes-01",))
+        assert not bare.ledger.datasets.has_published("local", RECIPE, DATASET)
+        assert bare.ledger.datasets.find("local", RECIPE, DATASET).tracks == 0
 
 
 class TestChoice:
@@ -101,14 +143,13 @@ class TestChoice:
         ids=lambda asked: next(iter(asked)),
     )
     def test_ways(self, estate, asked):
-        fill(estate)
         preview = estate.command.look(ForgetChoice(**asked))
         assert preview.order.track_ids == {"goes-01", "goes-02"}
 
-    def test_a_joint_name_is_near_and_is_not_meant(self, estate):
-        estate.publish("both", artist="Nina Simone & Hot Chips")
-        estate.publish("slip", artist="Nina Simmone")
-        preview = estate.command.look(ForgetChoice(artists=("Nina Simone",)))
+    def test_a_joint_name_is_near_and_is_not_meant(self, bare):
+        bare.publish("both", artist="Nina Simone & Hot Chips")
+        bare.publish("slip", artist="Nina Simmone")
+        preview = bare.command.look(ForgetChoice(artists=("Nina Simone",)))
         assert not preview.order.tracks
         assert set(preview.near) == {"Nina Simone & Hot Chips", "Nina Simmone"}
 
@@ -124,7 +165,6 @@ class TestChoice:
             ForgetChoice(**asked)
 
     def test_a_look_changes_nothing(self, estate):
-        fill(estate)
         before = {key: estate.store.read_bytes(key) for key in estate.store.list()}
         tree = estate.command.look(ForgetChoice(artists=("Nina Simone",))).as_tree()
         assert {key: estate.store.read_bytes(key) for key in estate.store.list()} == before
@@ -136,7 +176,6 @@ class TestChoice:
 
 
 def test_what_somebody_is_at_is_left_and_named(estate):
-    fill(estate)
     estate.ready("waits-1", artist="Nina Simone")
     token = estate.collect("waits-2", artist="Nina Simone")
     report = estate.forget(artists=("Nina Simone",))
@@ -150,7 +189,6 @@ def test_what_somebody_is_at_is_left_and_named(estate):
 
 
 def test_a_release_says_what_was_forgotten(estate):
-    fill(estate)
     estate.release("v2", exports=[{"to": "hf://datasets/me/v2"}])
     estate.store.put_bytes("_stemline/exports/one.json", json.dumps({"out": "s3://far/one"}).encode())
     report = estate.forget(artists=("Nina Simone",))
@@ -168,7 +206,6 @@ def test_a_release_says_what_was_forgotten(estate):
 
 
 def test_the_certificate_is_in_the_dataset_and_names_nobody(estate):
-    fill(estate)
     report = estate.forget(artists=("Nina Simone",), reason="the label asked")
     tree = json.loads(estate.store.read_bytes(report.certificate.key))
     assert tree["is_complete"]
@@ -180,7 +217,6 @@ def test_the_certificate_is_in_the_dataset_and_names_nobody(estate):
 
 
 def test_what_cannot_be_emptied_is_named_and_tried_again(estate, monkeypatch):
-    fill(estate)
     delete = type(estate.store).delete
     stubborn = next(key for key in estate.store.list("audio") if "goes-01" in key)
     monkeypatch.setattr(

@@ -18,7 +18,7 @@ from stemline.budget import Limits
 from stemline.dataset.doubtful_audio import quarantine_folder
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import write_rejects, write_run_summary
-from stemline.dataset.paths import stem_path
+from stemline.dataset.paths import staged_path, stem_path
 from stemline.forgetting.choice import ForgetChoice
 from stemline.ledger import KnownDataset, Ledger, open_ledger
 from stemline.publisher import Publisher
@@ -86,7 +86,8 @@ class Estate:
         attempt = self.ready(name, **columns)
         stems = []
         for stem in RECIPE.stem_names:
-            path, data = stem_path(attempt, stem, "flac"), f"{stem} of {name}".encode()
+            place = stem_path if self.layout.audio == "objects" else staged_path
+            path, data = place(attempt, stem, "flac"), f"{stem} of {name}".encode()
             self.store.put_bytes(path, data)
             sha256 = hashlib.sha256(data).hexdigest()
             stems.append(
@@ -183,7 +184,9 @@ class Estate:
 
 
 @contextmanager
-def open_estate(folder: Path, store: Store, url: str | None = None, **layout: Any) -> Iterator[Estate]:
+def open_estate(
+    folder: Path, store: Store, url: str | None = None, *, run_id: str | None = None, **layout: Any
+) -> Iterator[Estate]:
     with open_ledger(url or f"sqlite:///{folder}/ledger.db", clock=lambda: NOW) as ledger:
         known = KnownDataset(
             *("local", RECIPE.name, DATASET, store.url()),
@@ -195,7 +198,8 @@ def open_estate(folder: Path, store: Store, url: str | None = None, **layout: An
         )
         ledger.datasets.add(known)
         ledger.datasets.write_into(known)
-        run_id = ledger.runs.start("night", "local", RECIPE, "digest", "key")
+        last = ledger.runs.last("night") if run_id is not None else None
+        run_id = last.run_id if last else ledger.runs.start("night", "local", RECIPE, "digest", "key")
         file = Path(ledger.url.database or "") if ledger.database.is_sqlite else None
         yield Estate(store, ledger, DatasetLayout(**{"carried": CARRIED, **layout}), run_id, file)
 
