@@ -37,5 +37,5 @@ def bare(tmp_path: Path) -> Iterator[Estate]:
 def estate(tmp_path: Path, filled: Path) -> Iterator[Estate]:
     """A copy of the filled one."""
     shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
-    with open_estate(tmp_path, open_store(str(tmp_path / "out")), run_id="") as opened:
+    with open_estate(tmp_path, open_store(str(tmp_path / "out")), is_copy=True) as opened:
         yield opened

@@ -25,7 +25,7 @@ KEPT = ["keeps1", "keeps2", "keeps3"]
 def copied(filled, tmp_path, number):
     folder = tmp_path / str(number)
     shutil.copytree(filled, folder)
-    with open_estate(folder, open_store(str(folder / "out")), run_id="") as estate:
+    with open_estate(folder, open_store(str(folder / "out")), is_copy=True) as estate:
         yield estate
 
 

@@ -184,10 +184,9 @@ class Estate:
 
 
 @contextmanager
-def open_estate(
-    folder: Path, store: Store, url: str | None = None, *, run_id: str | None = None, **layout: Any
-) -> Iterator[Estate]:
-    with open_ledger(url or f"sqlite:///{folder}/ledger.db", clock=lambda: NOW) as ledger:
+def open_estate(folder: Path, store: Store, *, is_copy: bool = False, **layout: Any) -> Iterator[Estate]:
+    """Open it with a ledger of its own; a copy goes on with the run it was filled by."""
+    with open_ledger(f"sqlite:///{folder}/ledger.db", clock=lambda: NOW) as ledger:
         known = KnownDataset(
             *("local", RECIPE.name, DATASET, store.url()),
             unnamed="none",
@@ -198,7 +197,7 @@ def open_estate(
         )
         ledger.datasets.add(known)
         ledger.datasets.write_into(known)
-        last = ledger.runs.last("night") if run_id is not None else None
+        last = ledger.runs.last("night") if is_copy else None
         run_id = last.run_id if last else ledger.runs.start("night", "local", RECIPE, "digest", "key")
         file = Path(ledger.url.database or "") if ledger.database.is_sqlite else None
         yield Estate(store, ledger, DatasetLayout(**{"carried": CARRIED, **layout}), run_id, file)
