@@ -46,15 +46,17 @@ def forget(
     choice = ForgetChoice(tuple(track or ()), tuple(isrc or ()), tuple(artist or ()), where)
     settings = read_config(screen, config, overrides)
     with open_forgetting(settings) as command:
-        if not dry_run:
-            finished = command.finish()
-            for each in finished:
-                screen.note(f"Finished what was cut off: {command.store.url(each.key)}")
+        finished = None if dry_run else command.finish()
+        if finished is not None:
+            screen.note(f"Finished what was cut off: {finished.key}")
         with spinner(screen, "Looking for what is meant"):
             preview = command.look(choice, reason)
         if dry_run:
             _show_preview(screen, preview)
             raise typer.Exit(0 if preview.order.tracks else 2)
+        if finished is not None and not preview.order.tracks and not preview.under_way:
+            _show_report(screen, finished, choice)
+            raise typer.Exit(finished.exit_code)
         _require_consent(screen, preview, is_agreed=yes)
         report = command.forget(preview, choice, lambda place: screen.note(f"emptying {place} …"))
     _show_report(screen, report, choice)

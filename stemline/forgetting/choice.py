@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import duckdb
@@ -32,6 +33,8 @@ MOST_NEAR = 10
 NEAR = 0.9
 """How alike two names are, by Jaro and Winkler, that may be meant for one another."""
 ROWS_AT_ONCE = 10_000
+_ASKED = ("track_id", "source_uri", "attempt_token", "job_id", "artist", "title", "isrc")
+"""What every choice is described by."""
 _NORMAL: dict[str, Callable[[object], str]] = {"isrc": normal_isrc, "artist": normal_name, "track_id": str}
 
 
@@ -83,7 +86,10 @@ class ChosenTracks:
 
 def choose_tracks(store: Store, layout: DatasetLayout, ledger: Ledger, choice: ForgetChoice) -> ChosenTracks:
     """Look up what is meant; raises ManifestError for a filter that is more than an expression, or does not work."""
-    with _catalogue(store, layout, ledger) as database:
+    schema = (
+        layout.tracks if choice.where is not None else pa.schema([layout.tracks.field(n) for n in _ASKED])
+    )
+    with _catalogue(store, schema, _ledger_rows(ledger, layout, schema)) as database:
         ids = _ids_of(database, choice) if choice.where is None else _ids_where(database, choice.where)
         rejected = ledger.forgetting.rejected(choice.tracks) if choice.tracks else {}
         near = [] if choice.where is not None else _near(database, choice)
@@ -165,15 +171,17 @@ def _texts(*some: Iterable[str | None] | None) -> tuple[str, ...]:
 
 
 @contextmanager
-def _catalogue(store: Store, layout: DatasetLayout, ledger: Ledger) -> Iterator[duckdb.DuckDBPyConnection]:
+def _catalogue(
+    store: Store, schema: pa.Schema, known: Iterator[pa.Table]
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a database with the view `manifest`: a row for each track and recipe that tables or ledger have."""
     releases = [key for key in store.list(RELEASES_PREFIX) if key.endswith(".parquet") and "/tracks/" in key]
-    keys = sorted([*(key for key in live_parts(store) if "tracks/" in f"/{key}/"), *releases])
+    keys = sorted([*(key for key in live_parts(store) if "/tracks/" in f"/{key}"), *releases])
     with ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
         files = [str(path) for path in stack.enter_context(fetched(store, keys))]
         database = stack.enter_context(duckdb.connect(config={"temp_directory": str(folder)}))
-        _add_ledger_rows(database, layout, ledger)
+        _keep(database, schema, known)
         parts = ""
         if files:
             listed = ", ".join(map(literal, files))
@@ -184,30 +192,31 @@ def _catalogue(store: Store, layout: DatasetLayout, ledger: Ledger) -> Iterator[
         yield database
 
 
-def _add_ledger_rows(database: duckdb.DuckDBPyConnection, layout: DatasetLayout, ledger: Ledger) -> None:
-    """Make the table `known` of what the ledger has, with the columns that the tables have."""
-    schema = layout.tracks
+def _keep(database: duckdb.DuckDBPyConnection, schema: pa.Schema, known: Iterator[pa.Table]) -> None:
+    """Make the table `known` of these rows."""
     database.register("nothing", schema.empty_table())
     database.execute("CREATE TABLE known AS SELECT * FROM nothing")
     database.unregister("nothing")
-    rows: list[dict[str, Any]] = []
-    for track in ledger.forgetting.every_track():
-        rows.append(_row(track, layout))
-        if len(rows) == ROWS_AT_ONCE:
-            _insert(database, schema, rows)
-            rows = []
-    _insert(database, schema, rows)
-
-
-def _insert(
-    database: duckdb.DuckDBPyConnection, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]
-) -> None:
-    if rows:
-        arrays = [_array([row.get(each.name) for row in rows], each.type) for each in schema]
-        loose = pa.schema([pa.field(each.name, each.type) for each in schema])
-        database.register("more", pa.Table.from_arrays(arrays, schema=loose))
+    for some in known:
+        database.register("more", some)
         database.execute("INSERT INTO known SELECT * FROM more")
         database.unregister("more")
+
+
+def _ledger_rows(ledger: Ledger, layout: DatasetLayout, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Give what the ledger has of tracks, with those columns of the tables that are asked about."""
+    loose = pa.schema([pa.field(each.name, each.type) for each in schema])
+    make = _row if len(schema) > len(_ASKED) else _light_row
+    rows = iter(ledger.forgetting.every_track())
+    while some := [make(track, layout) for track in islice(rows, ROWS_AT_ONCE)]:
+        arrays = [_array([row.get(each.name) for row in some], each.type) for each in schema]
+        yield pa.Table.from_arrays(arrays, schema=loose)
+
+
+def _light_row(track: LedgerTrack, _: DatasetLayout) -> dict[str, Any]:
+    given = {name: track.columns.get(name) for name in ("artist", "title", "isrc")}
+    texts = {name: None if value is None else str(value) for name, value in given.items()}
+    return {**texts, "track_id": track.track_id, "source_uri": track.location}
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array | pa.ChunkedArray:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from stemline.dataset.metadata import write_rejects
 from stemline.errors import LedgerConflict
-from stemline.forgetting.order import ForgetOrder, holds_any
+from stemline.forgetting.order import ForgetOrder
 from stemline.forgetting.parts import opened
 from stemline.forgetting.place import Finding
 from stemline.ledger import Ledger
+from stemline.ledger.forgetting import REWORDED
 from stemline.records import Code, Reject
 from stemline.report import write_report
 from stemline.storage import Store
 
 REJECTS_PREFIX = "_stemline/rejects"
 RUNS_PREFIX = "_stemline/runs"
-MOST_HINTS = 2_000
-"""With more texts to look for every report is written anew instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,11 @@ class RejectsPlace:
     def empty(self, order: ForgetOrder) -> None:
         """Write the files anew: of these rows the number stays, and why."""
         for run_id in sorted({_run_of(key) for key in self.find(order).names}):
-            rows = self._rows(f"{REJECTS_PREFIX}/{run_id}.parquet")
+            try:
+                rows = self._rows(f"{REJECTS_PREFIX}/{run_id}.parquet")
+            except FileNotFoundError:  # somebody has removed one of the two
+                self.store.delete(f"{REJECTS_PREFIX}/{run_id}.csv")
+                continue
             write_rejects(self.store, run_id, [_emptied(row, order) for row in rows])
 
     def _files(self) -> list[str]:
@@ -48,7 +51,7 @@ class RejectsPlace:
         if key.endswith(".parquet"):
             return sum(_is_about(row, order) for row in self._rows(key))
         text = self.store.read_bytes(key).decode("utf-8", "replace")
-        return sum(holds_any(line, order.proofs) for line in text.splitlines())
+        return sum(map(order.is_named_in, text.splitlines()))
 
     def _rows(self, key: str) -> list[dict[str, Any]]:
         with opened(self.store, key) as file:
@@ -66,18 +69,18 @@ class ReportsPlace:
 
     def find(self, order: ForgetOrder) -> Finding:
         """Count those that name a track for certain."""
-        names = [key for key, text in self._texts() if holds_any(text, order.proofs)]
+        names = [key for key, text in self._texts() if order.is_named_in(text)]
         return Finding(len(names), names=tuple(names))
 
     def empty(self, order: ForgetOrder) -> None:
         """Write anew what may name one, from a ledger that knows it no more; what no ledger knows is removed."""
         for key, text in self._texts():
-            if len(order.hints) > MOST_HINTS or holds_any(text, order.hints) or holds_any(text, order.proofs):
+            if order.may_be_shown_in(text):
                 self._renew(key, text, order)
 
     def _renew(self, key: str, text: str, order: ForgetOrder) -> None:
         if key.endswith(".json"):
-            self.store.put_bytes(key, _reworded(text, order.proofs))
+            self.store.put_bytes(key, _reworded(text, order))
             return
         try:
             write_report(self.ledger, self.store, _run_of(key))
@@ -100,7 +103,7 @@ def _is_about(row: dict[str, Any], order: ForgetOrder) -> bool:
     return (
         row["track_id"] in order.track_ids
         or row["location"] in order.locations
-        or holds_any(row["sentence"], order.proofs)
+        or order.is_named_in(row["sentence"])
     )
 
 
@@ -110,7 +113,7 @@ def _emptied(row: dict[str, Any], order: ForgetOrder) -> Reject:
     return Reject(row["row"], row["track_id"], row["location"], Code(row["code"]), row["sentence"])
 
 
-def _reworded(text: str, proofs: Sequence[str]) -> bytes:
+def _reworded(text: str, order: ForgetOrder) -> bytes:
     """Give a summary without the sentences that name one of the tracks."""
 
     def cleaned(value: Any) -> Any:  # noqa: ANN401 - a JSON tree
@@ -118,8 +121,8 @@ def _reworded(text: str, proofs: Sequence[str]) -> bytes:
             return {name: cleaned(each) for name, each in value.items()}
         if isinstance(value, list):
             return [cleaned(each) for each in value]
-        is_named = isinstance(value, str) and holds_any(value, proofs)
-        return "It named a track that was forgotten." if is_named else value
+        is_named = isinstance(value, str) and order.is_named_in(value)
+        return REWORDED if is_named else value
 
     try:
         tree = json.loads(text)

@@ -23,4 +23,4 @@ class LedgerPlace:
     def empty(self, order: ForgetOrder) -> None:
         """Empty them, and what runs ended with where that names one."""
         self.ledger.forgetting.forget(order.tombstone, order.track_ids)
-        self.ledger.forgetting.reword_runs(order.proofs)
+        self.ledger.forgetting.reword_runs(order.is_named_in)

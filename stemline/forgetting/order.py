@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -17,6 +18,11 @@ from stemline.tombstone import Tombstone, tombstone_from_tree
 ORDERS_PREFIX = "_stemline/forgetting"
 SHORTEST_TEXT = 6
 """A shorter id or location is not looked for in running text: it would be found everywhere."""
+MOST_TEXTS = 2_000
+"""With more names to look for, a page is written anew without a look."""
+FEW_TEXTS = 50
+_MARKS = ".:;!?()'"
+_BETWEEN = re.compile(r'[<>"\n,]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +74,39 @@ class ForgetOrder:
         return tuple(sorted(job for each in self.tracks for job in each.jobs))
 
     @cached_property
-    def proofs(self) -> tuple[str, ...]:
-        """Texts that tell for certain that a page or file names one of the tracks."""
+    def proofs(self) -> frozenset[str]:
+        """Texts that tell for certain that a page or file names one of the tracks, where each stands by itself."""
         long = [text for text in (*self.track_ids, *self.locations) if len(text) >= SHORTEST_TEXT]
         paths = [f"/{path_safe(track_id)}/" for track_id in self.track_ids]
-        return tuple(sorted({*paths, *(form for text in long for form in _forms(text))}))
+        return frozenset({*paths, *(form for text in long for form in _forms(text))})
 
     @cached_property
     def hints(self) -> tuple[str, ...]:
         """Texts for which a page is written anew: they may be of other tracks as well."""
         texts = {*self.track_ids, *(name for each in self.tracks for name in each.names)}
         return tuple(sorted({form for text in texts if text for form in _forms(text)}))
+
+    def is_named_in(self, text: str) -> bool:
+        """Tell whether a page, line or sentence names one of the tracks, and no other whose name is longer."""
+        pieces = {
+            text,
+            *_BETWEEN.split(text),
+            *(f"/{step}/" for step in text.split("/")),
+            *(word.strip(_MARKS) for word in text.split()),
+        }
+        if not pieces.isdisjoint(self.proofs) or text in self.track_ids:
+            return True
+        # A name of several words in running text; of many tracks that would take too long.
+        return 0 < len(self.proofs) <= FEW_TEXTS and self._pattern.search(text) is not None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        names = "|".join(re.escape(each) for each in sorted(self.proofs))
+        return re.compile(rf"(?<![\w./-])(?:{names})(?![\w/-]|[.]\w)")
+
+    def may_be_shown_in(self, text: str) -> bool:
+        """Tell whether a page may show one of the tracks, by a name that others may have as well."""
+        return len(self.hints) > MOST_TEXTS or holds_any(text, self.hints) or self.is_named_in(text)
 
     def without(self, track_ids: Collection[str]) -> ForgetOrder:
         """Give the order without some tracks: nothing of them is touched, nor are they refused."""

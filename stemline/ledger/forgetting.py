@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,7 @@ from stemline.tombstone import Tombstone, tombstone_from_tree
 TRACKS_A_SLICE = 2_000
 UNDER_WAY = (State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED, State.UNKNOWN)
 """Somebody may be at a track in one of these states: it is not forgotten before that is over."""
+REWORDED = "It named a track that was forgotten."
 _PAID = (State.COLLECTED, State.PUBLISHED, State.QUARANTINED, State.EXPIRED)
 
 
@@ -135,17 +136,21 @@ class Forgetting:
                 for some in _slices(track_ids)
             )
 
-    def reword_runs(self, texts: Collection[str]) -> int:
-        """Take what earlier runs ended with out of their totals where one of these texts is in it; give how many."""
+    def reword_runs(self, is_named_in: Callable[[str], bool]) -> int:
+        """Take what names one of the tracks out of what earlier runs ended with, and how far these are counted."""
         changed = 0
         with self._database.write() as connection:
-            for run_id, written in connection.execute(select(runs.c.run_id, runs.c.totals)).all():
-                totals = json.loads(written or "{}")
-                reason = totals.get("reason")
-                if reason and any(text in reason for text in texts):
-                    totals["reason"] = "It named a track that was forgotten."
-                    one = runs.update().where(runs.c.run_id == run_id)
-                    connection.execute(one.values(totals=json.dumps(totals)))
+            query = select(runs.c.run_id, runs.c.totals, runs.c.left_as_they_stood)
+            for run_id, *texts in connection.execute(query).all():
+                totals, left = (json.loads(text or "{}") for text in texts)
+                values = {}
+                if is_named_in(str(totals.get("reason") or "")):
+                    values["totals"] = json.dumps({**totals, "reason": REWORDED})
+                if is_named_in(str(left.get("through") or "")):
+                    # It begins again: what was counted is not there to be counted twice.
+                    values["left_as_they_stood"] = json.dumps({**left, "through": ""})
+                if values:
+                    connection.execute(runs.update().where(runs.c.run_id == run_id).values(**values))
                     changed += 1
         return changed
 

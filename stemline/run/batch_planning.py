@@ -21,25 +21,27 @@ class BatchPlanning:
     run_id: str
     max_attempts: int
     tombstones: TombstoneIndex = field(init=False)
-    """As they were when they were last read."""
+    """As they were when the rows were begun to be read."""
+    _latest: TombstoneIndex = field(init=False)
 
     def __post_init__(self) -> None:
         """Read them."""
-        self.tombstones = take_over_tombstones(self.ledger, self.store)
+        self.tombstones = self._latest = take_over_tombstones(self.ledger, self.store)
 
     def plan(self, batch: SurveyedBatch) -> SurveyedBatch:
         """Plan a batch's tracks and give the batch; what was forgotten since it was read is among its rejects."""
         while True:
+            if self._latest is not self.tombstones:
+                batch = without_forgotten(batch, self._latest)
             try:
                 self.ledger.tracks.plan(
                     self.run_id,
                     batch.tracks,
                     max_attempts=self.max_attempts,
                     away=batch.away,
-                    tombstones_known=self.tombstones.number,
+                    tombstones_known=self._latest.number,
                 )
             except TombstonesAdded:
-                self.tombstones = take_over_tombstones(self.ledger, self.store)
-                batch = without_forgotten(batch, self.tombstones)
+                self._latest = take_over_tombstones(self.ledger, self.store)
             else:
                 return batch

@@ -24,6 +24,7 @@ from stemline.ownership import claim_dataset
 from stemline.records import State
 from stemline.remembrance import take_over_tombstones
 from stemline.run.existing_ledger import open_existing_ledger
+from stemline.run.lease import PATIENCE
 from stemline.run.rewriting import rewriting
 from stemline.settings import Settings
 from stemline.storage import Store, open_store
@@ -121,9 +122,14 @@ class ForgetCommand:
         under_way = {**preview.under_way, **left}
         return ForgettingReport(certificate, self.store.url(certificate.key), under_way)
 
-    def finish(self) -> list[Certificate]:
-        """Finish what was cut off before."""
-        return _finish(self.ledger, self.store, self.dataset_id)
+    def finish(self) -> ForgettingReport | None:
+        """Finish what was cut off before, and give what came of the last of it; None where there was nothing."""
+        if not _is_begun(self.store):
+            return None
+        certificates = _finish(self.ledger, self.store, self.dataset_id)
+        return (
+            ForgettingReport(certificates[-1], self.store.url(certificates[-1].key)) if certificates else None
+        )
 
     def _layout(self) -> DatasetLayout:
         kept = read_layout(self.store)
@@ -145,12 +151,16 @@ def open_forgetting(settings: Settings) -> Iterator[ForgetCommand]:
 def remember_forgotten(ledger: Ledger, store: Store, dataset_id: str) -> None:
     """Have the ledger know every tombstone, and finish what forgetting was cut off; what fails is left to the next."""
     take_over_tombstones(ledger, store)
-    if next(iter(store.list(ORDERS_PREFIX)), None) is not None:
+    if _is_begun(store):
         with suppress(StemlineError):
             _finish(ledger, store, dataset_id, patience=0)
 
 
-def _finish(ledger: Ledger, store: Store, dataset_id: str, patience: float = 600.0) -> list[Certificate]:
+def _is_begun(store: Store) -> bool:
+    return next(iter(store.list(ORDERS_PREFIX)), None) is not None
+
+
+def _finish(ledger: Ledger, store: Store, dataset_id: str, patience: float = PATIENCE) -> list[Certificate]:
     with rewriting(ledger, store, dataset_id, patience) as rewriter:
         return list(ForgettingWork(store, ledger, rewriter).finish())
 

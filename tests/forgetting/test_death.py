@@ -99,6 +99,16 @@ def dying_write(after):
     return write
 
 
+def test_the_same_command_again_gives_the_certificate(filled, tmp_path):
+    with copied(filled, tmp_path, "again") as estate:
+        with suppress(Died):
+            estate.forget(MortalStore(estate.store.url(), 20), artists=("Nina Simone",))
+        estate.store.delete(LOCK_KEY)
+        assert estate.command.finish().exit_code == 0
+        assert estate.command.finish() is None
+        assert estate.traces(*TEXTS) == []
+
+
 def test_it_is_finished_when_the_ledger_is_lost_too(filled, tmp_path):
     with copied(filled, tmp_path, "lost") as estate:
         with suppress(Died):
