@@ -22,8 +22,8 @@ from bench_dataset import grow, running_s3, timed
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import put_part
-from stemline.release.creation import release_dataset
 from stemline.release.difference import compare_releases
+from stemline.run.releasing import release_dataset
 from stemline.settings import Settings
 from stemline.storage import open_store
 

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.observed_flow import flow_on_demand
-from stemline.release import creation
 from stemline.release.record import Release
+from stemline.run import releasing
 from stemline.settings import load_settings
 
 
 def make_release(config: str, name: str | None = None, overrides: list[str] | None = None) -> Release:
     """Make a release of what is published now, named after the day where no name is given; spends nothing."""
     settings = load_settings(Path(config), overrides or [])
-    return creation.release_dataset(settings, name or f"{datetime.now(UTC):%Y-%m-%d}")
+    return releasing.release_dataset(settings, name or f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 # The flow itself: `from flows.release_dataset import release_dataset`, as prefect.yaml does.

@@ -37,8 +37,8 @@ def release(
 
     Examples: `stemline release stems.yaml 2026-11` · `stemline release stems.yaml 2026-12 --against 2026-11`
     """
-    from stemline.release.creation import release_dataset
     from stemline.release.record import require_release
+    from stemline.run.releasing import release_dataset
     from stemline.storage import open_store
 
     screen = Screen(is_json=is_json)

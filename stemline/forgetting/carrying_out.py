@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from stemline.dataset.tombstone_files import write_tombstone
 from stemline.forgetting.certificate import OF_POSTGRESQL, OUTSIDE, Certificate, PlaceRecord
 from stemline.forgetting.documents import RejectsPlace, ReportsPlace
+from stemline.forgetting.exports import named_exports
 from stemline.forgetting.ledger_rows import LedgerPlace
 from stemline.forgetting.objects import ObjectsPlace, audio_of, quarantine_of, staged_of
 from stemline.forgetting.order import ForgetOrder, read_orders, write_order
 from stemline.forgetting.place import Finding, Place
-from stemline.forgetting.release_papers import named_exports
 from stemline.forgetting.releases import ReleasesPlace
 from stemline.forgetting.tables import SnapshotsPlace, TablesPlace
 from stemline.ledger import Ledger

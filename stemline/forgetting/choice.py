@@ -16,7 +16,6 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.table_row import manifest_cells
 from stemline.errors import UsageError
 from stemline.forgetting.order import OrderedTrack
-from stemline.forgetting.release_papers import RELEASES_PREFIX
 from stemline.ledger import Ledger
 from stemline.ledger.forgetting import LedgerTrack
 from stemline.manifest import ManifestSource
@@ -24,6 +23,7 @@ from stemline.manifest.expression import bounded, check_expressions, shut
 from stemline.manifest.manifest_file import first_line
 from stemline.manifest.value_forms import literal
 from stemline.records import Attempt, Job, Phase, Recipe, Track
+from stemline.release.record import RELEASES_PREFIX
 from stemline.rewrite.partfiles import fetched
 from stemline.rewrite.snapshot import live_parts
 from stemline.storage import Store, scratch_folder

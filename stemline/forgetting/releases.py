@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from stemline.errors import StorageError
 from stemline.forgetting.order import ForgetOrder
 from stemline.forgetting.parts import count_rows, write_without
 from stemline.forgetting.place import Finding
-from stemline.forgetting.release_papers import RELEASES_PREFIX, ChangedRelease
 from stemline.forgetting.tables import prune_folders
-from stemline.records import PartFile
+from stemline.release.counts import ReleaseCounts
+from stemline.release.record import RELEASES_PREFIX, Release, ReleaseFile, read_release, release_folder
+from stemline.release.revision import RevisedParts, revise_release
+from stemline.rewrite.partfiles import fetched
 from stemline.rewrite.rewrite import describe_file
 from stemline.storage import Store, scratch_folder
 
@@ -38,7 +41,8 @@ class ReleasesPlace:
         for name, keys in self._parts().items():
             holding = dict(self._holding(keys, order))
             if holding:
-                _ReleaseChange(self.store, f"{RELEASES_PREFIX}/{name}", order).apply(holding)
+                with scratch_folder() as scratch:
+                    _ReleaseChange(self.store, name, order, scratch).apply(holding)
 
     def _holding(self, keys: Sequence[str], order: ForgetOrder) -> list[tuple[str, int]]:
         return list(count_rows(self.store, keys, order.track_ids))
@@ -52,33 +56,54 @@ class ReleasesPlace:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class _ReleaseChange:
     """One release that loses rows: what it says of itself changes first, so that a crash is finished the same way."""
 
     store: Store
-    folder: str
+    name: str
     order: ForgetOrder
+    scratch: Path
+    before: ReleaseCounts = field(default_factory=ReleaseCounts)
+    after: ReleaseCounts = field(default_factory=ReleaseCounts)
 
     def apply(self, holding: Mapping[str, int]) -> None:
-        with scratch_folder() as scratch:
-            parts = dict(self._write(holding, scratch))
-            changed = {key.removeprefix(f"{self.folder}/"): part for key, (part, _) in parts.items()}
-            rows: Counter[str] = Counter()
-            for key, count in holding.items():
-                rows[key.split("/")[2]] += count
-            ChangedRelease(self.store, self.folder, self.order.tombstone, changed, rows).write()
-            for key, (part, path) in parts.items():
-                if part is None:
-                    self.store.delete(key)
-                else:
-                    self.store.put_file(key, path)
+        """Write the parts anew that hold rows, by their keys and how many."""
+        paths = {key: self.scratch / f"{number}.parquet" for number, key in enumerate(holding)}
+        files = {self._path(key): self._write(key, path) for key, path in paths.items()}
+        rows: Counter[str] = Counter()
+        for key, count in holding.items():
+            rows[self._table(key)] += count
+        release = self._release()
+        if release is not None:
+            parts = RevisedParts(files, rows, self.before, self.after)
+            revise_release(self.store, release, parts, self.order.tombstone)
+        for key, path in paths.items():
+            if files[self._path(key)] is None:
+                self.store.delete(key)
+            else:
+                self.store.put_file(key, path)
         prune_folders(self.store, holding)
 
-    def _write(
-        self, holding: Mapping[str, int], scratch: Path
-    ) -> Iterator[tuple[str, tuple[PartFile | None, Path]]]:
-        for number, key in enumerate(holding):
-            path = scratch / f"{number}.parquet"
-            left = write_without(self.store, key, self.order.track_ids, path)
-            yield key, (describe_file(self.store, key, path) if left else None, path)
+    def _release(self) -> Release | None:
+        """Give the release; None where it was not finished, or somebody has altered what it says of itself."""
+        try:
+            return read_release(self.store, self.name)
+        except StorageError:
+            return None
+
+    def _write(self, key: str, path: Path) -> ReleaseFile | None:
+        left = write_without(self.store, key, self.order.track_ids, path)
+        with fetched(self.store, [key]) as (old,):
+            self.before.add(self._table(key), old)
+        if not left:
+            return None
+        self.after.add(self._table(key), path)
+        part = describe_file(self.store, key, path)
+        return ReleaseFile(self._path(key), part.size_bytes, part.sha256, part.rows)
+
+    def _path(self, key: str) -> str:
+        return key.removeprefix(f"{release_folder(self.name)}/")
+
+    def _table(self, key: str) -> str:
+        return self._path(key).partition("/")[0]

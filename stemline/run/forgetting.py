@@ -16,9 +16,9 @@ from stemline.errors import StemlineError
 from stemline.forgetting.carrying_out import ForgettingWork, places_of
 from stemline.forgetting.certificate import Certificate
 from stemline.forgetting.choice import ForgetChoice, choose_tracks
+from stemline.forgetting.exports import named_exports
 from stemline.forgetting.order import ORDERS_PREFIX, ForgetOrder
 from stemline.forgetting.place import Finding
-from stemline.forgetting.release_papers import named_exports
 from stemline.ledger import Ledger
 from stemline.ownership import claim_dataset
 from stemline.records import State

@@ -16,6 +16,7 @@ from stemline.errors import UsageError
 from stemline.forgetting import objects
 from stemline.forgetting.choice import ForgetChoice
 from stemline.records import Code, State
+from stemline.release.record import require_release
 from stemline.rewrite.snapshot import live_parts, read_snapshot
 from stemline.storage import open_store
 
@@ -189,20 +190,28 @@ def test_what_somebody_is_at_is_left_and_named(estate):
 
 
 def test_a_release_says_what_was_forgotten(estate):
-    estate.release("v2", exports=[{"to": "hf://datasets/me/v2"}])
+    estate.forget(artists=("Nina Simone",))
+    release = require_release(estate.store, "v1")
+    assert [each["rows"] for each in release.facts["forgotten"]] == [{"tracks": 2, "stems": 4}]
+    for file in release.files:
+        data = estate.store.read_bytes(f"releases/v1/{file.path}")
+        assert (file.size_bytes, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    estate.release("v2")
+    assert release.counts == require_release(estate.store, "v2").counts
+    assert b"## Forgotten" in estate.store.read_bytes("releases/v1/README.md")
+    estate.forget(tracks=("keeps1",))
+    again = require_release(estate.store, "v1")
+    assert len(again.facts["forgotten"]) == 2
+    assert again.counts["tracks"] == 2
+
+
+def test_exports_are_named_for_a_person_to_act_on(estate):
     estate.store.put_bytes("_stemline/exports/one.json", json.dumps({"out": "s3://far/one"}).encode())
+    tree = json.loads(estate.store.read_bytes("releases/v1/release.json"))
+    tree["exports"] = [{"to": "hf://datasets/me/v1"}]
+    estate.store.put_bytes("releases/v1/release.json", json.dumps(tree).encode())
     report = estate.forget(artists=("Nina Simone",))
-    record = json.loads(estate.store.read_bytes("releases/v2/release.json"))
-    assert [each["rows"] for each in record["forgotten"]] == [{"tracks": 2, "stems": 4}]
-    assert record["counts"] == {"tracks": 3, "stems": 6}
-    for file in record["files"]:
-        data = estate.store.read_bytes(f"releases/v2/{file['path']}")
-        assert (file["size_bytes"], file["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
-    croissant = json.loads(estate.store.read_bytes("releases/v2/croissant.json"))
-    digests = {each["contentUrl"]: each["sha256"] for each in croissant["distribution"]}
-    assert digests == {file["path"]: file["sha256"] for file in record["files"]}
-    assert b"Forgotten" in estate.store.read_bytes("releases/v2/README.md")
-    assert [each["to"] for each in report.certificate.exports] == ["s3://far/one", "hf://datasets/me/v2"]
+    assert [each["to"] for each in report.certificate.exports] == ["s3://far/one", "hf://datasets/me/v1"]
 
 
 def test_the_certificate_is_in_the_dataset_and_names_nobody(estate):

@@ -15,10 +15,10 @@ from support.released_dataset import CARRIED, ReleasedDataset
 from stemline.dataset.stored_tracks import list_track_parts
 from stemline.dataset.table_schemas import SCHEMA_VERSION
 from stemline.errors import LeaseHeld, StorageError, UsageError
-from stemline.release import creation
-from stemline.release.record import list_releases, read_release
+from stemline.release.record import list_releases, read_release, require_release
 from stemline.rewrite.rewrite_lock import LOCK_KEY
 from stemline.rewrite.snapshot import live_parts
+from stemline.run import releasing
 from stemline.run.rewriting import keeping_rewrites_away
 
 
@@ -35,13 +35,13 @@ def at_step(monkeypatch, step, act, *, each_time=False):
     """Do something when a copy has so many partitions of tables behind it."""
     done = []
 
-    class Watched(creation.TableCopy):
+    class Watched(releasing.TableCopy):
         def _copy(self, *arguments):
             super()._copy(*arguments)
             if len({file.path for file in self.files}) == step and (each_time or not done):
                 done.append(act())
 
-    monkeypatch.setattr(creation, "TableCopy", Watched)
+    monkeypatch.setattr(releasing, "TableCopy", Watched)
 
 
 def test_it_holds_every_row_sorted_in_one_part_a_partition(published):
@@ -184,7 +184,7 @@ def test_parts_that_never_hold_still_end_it(published, monkeypatch):
         published.nights = 2
         published.publish(*"efghijklmnopq"[: next(numbers) + 2], day=2)
 
-    monkeypatch.setattr(creation, "TRIES", 2)
+    monkeypatch.setattr(releasing, "TRIES", 2)
     at_step(monkeypatch, 6, replace, each_time=True)
 
     with pytest.raises(StorageError, match="replaced faster"):
@@ -230,7 +230,7 @@ def test_embedded_audio_is_in_it(dataset):
 
 
 def test_who_replaces_parts_and_who_releases_them_keep_each_other_out(published, monkeypatch):
-    monkeypatch.setattr(creation, "keeping_rewrites_away", partial(keeping_rewrites_away, patience=0))
+    monkeypatch.setattr(releasing, "keeping_rewrites_away", partial(keeping_rewrites_away, patience=0))
     with keeping_rewrites_away(published.store), pytest.raises(LeaseHeld):
         published.release("v1")
     seen = []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stemline.release import creation
 from stemline.release.record import list_releases, read_release, require_release
 from stemline.rewrite.rewrite_lock import LOCK_KEY
+from stemline.run import releasing
 from stemline.storage.local_store import LocalStore
 
 
@@ -62,7 +62,7 @@ def test_killed_at_any_write_it_is_not_there_and_the_next_command_makes_it(
     for after in range(0, 100, every):
         store = DyingStore(dataset.url, after, is_done=is_done)
         with monkeypatch.context() as patch:
-            patch.setattr(creation, "open_store", lambda *_, store=store: store)
+            patch.setattr(releasing, "open_store", lambda *_, store=store: store)
             try:
                 dataset.release("v1")
             except Died:

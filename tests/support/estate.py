@@ -39,13 +39,14 @@ from stemline.records import (
 from stemline.report import write_report
 from stemline.rewrite.snapshot import live_parts
 from stemline.run.forgetting import ForgetCommand, ForgettingReport, remember_forgotten
+from stemline.run.releasing import release_dataset
+from stemline.settings import Settings
 from stemline.storage import Store
 
 RECIPE = Recipe("both", "best", "flac")
 CARRIED = pa.schema([("genre", pa.string()), ("plays", pa.int64())])
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 DATASET = "a-dataset"
-TABLES = ("tracks", "stems")
 
 
 @dataclass
@@ -126,21 +127,12 @@ class Estate:
         write_run_summary(self.store, self.run_id, summary)
         write_report(self.ledger, self.store, self.run_id)
 
-    def release(self, name: str = "v1", **more: Any) -> None:
-        """Copy the live parts to a release, as such a folder is laid out."""
-        files = []
-        for key in live_parts(self.store):
-            data = self.store.read_bytes(key)
-            self.store.put_bytes(f"releases/{name}/{key}", data)
-            rows = pq.read_metadata(pa.BufferReader(data)).num_rows
-            sha256 = hashlib.sha256(data).hexdigest()
-            files.append({"path": key, "size_bytes": len(data), "sha256": sha256, "rows": rows})
-        counts = {table: sum(each["rows"] for each in files if table in each["path"]) for table in TABLES}
-        record = {"release": name, "files": files, "counts": counts, **more}
-        parts = [{"contentUrl": each["path"], "sha256": each["sha256"]} for each in files]
-        self.store.put_bytes(f"releases/{name}/release.json", json.dumps(record).encode())
-        self.store.put_bytes(f"releases/{name}/croissant.json", json.dumps({"distribution": parts}).encode())
-        self.store.put_bytes(f"releases/{name}/README.md", b"# A release\n")
+    def release(self, name: str = "v1") -> None:
+        url = self.store.url()
+        sections = {"catalogue": {"manifest": "m.csv"}, "dataset": {"url": url, "audio": self.layout.audio}}
+        provider = {"kind": "local", "api_key": "sk"}
+        tree = {"name": "night", "recipe": {"stems": "both"}, "provider": provider, **sections}
+        release_dataset(Settings.model_validate(tree), name)
 
     @property
     def command(self) -> ForgetCommand:

@@ -17,8 +17,8 @@ from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.dataset.paths import staged_path, stem_path
 from stemline.dataset.table_row import PublishedRow
 from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
-from stemline.release.creation import release_dataset
 from stemline.release.record import Release
+from stemline.run.releasing import release_dataset
 from stemline.settings import Settings
 from stemline.storage import Store, open_store
 
