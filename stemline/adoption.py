@@ -54,11 +54,11 @@ def _adopt(
 ) -> AdoptionCounts:
     provider, recipe = settings.provider.kind, settings.recipe.as_recipe()
     known = register_dataset(ledger, store, settings)
-    remember_forgotten(ledger, store, known.dataset_id)
+    root = find_source_root(source_of(settings, Selection()))
+    remember_forgotten(ledger, store, known.dataset_id, lambda: root)
     ledger.datasets.begin_adopting(provider, recipe, known.dataset_id)
     # Read before the parts: what is published meanwhile is not taken for adopted.
     marks = {record.ledger_id: record.mark(provider, recipe.name) for record in read_ledger_records(store)}
-    root = find_source_root(source_of(settings, Selection()))
     wanted = WantedTracks(provider, recipe, root)
     parts, lone = list_stored_parts(store)
     counts = AdoptionCounts(lone_parts=lone)

@@ -16,6 +16,7 @@ from stemline.forgetting.place import Finding, Place
 from stemline.forgetting.releases import ReleasesPlace
 from stemline.forgetting.tables import SnapshotsPlace, TablesPlace
 from stemline.ledger import Ledger
+from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import State
 from stemline.rewrite.rewrite import Rewriter
 from stemline.storage import Store
@@ -25,7 +26,9 @@ _FILES = "ledger files"
 _KEPT = {"objects": 1, "rows": 0, "bytes": 0}
 
 
-def places_of(store: Store, ledger: Ledger, rewriter: Rewriter | None = None) -> list[Place]:
+def places_of(
+    store: Store, ledger: Ledger, root: SourceRoot, rewriter: Rewriter | None = None
+) -> list[Place]:
     """Give every place that may hold something of a track, in the order in which they are emptied."""
     return [
         LedgerPlace(ledger),
@@ -35,7 +38,7 @@ def places_of(store: Store, ledger: Ledger, rewriter: Rewriter | None = None) ->
         ObjectsPlace(store, "quarantine", quarantine_of),
         ReleasesPlace(store),
         RejectsPlace(store),
-        ReportsPlace(store, ledger),
+        ReportsPlace(store, ledger, root),
         SnapshotsPlace(store),
     ]
 
@@ -47,6 +50,8 @@ class ForgettingWork:
     store: Store
     ledger: Ledger
     rewriter: Rewriter
+    root: SourceRoot = NOWHERE
+    """What sources are called from in reports."""
     on_step: Callable[[str], object] = lambda _: None
 
     def finish(self) -> Iterator[Certificate]:
@@ -71,7 +76,7 @@ class ForgettingWork:
         return self._empty(order), left
 
     def _empty(self, order: ForgetOrder) -> Certificate:
-        places = places_of(self.store, self.ledger, self.rewriter)
+        places = places_of(self.store, self.ledger, self.root, self.rewriter)
         for place in places:
             self.on_step(place.name)
             self.rewriter.require_hold()

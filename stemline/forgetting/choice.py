@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -21,6 +21,7 @@ from stemline.ledger.forgetting import LedgerTrack
 from stemline.manifest import ManifestSource
 from stemline.manifest.expression import bounded, check_expressions, shut
 from stemline.manifest.manifest_file import first_line
+from stemline.manifest.source_root import SourceRoot
 from stemline.manifest.value_forms import literal
 from stemline.records import Attempt, Job, Phase, Recipe, Track
 from stemline.release.record import RELEASES_PREFIX
@@ -93,7 +94,8 @@ def choose_tracks(store: Store, layout: DatasetLayout, ledger: Ledger, choice: F
         ids = _ids_of(database, choice) if choice.where is None else _ids_where(database, choice.where)
         rejected = ledger.forgetting.rejected(choice.tracks) if choice.tracks else {}
         near = [] if choice.where is not None else _near(database, choice)
-        return ChosenTracks(_describe(database, ledger, ids | rejected.keys(), rejected), near)
+        tracks = _describe(database, ledger, ids | rejected.keys(), rejected)
+        return ChosenTracks([_called_from(layout.source_root, each) for each in tracks], near)
 
 
 def _ids_of(database: duckdb.DuckDBPyConnection, choice: ForgetChoice) -> set[str]:
@@ -164,6 +166,11 @@ def _describe(
             )
         )
     return found
+
+
+def _called_from(root: SourceRoot, track: OrderedTrack) -> OrderedTrack:
+    """Give a track with its locations as reports and rejects call them, too."""
+    return replace(track, locations=_texts(track.locations, map(root.relative, track.locations)))
 
 
 def _texts(*some: Iterable[str | None] | None) -> tuple[str, ...]:

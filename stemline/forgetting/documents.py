@@ -14,6 +14,7 @@ from stemline.forgetting.parts import opened
 from stemline.forgetting.place import Finding
 from stemline.ledger import Ledger
 from stemline.ledger.forgetting import REWORDED
+from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Code, Reject
 from stemline.report import write_report
 from stemline.storage import Store
@@ -65,6 +66,8 @@ class ReportsPlace:
 
     store: Store
     ledger: Ledger
+    root: SourceRoot = NOWHERE
+    """What sources are called from in them."""
     name: str = "run reports"
 
     def find(self, order: ForgetOrder) -> Finding:
@@ -83,7 +86,7 @@ class ReportsPlace:
             self.store.put_bytes(key, _reworded(text, order))
             return
         try:
-            write_report(self.ledger, self.store, _run_of(key))
+            write_report(self.ledger, self.store, _run_of(key), self.root)
         except LedgerConflict:
             self.store.delete(key)
 

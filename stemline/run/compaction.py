@@ -12,6 +12,8 @@ from stemline.dataset.metadata import read_layout
 from stemline.dataset.renewal import renew_parts
 from stemline.errors import StemlineError
 from stemline.ledger import Ledger
+from stemline.manifest.manifest_file import find_source_root
+from stemline.manifest.source_root import SourceRoot
 from stemline.ownership import claim_dataset
 from stemline.rewrite.compaction import Compaction, CompactionCounts, list_partitions
 from stemline.rewrite.snapshot import live_parts
@@ -19,6 +21,7 @@ from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.forgetting import remember_forgotten
 from stemline.run.lease import PATIENCE
 from stemline.run.rewriting import rewriting
+from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings
 from stemline.storage import Store, open_store
 
@@ -50,7 +53,7 @@ def compact_dataset(settings: Settings, on_progress: Progress = lambda _: None) 
     store.check_writable()
     with open_existing_ledger(settings) as ledger:
         claim = claim_dataset(ledger, store, settings)
-        remember_forgotten(ledger, store, claim.known.dataset_id)
+        remember_forgotten(ledger, store, claim.known.dataset_id, lambda: _root_of(settings))
         return compact_parts(ledger, store, claim.known.dataset_id, on_progress=on_progress)
 
 
@@ -77,6 +80,10 @@ def compact_parts(  # noqa: PLR0913 - what is compacted, and how
         wanted = [each for each in partitions if not is_finished_only or each.is_finished(today)]
         counts = Compaction(rewriter, layout, on_progress).run(wanted)
         return CompactionReport(counts, len(wanted) - counts.partitions, left, store.url())
+
+
+def _root_of(settings: Settings) -> SourceRoot:
+    return find_source_root(source_of(settings, Selection()))
 
 
 def compact_finished(ledger: Ledger, store: Store, dataset_id: str) -> dict[str, Any] | None:

@@ -20,12 +20,15 @@ from stemline.forgetting.exports import named_exports
 from stemline.forgetting.order import ORDERS_PREFIX, ForgetOrder
 from stemline.forgetting.place import Finding
 from stemline.ledger import Ledger
+from stemline.manifest.manifest_file import find_source_root
+from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.ownership import claim_dataset
 from stemline.records import State
 from stemline.remembrance import take_over_tombstones
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lease import PATIENCE
 from stemline.run.rewriting import rewriting
+from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings
 from stemline.storage import Store, open_store
 from stemline.tombstone import Tombstone, digest
@@ -89,6 +92,8 @@ class ForgetCommand:
     store: Store
     ledger: Ledger
     dataset_id: str
+    root: SourceRoot = NOWHERE
+    """What sources are called from in what the dataset says of them."""
 
     def look(self, choice: ForgetChoice, reason: str = "") -> ForgettingPreview:
         """Give what would go; nothing is written."""
@@ -105,7 +110,7 @@ class ForgetCommand:
         under_way = self.ledger.forgetting.under_way(wanted.track_ids)
         tracks = tuple(each for each in chosen.tracks if each.track_id not in under_way)
         order = ForgetOrder(tombstone, tracks)
-        places = {each.name: each.find(order) for each in places_of(self.store, self.ledger)}
+        places = {each.name: each.find(order) for each in places_of(self.store, self.ledger, self.root)}
         return ForgettingPreview(order, places, under_way, chosen.near, named_exports(self.store))
 
     def forget(
@@ -117,7 +122,7 @@ class ForgetCommand:
         """Do it. Raises LeaseHeld while another command rewrites parts."""
         order = _addressed(self.store, preview, choice)
         with rewriting(self.ledger, self.store, self.dataset_id) as rewriter:
-            work = ForgettingWork(self.store, self.ledger, rewriter, on_step)
+            work = ForgettingWork(self.store, self.ledger, rewriter, self.root, on_step)
             certificate, left = work.run(order)
         under_way = {**preview.under_way, **left}
         return ForgettingReport(certificate, self.store.url(certificate.key), under_way)
@@ -126,7 +131,7 @@ class ForgetCommand:
         """Finish what was cut off before, and give what came of the last of it; None where there was nothing."""
         if not _is_begun(self.store):
             return None
-        certificates = _finish(self.ledger, self.store, self.dataset_id)
+        certificates = _finish(self)
         return (
             ForgettingReport(certificates[-1], self.store.url(certificates[-1].key)) if certificates else None
         )
@@ -134,8 +139,8 @@ class ForgetCommand:
     def _layout(self) -> DatasetLayout:
         kept = read_layout(self.store)
         if kept is None:
-            return DatasetLayout()
-        return DatasetLayout(tuple(kept.tree["partition_by"]), kept.carried, kept.tree["audio"])
+            return DatasetLayout(source_root=self.root)
+        return DatasetLayout(tuple(kept.tree["partition_by"]), kept.carried, kept.tree["audio"], self.root)
 
 
 @contextmanager
@@ -145,24 +150,30 @@ def open_forgetting(settings: Settings) -> Iterator[ForgetCommand]:
     with open_existing_ledger(settings) as ledger:
         claim = claim_dataset(ledger, store, settings)
         take_over_tombstones(ledger, store)
-        yield ForgetCommand(store, ledger, claim.known.dataset_id)
+        root = find_source_root(source_of(settings, Selection()))
+        yield ForgetCommand(store, ledger, claim.known.dataset_id, root)
 
 
-def remember_forgotten(ledger: Ledger, store: Store, dataset_id: str) -> None:
-    """Have the ledger know every tombstone, and finish what forgetting was cut off; what fails is left to the next."""
+def remember_forgotten(
+    ledger: Ledger, store: Store, dataset_id: str, root: Callable[[], SourceRoot] = lambda: NOWHERE
+) -> None:
+    """Have the ledger know every tombstone, and finish what forgetting was cut off; what fails is left to the next.
+
+    `root` gives what sources are called from in reports.
+    """
     take_over_tombstones(ledger, store)
     if _is_begun(store):
         with suppress(StemlineError):
-            _finish(ledger, store, dataset_id, patience=0)
+            _finish(ForgetCommand(store, ledger, dataset_id, root()), patience=0)
 
 
 def _is_begun(store: Store) -> bool:
     return next(iter(store.list(ORDERS_PREFIX)), None) is not None
 
 
-def _finish(ledger: Ledger, store: Store, dataset_id: str, patience: float = PATIENCE) -> list[Certificate]:
-    with rewriting(ledger, store, dataset_id, patience) as rewriter:
-        return list(ForgettingWork(store, ledger, rewriter).finish())
+def _finish(command: ForgetCommand, patience: float = PATIENCE) -> list[Certificate]:
+    with rewriting(command.ledger, command.store, command.dataset_id, patience) as rewriter:
+        return list(ForgettingWork(command.store, command.ledger, rewriter, command.root).finish())
 
 
 def _addressed(store: Store, preview: ForgettingPreview, choice: ForgetChoice) -> ForgetOrder:

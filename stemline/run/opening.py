@@ -81,7 +81,7 @@ def _claim_layout(ledger: Ledger, store: Store, layout: DatasetLayout, claim: Da
         joined = claim_layout(store, layout)
     write_dataset_card(store)
     finish_rewrites(ledger, store, claim.known.dataset_id)
-    remember_forgotten(ledger, store, claim.known.dataset_id)
+    remember_forgotten(ledger, store, claim.known.dataset_id, lambda: layout.source_root)
     if is_behind(store, joined):
         with rewriting(ledger, store, claim.known.dataset_id) as rewriter, rewriter.changing():
             renew_parts(store, joined, rewriter.require_hold)

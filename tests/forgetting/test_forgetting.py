@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,8 +16,10 @@ from stemline.dataset.paths import stem_path
 from stemline.errors import UsageError
 from stemline.forgetting import objects
 from stemline.forgetting.choice import ForgetChoice
+from stemline.manifest.source_root import SourceRoot
 from stemline.records import Code, State
 from stemline.release.record import require_release
+from stemline.report import write_report
 from stemline.rewrite.snapshot import live_parts, read_snapshot
 from stemline.storage import open_store
 
@@ -203,6 +206,19 @@ def test_a_release_says_what_was_forgotten(estate):
     again = require_release(estate.store, "v1")
     assert len(again.facts["forgotten"]) == 2
     assert again.counts["tracks"] == 2
+
+
+def test_reports_call_sources_as_before(estate):
+    estate.quarantine("goes-05", artist="Nina Simone")
+    estate.quarantine("keeps9")
+    root = SourceRoot("/music/")
+    write_report(estate.ledger, estate.store, estate.run_id, root)
+    choice = ForgetChoice(artists=("Nina Simone",))
+    command = replace(estate.command, root=root)
+    assert command.forget(command.look(choice), choice).exit_code == 0
+    page = estate.store.read_bytes(f"_stemline/runs/{estate.run_id}.html")
+    assert b"keeps9.flac" in page
+    assert b"/music/" not in page
 
 
 def test_exports_are_named_for_a_person_to_act_on(estate):
