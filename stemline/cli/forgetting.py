@@ -53,10 +53,13 @@ def forget(
             preview = command.look(choice, reason)
         if dry_run:
             _show_preview(screen, preview)
-            raise typer.Exit(0 if preview.order.tracks else 2)
+            raise typer.Exit(0 if preview.order.tracks or preview.under_way else 2)
         if finished is not None and not preview.order.tracks and not preview.under_way:
             _show_report(screen, finished, choice)
             raise typer.Exit(finished.exit_code)
+        if preview.under_way and not preview.order.tracks:
+            _show_preview(screen, preview)
+            raise typer.Exit(3)
         _require_consent(screen, preview, is_agreed=yes)
         report = command.forget(preview, choice, lambda place: screen.note(f"emptying {place} …"))
     _show_report(screen, report, choice)
@@ -80,11 +83,6 @@ def _require_consent(screen: Screen, preview: ForgettingPreview, *, is_agreed: b
 
 
 def _nothing_matches(preview: ForgettingPreview) -> UsageError:
-    from stemline.run.forgetting import WAITING
-
-    if preview.under_way:
-        names = _some(f"{track_id} ({state})" for track_id, state in preview.under_way.items())
-        return UsageError(f"What is meant is under way: {names}.", fix=WAITING)
     near = f" Near to it are: {', '.join(preview.near)}." if preview.near else ""
     return UsageError(f"Nothing here is what was asked for.{near}", fix="Look with --dry-run.")
 
@@ -93,7 +91,7 @@ def _show_preview(screen: Screen, preview: ForgettingPreview) -> None:
     from stemline.run.forgetting import WAITING
 
     if screen.is_json:
-        print_json({"dry_run": True, **preview.as_tree()})
+        print_json({"is_done": False, **preview.as_tree()})
         return
     out = screen.out
     out.print(

@@ -110,3 +110,16 @@ def test_on_s3(project, s3_server, s3_client, bucket):
     (certificate,) = (key for key in keys if key.endswith("-certificate.json"))
     assert json.loads(data[certificate])["is_complete"]
     assert project.run(**AWS).tree["codes"] == {"ok": 2, "forgotten": 2}
+
+
+def test_killed_by_the_system_the_next_run_finishes_it(published):
+    project = published
+    orders = project.dataset / "_stemline" / "forgetting"
+    process = project.start("forget", project.config, "--artist", "Nina Simone", "--yes")
+    assert process.until(lambda: bool(list(orders.glob("*"))))
+    process.kill()
+    again = project.run()
+    assert again.tree["codes"] == {"ok": 2, "forgotten": 2}, again.err
+    assert traces(project) == []
+    assert not list(orders.glob("*"))
+    assert len(list(orders.parent.glob("tombstones/*-certificate.json"))) == 1
