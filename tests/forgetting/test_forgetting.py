@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.estate import DATASET, RECIPE, fill, open_estate
 
+from stemline.budget import Limits
 from stemline.dataset.paths import stem_path
 from stemline.errors import UsageError
 from stemline.forgetting import objects
@@ -206,6 +207,17 @@ def test_a_release_says_what_was_forgotten(estate):
     again = require_release(estate.store, "v1")
     assert len(again.facts["forgotten"]) == 2
     assert again.counts["tracks"] == 2
+
+
+def test_a_track_that_is_sent_between_the_look_and_the_deed_is_left(estate):
+    track, choice = estate.plan("waits-1"), ForgetChoice(tracks=("waits-1",))
+    preview = estate.command.look(choice)
+    estate.ledger.attempts.reserve(estate.run_id, track, "token", 3, Limits())
+    report = estate.command.forget(preview, choice)
+    assert (report.exit_code, report.under_way) == (3, {"waits-1": State.SUBMITTING})
+    (tombstone,) = estate.ledger.forgetting.tombstones()
+    assert tombstone.tracks == ()
+    assert estate.ledger.attempts.mark_sending("token").sent_at is not None
 
 
 def test_reports_call_sources_as_before(estate):

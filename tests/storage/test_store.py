@@ -310,3 +310,19 @@ class TestS3:
 
         with pytest.raises(StorageError, match="No AWS credentials"):
             open_store("s3://bucket/x")
+
+
+def test_a_folder_without_objects_is_pruned_and_may_be_written_to_at_that_moment(store):
+    store.put_bytes("a/kept/one", b"y")
+
+    def chunks():
+        yield b"1"
+        store.prune("a/fresh")
+        yield b"2"
+
+    store.put_stream("a/fresh/two", chunks())
+    store.prune("a")
+    assert {key: store.read_bytes(key) for key in store.list("a")} == {
+        "a/kept/one": b"y",
+        "a/fresh/two": b"12",
+    }
