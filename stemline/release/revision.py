@@ -80,18 +80,19 @@ def _facts(release: Release, parts: RevisedParts, tombstone: Tombstone) -> dict[
     }
 
 
-def _moved(counts: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Give counts by which `after` has come for `before`; what is counted no more is left out."""
+def _moved(
+    counts: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any], *, is_whole: bool = True
+) -> dict[str, Any]:
+    """Give counts by which `after` has come for `before`; a value that is there no more is not counted any more."""
     moved: dict[str, Any] = {}
     for name, value in counts.items():
         if isinstance(value, Mapping):
-            inner = _moved(value, before.get(name, {}), after.get(name, {}))
-            if inner or not value:
-                moved[name] = inner
+            left: Any = _moved(value, before.get(name, {}), after.get(name, {}), is_whole=False)
         else:
             left = value - before.get(name, 0) + after.get(name, 0)
-            if left > 0:
-                moved[name] = round(left, 3) if isinstance(left, float) else left
+            left = round(left, 3) if isinstance(left, float) else left
+        if left or is_whole:
+            moved[name] = left
     return moved
 
 

@@ -233,6 +233,14 @@ def test_reports_call_sources_as_before(estate):
     assert b"/music/" not in page
 
 
+def test_a_release_may_lose_all_it_has(estate):
+    assert estate.forget(where="true").exit_code == 0
+    release = require_release(estate.store, "v1")
+    assert (release.counts["tracks"], release.counts["seconds"], release.counts["providers"]) == (0, 0, {})
+    assert {file.path for file in release.files} == {"README.md", "croissant.json"}
+    assert estate.rows() == estate.rows(folder="releases") == list(estate.store.list("audio")) == []
+
+
 def test_exports_are_named_for_a_person_to_act_on(estate):
     estate.store.put_bytes("_stemline/exports/one.json", json.dumps({"out": "s3://far/one"}).encode())
     tree = json.loads(estate.store.read_bytes("releases/v1/release.json"))
