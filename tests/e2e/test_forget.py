@@ -123,3 +123,18 @@ def test_killed_by_the_system_the_next_run_finishes_it(published):
     assert traces(project) == []
     assert not list(orders.glob("*"))
     assert len(list(orders.parent.glob("tombstones/*-certificate.json"))) == 1
+
+
+def test_a_run_that_goes_on_meanwhile_publishes_and_brings_nothing_back(published):
+    project = published
+    project.write_manifest(rows_of(project, 12))
+    running = project.start("run", project.config, "--json")
+    assert running.until(lambda: project.has_happened("mark_sending", 5))
+    done = forget(project, "--artist", "Nina Simone", "--yes")
+    assert done.code == 0, done.err
+    ended = running.wait()
+    assert ended.code in {0, 3}, ended.err
+    assert len(project.tracks()) == 10
+    assert traces(project) == []
+    assert project.run().tree["codes"] == {"ok": 10, "forgotten": 2}
+    assert (traces(project), project.charges()) == ([], project.provider.charged)
