@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from stemline.clock import utc_now
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import kept_columns
+from stemline.known_tombstones import look_at_tombstones
 from stemline.manifest import LocationKind, ManifestSource, location_kind
 from stemline.ownership import check_dataset
 from stemline.plan.budget_simulation import BudgetSimulation, fit_to_budget
@@ -22,7 +23,6 @@ from stemline.plan.row_digest import RowDigest
 from stemline.plan.survey import SurveyedBatch, check_recipe, survey_catalogue
 from stemline.plan.workload import PendingTrack, Workload, WorkQueue
 from stemline.records import Code, Reject, State, Track
-from stemline.remembrance import look_at_tombstones
 from stemline.settings import ProviderFacts, Settings
 from stemline.storage import open_store
 

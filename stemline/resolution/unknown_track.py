@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stemline.errors import StemlineError, UsageError
+from stemline.known_tombstones import forgotten_error
 from stemline.ledger import LEASE_SECONDS, Ledger
 from stemline.records import Attempt, Code, Failure, Job, Phase, Recipe, State, Submission
-from stemline.remembrance import forgotten_error
 from stemline.resolution.provider_lookup import ProviderLookup
 from stemline.resolution.unknown_report import UnknownReport, carries_token
 from stemline.run.existing_ledger import open_existing_ledger

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stemline.errors import TombstonesAdded
+from stemline.known_tombstones import take_over_tombstones
 from stemline.ledger import Ledger
 from stemline.plan.survey import SurveyedBatch, without_forgotten
-from stemline.remembrance import take_over_tombstones
 from stemline.storage import Store
 from stemline.tombstone import TombstoneIndex
 

@@ -19,12 +19,12 @@ from stemline.forgetting.choice import ForgetChoice, choose_tracks
 from stemline.forgetting.exports import named_exports
 from stemline.forgetting.order import ORDERS_PREFIX, ForgetOrder
 from stemline.forgetting.place import Finding
+from stemline.known_tombstones import take_over_tombstones
 from stemline.ledger import Ledger
 from stemline.manifest.manifest_file import find_source_root
 from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.ownership import claim_dataset
 from stemline.records import State
-from stemline.remembrance import take_over_tombstones
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lease import PATIENCE
 from stemline.run.rewriting import rewriting

@@ -15,7 +15,7 @@ from support.released_dataset import CARRIED, ReleasedDataset
 from stemline.dataset.stored_tracks import list_track_parts
 from stemline.dataset.table_schemas import SCHEMA_VERSION
 from stemline.errors import LeaseHeld, StorageError, UsageError
-from stemline.release.record import list_releases, read_release, require_release
+from stemline.release.record import list_releases, read_release
 from stemline.rewrite.rewrite_lock import LOCK_KEY
 from stemline.rewrite.snapshot import live_parts
 from stemline.run import releasing

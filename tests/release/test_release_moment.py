@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stemline.release import creation
+from stemline.run import releasing
 from stemline.storage.local_store import LocalStore
 
 
@@ -41,7 +41,7 @@ def test_a_batch_that_comes_between_the_listings_of_two_tables_is_left_out(publi
                 published.publish(f"new {published.nights}")
             return super().list(prefix)
 
-    monkeypatch.setattr(creation, "open_store", lambda *_: Busy(published.url))
+    monkeypatch.setattr(releasing, "open_store", lambda *_: Busy(published.url))
 
     release = published.release("v1")
 
