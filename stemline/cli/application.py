@@ -18,6 +18,7 @@ from stemline.cli.recovery import redrive, resolve
 from stemline.cli.releasing import release, releases
 from stemline.cli.serving import listen, serve
 from stemline.cli.upkeep import compact
+from stemline.cli.verifying import verify
 from stemline.errors import StemlineError
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ for command in (
     adopt,
     compact,
     forget,
+    verify,
     release,
     releases,
     status,

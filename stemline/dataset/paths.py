@@ -23,12 +23,12 @@ def stem_path(attempt: Attempt, stem: str, audio_format: str) -> str:
 
     No two attempts share a path, so an object once named never changes.
     """
-    return f"audio/{_attempt_folder(attempt)}/{stem}.{audio_format}"
+    return f"audio/{attempt_folder(attempt)}/{stem}.{audio_format}"
 
 
 def staged_path(attempt: Attempt, stem: str, audio_format: str) -> str:
     """Give where a stem's audio waits to be embedded, relative to the dataset."""
-    return f"{STAGED_PREFIX}/{_attempt_folder(attempt)}/{stem}.{audio_format}"
+    return f"{STAGED_PREFIX}/{attempt_folder(attempt)}/{stem}.{audio_format}"
 
 
 def path_safe(text: str) -> str:
@@ -40,7 +40,8 @@ def path_safe(text: str) -> str:
     return escaped if len(escaped) <= LONGEST_NAME else f"{escaped[:100]}=-{name_digest(text)}"
 
 
-def _attempt_folder(attempt: Attempt) -> str:
+def attempt_folder(attempt: Attempt) -> str:
+    """Give the folder of an attempt's objects, below `audio` or below where they wait."""
     track_id = attempt.track.track_id
     again = "" if attempt.number <= 1 else f"-{attempt.number}"
     asked = f"{path_safe(attempt.provider)}-{attempt.recipe.name}{again}"

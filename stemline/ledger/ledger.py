@@ -18,6 +18,7 @@ from stemline.ledger.credit import Credits
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import DatasetRegistry
 from stemline.ledger.forgetting import Forgetting
+from stemline.ledger.holdings import Holdings
 from stemline.ledger.inbox import Inbox
 from stemline.ledger.lease import Leases
 from stemline.ledger.part import Parts
@@ -52,6 +53,7 @@ class Ledger:
         self.pilots = Pilots(database)
         self.batches = Batches(database)
         self.parts = Parts(database)
+        self.holdings = Holdings(database)
         self.corrections = Corrections(database)
         self.datasets = DatasetRegistry(database)
         self.adoption = Adoption(database)

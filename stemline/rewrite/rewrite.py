@@ -71,6 +71,8 @@ class Rewriter:
     require_hold: Callable[[], None]
     """Raises when another one is at the parts."""
     clock: Callable[[], datetime]
+    forget: Callable[[Collection[str]], None] = lambda _: None
+    """Drops what is known of parts that no snapshot lists: they are about to become others."""
 
     def stage(self, rewrite_id: str, key: str, path: Path) -> PartFile:
         """Put a finished Parquet file where it waits; raises StorageError when the store does not take it whole."""
@@ -107,6 +109,7 @@ class Rewriter:
         Each is replaced in one step, so whoever globs sees every row once at any instant; the snapshot tells of it
         when the block ends, or by the next `recover`.
         """
+        self.forget(self.known().keys() if keys is None else keys)
         if read_snapshot(self.store) is None:
             yield
             return

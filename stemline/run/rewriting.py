@@ -45,7 +45,9 @@ def rewriting(
 
         try:
             with _kept_up(require_hold):
-                rewriter = Rewriter(store, ledger.parts.written, book, require_hold, ledger.clock)
+                rewriter = Rewriter(
+                    store, ledger.parts.written, book, require_hold, ledger.clock, ledger.parts.forget
+                )
                 rewriter.recover()
                 yield rewriter
         finally:

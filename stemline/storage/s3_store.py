@@ -20,10 +20,12 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.store import S3Store
 
 from stemline.errors import ConfigError, StorageError
+from stemline.storage.s3_upload import abort_upload, open_uploads
 from stemline.storage.store import (
     CHUNK_BYTES,
     TEMPORARY_PREFIX,
     ChunkSource,
+    OpenUpload,
     Store,
     checked_key,
     guarded,
@@ -216,6 +218,16 @@ class S3ObjectStore(Store):
         if some:
             with guarded(self.root_url):
                 obstore.delete(self._store, some)
+
+    def open_uploads(self) -> Iterable[OpenUpload]:
+        """Give the uploads that were begun below the root and not ended."""
+        with guarded(self.root_url):
+            return open_uploads(self.root_url, self.storage_options)
+
+    def abort_upload(self, upload: OpenUpload) -> None:
+        """Give up an upload; one that is over is no error."""
+        with guarded(self.root_url):
+            abort_upload(self.root_url, self.storage_options, upload)
 
     def _put(self, key: str, source: Path | bytes | Iterator[bytes], chunks: ChunkSource | None) -> None:
         with guarded(self.root_url, chunks):

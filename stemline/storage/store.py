@@ -6,6 +6,8 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,15 @@ _KNOWN_ERRORS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
 )
 """Words in a client's error, the sentence for people, and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUpload:
+    """An upload in several parts that was begun and not ended: its bytes are paid for, and no listing shows them."""
+
+    key: str
+    upload_id: str
+    begun_at: datetime
 
 
 class Store(ABC):
@@ -126,6 +137,14 @@ class Store(ABC):
 
     def prune(self, folder: str) -> None:  # noqa: B027 - most places have no folders
         """Remove what is left of a folder in which no object is any more, where a place has folders."""
+
+    def open_uploads(self) -> Iterable[OpenUpload]:
+        """Give the uploads that were begun below the root and not ended; none where the place has no such thing."""
+        return ()
+
+    def abort_upload(self, upload: OpenUpload) -> None:
+        """Give up an upload, so that its bytes are freed; one that is over is no error."""
+        raise NotImplementedError(upload)
 
     def check_writable(self) -> None:
         """Write, read back and delete a small object, so that a run fails before it spends anything.

@@ -1,0 +1,71 @@
+"""The command that holds a dataset against what is known of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stemline.cli.console import Screen, spinner
+from stemline.cli.options import Config, Json, Set, print_json, read_config
+
+if TYPE_CHECKING:
+    from stemline.integrity.finding import IntegrityReport
+
+SHOWN = 50
+"""How many findings of a kind are shown; `--json` has all."""
+
+
+def verify(
+    config: Config,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Read N audio objects, not all: always the same ones."),
+    ] = None,
+    is_decoding: Annotated[
+        bool, typer.Option("--decode", help="Decode each audio object that is read.")
+    ] = False,
+    overrides: Set = None,
+    is_json: Json = False,
+) -> None:
+    """Hold every part and audio object against tables, snapshot and ledger: missing, extra, altered.
+
+    Exit 0: every byte is the one that was verified. Exit 3: a list of what is not.
+
+    Examples: `stemline verify stems.yaml` · `stemline verify stems.yaml --sample 1000 --decode`
+    """
+    from stemline.integrity.verification import Thoroughness, verify_dataset
+
+    screen = Screen(is_json=is_json)
+    settings = read_config(screen, config, overrides)
+    with spinner(screen, "Looking at the dataset"):
+        report = verify_dataset(settings, Thoroughness(sample, is_decoding))
+    if is_json:
+        print_json(report.as_tree())
+    else:
+        _show_integrity(screen, report)
+    raise typer.Exit(0 if report.is_sound else 3)
+
+
+def _show_integrity(screen: Screen, report: IntegrityReport) -> None:
+    lines = [
+        *((each.kind.value, f"{each.path}: {each.sentence}") for each in report.damages),
+        *((each.fault.value.replace("_", " "), each.sentence) for each in report.rows),
+        *((each.what, f"{each.path} was begun and has not ended.") for each in report.leftovers),
+    ]
+    shown: dict[str, int] = {}
+    for word, sentence in lines:
+        shown[word] = shown.get(word, 0) + 1
+        if shown[word] <= SHOWN:
+            screen.out.print(f"{word:<14}{sentence}", markup=False)
+    for word, count in shown.items():
+        if count > SHOWN:
+            screen.out.print(f"{word:<14}and {count - SHOWN:,} more: `--json` names all", markup=False)
+    for note in report.notes:
+        screen.note(note)
+    screen.out.print(
+        f"looked at     {report.parts:,} parts, {report.objects:,} audio objects, {report.read:,} read"
+    )
+    screen.out.print(f"dataset       {report.dataset}", markup=False)
+    if report.is_sound:
+        screen.out.print("[green]✓[/] Nothing is missing, extra or altered.")

@@ -1,0 +1,119 @@
+"""What a check of a dataset finds, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class DamageKind(StrEnum):
+    """What is wrong with an object of the dataset."""
+
+    MISSING = "missing"
+    EXTRA = "extra"
+    ALTERED = "altered"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectDamage:
+    """An object that is not as it should be."""
+
+    path: str
+    """Relative to the dataset."""
+    kind: DamageKind
+    sentence: str = field(compare=False)
+
+
+class RowFault(StrEnum):
+    """What is wrong with a track in the tables."""
+
+    DOUBLED = "doubled"
+    WITHOUT_STEMS = "without_stems"
+    WITHOUT_TRACK = "without_track"
+    UNLISTED = "unlisted"
+
+
+ROW_SENTENCES = {
+    RowFault.DOUBLED: "is in the tracks table more than once",
+    RowFault.WITHOUT_STEMS: "is in the tracks table and has no stems",
+    RowFault.WITHOUT_TRACK: "has stems and is not in the tracks table",
+    RowFault.UNLISTED: "is published by the ledger and in no table",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RowDamage:
+    """A track whose rows are not as they should be."""
+
+    fault: RowFault
+    track_id: str
+    provider: str
+    recipe: str
+
+    @property
+    def sentence(self) -> str:
+        """What a person is told."""
+        return f"{self.track_id} ({self.provider}, {self.recipe}) {ROW_SENTENCES[self.fault]}."
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Leftover:
+    """Something that a crash left, which no reader sees: an upload or a rewrite under way."""
+
+    path: str
+    what: str
+    """`upload` or `rewrite`."""
+    since: datetime | None = field(compare=False, default=None)
+    upload_id: str = ""
+
+    def is_old(self, before: datetime) -> bool:
+        """Tell whether nobody can be at it any more."""
+        return self.since is not None and self.since < before
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrityReport:
+    """What a check came to."""
+
+    dataset: str
+    parts: int
+    objects: int
+    read: int
+    """How many objects were read to their end."""
+    damages: tuple[ObjectDamage, ...] = ()
+    rows: tuple[RowDamage, ...] = ()
+    leftovers: tuple[Leftover, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What could not be told, and why."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether every byte and row is where it should be, and nothing else is paid for."""
+        return not self.damages and not self.rows and all(each.what == "rewrite" for each in self.leftovers)
+
+    def of(self, kind: DamageKind) -> list[ObjectDamage]:
+        """Give the objects with which this is wrong."""
+        return [each for each in self.damages if each.kind is kind]
+
+    def as_tree(self) -> dict[str, Any]:
+        """Give the object for `--json`."""
+        return {
+            "parts": self.parts,
+            "objects": self.objects,
+            **{kind.value: _paths(self.of(kind)) for kind in DamageKind},
+            "doubled": [each.track_id for each in self.rows if each.fault is RowFault.DOUBLED],
+            "rows": [asdict(each) for each in self.rows],
+            "leftovers": [
+                {"path": each.path, "what": each.what, "since": each.since} for each in self.leftovers
+            ],
+            "read": self.read,
+            "notes": list(self.notes),
+            "dataset": self.dataset,
+        }
+
+
+def _paths(damages: Iterable[ObjectDamage]) -> list[str]:
+    return [each.path for each in damages]

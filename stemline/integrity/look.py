@@ -1,0 +1,176 @@
+"""One look at a dataset: everything gathered once, in an order in which runs that publish meanwhile do no harm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stemline.dataset.identity import DATASET_KEY, LEDGERS_PREFIX
+from stemline.dataset.metadata import LAYOUT_KEY
+from stemline.dataset.paths import attempt_folder
+from stemline.errors import StemlineError
+from stemline.integrity.comparison import FILES, FOLDERS, Comparison, compared
+from stemline.integrity.finding import DamageKind, Leftover, ObjectDamage, RowDamage, RowFault
+from stemline.integrity.known_parts import KnownParts, absent, find_parts
+from stemline.integrity.leftover_search import find_ownerless_quarantine, find_staged, find_uploads
+from stemline.integrity.part_reading import GatheredRows, PartReader
+from stemline.integrity.row_file import RowFile
+from stemline.ledger import Ledger
+from stemline.records import State
+from stemline.rewrite.snapshot import REWRITES_PREFIX
+from stemline.storage import Store
+
+AUDIO_PREFIX = "audio"
+_CANDIDATES = pa.schema([("path", pa.string()), ("folder", pa.string())])
+
+
+@dataclass
+class Look:
+    """What one look has found."""
+
+    comparison: Comparison
+    damages: dict[ObjectDamage, ObjectDamage] = field(default_factory=dict)
+    rows: set[RowDamage] = field(default_factory=set)
+    leftovers: set[Leftover] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+    parts: int = 0
+    objects: int = 0
+
+
+@contextmanager
+def looked(store: Store, ledger: Ledger | None, folder: Path) -> Iterator[Look]:
+    """Look at a dataset, with room to work in an empty folder; what was gathered can be asked inside the block."""
+    gathering = _Gathering(store, ledger, folder)
+    gathering.run()
+    with compared(folder) as comparison:
+        look = Look(comparison, parts=len(gathering.known.live), objects=gathering.objects)
+        _Judgement(gathering, look).run()
+        yield look
+
+
+class _Gathering:
+    """What the ledger, the tables and the listing of the audio say, in this order.
+
+    What the ledger calls published was in the tables before, and what the tables name was stored before.
+    """
+
+    def __init__(self, store: Store, ledger: Ledger | None, folder: Path) -> None:
+        self.store, self.ledger, self.folder = store, ledger, folder
+        self.known = KnownParts()
+        self.damages: list[ObjectDamage] = []
+        self.unread: set[str] = set()
+        self.objects = 0
+
+    def run(self) -> None:
+        with ExitStack() as stack:
+            files = {name: stack.enter_context(self._file(name)) for name in FILES}
+            for page in self.ledger.holdings.published() if self.ledger else ():
+                for each in page:
+                    files["held"].add_row(each.track_id, each.provider, each.recipe)
+            self.known = find_parts(self.store, self.ledger)
+            reader = PartReader(self.store, self.known, GatheredRows(files["tracks"], files["stems"]))
+            reader.run()
+            self.damages = [*self.known.damages, *reader.damages]
+            self.unread = reader.unread
+            for key, size in self.store.list_sizes(AUDIO_PREFIX):
+                files["listed"].add_row(key, size)
+                self.objects += 1
+
+    def _file(self, name: str) -> RowFile:
+        return RowFile(self.folder / f"{name}.parquet", FILES[name])
+
+
+class _Judgement:
+    """What is wrong with what was gathered."""
+
+    def __init__(self, gathering: _Gathering, look: Look) -> None:
+        self._of = gathering
+        self._store, self._ledger = gathering.store, gathering.ledger
+        self._look = look
+
+    def run(self) -> None:
+        look, store = self._look, self._store
+        found = [*self._of.damages, *_unreadable_metadata(store)]
+        for each in look.comparison.damages():
+            is_there = each.kind is not DamageKind.MISSING
+            found.append(each if is_there else absent(store, each.path, each.sentence))
+        found += self._extra()
+        found += find_ownerless_quarantine(store, self._ledger)
+        look.damages = {each: each for each in found}
+        look.rows = set(self._rows())
+        look.leftovers = {*find_uploads(store), *self._rewrites()}
+
+    def _rows(self) -> Iterator[RowDamage]:
+        """Give what is wrong with rows, but for what a part that cannot be read has taken along."""
+        blind = {RowFault.WITHOUT_TRACK: "tracks", RowFault.WITHOUT_STEMS: "stems"}
+        for each in self._look.comparison.rows():
+            if blind.get(each.fault) not in self._of.unread:
+                yield each
+
+    def _extra(self) -> Iterator[ObjectDamage]:
+        """Give the objects that no row names, and nobody who may be about to."""
+        named = {path: _folder(path) for path in self._look.comparison.unnamed()}
+        named |= find_staged(self._store)
+        for key in _paths_of_releases(self._store) if named else ():
+            named.pop(key, None)
+        if not named:
+            return
+        if self._ledger is None or self._of.known.has_other_ledgers:
+            self._look.notes.append(
+                f"Whether {len(named):,} objects that no row names are somebody's tells only the ledger that has them."
+            )
+            return
+        for path in self._without_owner(named):
+            yield ObjectDamage(
+                path, DamageKind.EXTRA, "No row of the stems table names it, and no attempt has it."
+            )
+
+    def _without_owner(self, named: dict[str, str]) -> list[str]:
+        candidates, owners = self._of.folder / "candidates.parquet", self._of.folder / "owners.parquet"
+        with RowFile(candidates, _CANDIDATES) as file:
+            for path, folder in named.items():
+                file.add_row(path, folder)
+        with RowFile(owners, FOLDERS) as file:
+            for page in self._ledger.holdings.owners() if self._ledger else ():
+                for each in page:
+                    key = (each.track_id, each.provider, each.recipe)
+                    has_rows = each.state == State.PUBLISHED and "stems" not in self._of.unread
+                    file.add_row(attempt_folder(each.attempt), has_rows, *key)
+        return self._look.comparison.without_owner(candidates, owners)
+
+    def _rewrites(self) -> Iterator[Leftover]:
+        if self._of.known.is_rewritten:
+            for name in sorted({key.split("/")[2] for key in self._store.list(REWRITES_PREFIX)}):
+                yield Leftover(f"{REWRITES_PREFIX}/{name}", "rewrite")
+
+
+def _folder(path: str) -> str:
+    return path.removeprefix(f"{AUDIO_PREFIX}/").rpartition("/")[0]
+
+
+def _paths_of_releases(store: Store) -> Iterator[str]:
+    """Give the audio that releases name: they may name what is no longer in the tables."""
+    for key in list(store.list("releases")):
+        if "/stems/" in key and key.endswith(".parquet"):
+            try:
+                table = pq.read_table(pa.BufferReader(store.read_bytes(key)), columns=["path"])
+            except (pa.ArrowException, OSError, ValueError, LookupError, StemlineError):
+                continue
+            yield from table.column(0).to_pylist()
+
+
+def _unreadable_metadata(store: Store) -> Iterator[ObjectDamage]:
+    """Give what the dataset says of itself and is no JSON any more."""
+    for key in (LAYOUT_KEY, DATASET_KEY, *sorted(store.list(LEDGERS_PREFIX))):
+        try:
+            json.loads(store.read_bytes(key))
+        except FileNotFoundError:
+            continue
+        except (ValueError, StemlineError):
+            yield ObjectDamage(key, DamageKind.ALTERED, "It is not what stemline wrote.")
