@@ -25,6 +25,9 @@ def verify(
     is_decoding: Annotated[
         bool, typer.Option("--decode", help="Decode each audio object that is read.")
     ] = False,
+    is_repairing: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended for nothing, and say what cannot.")
+    ] = False,
     overrides: Set = None,
     is_json: Json = False,
 ) -> None:
@@ -32,14 +35,17 @@ def verify(
 
     Exit 0: every byte is the one that was verified. Exit 3: a list of what is not.
 
-    Examples: `stemline verify stems.yaml` · `stemline verify stems.yaml --sample 1000 --decode`
+    Examples: `stemline verify stems.yaml` · `stemline verify stems.yaml --sample 1000 --decode` ·
+    `stemline verify stems.yaml --repair`
     """
+    from stemline.integrity.repair import repair_dataset
     from stemline.integrity.verification import Thoroughness, verify_dataset
 
     screen = Screen(is_json=is_json)
     settings = read_config(screen, config, overrides)
     with spinner(screen, "Looking at the dataset"):
-        report = verify_dataset(settings, Thoroughness(sample, is_decoding))
+        look = repair_dataset if is_repairing else verify_dataset
+        report = look(settings, Thoroughness(sample, is_decoding))
     if is_json:
         print_json(report.as_tree())
     else:
@@ -49,6 +55,10 @@ def verify(
 
 def _show_integrity(screen: Screen, report: IntegrityReport) -> None:
     lines = [
+        *(
+            ("mended" if each.is_mended else "unmended", f"{each.path}: {each.sentence}")
+            for each in report.outcomes or ()
+        ),
         *((each.kind.value, f"{each.path}: {each.sentence}") for each in report.damages),
         *((each.fault.value.replace("_", " "), each.sentence) for each in report.rows),
         *((each.what, f"{each.path} was begun and has not ended.") for each in report.leftovers),

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from stemline.integrity.finding import DamageKind, ObjectDamage, RowDamage, RowFault
+from stemline.integrity.finding import DamageKind, ObjectDamage, RowDamage, RowFault, StemOwner
 from stemline.integrity.part_reading import STEM_ROWS, TRACK_ROWS
 from stemline.records import LINKED
 
@@ -84,6 +84,14 @@ class Comparison:
         """
         found = self.connection.execute(query, [str(named), str(owners)]).fetchall()
         return [path for (path,) in found]
+
+    def owners(self, paths: Sequence[str]) -> dict[str, StemOwner]:
+        """Give what the stems table tells of these objects."""
+        wanted = pa.table({"path": list(paths)}, schema=pa.schema([("path", pa.string())]))
+        self.connection.register("wanted", wanted)
+        cells = "path, track_id, provider, recipe, stem, sha256, verification"
+        rows = self._ask(f"SELECT DISTINCT ON (path) {cells} FROM objects SEMI JOIN wanted USING (path)")
+        return {path: StemOwner(*cells) for path, *cells in rows}
 
     def sound(self, sample: int | None) -> Iterator[Sequence[tuple[str, str | None, int | None, str]]]:
         """Give objects of the right size with their digests and lengths, some at a time; a sample never differs."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from stemline.records import PartFile
 
 
 class DamageKind(StrEnum):
@@ -75,6 +77,28 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
+class StemOwner:
+    """What the stems table tells of an object."""
+
+    track_id: str
+    provider: str
+    recipe: str
+    stem: str
+    sha256: str | None
+    verification: str
+
+
+@dataclass(frozen=True, slots=True)
+class RepairOutcome:
+    """What became of one thing that was wrong."""
+
+    path: str
+    is_mended: bool
+    sentence: str
+    """What was done, or why nothing can be, and what a person can do."""
+
+
+@dataclass(frozen=True, slots=True)
 class IntegrityReport:
     """What a check came to."""
 
@@ -88,6 +112,12 @@ class IntegrityReport:
     leftovers: tuple[Leftover, ...] = ()
     notes: tuple[str, ...] = ()
     """What could not be told, and why."""
+    owners: Mapping[str, StemOwner] = field(default_factory=dict)
+    """Of the objects that are missing or altered, what the stems table tells."""
+    described: Mapping[str, PartFile] = field(default_factory=dict)
+    """Of the parts, what they should be."""
+    outcomes: tuple[RepairOutcome, ...] | None = None
+    """What a repair came to; None: none was asked for."""
 
     @property
     def is_sound(self) -> bool:
@@ -112,6 +142,7 @@ class IntegrityReport:
             "read": self.read,
             "notes": list(self.notes),
             "dataset": self.dataset,
+            **({} if self.outcomes is None else {"repair": [asdict(each) for each in self.outcomes]}),
         }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from stemline.integrity.leftover_search import find_ownerless_quarantine, find_s
 from stemline.integrity.part_reading import GatheredRows, PartReader
 from stemline.integrity.row_file import RowFile
 from stemline.ledger import Ledger
-from stemline.records import State
+from stemline.records import PartFile, State
 from stemline.rewrite.snapshot import REWRITES_PREFIX
 from stemline.storage import Store
 
@@ -41,6 +41,7 @@ class Look:
     notes: list[str] = field(default_factory=list)
     parts: int = 0
     objects: int = 0
+    described: Mapping[str, PartFile] = field(default_factory=dict)
 
 
 @contextmanager
@@ -49,7 +50,12 @@ def looked(store: Store, ledger: Ledger | None, folder: Path) -> Iterator[Look]:
     gathering = _Gathering(store, ledger, folder)
     gathering.run()
     with compared(folder) as comparison:
-        look = Look(comparison, parts=len(gathering.known.live), objects=gathering.objects)
+        look = Look(
+            comparison,
+            parts=len(gathering.known.live),
+            objects=gathering.objects,
+            described=gathering.known.described,
+        )
         _Judgement(gathering, look).run()
         yield look
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from stemline.clock import utc_now
 from stemline.dataset.identity import DATASET_KEY, read_dataset_id
 from stemline.errors import StemlineError
-from stemline.integrity.finding import DamageKind, IntegrityReport, ObjectDamage
+from stemline.integrity.finding import DamageKind, IntegrityReport, ObjectDamage, StemOwner
 from stemline.integrity.look import looked
 from stemline.integrity.object_reading import ObjectReader
 from stemline.ledger import KnownDataset, Ledger, view_ledger
@@ -47,12 +47,14 @@ def check_dataset_integrity(store: Store, ledger: Ledger | None, how: Thoroughne
             reader.run(first.comparison.sound(how.sample))
         found = first.damages | {each: each for each in reader.damages}
         rows, leftovers, notes = first.rows, first.leftovers, first.notes
-        parts, objects = first.parts, first.objects
+        parts, objects, described = first.parts, first.objects, first.described
+    owners: dict[str, StemOwner] = {}
     if found or rows:
         with scratch_folder() as folder, looked(store, ledger, folder) as second:
             found = {each: told for each, told in found.items() if _stands(each, second.damages, reader)}
             rows &= second.rows
             leftovers &= second.leftovers
+            owners = second.comparison.owners([each.path for each in found])
     before = utc_now() - OLD
     return IntegrityReport(
         store.url(),
@@ -63,6 +65,8 @@ def check_dataset_integrity(store: Store, ledger: Ledger | None, how: Thoroughne
         tuple(sorted(rows)),
         tuple(sorted(each for each in leftovers if each.what == "rewrite" or each.is_old(before))),
         (*notes, *(() if ledger is not None else (_WITHOUT_LEDGER,))),
+        owners,
+        described,
     )
 
 
@@ -83,7 +87,7 @@ def ledger_of(settings: Settings, store: Store) -> Iterator[Ledger | None]:
         yield None
         return
     with ledger:
-        known = _known_dataset(ledger, store, settings)
+        known = known_dataset(ledger, store, settings)
         if known is None:
             yield None
             return
@@ -91,7 +95,7 @@ def ledger_of(settings: Settings, store: Store) -> Iterator[Ledger | None]:
         yield ledger
 
 
-def _known_dataset(ledger: Ledger, store: Store, settings: Settings) -> KnownDataset | None:
+def known_dataset(ledger: Ledger, store: Store, settings: Settings) -> KnownDataset | None:
     """Give what the ledger knows of a dataset by its id, or by where it is when that is lost."""
     recipe = settings.recipe.as_recipe()
     try:

@@ -12,7 +12,7 @@ from stemline.ledger.dataset_registry import STORED, lies_in
 from stemline.ledger.part import merged_batches
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import recipe_from_name
-from stemline.ledger.tables import attempts
+from stemline.ledger.tables import attempts, batches
 from stemline.records import Attempt, State, Track
 
 PAGE = 10_000
@@ -69,6 +69,14 @@ class Holdings:
             for start in range(0, len(wanted), 5_000):
                 found |= merged_batches(connection, wanted[start : start + 5_000]).keys()
         return found
+
+    def sources(self, batch_id: str) -> list[str]:
+        """Give the batches whose rows are in the parts of this one's name: itself, and those merged into it."""
+        mine = or_(batches.c.batch_id == batch_id, batches.c.merged_into == batch_id)
+        with self._database.read() as connection:
+            return list(
+                connection.scalars(select(batches.c.batch_id).where(mine).order_by(batches.c.batch_id))
+            )
 
     def page(self, chosen: ColumnElement[bool], after: str) -> Sequence[HeldAttempt]:
         """Give the next of the chosen attempts behind a token."""

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stemline.storage.store import TEMPORARY_PREFIX, ChunkSource, Store, checked_key, guarded, guarded_read
@@ -51,6 +52,11 @@ class LocalStore(Store):
         """Give the size of an object in bytes."""
         with guarded_read(self.root_url, self.url(key)):
             return self._path(key).stat().st_size
+
+    def written_at(self, key: str) -> datetime:
+        """Give when a file was last written."""
+        with guarded_read(self.root_url, self.url(key)):
+            return datetime.fromtimestamp(self._path(key).stat().st_mtime, UTC)
 
     def read_bytes(self, key: str) -> bytes:
         """Give a whole object."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,15 @@ class RemoteStore(Store):
         with guarded_read(self.root_url, self.url(key)):
             self._filesystem.invalidate_cache()
             return int(self._filesystem.size(self._path(key)))
+
+    def written_at(self, key: str) -> datetime | None:
+        """Give when an object was written; None where the filesystem has no such thing."""
+        with guarded_read(self.root_url, self.url(key)):
+            try:
+                at: datetime = self._filesystem.modified(self._path(key))
+            except NotImplementedError:
+                return None
+        return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
     def read_bytes(self, key: str) -> bytes:
         """Give a whole object."""

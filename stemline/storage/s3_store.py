@@ -170,6 +170,11 @@ class S3ObjectStore(Store):
         with guarded_read(self.root_url, self.url(key)):
             return obstore.head(self._store, checked_key(key))["size"]
 
+    def written_at(self, key: str) -> datetime:
+        """Give when an object was written."""
+        with guarded_read(self.root_url, self.url(key)):
+            return obstore.head(self._store, checked_key(key))["last_modified"]
+
     def read_bytes(self, key: str) -> bytes:
         """Give a whole object."""
         with guarded_read(self.root_url, self.url(key)):

@@ -138,6 +138,10 @@ class Store(ABC):
     def prune(self, folder: str) -> None:  # noqa: B027 - most places have no folders
         """Remove what is left of a folder in which no object is any more, where a place has folders."""
 
+    @abstractmethod
+    def written_at(self, key: str) -> datetime | None:
+        """Give when an object was written; None where the place does not tell."""
+
     def open_uploads(self) -> Iterable[OpenUpload]:
         """Give the uploads that were begun below the root and not ended; none where the place has no such thing."""
         return ()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
+
+from pandas.testing import assert_frame_equal
+
 
 def test_a_dataset_is_verified_damaged_and_verified_again(project):
     project.prepare(3)
@@ -37,3 +42,67 @@ def test_nothing_is_alarmed_about_where_nothing_has_run(project):
     empty = project.stemline("verify", project.config, "--json")
     assert (empty.code, empty.tree["parts"], empty.tree["objects"]) == (0, 0, 0)
     assert not project.dataset.exists()
+
+
+def age(path, days=2):
+    then = time.time() - days * 86_400
+    os.utime(path, (then, then))
+
+
+def repair(project, **env):
+    return project.stemline("verify", project.config, "--repair", "--json", **env)
+
+
+def test_what_is_gone_is_mended_for_nothing(project):
+    project.prepare(3)
+    assert project.run().code == 0
+    gone, cut, *_ = sorted(project.stems()["path"])
+    (project.dataset / gone).unlink()
+    (project.dataset / cut).write_bytes(b"RIFF")
+    for name in ("old.wav", "young.wav"):
+        (project.dataset / "audio" / name).write_bytes(b"RIFF")
+    age(project.dataset / "audio" / "old.wav")
+    lost = next((project.dataset / "tracks").rglob("part-*.parquet"))
+    rows = lost.read_bytes()
+    lost.unlink()
+    mended = repair(project)
+    assert mended.code == 3, mended.out + mended.err
+    assert [mended.tree[word] for word in ("missing", "extra", "altered", "rows")] == [
+        [],
+        ["audio/young.wav"],
+        [],
+        [],
+    ]
+    told = {each["path"]: each["is_mended"] for each in mended.tree["repair"]}
+    part = str(lost.relative_to(project.dataset))
+    assert told == {gone: True, cut: True, "audio/old.wav": True, "audio/young.wav": False, part: True}
+    assert lost.read_bytes() == rows
+    (project.dataset / "audio" / "young.wav").unlink()
+    project.assert_published_once(3)
+
+    before = project.tracks().sort_values("track_id", ignore_index=True)
+    assert project.stemline("compact", project.config).code == 0
+    for table in ("tracks", "stems"):
+        next((project.dataset / table).rglob("part-*.parquet")).write_bytes(b"PAR1")
+    mended = repair(project)
+    assert mended.code == 0, mended.out + mended.err
+    assert_frame_equal(project.tracks(), before)
+    project.assert_published_once(3)
+
+
+def test_what_cannot_be_mended_is_told_with_what_to_do(project, second):
+    project.prepare(2)
+    assert project.run().code == 0
+    gone = min(project.stems()["path"])
+    (project.dataset / gone).unlink()
+    activity = next((project.dataset / "activity").rglob("part-*.parquet"))
+    activity.write_bytes(b"")
+    told = repair(project, STEM_KEY=second.key)
+    assert told.code == 3
+    sentences = {each["path"]: each["sentence"] for each in told.tree["repair"]}
+    assert "API key that the configuration no longer holds" in sentences[gone]
+    assert "from a copy" in sentences[str(activity.relative_to(project.dataset))]
+    assert second.charged == 0
+    activity.unlink()
+    assert repair(project).tree["missing"] == [str(activity.relative_to(project.dataset))]
+    assert (project.dataset / gone).exists()

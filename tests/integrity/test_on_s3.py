@@ -35,3 +35,8 @@ def test_a_dataset_on_s3_is_checked_and_open_uploads_are_told(
     monkeypatch.setattr(verification, "OLD", timedelta(days=-1))
     (upload,) = night.check().leftovers
     assert (upload.path, upload.what) == ("audio/ab/x.flac", "upload")
+    (begun,) = store.open_uploads()
+    assert (begun.key, begun.upload_id) == (upload.path, upload.upload_id)
+    for _ in range(2):
+        store.abort_upload(begun)
+    assert list(store.open_uploads()) == []
