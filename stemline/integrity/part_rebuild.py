@@ -70,7 +70,7 @@ class PartRebuild:
         """Give a part as a file, or why it cannot be had."""
         table, batch_id = key.partition("/")[0], batch_of_part(key)
         if table == "activity":
-            return "The ledger does not keep what each second holds."
+            return "The ledger does not keep what each second holds: with --decode it is measured again."
         place = key.partition("/")[2].rpartition("/")[0]
         files = []
         for source in self.ledger.holdings.sources(batch_id):

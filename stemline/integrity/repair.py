@@ -11,6 +11,7 @@ from stemline.clock import utc_now
 from stemline.dataset.doubtful_audio import QUARANTINE_PREFIX
 from stemline.dataset.paths import STAGED_PREFIX, TABLES
 from stemline.errors import StemlineError
+from stemline.integrity.activity_rebuild import ActivityRebuild
 from stemline.integrity.finding import DamageKind, IntegrityReport, ObjectDamage, RepairOutcome, StemOwner
 from stemline.integrity.look import AUDIO_PREFIX
 from stemline.integrity.part_rebuild import FROM_COPY, PartRebuild
@@ -46,6 +47,8 @@ def repair_dataset(settings: Settings, how: Thoroughness) -> IntegrityReport:
         if outcomes:  # what rows tell is told anew by parts that are whole again
             report = check_dataset_integrity(store, ledger, how)
         outcomes += mending.objects(report)
+        if how.is_decoding:
+            outcomes += ActivityRebuild(store, ledger, known.dataset_id).run()
         if not outcomes:
             return replace(report, outcomes=())
         after = check_dataset_integrity(store, ledger, how)

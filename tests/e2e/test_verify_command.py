@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from pandas import read_parquet
 from pandas.testing import assert_frame_equal
 
 
@@ -106,3 +107,17 @@ def test_what_cannot_be_mended_is_told_with_what_to_do(project, second):
     activity.unlink()
     assert repair(project).tree["missing"] == [str(activity.relative_to(project.dataset))]
     assert (project.dataset / gone).exists()
+
+
+def test_what_older_tracks_hold_is_measured_where_they_are_decoded_and_mended(project):
+    project.prepare(2)
+    assert project.run().code == 0
+    before = read_parquet(project.dataset / "activity").sort_values(["track_id", "stem"], ignore_index=True)
+    lost = sorted((project.dataset / "activity").rglob("part-*.parquet"))
+    lost[0].unlink()
+    mended = project.stemline("verify", project.config, "--repair", "--decode", "--json")
+    assert mended.code == 0, mended.out + mended.err
+    after = read_parquet(project.dataset / "activity").sort_values(["track_id", "stem"], ignore_index=True)
+    assert_frame_equal(after, before)
+    shown = project.stemline("verify", project.config, "--repair", "--decode")
+    assert (shown.code, "mended" in shown.out) == (0, False)

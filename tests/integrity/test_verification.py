@@ -202,3 +202,19 @@ def test_what_is_right_at_the_second_look_is_not_told(published, monkeypatch):
     late.looks = 0
     monkeypatch.setattr(verification, "looked", late)
     assert published.told() == {}
+
+
+def test_garbage_in_any_file_is_told_by_its_name_and_stops_nothing(published):
+    compact(published)
+    published.publish("d")
+    root = published.night.folder / "out"
+    skipped = ("/runs/", "README", "00000001.json")  # the last is a snapshot before the newest
+    keys = sorted(key for key in published.store.list() if not any(word in key for word in skipped))
+    for number, key in enumerate(keys):
+        data = published.store.read_bytes(key)
+        (root / key).write_bytes((b"", b"\xff\xfe\0garbage", data[: len(data) // 2])[number % 3])
+        told = published.told()
+        name = POINTER_KEY if key.startswith("_stemline/snapshots/") else key
+        assert name in told.get("altered", []), (key, told)
+        published.store.put_bytes(key, data)
+    assert published.told() == {}
