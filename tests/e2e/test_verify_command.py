@@ -121,3 +121,16 @@ def test_what_older_tracks_hold_is_measured_where_they_are_decoded_and_mended(pr
     assert_frame_equal(after, before)
     shown = project.stemline("verify", project.config, "--repair", "--decode")
     assert (shown.code, "mended" in shown.out) == (0, False)
+
+
+def test_a_dataset_of_which_something_was_forgotten_is_sound(project):
+    project.prepare(3)
+    assert project.run().code == 0
+    assert project.stemline("release", project.config, "v1").code == 0
+    gone = project.stemline("forget", project.config, "--track", "t01", "--yes", "--json")
+    assert gone.code == 0, gone.out + gone.err
+    project.prepare(4)
+    assert project.run().tree["tracks"] == {"published": 3, "rejected": 1}
+    told = project.stemline("verify", project.config, "--json")
+    assert told.code == 0, told.out + told.err
+    assert (told.tree["objects"], told.tree["leftovers"], told.tree["notes"]) == (6, [], [])
