@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -218,3 +219,22 @@ def test_garbage_in_any_file_is_told_by_its_name_and_stops_nothing(published):
         assert name in told.get("altered", []), (key, told)
         published.store.put_bytes(key, data)
     assert published.told() == {}
+
+
+@pytest.mark.long
+def test_nothing_is_said_while_a_run_publishes_and_parts_are_merged(published):
+    def work():
+        for number in range(12):
+            published.publish(f"x{number}")
+            if number % 6 == 5:
+                compact(published)
+
+    seen = []
+    with ThreadPoolExecutor(1) as threads:
+        working = threads.submit(work)
+        while not working.done():
+            assert published.told() == {}
+            seen.append(published.check().objects)
+        working.result()
+    assert published.told() == {}
+    assert len(set(seen)) > 1
