@@ -80,7 +80,7 @@ UNREAD = ("sample_rate", "channels", "frames", "size_bytes", "sha256")
 def linked(tmp_path, press):
     """A dataset with a part of the time when every stem had been measured, and one with a linked mix."""
     store = open_store(str(tmp_path / "stems"))
-    (old, _) = write_parts(store, press.batch("a"), DatasetLayout(()))
+    old = write_parts(store, press.batch("a"), DatasetLayout(()))[0].key
     table = pq.read_table(store.url(old), partitioning=None)
     then = [each.with_nullable(each.nullable and each.name not in UNREAD) for each in table.schema]
     pq.write_table(table.cast(pa.schema(then)), store.url(old))
