@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 from stemline.collector import CollectResult, Relink
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import write_rejects, write_run_summary
-from stemline.errors import LedgerConflict, StemlineError
+from stemline.errors import StemlineError
 from stemline.ledger import CollectAgain, Ledger
 from stemline.manifest import ManifestSource
 from stemline.ownership import DatasetClaim
 from stemline.plan.prediction import Prediction, predict_run
 from stemline.plan.survey import survey_catalogue
 from stemline.publisher import Publisher
-from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State
+from stemline.records import Code, ReadyTrack, State
 from stemline.report import write_report
 from stemline.run.batch_planning import BatchPlanning
+from stemline.run.booking import Booking
 from stemline.run.collected_batches import CollectedBatches
 from stemline.run.compaction import compact_finished
 from stemline.run.correction import CorrectionQueue
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
 """The audio of a track in one of these states need not be probed again."""
-ENDED = frozenset({State.COLLECTED, State.PUBLISHED, State.QUARANTINED, State.EXPIRED})
-"""The states in which collecting a track leaves it."""
 INTERRUPTED = (
     "The run was interrupted. Run again: it goes on from here, and collects what is with the provider."
 )
@@ -184,28 +183,14 @@ class Run:
         return self.ledger.recovery.has_any(self.settings.provider.kind)
 
     def book(self, ready: ReadyTrack, outcome: CollectResult) -> str | None:
-        """Book what collecting a track came to; give its attempt's token when it is to be published.
-
-        What a key has made that no run holds, two runs may collect at once: the one that comes second changes nothing.
-        """
-        attempt, needs_links, is_news = ready.attempt, isinstance(outcome, Relink), False
-        try:
-            if isinstance(outcome, CollectedTrack):
-                is_news = self.ledger.attempts.record_collected(outcome)
-                self.mixes.count(attempt.track.track_id, outcome)
-                self.publisher.clear_kept(attempt, is_kept=ready.is_repeated)
-            elif isinstance(outcome, Failure):
-                self.ledger.attempts.fail(outcome)
-                needs_links = outcome.state is State.READY
-        except LedgerConflict:
-            found = self.ledger.tracks.states(attempt.provider, attempt.recipe, [attempt.track.track_id])
-            if not ENDED & {*found.values()}:
-                raise
-            needs_links = False
+        """Book what collecting a track came to; give its attempt's token when it is to be published."""
+        attempt = ready.attempt
+        state = Booking(self.ledger, self.publisher, self.mixes).book(ready, outcome)
+        needs_links = isinstance(outcome, Relink) or state is State.READY
         if self.dispatchers is not None:
             gone = [attempt.token] if isinstance(outcome, Relink) and outcome.is_gone else []
             self.dispatchers.acknowledge([attempt.token], [attempt] if needs_links else [], gone)
-        return attempt.token if is_news else None
+        return attempt.token if state is State.COLLECTED else None
 
     def publish(self, tokens: Sequence[str]) -> int:
         """Publish collected attempts as one batch; give how many tracks."""
