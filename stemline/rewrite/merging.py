@@ -53,31 +53,33 @@ class SortedMerge:
 
         Raises StorageError at the end when other rows went in than came out.
         """
-        rows, path, tables = 0, self.folder / "merged.parquet", self._sorted()
+        there, size = self._measured()
+        rows, path, tables = 0, self.folder / "merged.parquet", self._sorted(size)
         for first in tables:
             with part_writer(path, self.schema) as writer:
                 rows += _fill(writer, path, first, tables)
             yield path
             path.unlink()
-        there = sum(pq.read_metadata(file).num_rows for file in self.files)
         if rows != there:
             raise StorageError(f"Of {there:,} rows {rows:,} were merged: nothing is replaced.")
 
-    def _sorted(self) -> Iterator[pa.Table]:
+    def _sorted(self, size: int) -> Iterator[pa.Table]:
         """Give the rows in order, a row group's worth at a time."""
         if not self.files:
             return iter(())
-        if self._size() <= MEMORY_BYTES // 2 and all(field.type in _PLAIN for field in self.schema):
+        if size <= MEMORY_BYTES // 2 and all(field.type in _PLAIN for field in self.schema):
             return self._sorted_by_duckdb()
         ranges = RangeSort(self.files, self.schema, self._order, self.folder)
         return ranges.tables(GROUP_BYTES, ROWS_PER_GROUP)
 
-    def _size(self) -> int:
-        """Give how many bytes the rows are before they are compressed."""
-        known = map(pq.read_metadata, self.files)
-        return sum(
-            each.row_group(number).total_byte_size for each in known for number in range(each.num_row_groups)
-        )
+    def _measured(self) -> tuple[int, int]:
+        """Give how many rows there are, and how many bytes before they are compressed."""
+        rows = size = 0
+        for file in self.files:
+            known = pq.read_metadata(file)
+            rows += known.num_rows
+            size += sum(known.row_group(number).total_byte_size for number in range(known.num_row_groups))
+        return rows, size
 
     def _sorted_by_duckdb(self) -> Iterator[pa.Table]:
         columns = ", ".join(f'"{name}"' for name in _quoted(self.schema.names))

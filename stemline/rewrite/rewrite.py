@@ -21,6 +21,7 @@ from stemline.dataset.paths import TABLES
 from stemline.dataset.renewal import damaged_part
 from stemline.errors import StorageError
 from stemline.records import PartFile
+from stemline.rewrite.partfiles import fetched
 from stemline.rewrite.snapshot import (
     REWRITES_PREFIX,
     Snapshot,
@@ -33,7 +34,7 @@ from stemline.rewrite.snapshot import (
     unreadable,
     write_snapshot,
 )
-from stemline.storage import Store, file_sha256, scratch_folder
+from stemline.storage import Store, file_sha256
 
 PLAN_NAME = "plan.json"
 PLAN_DEPTH = 3
@@ -135,16 +136,13 @@ class Rewriter:
         old = {key for each in plan.replacements for key in each.old}
         new = {part.key: part for each in plan.replacements for part in each.new}
         before = read_snapshot(self.store)
-        kept = [
-            part
-            for part in self._parts(before, without=old | new.keys())
-            if live_key(part.key) not in old | new.keys()
-        ]
+        gone = old | new.keys()
+        kept = [part for part in self._parts(before, without=gone) if live_key(part.key) not in gone]
         staged = [
             PartFile(staged_key(plan.rewrite_id, part.key), part.size_bytes, part.sha256, part.rows)
             for part in new.values()
         ]
-        self._write(before, plan.cause, [*kept, *staged], replaced=old | new.keys())
+        self._write(before, plan.cause, [*kept, *staged], replaced=gone)
         for each in plan.replacements:
             self._replace(plan, each)
         after = self._write(read_snapshot(self.store), plan.cause, [*kept, *new.values()])
@@ -186,9 +184,7 @@ class Rewriter:
 
 def describe_part(store: Store, key: str) -> PartFile:
     """Read a part and give what it is; raises StorageError for one that is damaged."""
-    with scratch_folder() as folder:
-        path = folder / "part.parquet"
-        store.fetch_file(key, path)
+    with fetched(store, [key]) as (path,):
         return describe_file(store, key, path)
 
 
