@@ -1,6 +1,7 @@
 """A year of small parts: what merging them costs, what it is worth to readers, and how long who globs sees it.
 
 python benchmarks/bench_dataset.py --tracks 1000000
+python benchmarks/bench_dataset.py --tracks 100000 --activity
 python benchmarks/bench_dataset.py --tracks 20000 --s3
 
 The rows of one day are written once and linked into all days, ten tracks with four stems in each batch; each figure of
@@ -13,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
@@ -32,6 +35,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support import s3
 
+from stemline.activity import SecondOffsets, StemActivity
 from stemline.clock import utc_now
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import DatasetBatch, write_parts
@@ -60,6 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tracks", type=int, default=1_000_000)
     parser.add_argument("--s3", action="store_true", help="on an S3 server of this machine")
+    parser.add_argument("--activity", action="store_true", help="with what each second of a stem holds")
     parser.add_argument("--compact", metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.compact:
@@ -69,13 +74,13 @@ def main() -> None:
         if arguments.s3:
             on_s3(Path(name), arguments.tracks)
         else:
-            on_disk(Path(name), arguments.tracks)
+            on_disk(Path(name), arguments.tracks, has_activity=arguments.activity)
 
 
-def on_disk(folder: Path, tracks: int) -> None:
+def on_disk(folder: Path, tracks: int, *, has_activity: bool) -> None:
     """Measure in a folder."""
     out = folder / "stems"
-    seconds, parts = timed(lambda: grow(out, tracks))
+    seconds, parts = timed(lambda: grow(out, tracks, has_activity=has_activity))
     print(f"made      {tracks:,} tracks in {parts:,} parts, {seconds:.0f} s")
     before = readers(out)
     done = json.loads(
@@ -166,12 +171,12 @@ def readers(out: Path) -> dict[str, float]:
     return {what: min(timed(read)[0] for _ in range(3)) for what, read in found.items()}
 
 
-def grow(out: Path, tracks: int) -> int:
+def grow(out: Path, tracks: int, *, has_activity: bool = False) -> int:
     """Write a day's parts, and link them into as many days as it takes; give how many parts there are."""
     batches = min(DAY_BATCHES, tracks // BATCH_TRACKS)
     store, parts = open_store(str(out)), 0
     for number in range(batches):
-        write_parts(store, batch(number, BATCH_TRACKS), DatasetLayout())
+        write_parts(store, batch(number, BATCH_TRACKS, has_activity=has_activity), DatasetLayout())
     for table in (each for each in TABLES if (out / each).exists()):
         (first,) = (out / table).glob("*/*")
         files = list(first.iterdir())
@@ -192,13 +197,13 @@ def publish(store: Store) -> None:
         write_parts(store, batch(number, 500), DatasetLayout())
 
 
-def batch(number: int, tracks: int) -> DatasetBatch:
+def batch(number: int, tracks: int, *, has_activity: bool = False) -> DatasetBatch:
     """Give collected tracks, each time the same for a number."""
-    rows = [row(f"{number}-{track}") for track in range(tracks)]
+    rows = [row(f"{number}-{track}", has_activity=has_activity) for track in range(tracks)]
     return DatasetBatch(hashlib.sha256(str(number).encode()).hexdigest()[:20], "run-1", rows)
 
 
-def row(name: str) -> PublishedRow:
+def row(name: str, *, has_activity: bool = False) -> PublishedRow:
     """Give one collected track, with a name that sorts like chance."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     chance = int(digest[:8], 16)
@@ -223,13 +228,23 @@ def row(name: str) -> PublishedRow:
             -1.0,
             -12.5 - chance % 100 / 10,
             "ok",
+            activity=activity(chance + number) if has_activity else None,
         )
-        for stem in RECIPE.stem_names
+        for number, stem in enumerate(RECIPE.stem_names)
     )
     at = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, 12, tzinfo=UTC)
     bpm, key = 60 + chance % 1200 / 10, KEYS[chance % len(KEYS)]
     collected = CollectedTrack(attempt.token, stems, bpm, key, "provider", "provider", at)
     return PublishedRow(attempt, Job(digest[20:40], Phase.DONE, credits_charged=200), collected)
+
+
+def activity(seed: int) -> bytes:
+    """Give what 200 seconds of a stem hold."""
+    draw = random.Random(seed)  # noqa: S311 - made numbers
+    loudness = tuple(draw.randint(-600, -60) / 10 for _ in range(200))
+    starts = tuple(accumulate(draw.randint(80_000, 120_000) for _ in range(200)))
+    frames = tuple(second * 44_100 - draw.randint(0, 4_095) for second in range(200))
+    return StemActivity(loudness, SecondOffsets(starts, frames, 86)).pack()
 
 
 @contextmanager
