@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from stemline.dataset.parts import put_part
 from stemline.dataset.renewal import opened_part, renewed_tables
 from stemline.dataset.stored_tracks import batch_of_part
 from stemline.dataset.table_row import manifest_cells
+from stemline.errors import StorageError
 from stemline.records import Attempt, Job
 from stemline.storage import Store
 
@@ -33,6 +34,20 @@ def keys_by_batch(store: Store) -> Mapping[str, list[str]]:
     found: defaultdict[str, list[str]] = defaultdict(list)
     for key in part_keys(store, "tracks"):
         found[batch_of_part(key)].append(key)
+    return found
+
+
+def parts_holding(store: Store, keys: Iterable[str], tokens: Collection[str]) -> list[str]:
+    """Give those of these parts of the tracks table that hold a row of these attempts; one that cannot be read may."""
+    found = []
+    for key in keys:
+        try:
+            with opened_part(store, key) as part:
+                is_holding = not set(tokens).isdisjoint(part.read(["attempt_token"]).column(0).to_pylist())
+        except StorageError:
+            is_holding = True
+        if is_holding:
+            found.append(key)
     return found
 
 

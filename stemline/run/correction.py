@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from stemline.dataset.correction import CorrectedRow, correct_parts, keys_by_batch
+from stemline.dataset.correction import CorrectedRow, correct_parts, keys_by_batch, parts_holding
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout
 from stemline.dataset.renewal import is_behind, renew_parts
@@ -22,6 +22,7 @@ from stemline.records import Recipe, Track
 from stemline.rewrite.rewrite import Rewriter
 from stemline.run.rewriting import rewriting
 from stemline.storage import Store
+from stemline.wording import counted
 
 PartsAndRows = tuple[Sequence[str], Mapping[str, CorrectedRow]]
 """Keys of parts, and rows that lie in them, by their tokens."""
@@ -77,37 +78,57 @@ class CorrectionQueue:
     def _correct(self, run_id: str, rewriter: Rewriter) -> int:
         if not self.pending:
             return 0
-        layout, work = claim_layout(self.store, self.layout), self._rows_by_parts()
+        layout, (work, strays) = claim_layout(self.store, self.layout), self._rows_by_parts()
+        found = self._correct_all(run_id, work, layout, rewriter)
+        for _, rows in work:
+            strays |= {token: row for token, row in rows.items() if token not in found}
+        if strays:
+            keys = [key for some in keys_by_batch(self.store).values() for key in some]
+            holding = parts_holding(self.store, keys, strays.keys())
+            found |= self._correct_all(run_id, [([key], strays) for key in holding], layout, rewriter)
+        lost = strays.keys() - found
+        if lost and not self.problem:
+            self.problem = (
+                f"{counted(len(lost))} to be corrected are in no part: `stemline verify` tells why."
+            )
+        return len(found)
+
+    def _correct_all(
+        self, run_id: str, work: Sequence[PartsAndRows], layout: DatasetLayout, rewriter: Rewriter
+    ) -> set[str]:
         with rewriter.changing({key for keys, _ in work for key in keys}):
-            return sum(self._correct_rows(run_id, each, layout, rewriter.require_hold) for each in work)
+            found = [self._correct_rows(run_id, each, layout, rewriter.require_hold) for each in work]
+        return set[str]().union(*found)
 
     def _correct_rows(
         self, run_id: str, work: PartsAndRows, layout: DatasetLayout, require_hold: Callable[[], None]
-    ) -> int:
+    ) -> set[str]:
+        """Give the tokens that were found."""
         keys, rows = work
         try:
             found = correct_parts(self.store, keys, layout, rows, require_hold)
         except (StorageError, ValueError) as error:
             self.problem = str(error)
-            return 0
+            return set()
         columns = {rows[token].attempt.track.track_id: rows[token].attempt.track.columns for token in found}
         if columns:
             self.ledger.corrections.book(run_id, self.provider, self.recipe, columns)
-        return len(columns)
+        return found
 
-    def _rows_by_parts(self) -> list[PartsAndRows]:
-        """Give what is to be corrected by the parts in which it lies; by all where the ledger cannot tell in which.
+    def _rows_by_parts(self) -> tuple[list[PartsAndRows], dict[str, CorrectedRow]]:
+        """Give what is to be corrected by the parts in which it should lie, and what the ledger cannot tell of.
 
-        That is so when another ledger has merged them.
+        It cannot where another ledger has merged the parts. Nor does it know all: of a batch that lay in several
+        partitions it tells into which part the last of them was merged.
         """
         keys = keys_by_batch(self.store)
-        work, strays = [], dict[str, CorrectedRow]()
+        work, strays = list[PartsAndRows](), dict[str, CorrectedRow]()
         for batch_id, rows in self._rows_by_batch().items():
             if batch_id in keys:
                 work.append((keys[batch_id], rows))
             else:
                 strays |= rows
-        return [*work, *([([key for some in keys.values() for key in some], strays)] if strays else [])]
+        return work, strays
 
     def _rows_by_batch(self) -> Mapping[str, dict[str, CorrectedRow]]:
         batches: dict[str, dict[str, CorrectedRow]] = {}

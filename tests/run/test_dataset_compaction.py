@@ -60,6 +60,21 @@ def test_what_is_merged_again_is_found_again(night):
     assert compact(night).right == 1
 
 
+def test_rows_of_one_batch_are_corrected_in_every_partition_they_were_merged_in(tmp_path):
+    with open_night(tmp_path, ("artist",), mood=pa.string()) as night:
+        for some in ({"a": "X", "b": "Y", "e": "Z"}, {"c": "X", "d": "Y"}):
+            tokens = [night.collect(name, artist=artist, mood="glad") for name, artist in some.items()]
+            night.publisher.publish(night.run_id, tokens)
+        compact(night)
+        sad = [row(name, artist=artist, mood="sad") for name, artist in zip("abe", "XYZ", strict=True)]
+
+        queue = night.plan(*sad)
+
+        assert (queue.apply(night.run_id), queue.problem) == (3, "")
+        assert {name for name, each in night.rows().items() if each["mood"] == "sad"} == set("abe")
+        assert night.plan(*sad).pending == {}
+
+
 def test_a_row_is_corrected_where_it_lies_by_now(night):
     compact(night)
     night.publish("e", mood="glad")
