@@ -64,10 +64,15 @@ def make_dataset_id(store: Store) -> str:
     return known
 
 
+def list_record_keys(store: Store) -> list[str]:
+    """Give where the records of ledgers lie; what else a person's computer has put beside them is none of them."""
+    return sorted(key for key in store.list(LEDGERS_PREFIX) if key.endswith(".json"))
+
+
 def read_ledger_records(store: Store, ledger_id: str | None = None) -> list[LedgerRecord]:
     """Give the records of all ledgers that publish in the dataset, or of one."""
     records = []
-    keys = sorted(store.list(LEDGERS_PREFIX)) if ledger_id is None else [_record_key(ledger_id)]
+    keys = list_record_keys(store) if ledger_id is None else [_record_key(ledger_id)]
     for key in keys:
         tree = _read(store, key)
         if tree is not None:

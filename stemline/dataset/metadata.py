@@ -54,9 +54,8 @@ class KeptLayout:
 
 def read_layout(store: Store, partition_by: Sequence[str] = ()) -> KeptLayout | None:
     """Give the layout a dataset was begun with, and its columns; None: there is no dataset."""
-    try:
-        tree = json.loads(store.read_bytes(LAYOUT_KEY))
-    except FileNotFoundError:
+    tree = _read_layout_tree(store)
+    if tree is None:
         return None
     if "columns" in tree:
         is_begun = bool(tree.get("begun"))
@@ -66,6 +65,23 @@ def read_layout(store: Store, partition_by: Sequence[str] = ()) -> KeptLayout | 
     schemas = [schema for schema in found if schema is not None]
     carried = columns_of_parts(schemas, tree.get("partition_by", partition_by))
     return KeptLayout(tree, carried, is_begun=bool(schemas), is_behind=bool(schemas))
+
+
+def _read_layout_tree(store: Store) -> dict[str, Any] | None:
+    try:
+        tree = json.loads(store.read_bytes(LAYOUT_KEY))
+        if not {"partition_by", "columns"} & tree.keys():
+            raise ValueError  # noqa: TRY301 - like what is no JSON
+        columns_from_tree(tree.get("columns", []))
+    except FileNotFoundError:
+        return None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            f"{store.url(LAYOUT_KEY)} cannot be read: it is not what stemline wrote.",
+            fix="Put it back from a copy of the dataset: it says which columns the tables have.",
+        ) from error
+    found: dict[str, Any] = tree
+    return found
 
 
 def _part_schema(store: Store, key: str) -> pa.Schema | None:

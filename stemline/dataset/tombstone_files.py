@@ -36,6 +36,11 @@ def read_tombstones(store: Store, without: Collection[str] = ()) -> list[Tombsto
     return [_read(store, key) for key in keys if _id_of(key) not in without]
 
 
+def list_tombstone_files(store: Store) -> list[str]:
+    """Give where tombstones lie, their certificates, and what keys their digests."""
+    return sorted(key for key in store.list(TOMBSTONES_PREFIX) if key.endswith(".json"))
+
+
 def write_tombstone(store: Store, tombstone: Tombstone) -> None:
     """Write a tombstone down."""
     store.put_bytes(_key(tombstone.tombstone_id), json.dumps(tombstone.as_tree(), indent=1).encode() + b"\n")

@@ -183,7 +183,10 @@ def _catalogue(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a database with the view `manifest`: a row for each track and recipe that tables or ledger have."""
     releases = [key for key in store.list(RELEASES_PREFIX) if key.endswith(".parquet") and "/tracks/" in key]
-    keys = sorted([*(key for key in live_parts(store) if "/tracks/" in f"/{key}"), *releases])
+    here = set(store.list("tracks"))
+    live = [key for key in live_parts(store) if "/tracks/" in f"/{key}"]
+    # A part that the snapshot lists and that is gone holds nothing.
+    keys = sorted([*(key for key in live if key in here or store.exists(key)), *releases])
     with ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
         files = [str(path) for path in stack.enter_context(fetched(store, keys))]

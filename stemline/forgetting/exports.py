@@ -29,6 +29,8 @@ def _targets(store: Store, key: str) -> Iterable[str]:
         tree = json.loads(store.read_bytes(key))
     except (FileNotFoundError, ValueError):
         return []
+    if not isinstance(tree, dict):
+        return []
     entries = tree.get("exports", []) if key.endswith(f"/{RECORD_NAME}") else [tree]
     return [
         entry

@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stemline.dataset.identity import DATASET_KEY, LEDGERS_PREFIX
+from stemline.dataset.identity import DATASET_KEY, list_record_keys
 from stemline.dataset.metadata import LAYOUT_KEY
 from stemline.dataset.paths import attempt_folder
+from stemline.dataset.tombstone_files import list_tombstone_files
 from stemline.errors import StemlineError
 from stemline.integrity.comparison import FILES, FOLDERS, Comparison, compared
 from stemline.integrity.finding import DamageKind, Leftover, ObjectDamage, RowDamage, RowFault
@@ -173,7 +174,7 @@ def _paths_of_releases(store: Store) -> Iterator[str]:
 
 def _unreadable_metadata(store: Store) -> Iterator[ObjectDamage]:
     """Give what the dataset says of itself and is no JSON any more."""
-    for key in (LAYOUT_KEY, DATASET_KEY, *sorted(store.list(LEDGERS_PREFIX))):
+    for key in (LAYOUT_KEY, DATASET_KEY, *list_record_keys(store), *list_tombstone_files(store)):
         try:
             json.loads(store.read_bytes(key))
         except FileNotFoundError:

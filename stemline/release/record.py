@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -123,7 +123,8 @@ def require_release(store: Store, name: str) -> Release:
     if release is None:
         names = [each.name for each in list_releases(store)[0]]
         raise UsageError(
-            f"{store.url()} has no release {name!r}.", fix=f"It has {_spoken(names)}: name one of them."
+            f"{store.url()} has no release {name!r}.",
+            fix=f"It has {', '.join(names)}: name one of them." if names else "Make one: `stemline release`.",
         )
     return release
 
@@ -154,7 +155,3 @@ def _unreadable(store: Store, name: str) -> StorageError:
         f"{store.url(release_key(name))} cannot be read: it is not what stemline wrote.",
         fix="Put it back from a copy of the release.",
     )
-
-
-def _spoken(names: Iterable[str]) -> str:
-    return ", ".join(names) or "none"

@@ -20,7 +20,10 @@ def fetched(store: Store, keys: Sequence[str]) -> Iterator[list[Path]]:
     """
     here = [store.local_path(key) for key in keys]
     if all(path is not None for path in here):
-        yield [path for path in here if path is not None]
+        paths = [path for path in here if path is not None]
+        for path in paths:
+            path.stat()
+        yield paths
         return
     with scratch_folder() as folder, disk_guarded(folder), ThreadPoolExecutor(FETCHES_AT_ONCE) as threads:
         paths = [folder / f"{number}.parquet" for number in range(len(keys))]

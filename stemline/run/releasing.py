@@ -71,6 +71,7 @@ def release_dataset(
             release = making.attempt()
             if release is not None:
                 return release
+    _refuse_gone(store)
     raise StorageError(
         f"The parts of {store.url()} are replaced faster than they can be copied.",
         fix="Make the release when no other run works on the dataset.",
@@ -188,6 +189,17 @@ def _taken(store: Store, name: str) -> UsageError:
         f"{store.url(release_key(name, RECORD_NAME))} is there already, and a release never changes.",
         fix="Give the new one another name.",
     )
+
+
+def _refuse_gone(store: Store) -> None:
+    """Raise StorageError for a part that the snapshot lists and that is not there."""
+    for key in live_parts(store):
+        if not store.exists(key):
+            raise StorageError(
+                f"{store.url(key)} is gone, so its rows are in no table.",
+                fix="`stemline verify --repair` writes it again where the ledger has its rows; "
+                "else put it back from a copy of the dataset.",
+            )
 
 
 def _nothing_published(store: Store) -> UsageError:

@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 
-from stemline.dataset.metadata import write_rejects, write_run_summary
+from stemline.dataset.identity import LEDGERS_PREFIX, read_ledger_records
+from stemline.dataset.metadata import LAYOUT_KEY, read_layout, write_rejects, write_run_summary
 from stemline.dataset.table_schemas import REJECTS_SCHEMA
+from stemline.errors import StorageError
 from stemline.records import Code, Reject
 from stemline.storage import open_store
 
@@ -67,3 +70,19 @@ def test_a_run_summary_is_json(tmp_path):
         "tracks": {"published": 3},
         "at": "2026-11-21 00:00:00+00:00",
     }
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"partition_by": [', "[]", "{}", '{"columns": 3}', '{"columns": [{}]}']
+)
+def test_a_damaged_layout_is_named(tmp_path, text):
+    store = open_store(str(tmp_path))
+    store.put_bytes(LAYOUT_KEY, text.encode())
+    with pytest.raises(StorageError, match=r"layout\.json cannot be read"):
+        read_layout(store)
+
+
+def test_what_a_file_manager_leaves_beside_the_records_of_ledgers_is_none_of_them(tmp_path):
+    store = open_store(str(tmp_path))
+    store.put_bytes(f"{LEDGERS_PREFIX}/.DS_Store", b"\0Bud1")
+    assert read_ledger_records(store) == []

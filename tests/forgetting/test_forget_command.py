@@ -12,6 +12,9 @@ from typer.testing import CliRunner
 from stemline.cli.application import app
 from stemline.dataset.identity import DATASET_KEY
 from stemline.errors import UsageError
+from stemline.rewrite.rewrite import RewritePlan
+from stemline.rewrite.snapshot import live_parts
+from stemline.run.rewriting import rewriting
 
 
 @pytest.fixture
@@ -69,3 +72,16 @@ def test_a_look_tells_what_would_go(ask):
     assert told.exit_code == 0
     assert "tables: 2 objects, 3 rows" in told.output
     assert "audio: 2 objects" in told.output
+
+
+def test_a_part_that_is_gone_and_a_release_that_says_nothing_of_itself_stop_nothing(ask, estate):
+    part = next(key for key in live_parts(estate.store) if key.startswith("tracks/"))
+    with rewriting(estate.ledger, estate.store, DATASET) as rewriter:
+        rewriter.commit(RewritePlan("nothing", "compact", ()))  # from here on the snapshot lists the part
+    estate.store.delete(part)
+    estate.store.put_bytes("releases/v1/release.json", b"[]")
+
+    done = ask("--artist", "Nina Simone", "--yes")
+
+    assert done.exit_code == 0, done.output
+    assert estate.traces("Nina", "goes-") == []

@@ -166,11 +166,12 @@ def test_quarantine_without_an_owner_is_extra(published):
 def test_a_pointer_that_is_garbage_is_told_and_the_rest_goes_on(published, garbage):
     compact(published)
     published.store.put_bytes(POINTER_KEY, garbage)
-    published.store.put_bytes("_stemline/layout.json", b"{")
+    for key in ("_stemline/layout.json", "_stemline/tombstones/salt.json"):
+        published.store.put_bytes(key, b"{")
     published.file(published.paths["a"]).unlink()
     assert published.told() == {
         "missing": [published.paths["a"]],
-        "altered": ["_stemline/layout.json", POINTER_KEY],
+        "altered": ["_stemline/layout.json", POINTER_KEY, "_stemline/tombstones/salt.json"],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from stemline.dataset.stored_tracks import list_track_parts
 from stemline.dataset.table_schemas import SCHEMA_VERSION
 from stemline.errors import LeaseHeld, StorageError, UsageError
 from stemline.release.record import list_releases, read_release
+from stemline.rewrite.rewrite import describe_part
 from stemline.rewrite.rewrite_lock import LOCK_KEY
-from stemline.rewrite.snapshot import live_parts
+from stemline.rewrite.snapshot import Snapshot, live_parts, write_snapshot
 from stemline.run import releasing
 from stemline.run.rewriting import keeping_rewrites_away
 
@@ -282,3 +284,15 @@ def test_a_damaged_part_is_named(published):
 
     with pytest.raises(StorageError, match=r"11-02/part-.*no sound Parquet"):
         published.release("v1")
+
+
+def test_a_part_that_is_gone_is_named_with_what_to_do(published):
+    (key,) = [key for key in live_parts(published.store) if key.startswith("tracks/") and "11-02" in key]
+    part = describe_part(published.store, key)
+    write_snapshot(published.store, Snapshot(1, datetime.now(UTC), "compact", (part,)))
+    published.store.delete(key)
+
+    with pytest.raises(StorageError, match=r"11-02/part-.* is gone") as refused:
+        published.release("v1")
+
+    assert "verify --repair" in str(refused.value.fix)
