@@ -21,6 +21,7 @@ from stemline.manifest.source_root import NOWHERE, SourceRoot
 
 # Not hive's own word: pyarrow makes that a null, and pandas cannot read a table whose folders have one.
 _NO_VALUE = "__null__"
+_HIVES_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,6 @@ def _folder_value(value: object) -> str:
         return _NO_VALUE
     text = str(value).lower() if isinstance(value, bool) else str(value)
     name = quote(text, safe="", errors="surrogatepass")
-    if len(name) <= LONGEST_NAME:
+    if len(name) <= LONGEST_NAME and text != _HIVES_NULL:
         return name
     return f"{quote(text[:12], safe='', errors='surrogatepass')}...{name_digest(text)[:32]}"

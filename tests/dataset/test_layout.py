@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout
-from stemline.dataset.paths import path_safe, stem_path
+from stemline.dataset.paths import name_digest, path_safe, stem_path
 from stemline.dataset.table_schemas import tracks_schema
 from stemline.errors import ConfigError
 from stemline.records import Attempt, Recipe, Track
@@ -68,6 +68,10 @@ def test_lookalikes_stay_apart(one, other):
     [
         ("local", "by_x=local"),
         (None, "by_x=__null__"),
+        (
+            "__HIVE_DEFAULT_PARTITION__",
+            f"by_x=__HIVE_DEFAU...{name_digest('__HIVE_DEFAULT_PARTITION__')[:32]}",
+        ),
         ("", "by_x=__null__"),
         ("C# major", "by_x=C%23%20major"),
         ("../a=b", "by_x=..%2Fa%3Db"),
