@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from stemline.dataset.card import tell_change
 from stemline.dataset.doubtful_audio import clear_quarantine
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout
@@ -88,6 +89,7 @@ class Publisher:
                 return 0
             written = write_parts(self.store, batch, self.layout)
         count = self.ledger.batches.publish(batch_id, written)
+        tell_change(self.store)
         discard_staged(self.store, batch, self.layout)
         return min(count, len(batch.rows))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -56,7 +57,14 @@ def _head(release: Release, dataset: str) -> str:
         "tags": ["music", "music-source-separation", "stems"],
         "size_categories": [next((name for limit, name in _SIZES if tracks < limit), "n>1M")],
     }
-    return card_head(release.tables, facts)
+    return card_head(release.tables, facts, _state(release))
+
+
+def _state(release: Release) -> str:
+    """Give a name for what is in a release, which changes when something is forgotten of it."""
+    digests = "\n".join(file.sha256 for file in release.files if file.table is not None)
+    whole = f"{release.facts['dataset_id']} {release.name}\n{digests}"
+    return f"state-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
 
 def license_of(licenses: Mapping[str, int]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stemline.dataset.card import tell_change
 from stemline.dataset.metadata import part_keys
 from stemline.dataset.paths import TABLES
 from stemline.dataset.renewal import damaged_part
@@ -99,6 +100,7 @@ class Rewriter:
             self._carry_out(_read_plan(self.store, key))
         if CHANGES_KEY in waiting:
             self._note_changes(json.loads(self.store.read_bytes(CHANGES_KEY)))
+            tell_change(self.store)
         finished = tuple(key.removesuffix(PLAN_NAME) for key in plans)
         self.store.delete_all(key for key in waiting if not key.startswith(finished))
         return len({key.split("/")[2] for key in waiting})
@@ -113,11 +115,13 @@ class Rewriter:
         self.forget(self.known().keys() if keys is None else keys)
         if read_snapshot(self.store) is None:
             yield
+            tell_change(self.store)
             return
         changes = None if keys is None else sorted(keys)
         self.store.put_bytes(CHANGES_KEY, json.dumps(changes).encode())
         yield
         self._note_changes(changes)
+        tell_change(self.store)
         self.store.delete(CHANGES_KEY)
 
     def _note_changes(self, keys: Collection[str] | None) -> None:
@@ -147,6 +151,7 @@ class Rewriter:
             self._replace(plan, each)
         after = self._write(read_snapshot(self.store), plan.cause, [*kept, *new.values()])
         self.book(plan, after)
+        tell_change(self.store)
         self.store.delete(staged_key(plan.rewrite_id, PLAN_NAME))  # from here on nothing is left to be done
         self.store.delete_all(staged_key(plan.rewrite_id, key) for key in new)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stemline.dataset.card import CARD_KEY, write_dataset_card
+from stemline.dataset.card import CARD_KEY, tell_change, write_dataset_card
 from stemline.storage import open_store
 
 
@@ -48,3 +48,17 @@ def test_an_older_one_of_ours_is_brought_up_to_date(store, monkeypatch):
     assert write_dataset_card(store)
 
     assert b"config_name: stems" in store.read_bytes(CARD_KEY)
+
+
+def test_it_tells_a_change_in_its_head_and_else_stays(store):
+    write_dataset_card(store)
+    before = store.read_bytes(CARD_KEY)
+    tell_change(store)
+    after = store.read_bytes(CARD_KEY)
+    assert [old == new for old, new in zip(before.splitlines(), after.splitlines(), strict=True)].count(
+        False
+    ) == 4
+    assert not write_dataset_card(store)
+    store.put_bytes(CARD_KEY, b"# Mine\n")
+    tell_change(store)
+    assert store.read_bytes(CARD_KEY) == b"# Mine\n"

@@ -11,7 +11,7 @@ import pytest
 import s3fs
 from support.released_dataset import ReleasedDataset
 
-from stemline.dataset.card import write_dataset_card
+from stemline.dataset.card import tell_change, write_dataset_card
 
 
 def hugging_face():
@@ -112,6 +112,22 @@ def test_pyarrow_opens_only_the_parts_of_the_partition_that_is_asked_for(release
 
     assert len(list(dataset.get_fragments(filter=wanted))) == 1
     assert dataset.to_table(filter=wanted)["track_id"].to_pylist() == ["b"]
+
+
+def test_datasets_gives_what_is_there_now_and_not_what_it_keeps_of_another_folder_of_this_name(tmp_path):
+    def loaded(folder):
+        cache = str(tmp_path / "cache")
+        return hugging_face().load_dataset(folder, "tracks", split="train", cache_dir=cache)["track_id"]
+
+    for place, names in (("one", "ab"), ("two", "c")):
+        dataset = ReleasedDataset(str(tmp_path / place / "stems"))
+        write_dataset_card(dataset.store)
+        dataset.publish(*names)
+        dataset.release("v1")
+        assert list(loaded(dataset.store.url())) == list(loaded(dataset.store.url("releases/v1"))) == [*names]
+    dataset.publish("d")
+    tell_change(dataset.store)
+    assert sorted(loaded(dataset.store.url())) == ["c", "d"]
 
 
 @pytest.mark.parametrize("place", ["", "releases/v1"])
