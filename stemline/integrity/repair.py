@@ -48,7 +48,8 @@ def repair_dataset(settings: Settings, how: Thoroughness) -> IntegrityReport:
             report = check_dataset_integrity(store, ledger, how)
         outcomes += mending.objects(report)
         if how.is_decoding:
-            outcomes += ActivityRebuild(store, ledger, known.dataset_id).run()
+            strange = {each.path for each in report.damages if each.kind is DamageKind.EXTRA}
+            outcomes += ActivityRebuild(store, ledger, known.dataset_id, strange).run()
         if not outcomes:
             return replace(report, outcomes=())
         after = check_dataset_integrity(store, ledger, how)

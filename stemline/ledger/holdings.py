@@ -78,6 +78,12 @@ class Holdings:
                 connection.scalars(select(batches.c.batch_id).where(mine).order_by(batches.c.batch_id))
             )
 
+    def batches(self) -> list[str]:
+        """Give the batches that are published, those that are parts of merged rows alone included."""
+        query = select(batches.c.batch_id).where(batches.c.published_at.is_not(None))
+        with self._database.read() as connection:
+            return list(connection.scalars(query.order_by(batches.c.batch_id)))
+
     def page(self, chosen: ColumnElement[bool], after: str) -> Sequence[HeldAttempt]:
         """Give the next of the chosen attempts behind a token."""
         columns = [attempts.c[name] for name in HeldAttempt.__slots__]
