@@ -103,6 +103,7 @@ class Rewriter:
             tell_change(self.store)
         finished = tuple(key.removesuffix(PLAN_NAME) for key in plans)
         self.store.delete_all(key for key in waiting if not key.startswith(finished))
+        self.store.prune(REWRITES_PREFIX)  # a partition's folder may be a name
         return len({key.split("/")[2] for key in waiting})
 
     @contextmanager
@@ -154,6 +155,7 @@ class Rewriter:
         tell_change(self.store)
         self.store.delete(staged_key(plan.rewrite_id, PLAN_NAME))  # from here on nothing is left to be done
         self.store.delete_all(staged_key(plan.rewrite_id, key) for key in new)
+        self.store.prune(f"{REWRITES_PREFIX}/{plan.rewrite_id}")
 
     def _replace(self, plan: RewritePlan, replacement: Replacement) -> None:
         """Put the new parts in place and take the old ones away: who globs sees both for this moment."""

@@ -22,6 +22,7 @@ from stemline.records import Code, State
 from stemline.release.record import require_release
 from stemline.report import write_report
 from stemline.rewrite.snapshot import live_parts, read_snapshot
+from stemline.run.compaction import compact_parts
 from stemline.storage import open_store
 
 GONE = ("goes-01", "goes-02", "goes-03", "goes-04")
@@ -65,6 +66,17 @@ def test_a_part_that_becomes_empty_goes_with_the_folder_named_after_the_artist(t
         assert estate.forget(artists=("Nina Simone",)).exit_code == 0
         assert estate.traces(*TEXTS) == []
         assert estate.rows() == ["keeps1", "keeps2", "keeps3"]
+
+
+def test_no_folder_of_an_earlier_rewrite_is_named_after_the_artist(tmp_path):
+    with open_estate(tmp_path, open_store(str(tmp_path / "out")), partition_by=("artist",)) as estate:
+        for name in ("goes-1", "goes-2"):
+            estate.publish(name, artist="Nina")
+        compact_parts(estate.ledger, estate.store, DATASET)
+        folder = estate.store.local_path("_stemline/rewrites/older/tracks/by_artist=Nina")
+        folder.mkdir(parents=True)  # earlier versions left such
+        estate.forget(artists=("Nina",))
+        assert estate.traces("Nina") == []
 
 
 def test_audio_that_is_embedded_goes_with_its_rows(tmp_path):
