@@ -40,7 +40,10 @@ SELECT path, any_value(objects.sha256), any_value(frames), any_value(verificatio
 WHERE objects.size_bytes = listed.size_bytes GROUP BY path ORDER BY {order}
 """
 _ROW_QUERIES = {
-    RowFault.DOUBLED: f"SELECT {_KEY} FROM tracks GROUP BY ALL HAVING count(*) > 1",
+    RowFault.DOUBLED: f"""
+        SELECT * FROM (SELECT {_KEY} FROM tracks GROUP BY ALL HAVING count(*) > 1
+        UNION SELECT {_KEY} FROM (SELECT {_KEY}, stem FROM stems GROUP BY ALL HAVING count(*) > 1))
+    """,
     RowFault.WITHOUT_STEMS: f"SELECT DISTINCT {_KEY} FROM tracks ANTI JOIN stems USING ({_KEY})",
     RowFault.WITHOUT_TRACK: f"SELECT DISTINCT {_KEY} FROM stems ANTI JOIN tracks USING ({_KEY})",
     RowFault.UNLISTED: f"SELECT DISTINCT {_KEY} FROM held ANTI JOIN tracks USING ({_KEY})",
@@ -62,7 +65,7 @@ class Comparison:
             yield ObjectDamage(path, DamageKind.ALTERED, sentence)
 
     def rows(self) -> Iterator[RowDamage]:
-        """Give the tracks that are in the tables twice, by half, or not at all."""
+        """Give the tracks that are in the tables twice, or a stem of them is, by half, or not at all."""
         for fault, query in _ROW_QUERIES.items():
             for row in self._ask(f"{query} ORDER BY ALL"):
                 yield RowDamage(fault, *row)

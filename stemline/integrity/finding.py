@@ -39,7 +39,7 @@ class RowFault(StrEnum):
 
 
 ROW_SENTENCES = {
-    RowFault.DOUBLED: "is in the tracks table more than once",
+    RowFault.DOUBLED: "is in the tables more than once, or a stem of it is",
     RowFault.WITHOUT_STEMS: "is in the tracks table and has no stems",
     RowFault.WITHOUT_TRACK: "has stems and is not in the tracks table",
     RowFault.UNLISTED: "is published by the ledger and in no table",

@@ -13,8 +13,10 @@ from stemline.dataset.doubtful_audio import quarantine_folder
 from stemline.integrity import verification
 from stemline.integrity.verification import Thoroughness, check_dataset_integrity
 from stemline.records import LINKED, StemFile
+from stemline.rewrite.rewrite import RewritePlan
 from stemline.rewrite.snapshot import POINTER_KEY, Snapshot, write_snapshot
 from stemline.run.compaction import compact_parts
+from stemline.run.rewriting import rewriting
 
 
 @pytest.fixture
@@ -239,3 +241,12 @@ def test_nothing_is_said_while_a_run_publishes_and_parts_are_merged(published):
         working.result()
     assert published.told() == {}
     assert len(set(seen)) > 1
+
+
+def test_stems_that_are_there_twice_are_told_also_where_a_rewrite_has_taken_them_for_its_own(published):
+    key = published.part("stems")
+    published.store.put_bytes(key.replace("part-", "part-0"), published.store.read_bytes(key))
+    with rewriting(published.night.ledger, published.store, "set") as rewriter:
+        rewriter.commit(RewritePlan("nothing", "compact", ()))
+    rows = {f"{name} doubled" for name in pq.read_table(published.file(key))["track_id"].to_pylist()}
+    assert published.told() == {"rows": sorted(rows)}
