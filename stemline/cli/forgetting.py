@@ -52,8 +52,11 @@ def forget(
         with spinner(screen, "Looking for what is meant"):
             preview = command.look(choice, reason)
         if dry_run:
+            is_meant = bool(preview.order.tracks or preview.under_way)
+            if not is_meant and not screen.is_json:
+                raise _nothing_matches(preview)
             _show_preview(screen, preview)
-            raise typer.Exit(0 if preview.order.tracks or preview.under_way else 2)
+            raise typer.Exit(0 if is_meant else 2)
         if finished is not None and not preview.order.tracks and not preview.under_way:
             _show_report(screen, finished, choice)
             raise typer.Exit(finished.exit_code)
@@ -84,7 +87,10 @@ def _require_consent(screen: Screen, preview: ForgettingPreview, *, is_agreed: b
 
 def _nothing_matches(preview: ForgettingPreview) -> UsageError:
     near = f" Near to it are: {', '.join(preview.near)}." if preview.near else ""
-    return UsageError(f"Nothing here is what was asked for.{near}", fix="Look with --dry-run.")
+    return UsageError(
+        f"Nothing here is what was asked for.{near}",
+        fix="Look for it with --where and --dry-run, such as --where \"artist ILIKE '%simone%'\".",
+    )
 
 
 def _show_preview(screen: Screen, preview: ForgettingPreview) -> None:

@@ -93,7 +93,9 @@ def choose_tracks(store: Store, layout: DatasetLayout, ledger: Ledger, choice: F
     with _catalogue(store, schema, _ledger_rows(ledger, layout, schema)) as database:
         ids = _ids_of(database, choice) if choice.where is None else _ids_where(database, choice.where)
         rejected = ledger.forgetting.rejected(choice.tracks) if choice.tracks else {}
-        near = [] if choice.where is not None else _near(database, choice)
+        # Ids and ISRCs of one label are all alike: they are near where none is the one that was asked for.
+        is_clear = choice.where is not None or (bool(ids) and choice.way != "artist")
+        near = [] if is_clear else _near(database, choice)
         tracks = _describe(database, ledger, ids | rejected.keys(), rejected)
         return ChosenTracks([_called_from(layout.source_root, each) for each in tracks], near)
 

@@ -56,7 +56,8 @@ def test_nobody_is_there_to_be_asked(ask, estate):
 def test_nothing_is_meant(ask):
     found = ask("--artist", "Nina Simon", "--yes")
     assert "Near to it are: Nina Simone." in str(found.exception)
-    assert ask("--artist", "Nina Simon", "--dry-run").exit_code == 2
+    assert "Near to it are: Nina Simone." in str(ask("--artist", "Nina Simon", "--dry-run").exception)
+    assert ask("--artist", "Nina Simon", "--dry-run", "--json").exit_code == 2
 
 
 def test_all_that_is_meant_is_under_way(ask, estate):

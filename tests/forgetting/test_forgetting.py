@@ -170,6 +170,16 @@ class TestChoice:
         assert not preview.order.tracks
         assert set(preview.near) == {"Nina Simone & Hot Chips", "Nina Simmone"}
 
+    def test_isrcs_that_go_on_are_near_only_where_none_is_the_one(self, bare):
+        bare.publish("one", isrc="USABC2400001")
+        bare.publish("two", isrc="USABC2400002")
+        found = bare.command.look(ForgetChoice(isrcs=("US-ABC-24-00001",)))
+        assert (found.order.track_ids, found.near) == ({"one"}, [])
+        assert bare.command.look(ForgetChoice(isrcs=("USABC2400003",))).near == [
+            "USABC2400001",
+            "USABC2400002",
+        ]
+
     def test_a_filter_reaches_nothing_else(self, estate, tmp_path):
         (tmp_path / "secret.csv").write_text("a\n1\n")
         for where in (f"EXISTS (FROM '{tmp_path}/secret.csv')", "true; DROP TABLE known"):
