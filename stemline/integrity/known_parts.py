@@ -99,7 +99,9 @@ class _PartSearch:
         try:
             return read_snapshot(self._store)
         except (StemlineError, KeyError, TypeError) as error:
-            sentence = str(error) if isinstance(error, StemlineError) else "It is no pointer to a snapshot."
+            sentence = (
+                error.message if isinstance(error, StemlineError) else "It is no pointer to a snapshot."
+            )
             self._known.damages.append(ObjectDamage(POINTER_KEY, DamageKind.ALTERED, sentence))
             return None
 

@@ -157,7 +157,11 @@ def _dump(tree: Mapping[str, Any]) -> bytes:
 
 def unreadable(store: Store, key: str) -> StorageError:
     """Give the error for an object of ours that somebody has altered."""
+    without = ""
+    if key.startswith(f"{SNAPSHOTS_PREFIX}/"):
+        folder = store.url(SNAPSHOTS_PREFIX)
+        without = f"; without one remove {folder}, then the dataset is the parts that are there"
     return StorageError(
         f"{store.url(key)} cannot be read: it is not what stemline wrote.",
-        fix="Put it back from a copy of the dataset.",
+        fix=f"Put it back from a copy of the dataset{without}.",
     )

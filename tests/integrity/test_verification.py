@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stemline.dataset.doubtful_audio import quarantine_folder
+from stemline.errors import StorageError
 from stemline.integrity import verification
 from stemline.integrity.verification import Thoroughness, check_dataset_integrity
 from stemline.records import LINKED, StemFile
@@ -250,3 +251,15 @@ def test_stems_that_are_there_twice_are_told_also_where_a_rewrite_has_taken_them
         rewriter.commit(RewritePlan("nothing", "compact", ()))
     rows = {f"{name} doubled" for name in pq.read_table(published.file(key))["track_id"].to_pylist()}
     assert published.told() == {"rows": sorted(rows)}
+
+
+def test_where_no_copy_is_the_snapshots_may_be_removed(published):
+    compact(published)
+    published.store.put_bytes(POINTER_KEY, b"{")
+    with pytest.raises(StorageError, match=r"current\.json cannot be read") as refused:
+        compact(published)
+    assert "without one remove" in str(refused.value.fix)
+    published.store.delete_all(list(published.store.list("_stemline/snapshots")))
+    published.publish("d")
+    compact(published)
+    assert (published.check().is_sound, published.check().parts) == (True, 2)
