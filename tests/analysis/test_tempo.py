@@ -96,6 +96,7 @@ def test_made_songs_are_right_up_to_an_octave():
         assert is_octave_of(estimate_tempo(song.mix, song.sample_rate).bpm, bpm)
 
 
+@pytest.mark.long
 def test_an_hour_takes_no_more_memory_than_ten_minutes():
     hour = np.lib.stride_tricks.as_strided(clicks(120, 10.0), (360, 10 * RATE), (0, 4)).reshape(-1)
 

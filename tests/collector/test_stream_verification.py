@@ -113,7 +113,7 @@ KINDS = sorted(kinds(b"", 0.0, b""))
 
 
 @settings(
-    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(draw=st.data())
 def test_bytes_on_their_way_measure_as_the_file_does(folder, stems, draw):

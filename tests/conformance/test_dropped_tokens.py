@@ -82,6 +82,7 @@ def test_what_lost_its_token_and_its_answer_is_paid_once_and_published(run, brea
     assert result.summary["credits"]["charged"] == lost == 5 + 8 + 11 + 14
 
 
+@pytest.mark.long
 def test_jobs_that_cannot_be_told_apart_are_unknown_and_stay_reserved(run, urls, break_with):
     break_with({"fault": "token_dropped"}, BOTH_HELD)
     result, lost = run(urls[1], urls[1], urls[0])
@@ -92,6 +93,7 @@ def test_jobs_that_cannot_be_told_apart_are_unknown_and_stay_reserved(run, urls,
     assert lost == 5 + 16
 
 
+@pytest.mark.long
 def test_one_job_of_two_unanswered_submits_is_given_to_neither(run, urls, break_with):
     held = {"endpoint": SUBMIT, "nth": 1, "seconds": 2}
     break_with(

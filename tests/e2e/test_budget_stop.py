@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 
 def test_the_run_limit_holds_the_rest_and_a_higher_one_finishes(project):
     project.prepare(6, budget={"run": 8})
@@ -18,6 +20,7 @@ def test_the_run_limit_holds_the_rest_and_a_higher_one_finishes(project):
     project.assert_published_once(6)
 
 
+@pytest.mark.long
 def test_the_day_limit_counts_what_earlier_runs_spent(project):
     project.prepare(6, budget={"day": 8})
     first = project.run()
@@ -37,6 +40,7 @@ def test_priority_decides_who_fits(project):
     assert sorted(project.tracks()["track_id"]) == ["t04", "t05"]
 
 
+@pytest.mark.long
 def test_the_floor_is_left_with_the_provider(poor_project):
     project = poor_project.prepare(4, budget={"floor": 2})
     stopped = project.run()

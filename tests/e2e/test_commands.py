@@ -41,6 +41,7 @@ def test_plan_predicts_the_run_and_writes_nothing(project):
     }
 
 
+@pytest.mark.long
 def test_plan_predicts_what_a_budget_holds(project):
     project.prepare(6, budget={"run": 8})
     plan = project.stemline("plan", project.config, "--json").tree["tracks"]

@@ -96,6 +96,7 @@ def test_a_dry_run_tells_and_changes_nothing(published):
 
 
 @pytest.mark.xdist_group("s3")
+@pytest.mark.long
 def test_on_s3(project, s3_server, s3_client, bucket):
     options = s3_server.storage_options
     project.prepare(4, dataset={"url": f"s3://{bucket}/stems", "storage_options": options})
@@ -125,6 +126,7 @@ def test_killed_by_the_system_the_next_run_finishes_it(published):
     assert len(list(orders.parent.glob("tombstones/*-certificate.json"))) == 1
 
 
+@pytest.mark.long
 def test_a_run_that_goes_on_meanwhile_publishes_and_brings_nothing_back(published):
     project = published
     project.write_manifest(rows_of(project, 12))

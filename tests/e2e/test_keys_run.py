@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 import yaml
 
 TRACKS = 6
@@ -37,6 +38,7 @@ def test_two_keys_share_the_work_and_the_ledger(project, second):
     assert "sk_rich" not in done.out + done.err
 
 
+@pytest.mark.long
 def test_two_keys_killed_and_run_again(project, second):
     env = keys_of(project, second)
     running = project.start("run", project.config, "--json", **env)

@@ -32,6 +32,7 @@ def run_again(project: Project) -> None:
         ("publish_batch", 1),
     ],
 )
+@pytest.mark.long
 def test_killed_when_something_happened(project, verb, times):
     project.prepare(TRACKS, execution={"batch_seconds": 0.05})
     running = project.start("run", project.config, "--json")

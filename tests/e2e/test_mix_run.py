@@ -53,6 +53,7 @@ def test_copied_mixes_are_planned_counted_adopted_and_paid_for_once(project):
     assert (project.provider.charged, project.files()) == (charged, files)
 
 
+@pytest.mark.long
 def test_a_run_killed_between_tracks_goes_on_with_their_mixes(project):
     project.prepare(COUNT, dataset={"mix": "copy"}, execution={"workers": 1})
     running = project.start("run", project.config, "--json")
@@ -64,6 +65,7 @@ def test_a_run_killed_between_tracks_goes_on_with_their_mixes(project):
     assert project.charges() == project.provider.charged
 
 
+@pytest.mark.long
 def test_older_tracks_have_no_mix_and_later_ones_are_linked_from_the_manifest(project):
     project.prepare(1)
     assert project.run().code == 0

@@ -40,6 +40,7 @@ def test_only_what_failed_is_retried(project):
 
 
 @pytest.mark.usefixtures("broken")
+@pytest.mark.long
 def test_what_expired_is_paid_again_once_its_code_is_named(project):
     paid = project.provider.charged
     done = redrive(project, "--code", "outputs-expired")
@@ -51,6 +52,7 @@ def test_what_expired_is_paid_again_once_its_code_is_named(project):
 
 
 @pytest.mark.usefixtures("broken")
+@pytest.mark.long
 def test_a_limit_takes_the_first_of_the_queue(project, break_with):
     break_with({"fault": "failed_after_charging"})
     codes = ("--code", "job_failed", "--code", "outputs_expired")
@@ -104,6 +106,7 @@ def test_nobody_to_ask_is_no_consent_to_pay_again(project, break_with):
 
 
 @pytest.mark.usefixtures("broken")
+@pytest.mark.long
 def test_a_redrive_with_nothing_to_do_hides_no_other_run(project):
     redriven = redrive(project, "--json").tree["run_id"]
     assert redrive(project, "--json").tree["tracks"] == {}

@@ -128,6 +128,7 @@ def test_an_adopted_job_is_collected_by_the_next_run_and_nothing_is_paid_again(p
     assert project.open_reservations() == 0
 
 
+@pytest.mark.long
 def test_a_job_that_cannot_be_the_tracks_is_not_adopted(project, accepted, by_hand):
     others = project.query("SELECT job_id FROM attempts WHERE track_id = 't01'")[0][0]
     long_song = project.folder / "long.wav"
@@ -138,6 +139,7 @@ def test_a_job_that_cannot_be_the_tracks_is_not_adopted(project, accepted, by_ha
     assert_refused(project, "t00", "--adopt", accepted[0], "--abandon", says=("one of",))
 
 
+@pytest.mark.long
 def test_the_job_is_asked_for_with_the_key_that_it_was_made_with(project, accepted, second):
     job, _ = accepted
     error = assert_refused(project, "t00", "--adopt", job, says=("no longer holds",), STEM_KEY=second.key)
@@ -161,6 +163,7 @@ def test_what_never_arrived_is_submitted_again_and_paid_once(project):
 
 
 @pytest.mark.usefixtures("lost")
+@pytest.mark.long
 def test_what_is_abandoned_stays_disputed_until_somebody_names_its_code(project):
     told = tell(project, "t00", "--abandon")
     assert (told["settled"], told["state"], told["credits_reserved"]) == ("abandoned", "failed", 2)
@@ -196,6 +199,7 @@ def test_nothing_is_resolved_while_a_run_holds_the_key(project, way):
 
 
 @pytest.mark.usefixtures("accepted")
+@pytest.mark.long
 def test_a_track_that_is_not_unknown_is_told_by_its_state(project):
     assert_refused(project, "t01", says=("published",))
     assert_refused(project, "t01", "--resubmit", says=("published",))

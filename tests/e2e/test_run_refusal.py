@@ -125,6 +125,7 @@ def test_a_wrong_key(project):
     project.assert_published_once(2)
 
 
+@pytest.mark.long
 def test_a_provider_that_is_not_there(project, free_port):
     project.prepare(2, provider={"base_url": f"http://127.0.0.1:{free_port}/api/v1"})
     started = time.monotonic()

@@ -29,6 +29,7 @@ def assert_refused(project, plan, *words):
     assert project.provider.jobs() == []
 
 
+@pytest.mark.long
 def test_a_plan_that_holds_is_carried_out_and_still_holds_when_it_is_done(project, plan):
     done = project.run("--plan", plan)
     assert done.code == 0, done.err

@@ -43,7 +43,7 @@ def own_service(tmp_path, free_port):
     service.kill()
 
 
-@pytest.mark.parametrize("verb", ["record_submission", "record_ready"])
+@pytest.mark.parametrize("verb", ["record_submission", pytest.param("record_ready", marks=pytest.mark.long)])
 def test_the_run_goes_on_when_the_service_is_back(project, own_service, verb):
     url = f"http://127.0.0.1:{own_service.port}/api/v1"
     project.provider = Provider(url, KEY, project.provider.http, RICH)

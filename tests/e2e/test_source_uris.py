@@ -31,6 +31,7 @@ def locations(project):
     return sorted(project.query("SELECT track_id, location FROM tracks"))
 
 
+@pytest.mark.long
 def test_tables_name_sources_from_the_manifest_and_an_adopted_ledger_knows_where_they_lie(project):
     names = prepare(project)
     assert project.run().code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+import pytest
 from pandas import read_parquet
 from pandas.testing import assert_frame_equal
 
@@ -109,6 +110,7 @@ def test_what_cannot_be_mended_is_told_with_what_to_do(project, second):
     assert (project.dataset / gone).exists()
 
 
+@pytest.mark.long
 def test_what_older_tracks_hold_is_measured_where_they_are_decoded_and_mended(project):
     project.prepare(2)
     assert project.run().code == 0
@@ -123,6 +125,7 @@ def test_what_older_tracks_hold_is_measured_where_they_are_decoded_and_mended(pr
     assert (shown.code, "mended" in shown.out) == (0, False)
 
 
+@pytest.mark.long
 def test_a_dataset_of_which_something_was_forgotten_is_sound(project):
     project.prepare(3)
     assert project.run().code == 0

@@ -49,6 +49,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(project, stuck, env):
     assert not stuck.is_over()
 
 
+@pytest.mark.long
 def test_a_run_that_dies_is_said_to_be_cut_off(project, stuck):
     watching = start_watching(project, "processing")
     stuck.send(signal.SIGKILL)

@@ -49,11 +49,11 @@ class FaultCase:
 
 FAULT_CASES = (
     # The connection.
-    FaultCase(({"fault": "timeout_before_accept", "nth": 2, "seconds": 0.2},), dialects=BOTH),
+    FaultCase(({"fault": "timeout_before_accept", "nth": 2, "seconds": 0.2},), dialects=BOTH, is_long=True),
     FaultCase(({"fault": "timeout_after_accept", "nth": 2, "seconds": 0.2},), dialects=BOTH),
-    FaultCase(({"fault": "connection_cut", "nth": [3, 5, 8, 9, 13]},), dialects=BOTH),
+    FaultCase(({"fault": "connection_cut", "nth": [3, 5, 8, 9, 13]},), dialects=BOTH, is_long=True),
     FaultCase(({"fault": "connection_cut", "endpoint": DOWNLOAD, "nth": [1, 2, 5]},), is_long=True),
-    FaultCase(({"fault": "truncated_body", "nth": 2},), dialects=BOTH),
+    FaultCase(({"fault": "truncated_body", "nth": 2},), dialects=BOTH, is_long=True),
     FaultCase(({"fault": "link_expired_mid_download", "nth": 2},), dialects=BOTH, is_long=True),
     # The answer.
     FaultCase(({"fault": "too_many_requests", "nth": [2, 4], "seconds": 1},), dialects=BOTH),
@@ -66,16 +66,16 @@ FAULT_CASES = (
     FaultCase(({"fault": "server_error", "after": 6},), code=5, dialects=BOTH, is_long=True),
     FaultCase(({"fault": "server_error_after_accept", "nth": [1, 3]},), dialects=BOTH),
     FaultCase(({"fault": "html_403", "nth": [2, 4, 7]},), dialects=BOTH, is_long=True),
-    FaultCase(({"fault": "key_revoked", "after": 6},), code=5, dialects=BOTH),
+    FaultCase(({"fault": "key_revoked", "after": 6},), code=5, dialects=BOTH, is_long=True),
     FaultCase(({"fault": "clock_skew", "seconds": 300}, LOST_ANSWER), is_long=True),
     FaultCase(({"fault": "clock_skew", "seconds": -300}, LOST_ANSWER), is_long=True),
     FaultCase(({"fault": "balance_lags", "seconds": 60},), is_long=True),
     # The lists.
-    FaultCase(({"fault": "list_shifted", "by": 1}, OLDEST_LOST), is_certain=False),
+    FaultCase(({"fault": "list_shifted", "by": 1}, OLDEST_LOST), is_certain=False, is_long=True),
     FaultCase(({"fault": "list_reversed"}, LOST_ANSWER), is_long=True),
     FaultCase(({"fault": "same_id_in_two_lists"}, LOST_ANSWER), is_long=True),
     # The jobs.
-    FaultCase(({"fault": "price_change", "after": 1, "factor": 3},), dialects=BOTH),
+    FaultCase(({"fault": "price_change", "after": 1, "factor": 3},), dialects=BOTH, is_long=True),
     FaultCase(({"fault": "token_dropped", "nth": 1}, {"fault": "server_error_after_accept", "nth": 3})),
     # Once the other submits are answered, only one job of the list can be it.
     FaultCase(({"fault": "token_dropped"}, LOST_ANSWER), may_wait=True),

@@ -152,6 +152,7 @@ def age(scenario, days: int) -> None:
 
 
 @pytest.mark.parametrize(("count", "share"), [(8, 0.12), pytest.param(120, 0.05, marks=pytest.mark.long)])
+@pytest.mark.long
 def test_with_short_and_broken_downloads_every_track_of_four_stems_arrives(
     new_scenario, vendor, count, share
 ):

@@ -7,7 +7,7 @@ from schedule import draw_schedule
 from schedule_run import ScheduleRunner
 from support.postgresql import new_schema
 
-ALWAYS = 2
+ALWAYS = 1
 SEEDS = [f"suite-{number}" for number in range(24)]
 FRESH = 24
 """How many of another seed are carried out in `make test-long`."""

@@ -78,6 +78,7 @@ def test_a_stuck_job_keeps_nobody_else_and_is_collected_when_it_moves(new_scenar
 
 @pytest.mark.parametrize("seed", MIXES)
 @pytest.mark.parametrize("dialect", ["stemsplit", "aistemsplitter"])
+@pytest.mark.long
 def test_mixed(new_scenario, vendor, seed, dialect):
     chance = random.Random(seed)  # noqa: S311 - repeatable, no secret
     scenario = new_scenario(TRACKS, dialect=dialect)

@@ -53,7 +53,7 @@ def sweep(step: int, die) -> int:
     raise AssertionError
 
 
-@pytest.mark.parametrize("step", [25, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [60, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("is_done", [False, True], ids=["before it", "behind it"])
 def test_at_a_write(filled, tmp_path, step, is_done):
     def die(after):
@@ -69,7 +69,7 @@ def test_at_a_write(filled, tmp_path, step, is_done):
     assert sweep(step, die) > 30
 
 
-@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [40, pytest.param(1, marks=pytest.mark.long)])
 def test_at_a_transaction_of_the_ledger(filled, tmp_path, monkeypatch, step):
     def die(after):
         with copied(filled, tmp_path, after) as estate:

@@ -11,6 +11,7 @@ from stemline.storage import open_store
 
 
 @pytest.mark.xdist_group("s3")
+@pytest.mark.long
 def test_a_dataset_on_s3_is_checked_and_open_uploads_are_told(
     night, s3_server, s3_client, bucket, monkeypatch
 ):

@@ -62,6 +62,7 @@ def assert_booked_once(case) -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+@pytest.mark.long
 def test_a_backend_that_is_terminated_in_the_middle_of_verbs_ends_no_run(case, postgresql) -> None:
     statements, killed = [0], []
 
@@ -112,6 +113,7 @@ def test_a_verb_that_must_be_said_once_is_not_repeated_when_its_commit_is_in_dou
     assert caught.value.is_in_doubt
 
 
+@pytest.mark.long
 def test_a_file_that_another_process_locks_for_seconds_ends_no_run(sqlite_url, monkeypatch) -> None:
     monkeypatch.setattr("stemline.ledger.database.BUSY_SECONDS", 0.05)
     with open_ledger(sqlite_url) as ledger:

@@ -72,6 +72,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         yield service
 
 
+@pytest.mark.long
 def test_the_service_answers_while_it_separates_and_a_killed_engine_costs_its_job_a_retry(
     service: RunningService,
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_lost_ledger_is_noticed_before_a_credit_is_spent(published):
     assert_refused(published)
 
 
+@pytest.mark.long
 def test_a_lost_ledger_is_noticed_in_another_working_directory(project):
     project.prepare(COUNT, ledger={"url": "sqlite:///night.db"})
     assert project.run().code == 0
@@ -94,6 +95,7 @@ def test_without_a_url_the_ledger_lies_with_the_dataset_and_is_found_from_everyw
     assert project.provider.charged == charged
 
 
+@pytest.mark.long
 def test_a_ledger_in_the_working_directory_is_kept_to_and_its_place_is_told(published):
     (published.folder / ".stemline").mkdir()
     published.ledger.rename(published.folder / ".stemline" / "night.db")
@@ -104,6 +106,7 @@ def test_a_ledger_in_the_working_directory_is_kept_to_and_its_place_is_told(publ
     assert not (published.dataset / "_stemline" / "night.db").exists()
 
 
+@pytest.mark.long
 def test_another_name_over_the_same_dataset_is_refused(project):
     project.prepare(COUNT, ledger={"url": None})
     assert project.run().code == 0
@@ -171,6 +174,7 @@ def test_adopting_twice_adds_nothing(published):
     assert published.charges() == first["credits"]
 
 
+@pytest.mark.long
 def test_after_adopting_only_what_is_new_is_paid(published):
     lose(published)
     adopt(published)
@@ -181,6 +185,7 @@ def test_after_adopting_only_what_is_new_is_paid(published):
     published.assert_published_once(COUNT + 2)
 
 
+@pytest.mark.long
 def test_adopted_charges_count_in_the_budget_of_their_day(published):
     lose(published)
     spent = adopt(published)["credits"]
@@ -209,6 +214,7 @@ def test_an_adoption_that_was_cut_off_keeps_runs_from_beginning(published):
     assert_nothing_is_paid_again(published)
 
 
+@pytest.mark.long
 def test_a_dataset_from_before_ledgers_had_records_tells_by_its_parts(published):
     shutil.rmtree(published.dataset / "_stemline" / "ledgers")
     (published.dataset / "_stemline" / "dataset.json").unlink()

@@ -80,6 +80,7 @@ def test_adopting_says_how_many_stems_have_lost_their_part_of_the_tracks(publish
     assert "may be paid for again" in published.stemline("adopt", published.config).out
 
 
+@pytest.mark.long
 def test_other_tracks_of_the_same_ledger_may_go_to_another_dataset(published):
     published.write_manifest(published.good_rows(COUNT + 2)[COUNT:])
     published.write_config(dataset={"url": str(published.folder / "other")})

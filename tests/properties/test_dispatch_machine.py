@@ -123,7 +123,7 @@ def ledgers(tmp_path_factory):
 @example(schedule=REPLACED)
 @example(schedule=TAKEN_OVER)
 @example(schedule=FREED_BY_THE_DEAD)
-@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedule=SCHEDULES)
 def test_every_schedule_ends_with_all_tracks_paid_once(ledgers, schedule):
     run = ScheduleRun(schedule, next(ledgers))
@@ -137,7 +137,7 @@ def test_every_schedule_ends_with_all_tracks_paid_once(ledgers, schedule):
     the_pace_was_kept(run)
 
 
-@settings(max_examples=examples(5), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(3), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedule=UNBROKEN)
 def test_a_run_of_its_own_ends_with_the_vendors_total(ledgers, schedule):
     """The balance tells what its failed jobs have cost; what it leaves reserved are submits that nothing proves."""

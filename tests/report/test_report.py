@@ -374,6 +374,7 @@ def test_a_report_written_again_is_the_same(mixed):
     assert mixed.store.read_bytes(key) == first
 
 
+@pytest.mark.long
 def test_a_large_run_makes_a_small_page_in_little_memory(night):
     """5,000 tracks and 3,000 rejected rows, all with the longest texts a manifest may hold."""
     tracks = [

@@ -417,6 +417,7 @@ def test_every_key_below_a_prefix_is_listed_as_it_is(s3_server, s3_client, bucke
     assert (rejects, passed_over) == ([], {".jpg": 1})
 
 
+@pytest.mark.long
 def test_a_prefix_is_listed_flat_a_page_at_a_time(s3_server, s3_client, bucket, monkeypatch):
     """fsspec/s3fs#770: one request for a thousand keys, whatever folders these seem to lie in."""
     import s3fs  # noqa: PLC0415 - only to count what goes over the wire

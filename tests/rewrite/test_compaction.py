@@ -165,7 +165,7 @@ class TestDeath:
         [
             pytest.param(False, 1, marks=pytest.mark.long, id="before each"),
             pytest.param(True, 1, marks=pytest.mark.long, id="behind each"),
-            pytest.param(True, 4, id="behind some"),
+            pytest.param(True, 9, id="behind some"),
         ],
     )
     def test_the_rows_are_the_same_at_any_instant_and_the_next_one_finishes(

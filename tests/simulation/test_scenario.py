@@ -34,7 +34,7 @@ def test_without_webhooks_a_list_page_tells_of_many_jobs(tmp_path):
 @pytest.mark.parametrize(
     ("tracks", "is_of_before"),
     [
-        (200, True),
+        pytest.param(200, True, marks=pytest.mark.long),
         pytest.param(300, True, marks=pytest.mark.long),
         pytest.param(300, False, marks=pytest.mark.long),
     ],

@@ -139,6 +139,7 @@ def test_chunks_cover_everything_and_their_fades_add_up_to_one(length):
     assert longest <= 36 * rate
 
 
+@pytest.mark.long
 def test_ten_minutes_are_worked_on_in_chunks_of_half_a_minute():
     told = []
     mixture = noise(600 * 500, 1)
