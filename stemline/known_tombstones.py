@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stemline.dataset.tombstone_files import read_tombstones
+from stemline.dataset.tombstone_files import read_tombstones, write_missing_tombstones
 from stemline.errors import UsageError
 from stemline.ledger import Ledger
 from stemline.storage import Store
@@ -16,8 +16,10 @@ def look_at_tombstones(ledger: Ledger | None, store: Store) -> TombstoneIndex:
 
 
 def take_over_tombstones(ledger: Ledger, store: Store) -> TombstoneIndex:
-    """Give all tombstones; those that the dataset alone had are the ledger's from now on, which forgets by them."""
-    new = _unknown(ledger.forgetting.tombstones(), store)
+    """Give all tombstones, which both have from now on; by those that the dataset alone had the ledger forgets."""
+    kept = ledger.forgetting.tombstones()
+    new = _unknown(kept, store)
+    write_missing_tombstones(store, kept)
     for each in new:
         ledger.forgetting.keep(each)
     if new:

@@ -22,6 +22,7 @@ from stemline.dataset.columns import (
     join_columns,
 )
 from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.paths import TABLES
 from stemline.dataset.table_schemas import REJECTS_SCHEMA, SCHEMA_VERSION, tracks_schema
 from stemline.errors import ConfigError, StorageError
 from stemline.manifest.source_root import NOWHERE, SourceRoot
@@ -65,6 +66,17 @@ def read_layout(store: Store, partition_by: Sequence[str] = ()) -> KeptLayout | 
     schemas = [schema for schema in found if schema is not None]
     carried = columns_of_parts(schemas, tree.get("partition_by", partition_by))
     return KeptLayout(tree, carried, is_begun=bool(schemas), is_behind=bool(schemas))
+
+
+def require_layout(store: Store) -> KeptLayout | None:
+    """Do as `read_layout`; raises StorageError where tables have parts and the layout is gone."""
+    kept = read_layout(store)
+    if kept is None and any(next(iter(part_keys(store, table)), None) for table in TABLES):
+        raise StorageError(
+            f"{store.url(LAYOUT_KEY)} is gone: it says which columns the tables have.",
+            fix="Put it back from a copy of the dataset, or run again: a run writes it.",
+        )
+    return kept
 
 
 def _read_layout_tree(store: Store) -> dict[str, Any] | None:

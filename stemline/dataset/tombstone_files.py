@@ -46,6 +46,14 @@ def write_tombstone(store: Store, tombstone: Tombstone) -> None:
     store.put_bytes(_key(tombstone.tombstone_id), json.dumps(tombstone.as_tree(), indent=1).encode() + b"\n")
 
 
+def write_missing_tombstones(store: Store, tombstones: Collection[Tombstone]) -> None:
+    """Write down those that the dataset has lost."""
+    there = set(store.list(TOMBSTONES_PREFIX)) if tombstones else set[str]()
+    for each in tombstones:
+        if _key(each.tombstone_id) not in there:
+            write_tombstone(store, each)
+
+
 def certificate_key(tombstone_id: str) -> str:
     """Give where it stands what was emptied."""
     return f"{TOMBSTONES_PREFIX}/{tombstone_id}{CERTIFICATE_END}"

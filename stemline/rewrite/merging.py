@@ -66,11 +66,13 @@ class SortedMerge:
     def _sorted(self, size: int) -> Iterator[pa.Table]:
         """Give the rows in order, a row group's worth at a time."""
         if not self.files:
-            return iter(())
-        if size <= MEMORY_BYTES // 2 and all(field.type in _PLAIN for field in self.schema):
-            return self._sorted_by_duckdb()
-        ranges = RangeSort(self.files, self.schema, self._order, self.folder)
-        return ranges.tables(GROUP_BYTES, ROWS_PER_GROUP)
+            return
+        with _told():
+            if size <= MEMORY_BYTES // 2 and all(field.type in _PLAIN for field in self.schema):
+                yield from self._sorted_by_duckdb()
+                return
+            ranges = RangeSort(self.files, self.schema, self._order, self.folder)
+            yield from ranges.tables(GROUP_BYTES, ROWS_PER_GROUP)
 
     def _measured(self) -> tuple[int, int]:
         """Give how many rows there are, and how many bytes before they are compressed."""
@@ -117,6 +119,21 @@ def _connection(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config=settings) as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield connection
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what could not be read or sorted as any other trouble with files is said."""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        line, _, _ = str(error).partition("\n")
+        raise StorageError(
+            f"Parts cannot be merged: {line}",
+            fix="`stemline verify` tells which are damaged; else see that the temporary folder's disk has space.",
+        ) from error
 
 
 def _quoted(names: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.metadata import read_layout
+from stemline.dataset.metadata import require_layout
 from stemline.dataset.renewal import renew_parts
 from stemline.errors import StemlineError
 from stemline.ledger import Ledger
@@ -68,7 +68,7 @@ def compact_parts(  # noqa: PLR0913 - what is compacted, and how
 ) -> CompactionReport:
     """Do as `compact_dataset` with what is open already; `is_finished_only` leaves what runs still add to."""
     with rewriting(ledger, store, dataset_id, patience) as rewriter:
-        kept = read_layout(store)
+        kept = require_layout(store)
         if kept is None:
             return CompactionReport(CompactionCounts(), 0, 0, store.url())
         layout = DatasetLayout(tuple(kept.tree["partition_by"]), kept.carried, kept.tree["audio"])

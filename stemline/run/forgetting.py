@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.metadata import read_layout
+from stemline.dataset.metadata import require_layout
 from stemline.dataset.tombstone_files import dataset_salt
 from stemline.errors import StemlineError
 from stemline.forgetting.carrying_out import ForgettingWork, places_of
@@ -137,7 +137,7 @@ class ForgetCommand:
         )
 
     def _layout(self) -> DatasetLayout:
-        kept = read_layout(self.store)
+        kept = require_layout(self.store)
         if kept is None:
             return DatasetLayout(source_root=self.root)
         return DatasetLayout(tuple(kept.tree["partition_by"]), kept.carried, kept.tree["audio"], self.root)

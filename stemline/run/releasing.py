@@ -13,7 +13,7 @@ from stemline import __version__
 from stemline.dataset.columns import columns_tree
 from stemline.dataset.identity import make_dataset_id
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.metadata import KeptLayout, read_layout
+from stemline.dataset.metadata import KeptLayout, read_layout, require_layout
 from stemline.dataset.table_schemas import SCHEMA_VERSION
 from stemline.errors import StorageError, UsageError
 from stemline.release.card import release_card
@@ -91,7 +91,11 @@ class _ReleaseCreation:
     def attempt(self) -> Release | None:
         """Make the release; None where parts were replaced meanwhile."""
         self._clear()
-        kept, snapshot, moment = read_layout(self.store), read_snapshot(self.store), read_moment(self.store)
+        kept, snapshot, moment = (
+            require_layout(self.store),
+            read_snapshot(self.store),
+            read_moment(self.store),
+        )
         if kept is None or not moment.keys:
             raise _nothing_published(self.store)
         layout = DatasetLayout(tuple(kept.tree["partition_by"]), kept.carried, kept.tree["audio"])

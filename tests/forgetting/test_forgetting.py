@@ -13,10 +13,13 @@ import pytest
 from support.estate import DATASET, RECIPE, fill, open_estate
 
 from stemline.budget import Limits
+from stemline.dataset.metadata import LAYOUT_KEY
 from stemline.dataset.paths import stem_path
-from stemline.errors import UsageError
+from stemline.dataset.tombstone_files import TOMBSTONES_PREFIX, read_tombstones
+from stemline.errors import StorageError, UsageError
 from stemline.forgetting import objects
 from stemline.forgetting.choice import ForgetChoice
+from stemline.known_tombstones import take_over_tombstones
 from stemline.manifest.source_root import SourceRoot
 from stemline.records import Code, State
 from stemline.release.record import require_release
@@ -294,3 +297,17 @@ def test_what_cannot_be_emptied_is_named_and_tried_again(estate, monkeypatch):
     monkeypatch.undo()
     estate.next_command()
     assert estate.traces(*TEXTS) == []
+
+
+def test_tombstones_that_the_dataset_has_lost_are_written_again(estate):
+    estate.forget(artists=("Nina Simone",))
+    kept = read_tombstones(estate.store)
+    estate.store.delete_all(list(estate.store.list(TOMBSTONES_PREFIX)))
+    take_over_tombstones(estate.ledger, estate.store)
+    assert read_tombstones(estate.store) == kept != []
+
+
+def test_nothing_is_forgotten_while_the_layout_is_gone(estate):
+    estate.store.delete(LAYOUT_KEY)
+    with pytest.raises(StorageError, match=r"layout\.json is gone"):
+        estate.forget(artists=("Nina Simone",))

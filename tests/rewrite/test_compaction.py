@@ -12,6 +12,7 @@ from support.mortal_store import Died, MortalStore
 from support.weeks import READERS
 
 from stemline.dataset.stored_tracks import batch_of_part
+from stemline.errors import StorageError
 from stemline.rewrite import merging
 from stemline.rewrite.compaction import MANY_PARTS, list_partitions
 from stemline.rewrite.snapshot import SNAPSHOTS_PREFIX, live_parts, read_snapshot
@@ -127,6 +128,20 @@ def test_a_partition_is_finished_when_its_day_is_over_or_its_parts_are_many(make
         whole.publish(f"t{number}")
     (partition,) = list_partitions(whole.store, live_parts(whole.store), set)[0]
     assert partition.is_finished(date(2026, 1, 1))
+
+
+@pytest.mark.parametrize("memory", [None, 0], ids=["sorted at once", "sorted by ranges"])
+def test_a_part_whose_pages_are_damaged_replaces_nothing(library, monkeypatch, memory):
+    if memory is not None:
+        monkeypatch.setattr(merging, "MEMORY_BYTES", memory)
+    nights(library)
+    damaged = live_parts(library.store)[0]
+    whole = library.store.read_bytes(damaged)
+    library.store.put_bytes(damaged, whole[:4] + bytes(100) + whole[104:])
+    before = sorted(live_parts(library.store))
+    with pytest.raises(StorageError, match="cannot be"):
+        library.compact()
+    assert sorted(live_parts(library.store)) == before
 
 
 def test_what_is_too_large_for_one_part_has_several(library, monkeypatch):
