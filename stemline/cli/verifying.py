@@ -8,6 +8,7 @@ import typer
 
 from stemline.cli.console import Screen, spinner
 from stemline.cli.options import Config, Json, Set, print_json, read_config
+from stemline.wording import counted
 
 if TYPE_CHECKING:
     from stemline.integrity.finding import IntegrityReport
@@ -74,7 +75,8 @@ def _show_integrity(screen: Screen, report: IntegrityReport) -> None:
     for note in report.notes:
         screen.note(note)
     screen.out.print(
-        f"looked at     {report.parts:,} parts, {report.objects:,} audio objects, {report.read:,} read"
+        f"looked at     {report.parts:,} parts, {counted(report.releases, 'release')}, "
+        f"{report.objects:,} audio objects, {report.read:,} read"
     )
     screen.out.print(f"dataset       {report.dataset}", markup=False)
     if report.is_sound:

@@ -63,13 +63,18 @@ class RowDamage:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Leftover:
-    """Something that a crash left, which no reader sees: an upload or a rewrite under way."""
+    """Something that a crash left, which no reader sees: what is under way, or was cut off."""
 
     path: str
     what: str
-    """`upload` or `rewrite`."""
+    """`upload`, `rewrite`, `forgetting` or `release`."""
     since: datetime | None = field(compare=False, default=None)
     upload_id: str = ""
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the next command ends it."""
+        return self.what in {"rewrite", "forgetting"}
 
     def is_old(self, before: datetime) -> bool:
         """Tell whether nobody can be at it any more."""
@@ -107,6 +112,8 @@ class IntegrityReport:
     objects: int
     read: int
     """How many objects were read to their end."""
+    releases: int = 0
+    """How many were held against what they say of themselves."""
     damages: tuple[ObjectDamage, ...] = ()
     rows: tuple[RowDamage, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
@@ -122,7 +129,7 @@ class IntegrityReport:
     @property
     def is_sound(self) -> bool:
         """Whether every byte and row is where it should be, and nothing else is paid for."""
-        return not self.damages and not self.rows and all(each.what == "rewrite" for each in self.leftovers)
+        return not self.damages and not self.rows and all(each.is_passing for each in self.leftovers)
 
     def of(self, kind: DamageKind) -> list[ObjectDamage]:
         """Give the objects with which this is wrong."""
@@ -140,6 +147,7 @@ class IntegrityReport:
                 {"path": each.path, "what": each.what, "since": each.since} for each in self.leftovers
             ],
             "read": self.read,
+            "releases": self.releases,
             "notes": list(self.notes),
             "dataset": self.dataset,
             **({} if self.outcomes is None else {"repair": [asdict(each) for each in self.outcomes]}),

@@ -1,14 +1,17 @@
-"""What crashes leave that no reader sees: staged and quarantined audio, rewrites, uploads that nobody ended."""
+"""What crashes leave that no reader sees: staged and quarantined audio, forgetting and uploads that nobody ended."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from stemline.dataset.doubtful_audio import QUARANTINE_PREFIX
 from stemline.dataset.paths import STAGED_PREFIX
 from stemline.errors import StemlineError
+from stemline.forgetting.objects import audio_of, quarantine_of, staged_of
+from stemline.forgetting.order import ORDERS_PREFIX, read_orders
 from stemline.integrity.finding import DamageKind, Leftover, ObjectDamage
 from stemline.ledger import Ledger
 from stemline.records import State
@@ -53,3 +56,33 @@ def find_uploads(store: Store) -> list[Leftover]:
             for upload in store.open_uploads()
         ]
     return []
+
+
+@dataclass(frozen=True, slots=True)
+class ForgettingUnderWay:
+    """What is being taken out of the dataset, or was cut off while it was."""
+
+    track_ids: frozenset[str] = frozenset()
+    objects: frozenset[str] = frozenset()
+    """Audio that goes with them."""
+    leftovers: frozenset[Leftover] = frozenset()
+    damages: tuple[ObjectDamage, ...] = ()
+
+
+def find_forgetting(store: Store) -> ForgettingUnderWay:
+    """Give what orders to forget that are not finished name."""
+    keys = sorted(store.list(ORDERS_PREFIX))
+    if not keys:
+        return ForgettingUnderWay()
+    leftovers = frozenset(Leftover(key, "forgetting") for key in keys)
+    try:
+        orders = list(read_orders(store))
+    except StemlineError as error:
+        damages = (ObjectDamage(ORDERS_PREFIX, DamageKind.ALTERED, error.message),)
+        return ForgettingUnderWay(leftovers=leftovers, damages=damages)
+    found = [look(store, order) for order in orders for look in (audio_of, staged_of, quarantine_of)]
+    return ForgettingUnderWay(
+        frozenset(track_id for order in orders for track_id in order.track_ids),
+        frozenset(key for folders in found for objects in folders.values() for key in objects),
+        leftovers,
+    )

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from stemline.dataset.identity import DATASET_KEY, list_record_keys
 from stemline.dataset.metadata import LAYOUT_KEY
@@ -19,8 +18,15 @@ from stemline.errors import StemlineError
 from stemline.integrity.comparison import FILES, FOLDERS, Comparison, compared
 from stemline.integrity.finding import DamageKind, Leftover, ObjectDamage, RowDamage, RowFault
 from stemline.integrity.known_parts import KnownParts, absent, find_parts
-from stemline.integrity.leftover_search import find_ownerless_quarantine, find_staged, find_uploads
+from stemline.integrity.leftover_search import (
+    ForgettingUnderWay,
+    find_forgetting,
+    find_ownerless_quarantine,
+    find_staged,
+    find_uploads,
+)
 from stemline.integrity.part_reading import GatheredRows, PartReader
+from stemline.integrity.release_check import ReleaseCheck
 from stemline.integrity.row_file import RowFile
 from stemline.ledger import Ledger
 from stemline.records import PartFile, State
@@ -42,6 +48,7 @@ class Look:
     notes: list[str] = field(default_factory=list)
     parts: int = 0
     objects: int = 0
+    releases: int = 0
     described: Mapping[str, PartFile] = field(default_factory=dict)
 
 
@@ -100,18 +107,32 @@ class _Judgement:
         self._of = gathering
         self._store, self._ledger = gathering.store, gathering.ledger
         self._look = look
+        self._forgetting: ForgettingUnderWay = find_forgetting(gathering.store)
+        self._releases = ReleaseCheck(gathering.store, self._forgetting.track_ids)
 
     def run(self) -> None:
-        look, store = self._look, self._store
-        found = [*self._of.damages, *_unreadable_metadata(store)]
+        look, store, releases = self._look, self._store, self._releases
+        releases.run()
+        found = [*self._of.damages, *_unreadable_metadata(store), *self._forgetting.damages]
         for each in look.comparison.damages():
             is_there = each.kind is not DamageKind.MISSING
             found.append(each if is_there else absent(store, each.path, each.sentence))
         found += self._extra()
         found += find_ownerless_quarantine(store, self._ledger)
-        look.damages = {each: each for each in found}
+        look.damages = {each: each for each in found if not self._is_leaving(each)}
+        look.damages |= {each: each for each in releases.damages}
         look.rows = set(self._rows())
-        look.leftovers = {*find_uploads(store), *self._rewrites()}
+        look.releases = releases.count
+        look.leftovers = {
+            *find_uploads(store),
+            *self._rewrites(),
+            *releases.leftovers,
+            *self._forgetting.leftovers,
+        }
+
+    def _is_leaving(self, damage: ObjectDamage) -> bool:
+        """Tell whether an object that nobody has any more is about to be removed."""
+        return damage.kind is DamageKind.EXTRA and damage.path in self._forgetting.objects
 
     def _rows(self) -> Iterator[RowDamage]:
         """Give what is wrong with rows, but for what a part that cannot be read has taken along."""
@@ -124,14 +145,16 @@ class _Judgement:
         """Give the objects that no row names, and nobody who may be about to."""
         named = {path: _folder(path) for path in self._look.comparison.unnamed()}
         named |= find_staged(self._store)
-        for key in _paths_of_releases(self._store) if named else ():
+        for key in self._releases.audio() if named else ():
             named.pop(key, None)
         if not named:
             return
+        who = f"Whether {len(named):,} objects that no row names are somebody's tells only"
         if self._ledger is None or self._of.known.has_other_ledgers:
-            self._look.notes.append(
-                f"Whether {len(named):,} objects that no row names are somebody's tells only the ledger that has them."
-            )
+            self._look.notes.append(f"{who} the ledger that has them.")
+            return
+        if self._releases.is_blind:
+            self._look.notes.append(f"{who} the damaged part of a release.")
             return
         for path in self._without_owner(named):
             yield ObjectDamage(
@@ -159,17 +182,6 @@ class _Judgement:
 
 def _folder(path: str) -> str:
     return path.removeprefix(f"{AUDIO_PREFIX}/").rpartition("/")[0]
-
-
-def _paths_of_releases(store: Store) -> Iterator[str]:
-    """Give the audio that releases name: they may name what is no longer in the tables."""
-    for key in list(store.list("releases")):
-        if "/stems/" in key and key.endswith(".parquet"):
-            try:
-                table = pq.read_table(pa.BufferReader(store.read_bytes(key)), columns=["path"])
-            except (pa.ArrowException, OSError, ValueError, LookupError, StemlineError):
-                continue
-            yield from table.column(0).to_pylist()
 
 
 def _unreadable_metadata(store: Store) -> Iterator[ObjectDamage]:

@@ -48,6 +48,7 @@ def check_dataset_integrity(store: Store, ledger: Ledger | None, how: Thoroughne
         found = first.damages | {each: each for each in reader.damages}
         rows, leftovers, notes = first.rows, first.leftovers, first.notes
         parts, objects, described = first.parts, first.objects, first.described
+        releases = first.releases
     owners: dict[str, StemOwner] = {}
     if found or rows:
         with scratch_folder() as folder, looked(store, ledger, folder) as second:
@@ -61,9 +62,10 @@ def check_dataset_integrity(store: Store, ledger: Ledger | None, how: Thoroughne
         parts,
         objects,
         reader.read,
+        releases,
         tuple(sorted(found.values())),
         tuple(sorted(rows)),
-        tuple(sorted(each for each in leftovers if each.what == "rewrite" or each.is_old(before))),
+        tuple(sorted(each for each in leftovers if each.is_passing or each.is_old(before))),
         (*notes, *(() if ledger is not None else (_WITHOUT_LEDGER,))),
         owners,
         described,

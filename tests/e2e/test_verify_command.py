@@ -137,3 +137,17 @@ def test_a_dataset_of_which_something_was_forgotten_is_sound(project):
     told = project.stemline("verify", project.config, "--json")
     assert told.code == 0, told.out + told.err
     assert (told.tree["objects"], told.tree["leftovers"], told.tree["notes"]) == (6, [], [])
+    record = project.dataset / "releases" / "v1" / "release.json"
+    part = next((record.parent / "tracks").rglob("part-*.parquet"))
+    data = part.read_bytes()
+    part.write_bytes(data[:-1])
+    (record.parent / "mine.txt").write_bytes(b"")
+    mended = repair(project)
+    assert mended.code == 3, mended.out + mended.err
+    told = {each["path"]: each["sentence"] for each in mended.tree["repair"]}
+    keys = [str(path.relative_to(project.dataset)) for path in (record.parent / "mine.txt", part, record)]
+    assert list(told) == keys[:2]
+    assert "remove it if" in told[keys[0]]
+    assert "stemline release" in told[keys[1]]
+    record.unlink()
+    assert repair(project).tree["missing"] == [keys[2]]

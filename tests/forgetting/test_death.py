@@ -32,6 +32,8 @@ def copied(filled, tmp_path, number):
 def assert_finished(estate: Estate, when: object) -> None:
     estate.store.delete(LOCK_KEY)  # as whoever comes next does with that of a process that is gone
     is_begun = bool(list(estate.store.list("_stemline/forgetting")))
+    cut_off = estate.check()
+    assert cut_off.is_sound, (when, cut_off)
     estate.next_command()
     if estate.traces(*TEXTS):  # it died before anything was written down
         assert not is_begun, when
@@ -40,6 +42,9 @@ def assert_finished(estate: Estate, when: object) -> None:
     assert estate.rows() == estate.rows(folder="releases") == KEPT, when
     assert not list(estate.store.list("_stemline/forgetting")), when
     assert len(estate.ledger.forgetting.tombstones()) >= 1, when
+    after = estate.check()
+    assert after.is_sound, (when, after)
+    assert after.leftovers == (), when
     assert sum(key.endswith("-certificate.json") for key in estate.store.list("_stemline/tombstones")) == 1, (
         when
     )

@@ -20,6 +20,8 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import write_rejects, write_run_summary
 from stemline.dataset.paths import staged_path, stem_path
 from stemline.forgetting.choice import ForgetChoice
+from stemline.integrity.finding import IntegrityReport
+from stemline.integrity.verification import Thoroughness, check_dataset_integrity
 from stemline.ledger import KnownDataset, Ledger, open_ledger
 from stemline.publisher import Publisher
 from stemline.records import (
@@ -146,6 +148,10 @@ class Estate:
     def next_command(self) -> None:
         """Do what every command does first."""
         remember_forgotten(self.ledger, self.store, DATASET)
+
+    def check(self) -> IntegrityReport:
+        """Verify all of it, byte by byte."""
+        return check_dataset_integrity(self.store, self.ledger, Thoroughness())
 
     def rows(self, table: str = "tracks", folder: str = "") -> list[str]:
         """Give the track ids of a table, or of a release's, as they lie there."""
