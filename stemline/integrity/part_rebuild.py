@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import read_layout
-from stemline.dataset.parts import DatasetBatch, part_key, write_parts
+from stemline.dataset.parts import ROWS_PER_GROUP, DatasetBatch, part_key, part_writer, write_parts
 from stemline.dataset.renewal import opened_part
 from stemline.dataset.stored_tracks import batch_of_part
 from stemline.dataset.table_row import PublishedRow, table_rows
@@ -33,6 +34,7 @@ from stemline.storage import Store, open_store, scratch_folder
 _ID = ("track_id", "provider", "recipe")
 FROM_COPY = "Put it back from a copy of the dataset."
 WRITTEN = "Written again from what the ledger has of its rows."
+_NUMBER = re.compile(r"[.](\d+)[.]parquet$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class PartRebuild:
     store: Store
     ledger: Ledger
     dataset_id: str
+    described: Mapping[str, PartFile] = field(default_factory=dict)
+    """What the dataset's parts should be, as far as it is known."""
 
     def run(self, wanted: Sequence[tuple[str, PartFile | None]]) -> Iterator[RepairOutcome]:
         """Give what became of each part, by its key and what it should be as far as it is known."""
@@ -76,13 +80,14 @@ class PartRebuild:
         if table == "activity":
             return "The ledger does not keep what each second holds: with --decode it is measured again."
         schema, its, other = layout.schema_of(table), folder / "its", folder / "other"
+        pieces = self._pieces(key, told)
         files = self._written(key, self.ledger.holdings.sources(batch_id), layout, its)
-        rebuilt = files if isinstance(files, str) else _merged(files, told, schema, its)
+        rebuilt = files if isinstance(files, str) else _merged(files, key, pieces, schema)
         if isinstance(rebuilt, Path) or told is None:
             return rebuilt
         # Of a batch that lay in several partitions the ledger knows into which part the last of them was merged.
-        files = self._written(key, self._merged_batches(key), layout, other, self._ids_beside(key))
-        again = files if isinstance(files, str) else _merged(files, told, schema, other)
+        files = self._written(key, self._merged_batches(key), layout, other, self._ids_beside(pieces))
+        again = files if isinstance(files, str) else _merged(files, key, pieces, schema)
         return again if isinstance(again, Path) else rebuilt
 
     def _written(
@@ -118,32 +123,69 @@ class PartRebuild:
             if part_key(table, place, batch_id) not in live:
                 yield batch_id
 
-    def _ids_beside(self, key: str) -> set[tuple[str, str, str]]:
+    def _pieces(self, key: str, told: PartFile | None) -> dict[str, int]:
+        """Give how many rows each part has that holds some of what was too large for one; none where nobody knows."""
+        if told is None:
+            return {}
+        every = [each for each in self.described.values() if _batch(each.key) == _batch(key)]
+        return {key: told.rows} | {each.key: each.rows for each in every}
+
+    def _ids_beside(self, pieces: Mapping[str, int]) -> set[tuple[str, str, str]]:
         """Give the rows that other parts of the same table and partition have; raises StorageError for damaged ones."""
         found: set[tuple[str, str, str]] = set()
+        folder = next(iter(pieces)).rpartition("/")[0]
         for each in live_parts(self.store):
-            if live_key(each).rpartition("/")[0] == key.rpartition("/")[0] and each != key:
+            if live_key(each).rpartition("/")[0] == folder and each not in pieces:
                 with suppress(FileNotFoundError), opened_part(self.store, each) as part:
                     columns = part.read(list(_ID)).select(list(_ID)).to_pydict()
                     found |= set(zip(*columns.values(), strict=True))
         return found
 
 
-def _merged(files: Sequence[Path], told: PartFile | None, schema: pa.Schema, folder: Path) -> Path | str:
-    rows = sum(pq.read_metadata(file).num_rows for file in files)
-    if not files or (told is not None and rows != told.rows):
-        had = f", not its {told.rows:,}" if told is not None else ""
+def _merged(files: Sequence[Path], key: str, pieces: Mapping[str, int], schema: pa.Schema) -> Path | str:
+    """Give one of the parts that all these rows make, or why it cannot be had."""
+    rows, told = sum(pq.read_metadata(file).num_rows for file in files), sum(pieces.values())
+    if not files or (pieces and rows != told):
+        had = f", not its {told:,}" if pieces else ""
         return f"The ledger tells of {rows:,} of its rows{had}."
-    if len(files) == 1:
+    if len(files) == 1 and len(pieces) <= 1:
         return files[0]
-    room = folder / "room"
-    room.mkdir()
-    whole = folder / "whole.parquet"
-    for count, path in enumerate(SortedMerge(schema, files, room).write()):
-        if count:
-            return "It was too large for one part."
-        shutil.copyfile(path, whole)  # what is merged is removed when the next part is asked for
+    folder = files[0].parent / "room"
+    folder.mkdir()
+    before = sum(count for each, count in pieces.items() if _number(each) < _number(key))
+    wanted = range(before, before + pieces.get(key, rows))
+    return _cut(SortedMerge(schema, files, folder), wanted, folder.parent / "whole.parquet")
+
+
+def _cut(merge: SortedMerge, wanted: range, whole: Path) -> Path:
+    """Write the wanted ones of all sorted rows; a file that is there already where it has just these."""
+    at = 0
+    with part_writer(whole, merge.schema) as writer:
+        for path in merge.write():
+            with pq.ParquetFile(path) as part:
+                if range(at, at + part.metadata.num_rows) == wanted:
+                    break
+                for batch in part.iter_batches(ROWS_PER_GROUP):
+                    start = min(max(0, wanted.start - at), batch.num_rows)
+                    rows = batch.slice(start, max(0, wanted.stop - at - start))
+                    at += batch.num_rows
+                    if rows.num_rows:
+                        writer.write_table(pa.Table.from_batches([rows]))
+        else:
+            return whole
+    shutil.copyfile(path, whole)  # what is merged is removed when the next part is asked for
     return whole
+
+
+def _batch(key: str) -> tuple[str, str]:
+    """Give what parts have in common that hold what was too large for one."""
+    return key.rpartition("/")[0], batch_of_part(key)
+
+
+def _number(key: str) -> int:
+    """Give which of them a part is."""
+    found = _NUMBER.search(key)
+    return int(found[1]) if found else 1
 
 
 def _id(row: PublishedRow) -> tuple[str, str, str]:

@@ -97,7 +97,9 @@ class _Mending:
             if each.kind is not DamageKind.EXTRA and live_key(each.path).partition("/")[0] in TABLES
         ]
         if wanted:
-            yield from PartRebuild(self.settings, self.store, self.ledger, self.dataset_id).run(wanted)
+            yield from PartRebuild(
+                self.settings, self.store, self.ledger, self.dataset_id, report.described
+            ).run(wanted)
 
     def releases(self, report: IntegrityReport) -> Iterator[RepairOutcome]:
         """Say what can be done about releases, which are never changed."""
