@@ -29,6 +29,7 @@ from stemline.integrity.part_reading import GatheredRows, PartReader
 from stemline.integrity.release_check import ReleaseCheck
 from stemline.integrity.row_file import RowFile
 from stemline.ledger import Ledger
+from stemline.ledger.holdings import HeldAttempt
 from stemline.records import PartFile, State
 from stemline.rewrite.snapshot import REWRITES_PREFIX
 from stemline.storage import Store
@@ -137,9 +138,19 @@ class _Judgement:
     def _rows(self) -> Iterator[RowDamage]:
         """Give what is wrong with rows, but for what a part that cannot be read has taken along."""
         blind = {RowFault.WITHOUT_TRACK: "tracks", RowFault.WITHOUT_STEMS: "stems"}
-        for each in self._look.comparison.rows():
-            if blind.get(each.fault) not in self._of.unread:
+        found = [
+            each for each in self._look.comparison.rows() if blind.get(each.fault) not in self._of.unread
+        ]
+        begun = self._begun() if any(each.fault is RowFault.WITHOUT_TRACK for each in found) else set()
+        for each in found:
+            is_begun = each.fault is RowFault.WITHOUT_TRACK and _key(each) in begun
+            if not is_begun:
                 yield each
+
+    def _begun(self) -> set[tuple[str, str, str]]:
+        """Give the tracks of batches that are being published, or were cut off: their stems are there first."""
+        pages = self._ledger.holdings.owners() if self._ledger else ()
+        return {_key(each) for page in pages for each in page if each.state != State.PUBLISHED}
 
     def _extra(self) -> Iterator[ObjectDamage]:
         """Give the objects that no row names, and nobody who may be about to."""
@@ -178,6 +189,10 @@ class _Judgement:
         if self._of.known.is_rewritten:
             for name in sorted({key.split("/")[2] for key in self._store.list(REWRITES_PREFIX)}):
                 yield Leftover(f"{REWRITES_PREFIX}/{name}", "rewrite")
+
+
+def _key(row: RowDamage | HeldAttempt) -> tuple[str, str, str]:
+    return row.track_id, row.provider, row.recipe
 
 
 def _folder(path: str) -> str:

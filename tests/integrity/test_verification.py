@@ -63,6 +63,10 @@ def test_parts_of_a_batch_that_is_open_are_not_extra(published):
     publisher._write(published.night.run_id, "b" * 20)
     batches.publish = publish
     assert published.told() == {}
+    published.store.delete(f"tracks/part-{'b' * 20}.parquet")  # cut off before it was written
+    assert published.told() == {}
+    batches.publish("b" * 20, [])
+    assert published.told() == {"rows": ["open unlisted", "open without_track"]}
 
 
 @pytest.mark.parametrize(("table", "is_compacted"), [("tracks", True), ("stems", False), ("stems", True)])

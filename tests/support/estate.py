@@ -129,12 +129,18 @@ class Estate:
         write_run_summary(self.store, self.run_id, summary)
         write_report(self.ledger, self.store, self.run_id)
 
-    def release(self, name: str = "v1") -> None:
+    @property
+    def settings(self) -> Settings:
         url = self.store.url()
         sections = {"catalogue": {"manifest": "m.csv"}, "dataset": {"url": url, "audio": self.layout.audio}}
         provider = {"kind": "local", "api_key": "sk"}
         tree = {"name": "night", "recipe": {"stems": "both"}, "provider": provider, **sections}
-        release_dataset(Settings.model_validate(tree), name)
+        if self.file is not None:
+            tree["ledger"] = {"url": f"sqlite:///{self.file}"}
+        return Settings.model_validate(tree)
+
+    def release(self, name: str = "v1") -> None:
+        release_dataset(self.settings, name)
 
     @property
     def command(self) -> ForgetCommand:
