@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from support.estate import CARRIED, DATASET, RECIPE, Estate, open_estate
 from support.mortal_store import Died, MortalStore
 
@@ -22,6 +22,7 @@ from stemline.integrity import repair
 from stemline.integrity.verification import Thoroughness
 from stemline.records import State
 from stemline.release.record import list_releases, read_release
+from stemline.rewrite import merging
 from stemline.rewrite.rewrite_lock import LOCK_KEY
 from stemline.run import releasing
 from stemline.run.compaction import compact_parts
@@ -51,7 +52,15 @@ class LifeMachine(RuleBasedStateMachine):
         self.leaving: set[str] = set()
         """Of which a killed command may have been told to forget them."""
         self.is_cut_off = False
+        self.patch = pytest.MonkeyPatch()
         self.names = (f"track-{number:03}" for number in itertools.count())
+
+    @initialize(is_split=st.booleans())
+    def begin(self, *, is_split: bool) -> None:
+        """Merged rows take one part a table, or one for every two."""
+        if is_split:
+            self.patch.setattr(merging, "PART_BYTES", 1)
+            self.patch.setattr(merging, "ROWS_PER_GROUP", 2)
 
     @rule(count=st.integers(1, 4), death=DEATHS)
     def publish(self, count: int, death: Any) -> None:
@@ -139,6 +148,7 @@ class LifeMachine(RuleBasedStateMachine):
             self.verify()
             self._check()
         finally:
+            self.patch.undo()
             self.opened.__exit__(None, None, None)
             shutil.rmtree(self.folder)
 
