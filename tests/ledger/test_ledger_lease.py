@@ -49,6 +49,13 @@ def test_a_released_key_is_free_at_once(case) -> None:
     assert case.ledger.leases.acquire("key-1", "b", 60) == fence + 1
 
 
+def test_a_released_key_is_free_for_a_clock_that_is_behind(case) -> None:
+    fence = case.ledger.leases.acquire("key-1", "a", 60)
+    case.ledger.leases.release("key-1", fence)
+    case.clock.advance(seconds=-30)
+    assert case.ledger.leases.acquire("key-1", "b", 60) == fence + 1
+
+
 def test_a_key_nobody_held_has_no_lease(case) -> None:
     assert case.ledger.leases.get("key-1") is None
     with pytest.raises(LeaseHeld, match="nobody"):
