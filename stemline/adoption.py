@@ -16,7 +16,7 @@ from stemline.dataset.stored_tracks import (
 from stemline.ledger import AdoptedBatch, AdoptionCounts, Ledger, open_ledger
 from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import register_dataset, write_record
-from stemline.run.forgetting import remember_forgotten
+from stemline.run.forgotten import remember_forgotten
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings
 from stemline.storage import Store, open_store

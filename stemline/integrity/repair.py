@@ -28,7 +28,7 @@ from stemline.manifest.source_root import SourceRoot
 from stemline.release.record import RECORD_NAME, RELEASES_PREFIX
 from stemline.rewrite.snapshot import live_key
 from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
-from stemline.run.forgetting import remember_forgotten
+from stemline.run.forgotten import remember_forgotten
 from stemline.run.rewriting import finish_rewrites
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings

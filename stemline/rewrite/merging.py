@@ -10,14 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stemline.dataset.parts import ROWS_PER_GROUP, part_writer
 from stemline.errors import StorageError
-from stemline.rewrite.range_sort import RangeSort
+
+if TYPE_CHECKING:
+    import duckdb
 
 PART_BYTES = 512 << 20
 """How large a part becomes before the next one is begun."""
@@ -71,6 +73,8 @@ class SortedMerge:
             if size <= MEMORY_BYTES // 2 and all(field.type in _PLAIN for field in self.schema):
                 yield from self._sorted_by_duckdb()
                 return
+            from stemline.rewrite.range_sort import RangeSort  # noqa: PLC0415 - not for nothing to merge
+
             ranges = RangeSort(self.files, self.schema, self._order, self.folder)
             yield from ranges.tables(GROUP_BYTES, ROWS_PER_GROUP)
 
@@ -111,6 +115,8 @@ def _fill(writer: pq.ParquetWriter, path: Path, first: pa.Table, batches: Iterat
 
 @contextmanager
 def _connection(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    import duckdb  # noqa: PLC0415 - not for nothing to merge
+
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{MEMORY_BYTES >> 20}MB",
         "temp_directory": str(folder / "duckdb"),
@@ -124,6 +130,8 @@ def _connection(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 @contextmanager
 def _told() -> Iterator[None]:
     """Say what could not be read or sorted as any other trouble with files is said."""
+    import duckdb  # noqa: PLC0415 - not for nothing to merge
+
     try:
         yield
     except (duckdb.Error, pa.ArrowInvalid, OSError) as error:

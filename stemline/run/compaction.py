@@ -18,7 +18,7 @@ from stemline.ownership import claim_dataset
 from stemline.rewrite.compaction import Compaction, CompactionCounts, list_partitions
 from stemline.rewrite.snapshot import live_parts
 from stemline.run.existing_ledger import open_existing_ledger
-from stemline.run.forgetting import remember_forgotten
+from stemline.run.forgotten import remember_forgotten
 from stemline.run.lease import PATIENCE
 from stemline.run.rewriting import rewriting
 from stemline.run.selection import Selection, source_of

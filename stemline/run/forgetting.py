@@ -5,14 +5,13 @@ from __future__ import annotations
 import getpass
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import require_layout
 from stemline.dataset.tombstone_files import dataset_salt
-from stemline.errors import StemlineError
 from stemline.forgetting.carrying_out import ForgettingWork, places_of
 from stemline.forgetting.certificate import Certificate
 from stemline.forgetting.choice import ForgetChoice, choose_tracks
@@ -127,11 +126,11 @@ class ForgetCommand:
         under_way = {**preview.under_way, **left}
         return ForgettingReport(certificate, self.store.url(certificate.key), under_way)
 
-    def finish(self) -> ForgettingReport | None:
+    def finish(self, patience: float = PATIENCE) -> ForgettingReport | None:
         """Finish what was cut off before, and give what came of the last of it; None where there was nothing."""
         if not _is_begun(self.store):
             return None
-        certificates = _finish(self)
+        certificates = _finish(self, patience)
         return (
             ForgettingReport(certificates[-1], self.store.url(certificates[-1].key)) if certificates else None
         )
@@ -154,24 +153,11 @@ def open_forgetting(settings: Settings) -> Iterator[ForgetCommand]:
         yield ForgetCommand(store, ledger, claim.known.dataset_id, root)
 
 
-def remember_forgotten(
-    ledger: Ledger, store: Store, dataset_id: str, root: Callable[[], SourceRoot] = lambda: NOWHERE
-) -> None:
-    """Have the ledger know every tombstone, and finish what forgetting was cut off; what fails is left to the next.
-
-    `root` gives what sources are called from in reports.
-    """
-    take_over_tombstones(ledger, store)
-    if _is_begun(store):
-        with suppress(StemlineError):
-            _finish(ForgetCommand(store, ledger, dataset_id, root()), patience=0)
-
-
 def _is_begun(store: Store) -> bool:
     return next(iter(store.list(ORDERS_PREFIX)), None) is not None
 
 
-def _finish(command: ForgetCommand, patience: float = PATIENCE) -> list[Certificate]:
+def _finish(command: ForgetCommand, patience: float) -> list[Certificate]:
     with rewriting(command.ledger, command.store, command.dataset_id, patience) as rewriter:
         return list(ForgettingWork(command.store, command.ledger, rewriter, command.root).finish())
 

@@ -20,7 +20,7 @@ from stemline.manifest.scan import read_columns
 from stemline.ownership import DatasetClaim, claim_dataset
 from stemline.plan.survey import check_recipe
 from stemline.run.access import fingerprint, read_api_keys
-from stemline.run.forgetting import remember_forgotten
+from stemline.run.forgotten import remember_forgotten
 from stemline.run.lease import holding_key
 from stemline.run.observer import present_observer
 from stemline.run.rewriting import finish_rewrites, rewriting

@@ -73,7 +73,7 @@ def urls(songs):
         yield [f"{url}/{song.name}" for song in songs]
 
 
-@pytest.mark.parametrize("given", ["songs", "urls"])
+@pytest.mark.parametrize("given", ["songs", pytest.param("urls", marks=pytest.mark.long)])
 def test_what_lost_its_token_and_its_answer_is_paid_once_and_published(run, break_with, given, request):
     break_with({"fault": "token_dropped"}, *LOST)
     result, lost = run(*request.getfixturevalue(given))

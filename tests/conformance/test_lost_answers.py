@@ -65,6 +65,7 @@ def test_answers_that_were_lost_after_the_charge_cost_nothing_twice(run, songs, 
     assert result.summary["credits"]["charged"] == lost
 
 
+@pytest.mark.long
 def test_a_submit_that_is_refused_when_repeated_is_unknown_and_stops_nobody_else(
     run, songs, break_with, service
 ):

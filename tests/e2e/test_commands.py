@@ -133,6 +133,7 @@ def test_the_demo_makes_a_dataset_from_songs(project):
     assert len(pd.read_parquet(project.folder / "d" / "dataset" / "stems")) == 4
 
 
+@pytest.mark.long
 def test_the_demo_takes_a_persons_own_folder(project):
     done = project.stemline("demo", "--folder", "d", "--from", project.songs[0].parent, "--limit", 1)
     assert done.code == 0, done.err

@@ -10,7 +10,12 @@ TRACKS = 5
 
 
 @pytest.mark.parametrize(
-    ("verb", "times"), [("mark_sending", 2), ("record_submission", 3), ("record_ready", 2)]
+    ("verb", "times"),
+    [
+        pytest.param("mark_sending", 2, marks=pytest.mark.long),
+        ("record_submission", 3),
+        pytest.param("record_ready", 2, marks=pytest.mark.long),
+    ],
 )
 def test_what_a_killed_run_paid_is_no_drift_of_the_next(project, verb, times):
     project.prepare(TRACKS, execution={"batch_seconds": 0.05})

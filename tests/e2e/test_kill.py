@@ -42,6 +42,7 @@ def test_killed_when_something_happened(project, verb, times):
 
 
 @pytest.mark.random
+@pytest.mark.long
 def test_killed_again_and_again_at_random(project, seed):
     project.prepare(TRACKS, execution={"batch_seconds": 0.05})
     moments = random.Random(seed)  # noqa: S311 - repeatable, no secret

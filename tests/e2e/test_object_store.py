@@ -44,7 +44,9 @@ def test_a_dataset_on_s3_reads_with_pandas_and_a_second_run_adds_nothing(on_s3, 
 
 
 @pytest.mark.xdist_group("s3")
-@pytest.mark.parametrize(("send", "requests_a_track"), [("auto", 3), ("url", 2)])
+@pytest.mark.parametrize(
+    ("send", "requests_a_track"), [pytest.param("auto", 3, marks=pytest.mark.long), ("url", 2)]
+)
 def test_a_catalogue_on_s3_is_handed_over_from_there(on_s3, s3_client, bucket, send, requests_a_track):
     project, url, server = on_s3
     rows = []

@@ -55,6 +55,7 @@ def test_tables_name_sources_from_the_manifest_and_an_adopted_ledger_knows_where
     assert project.provider.charged == charged
 
 
+@pytest.mark.long
 def test_what_was_published_with_whole_names_is_neither_corrected_nor_paid_again(project):
     names = prepare(project, "lists/")
     assert project.run().code == 0

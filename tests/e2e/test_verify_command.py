@@ -92,6 +92,7 @@ def test_what_is_gone_is_mended_for_nothing(project):
     project.assert_published_once(3)
 
 
+@pytest.mark.long
 def test_what_cannot_be_mended_is_told_with_what_to_do(project, second):
     project.prepare(2)
     assert project.run().code == 0

@@ -28,7 +28,9 @@ def start_watching(project, shows, **env):
     return watching
 
 
-@pytest.mark.parametrize("env", [{}, TERMINAL], ids=["plain", "terminal"])
+@pytest.mark.parametrize(
+    "env", [{}, pytest.param(TERMINAL, marks=pytest.mark.long)], ids=["plain", "terminal"]
+)
 def test_it_ends_with_the_run(project, env):
     project.prepare(3)
     running = project.start("run", project.config, "--json")

@@ -68,6 +68,7 @@ def test_a_bad_vendor_costs_three_tracks_however_often_it_is_tried(new_scenario,
     assert scenario.project.open_reservations() == 0
 
 
+@pytest.mark.long
 def test_what_was_paid_and_not_delivered_is_accepted_or_collected_again_for_nothing(new_scenario, vendor):
     scenario = new_scenario(3)
     behave_as_the_vendor(scenario, pilot=0)

@@ -82,6 +82,7 @@ def test_a_lost_ledger_is_noticed_in_another_working_directory(project):
     assert project.provider.charged == charged
 
 
+@pytest.mark.long
 def test_without_a_url_the_ledger_lies_with_the_dataset_and_is_found_from_everywhere(project):
     project.prepare(COUNT, ledger={"url": None})
     assert project.run().code == 0

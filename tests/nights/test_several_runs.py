@@ -52,6 +52,7 @@ def test_two_runs_that_begin_at_once_pay_for_each_track_once_and_each_says_what_
     }
 
 
+@pytest.mark.long
 def test_a_run_that_is_stopped_leaves_the_tracks_of_a_living_one_alone(project, second):
     project.prepare(TRACKS, **SLOW)
     first, other = start_both(project, second)

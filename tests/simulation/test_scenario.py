@@ -67,6 +67,7 @@ def test_without_a_list_a_job_is_read_about_when_it_should_be_done(tmp_path):
     assert result.requests_per_track <= 2.8
 
 
+@pytest.mark.long
 def test_keys_share_one_queue_and_nothing_is_paid_twice(tmp_path):
     behaviour = replace(CALLED, job_seconds=20.0)
     result = simulate(Scenario(behaviour, TRACKS, keys=3, max_in_flight=10), tmp_path)

@@ -40,7 +40,8 @@ from stemline.records import (
 )
 from stemline.report import write_report
 from stemline.rewrite.snapshot import live_parts
-from stemline.run.forgetting import ForgetCommand, ForgettingReport, remember_forgotten
+from stemline.run.forgetting import ForgetCommand, ForgettingReport
+from stemline.run.forgotten import remember_forgotten
 from stemline.run.releasing import release_dataset
 from stemline.settings import Settings
 from stemline.storage import Store
