@@ -89,6 +89,7 @@ def test_not_a_number_counts_as_silence():
     assert estimate_tempo(sound, RATE).bpm == pytest.approx(100, abs=0.3)
 
 
+@pytest.mark.long
 def test_made_songs_are_right_up_to_an_octave():
     for seed, bpm in enumerate((84, 100, 120, 132)):
         song = make_song(seed, bpm=bpm, seconds=20)

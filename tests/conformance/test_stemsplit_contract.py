@@ -100,6 +100,7 @@ def read_successes(report: Path) -> set[str]:
     return found
 
 
+@pytest.mark.long
 def test_no_request_that_the_vendors_file_describes_breaks_its_word(
     service, api, upload_key, song_url, tmp_path
 ):

@@ -25,6 +25,7 @@ FEW = 3
 @pytest.mark.parametrize(
     "seed", [*range(FEW), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(FEW, ALL))]
 )
+@pytest.mark.long
 def test_every_week_is_published_as_it_was_given(tmp_path, seed, monkeypatch):
     monkeypatch.delitem(READERS, "datasets")  # a second of each look
     chance, weeks = random.Random(seed), Weeks(tmp_path)  # noqa: S311

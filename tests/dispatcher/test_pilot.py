@@ -258,6 +258,7 @@ def test_a_key_that_waits_for_the_pilot_is_woken_by_what_comes_of_it(harness, mo
 
 
 @pytest.mark.parametrize("book", [quarantine, keep])
+@pytest.mark.long
 def test_two_runs_with_a_key_each_share_a_pilot(either, vendor, book):
     """Both begin at once, with nothing known of the provider: no submit may slip past the other's."""
     begin, groups = threading.Barrier(2), []

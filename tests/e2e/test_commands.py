@@ -122,6 +122,7 @@ def test_doctor_names_everything_that_is_wrong_at_once(project):
     assert "nowhere.csv" in bad["manifest"]
 
 
+@pytest.mark.long
 def test_the_demo_makes_a_dataset_from_songs(project):
     make_catalogue(project.folder / "d" / "catalogue", count=2)  # fewer than it would make itself
     done = project.stemline("demo", "--folder", "d", "--limit", 1, "--json")

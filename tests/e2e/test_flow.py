@@ -77,6 +77,7 @@ def test_without_a_server_none_is_started_and_nothing_is_written_to_prefects_hom
 
 
 @pytest.mark.xdist_group("prefect")
+@pytest.mark.long
 def test_a_server_sees_the_flow_and_its_tasks_completed(project, prefect_api):
     project.prepare(2)
     command = [STEMLINE, "run", project.config, "--json"]
@@ -102,6 +103,7 @@ def test_a_server_sees_the_flow_and_its_tasks_completed(project, prefect_api):
 
 
 @pytest.mark.xdist_group("prefect")
+@pytest.mark.long
 def test_every_deployment_of_prefect_yaml_can_be_made(tmp_path, prefect_api):
     environment = {**clean_environment(tmp_path), "PREFECT_API_URL": prefect_api}
     pools = sorted({deployment["work_pool"]["name"] for deployment in DEPLOYMENTS})

@@ -187,6 +187,7 @@ def test_what_is_abandoned_stays_disputed_until_somebody_names_its_code(project)
     ],
     ids=lambda way: way[0],
 )
+@pytest.mark.long
 def test_nothing_is_resolved_while_a_run_holds_the_key(project, way):
     running = project.start(
         "run", project.config, "--json"

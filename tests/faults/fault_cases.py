@@ -56,13 +56,13 @@ FAULT_CASES = (
     FaultCase(({"fault": "truncated_body", "nth": 2},), dialects=BOTH, is_long=True),
     FaultCase(({"fault": "link_expired_mid_download", "nth": 2},), dialects=BOTH, is_long=True),
     # The answer.
-    FaultCase(({"fault": "too_many_requests", "nth": [2, 4], "seconds": 1},), dialects=BOTH),
+    FaultCase(({"fault": "too_many_requests", "nth": [2, 4], "seconds": 1},), dialects=BOTH, is_long=True),
     FaultCase(({"fault": "too_many_requests", "nth": [2, 4], "retry_after": "date"},), is_long=True),
     FaultCase(({"fault": "too_many_requests", "nth": [2, 4], "retry_after": "absent"},), is_long=True),
     FaultCase(({"fault": "too_many_requests", "nth": [2, 4], "retry_after": "absurd"},), is_long=True),
     FaultCase(({"fault": "limit_halved", "after": 5},), is_long=True),
-    FaultCase(({"fault": "out_of_credits", "after": 2},), code=5, dialects=BOTH),
-    FaultCase(({"fault": "server_error", "nth": [2, 3, 6, 7, 8]},), dialects=BOTH),
+    FaultCase(({"fault": "out_of_credits", "after": 2},), code=5, dialects=BOTH, is_long=True),
+    FaultCase(({"fault": "server_error", "nth": [2, 3, 6, 7, 8]},), dialects=BOTH, is_long=True),
     FaultCase(({"fault": "server_error", "after": 6},), code=5, dialects=BOTH, is_long=True),
     FaultCase(({"fault": "server_error_after_accept", "nth": [1, 3]},), dialects=BOTH),
     FaultCase(({"fault": "html_403", "nth": [2, 4, 7]},), dialects=BOTH, is_long=True),
@@ -98,7 +98,7 @@ FAULT_CASES = (
     FaultCase(
         ({"fault": "webhook_out_of_order", "nth": [1, 2], "seconds": 1},), has_webhooks=True, is_long=True
     ),
-    FaultCase(({"fault": "webhook_never"},), has_webhooks=True),
+    FaultCase(({"fault": "webhook_never"},), has_webhooks=True, is_long=True),
     FaultCase(({"fault": "webhook_forged"},), has_webhooks=True, is_long=True),
 )
 """Every fault of the menu alone, but `job_stuck`, which ends no run: see its own test."""

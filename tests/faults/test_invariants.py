@@ -102,6 +102,7 @@ VIOLATIONS = {
 @pytest.mark.parametrize(
     ("what", "tamper"), VIOLATIONS.items(), ids=lambda each: getattr(each, "__name__", None)
 )
+@pytest.mark.long
 def test_a_violation_is_found(published, what, tamper):
     tamper(published)
     assert examine(published).violations[what] > 0

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 
 from stemline.budget import Limits
@@ -53,6 +54,7 @@ def test_processes_racing_for_a_budget_never_pass_it(case, url: str) -> None:
     assert peak(case.ledger) == 100
 
 
+@pytest.mark.long
 def test_processes_racing_for_the_same_tracks_win_each_once(case, url: str) -> None:
     case.plan(*range(25))
     names = [f"t{number}" for number in range(25)]
@@ -110,6 +112,7 @@ def assert_credits_balance(ledger: Ledger) -> None:
         assert connection.execute(text(live)).scalar_one() == 1
 
 
+@pytest.mark.long
 def test_processes_that_open_a_ledger_at_once_which_does_not_exist_yet_all_have_it(url: str) -> None:
     won = race_to_open(url, 6)
     assert won == ["opened"] * 6

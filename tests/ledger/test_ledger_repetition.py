@@ -82,6 +82,7 @@ def test_a_backend_that_is_terminated_in_the_middle_of_verbs_ends_no_run(case, p
     assert len(killed) > 5
 
 
+@pytest.mark.long
 def test_a_commit_whose_answer_is_lost_is_said_again_and_booked_once(case) -> None:
     """`plan` alone is not repeated then: nothing is paid yet."""
     lost: list[bool] = []

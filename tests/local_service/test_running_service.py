@@ -48,6 +48,7 @@ def submitted(client: Client) -> str:
     return job_id
 
 
+@pytest.mark.long
 def test_a_service_killed_in_the_middle_of_a_job_finishes_it_after_a_restart(options: ServiceOptions) -> None:
     with running_service(options) as service, Client(service.url) as client:
         running, waiting = submitted(client), client.created(tone(1.2), outputType="VOCALS")

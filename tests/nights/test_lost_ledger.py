@@ -114,6 +114,7 @@ def test_another_name_over_the_same_dataset_is_refused(project):
     assert_refused(project, "--set", "name=other")
 
 
+@pytest.mark.long
 def test_an_older_backup_of_the_ledger_is_noticed_and_brought_up_to_date(project):
     project.prepare(2)
     assert project.run().code == 0
@@ -140,6 +141,7 @@ LONG = pytest.mark.long
         pytest.param("record_collected", marks=LONG),
     ],
 )
+@pytest.mark.long
 def test_a_backup_from_the_middle_of_a_run_is_brought_up_to_date(project, verb):
     project.prepare(2)
     running = project.start("run", project.config, "--json")
@@ -205,6 +207,7 @@ def test_a_ledger_lost_again_after_adopting_is_noticed_again(published):
     assert adopt(published)["tracks"] == COUNT
 
 
+@pytest.mark.long
 def test_an_adoption_that_was_cut_off_keeps_runs_from_beginning(published):
     lose(published)
     adopt(published)

@@ -13,7 +13,7 @@ from support.postgresql import new_schema
 from support.random_examples import examples
 
 SCHEDULES = settings(
-    max_examples=examples(8),
+    max_examples=examples(4),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

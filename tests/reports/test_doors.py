@@ -205,6 +205,7 @@ HISS = FORMS | {
 
 
 @pytest.mark.parametrize("form", HISS)
+@pytest.mark.long
 def test_hiss_below_hearing_is_silence_in_every_form(tmp_path, form):
     """A blank tape is no row of zeros, and what packs it, or more bits, makes bytes of it that look like music."""
     (tmp_path / f"hiss.{form}").write_bytes(HISS[form](noise(8, 1e-4)))

@@ -24,6 +24,7 @@ def test_with_webhooks_a_track_takes_its_submit_and_its_detail(tmp_path, is_uplo
     assert result.requests_per_track == pytest.approx(most + BOTH_BALANCES)
 
 
+@pytest.mark.long
 def test_without_webhooks_a_list_page_tells_of_many_jobs(tmp_path):
     result = simulate(Scenario(VendorBehaviour(), TRACKS), tmp_path)
 
