@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stemline.cli.console import Screen, spinner
 from stemline.cli.options import Config, Json, Set, print_json, read_config
-from stemline.wording import bytes_text
+from stemline.wording import bytes_text, counted
 
 if TYPE_CHECKING:
     from stemline.run.compaction import CompactionReport
@@ -29,12 +29,14 @@ def compact(config: Config, overrides: Set = None, is_json: Json = False) -> Non
 def _show_compaction(screen: Screen, report: CompactionReport) -> None:
     counts = report.counts
     screen.out.print(
-        f"merged    {counts.parts_before:,} parts of {counts.partitions:,} partitions to {counts.parts_after:,}, "
+        f"merged    {counted(counts.parts_before, 'part')} of {counted(counts.partitions, 'partition')} "
+        f"to {counts.parts_after:,}, "
         f"{bytes_text(counts.bytes_before)} to {bytes_text(counts.bytes_after)}"
     )
-    screen.out.print(f"right     {report.right:,} partitions as they were")
+    screen.out.print(f"right     {counted(report.right, 'partition')} as before")
     if report.left:
         screen.out.print(
-            f"left      {report.left:,} parts that this ledger did not publish: `stemline adopt` makes them known"
+            f"left      {counted(report.left, 'part')} that this ledger did not publish: "
+            "`stemline adopt` makes them known"
         )
     screen.out.print(f"dataset   {report.dataset}", markup=False)
