@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stemline.dataset.tombstone_files import read_tombstones, write_missing_tombstones
+from stemline.dataset.tombstone_files import exchange_tombstones, read_tombstones
 from stemline.errors import UsageError
 from stemline.ledger import Ledger
 from stemline.storage import Store
@@ -12,14 +12,13 @@ from stemline.tombstone import Tombstone, TombstoneIndex
 def look_at_tombstones(ledger: Ledger | None, store: Store) -> TombstoneIndex:
     """Give all tombstones, and write nothing; None is a ledger that is not there yet."""
     known = ledger.forgetting.tombstones() if ledger is not None else []
-    return _index([*known, *_unknown(known, store)], len(known))
+    unknown = read_tombstones(store, without={each.tombstone_id for each in known})
+    return _index([*known, *unknown], len(known))
 
 
 def take_over_tombstones(ledger: Ledger, store: Store) -> TombstoneIndex:
     """Give all tombstones, which both have from now on; by those that the dataset alone had the ledger forgets."""
-    kept = ledger.forgetting.tombstones()
-    new = _unknown(kept, store)
-    write_missing_tombstones(store, kept)
+    new = exchange_tombstones(store, ledger.forgetting.tombstones())
     for each in new:
         ledger.forgetting.keep(each)
     if new:
@@ -45,10 +44,6 @@ def _forget_by(ledger: Ledger, new: TombstoneIndex) -> None:
             found.setdefault(tombstone.tombstone_id, (tombstone, []))[1].append(track.track_id)
     for tombstone, track_ids in found.values():
         ledger.forgetting.forget(tombstone, track_ids)
-
-
-def _unknown(known: list[Tombstone], store: Store) -> list[Tombstone]:
-    return read_tombstones(store, without={each.tombstone_id for each in known})
 
 
 def _index(tombstones: list[Tombstone], number: int) -> TombstoneIndex:

@@ -36,6 +36,20 @@ def read_tombstones(store: Store, without: Collection[str] = ()) -> list[Tombsto
     return [_read(store, key) for key in keys if _id_of(key) not in without]
 
 
+def exchange_tombstones(store: Store, known: Collection[Tombstone]) -> list[Tombstone]:
+    """Give the tombstones that a ledger does not know, and write down those it knows that the dataset has lost.
+
+    Raises StorageError as `read_tombstones` does, and then nothing was written.
+    """
+    there = {_id_of(key): key for key in sorted(store.list(TOMBSTONES_PREFIX)) if _is_tombstone(key)}
+    ids = {each.tombstone_id for each in known}
+    new = [_read(store, key) for tombstone_id, key in there.items() if tombstone_id not in ids]
+    for each in known:
+        if each.tombstone_id not in there:
+            write_tombstone(store, each)
+    return new
+
+
 def list_tombstone_files(store: Store) -> list[str]:
     """Give where tombstones lie, their certificates, and what keys their digests."""
     return sorted(key for key in store.list(TOMBSTONES_PREFIX) if key.endswith(".json"))
@@ -44,14 +58,6 @@ def list_tombstone_files(store: Store) -> list[str]:
 def write_tombstone(store: Store, tombstone: Tombstone) -> None:
     """Write a tombstone down."""
     store.put_bytes(_key(tombstone.tombstone_id), json.dumps(tombstone.as_tree(), indent=1).encode() + b"\n")
-
-
-def write_missing_tombstones(store: Store, tombstones: Collection[Tombstone]) -> None:
-    """Write down those that the dataset has lost."""
-    there = set(store.list(TOMBSTONES_PREFIX)) if tombstones else set[str]()
-    for each in tombstones:
-        if _key(each.tombstone_id) not in there:
-            write_tombstone(store, each)
 
 
 def certificate_key(tombstone_id: str) -> str:
