@@ -8,6 +8,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED ?= false
 unexport PYTHONDONTWRITEBYTECODE # what is imported is compiled once, and only that
 
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+TORCH := torch==2.13.0
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 LOCK := $(COMPILE) pyproject.toml
 
@@ -31,8 +32,9 @@ setup: .venv/.run ## Create .venv with what running needs; the other targets add
 	@echo "Installing the wheels of $(filter %.lock,$^) into .venv (once; a minute at most) …"
 	@awk '/^[^ ]/ {is_uv = /^uv==/} is_uv' $(filter %.lock,$^) > .venv/uv.lock
 	@$(PIP) --only-binary :all: --require-hashes -r .venv/uv.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :all: --require-hashes -r $(filter %.lock,$^) \
-	  || $(PIP) --no-compile --only-binary :all: --require-hashes -r $(filter %.lock,$^)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --only-binary :all: --require-hashes -r $(filter %.lock,$^) \
+	  || $(PIP) --no-compile --no-deps --only-binary :all: --require-hashes -r $(filter %.lock,$^)
+	@$(if $(filter %.long,$@),$(PIP) -qq $(TORCH) || echo "Without $(TORCH): the tests that need it are skipped.")
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch .venv/.run $(if $(filter %.test %.long,$@),.venv/.test) $@
 
@@ -62,8 +64,10 @@ bench: .venv/.test ## The request scheduler: by simulation, then against the ven
 	@$(BIN)/python benchmarks/bench_peer.py --minutes $(or $(MINUTES),5)
 	@echo "The others, each with --help:" && ls benchmarks/bench_*.py
 
+# Which build of torch fits depends on the machine, and some bring gigabytes: it is in no list.
 lock: .venv/.run ## Pin again what pyproject.toml asks for
-	$(LOCK) --group build --group test --group check --group long --output-file requirements-long.lock
+	@printf '%s\n' "torch; sys_platform == 'none'" "torchvision; sys_platform == 'none'" > .venv/unlisted.txt
+	$(LOCK) --override .venv/unlisted.txt --no-emit-package torch --no-emit-package torchvision --group build --group test --group check --group long --output-file requirements-long.lock
 	$(LOCK) --group build --group test --group check --constraint requirements-long.lock --output-file requirements-test.lock
 	$(LOCK) --group build --constraint requirements-test.lock --output-file requirements.lock
 	$(COMPILE) tests/release/readers.in --output-file tests/release/readers.lock
