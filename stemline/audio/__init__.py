@@ -3,7 +3,7 @@
 Samples are float32, shape (frames, channels), full scale at -1..1.
 """
 
-from stemline.audio.decoding import AudioBlocks, DecodedAudio, decode, decode_blocks
+from stemline.audio.decoding import AudioBlocks, DecodedAudio, decode, decode_blocks, to_float
 from stemline.audio.encoding import FORMATS, MP3_RATES, encode
 from stemline.audio.flac_checksum import FlacChecksum
 from stemline.audio.loudness import Loudness
@@ -23,4 +23,5 @@ __all__ = [
     "decode_blocks",
     "encode",
     "resampled",
+    "to_float",
 ]

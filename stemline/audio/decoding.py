@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, TypeAlias, cast
+from typing import Any, BinaryIO, Self, TypeAlias, cast
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.packet import Packet
+from numpy.typing import NDArray
 
 from stemline import ogg
 from stemline.audio.resampling import Samples, resampled
@@ -170,8 +171,18 @@ class AudioBlocks:
             raise _rejection(self.name, "changes its sample rate or its channels on the way")
         raw = frame.to_ndarray()
         shaped = raw.T if frame.format.is_planar else raw.reshape(-1, self.channels)
-        zero, scale = _ZERO_AND_SCALE.get(shaped.dtype.str[1:], (0.0, 1.0))
-        return np.ascontiguousarray((shaped.astype(np.float32) - np.float32(zero)) / np.float32(scale))
+        return np.ascontiguousarray(to_float(shaped))
+
+
+def to_float(raw: NDArray[Any]) -> Samples:
+    """Give what a decoder gave as float32 with full scale at -1..1, in the same shape."""
+    zero, scale = _ZERO_AND_SCALE.get(raw.dtype.str[1:], (0.0, 1.0))
+    samples = raw.astype(np.float32)
+    if zero:
+        samples -= np.float32(zero)
+    if scale != 1.0:
+        samples *= np.float32(1 / scale)  # a power of two: as exact as dividing
+    return samples
 
 
 def decode_blocks(

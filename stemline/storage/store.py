@@ -102,6 +102,10 @@ class Store(ABC):
         """Give a whole object."""
 
     @abstractmethod
+    def read_range(self, key: str, start: int, stop: int) -> bytes:
+        """Give an object's bytes from `start` to before `stop`; fewer, or none, where it ends earlier."""
+
+    @abstractmethod
     def fetch_file(self, key: str, local_path: Path) -> None:
         """Copy an object to a local file in bounded memory."""
 

@@ -1,0 +1,210 @@
+"""Windows of stems: a range of an object, decoded; the whole object where only that decodes."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections import OrderedDict
+from typing import NamedTuple
+
+import numpy as np
+
+from stemline.activity import QUIETEST_DBFS
+from stemline.audio import Samples, decode
+from stemline.errors import AudioRejected
+from stemline.reader.embedded_audio import EmbeddedAudio
+from stemline.reader.range_decoding import decode_range, not_as_told, pcm_samples
+from stemline.reader.stem_place import SecondPlaces, StemPlace
+from stemline.reader.store_access import StoreAccess
+from stemline.records import Code
+
+_PLAIN_SAMPLE_BYTES = (2, 3)
+"""Of a wav: wider ones are integers or floats, which its header tells."""
+_HEADERS_KEPT = 1024
+_LOUDNESS_TOLERANCE = 0.15
+"""In dB: the tables tell it to a tenth."""
+_LOUDEST_DBFS = 60.0
+"""Above are samples that are no numbers."""
+
+
+class _Range(NamedTuple):
+    """The bytes to fetch for a window, and the numbers of the frames that come out."""
+
+    start: int
+    stop: int | None
+    """None: to the object's end."""
+    first_frame: int
+    end_frame: int
+
+
+class StemAudio:
+    """Reads sound of the stems of one dataset. May be shared by threads, pickled, and used in forked processes."""
+
+    def __init__(self, access: StoreAccess) -> None:
+        """Take where the dataset is; nothing is read yet."""
+        self._access = access
+        self._embedded = EmbeddedAudio(access)
+        self._headers: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+        self._has_warned = False
+
+    def read(
+        self, place: StemPlace, start_seconds: float = 0.0, seconds: float | None = None
+    ) -> tuple[Samples, int]:
+        """Give a window, (frames, channels), and its sample rate; None: to the end.
+
+        Start and length are rounded to frames. Where the stem ends earlier, so does the window.
+
+        Raises:
+            AudioRejected: the object is gone, or is not what the tables tell of.
+            StorageError: the store could not be asked.
+        """
+        if place.sample_rate is None:
+            samples, rate = self._whole(place)
+            begin = round(start_seconds * rate)
+            count = None if seconds is None else round(seconds * rate)
+            return samples[begin : None if count is None else begin + count], rate
+        begin = round(start_seconds * place.sample_rate)
+        count = None if seconds is None else round(seconds * place.sample_rate)
+        return self.read_frames(place, begin, count), place.sample_rate
+
+    def read_frames(self, place: StemPlace, begin: int, count: int | None = None) -> Samples:
+        """Give `count` frames from number `begin` on, fewer where the stem ends earlier; errors as of `read`."""
+        if place.frames is None or place.channels is None or place.sample_rate is None:
+            whole, _ = self._whole(place)
+            return whole[begin : None if count is None else begin + count]
+        end = place.frames if count is None else min(begin + count, place.frames)
+        if begin >= end:
+            return np.empty((0, place.channels), np.float32)
+        if place.seconds is None or not len(place.seconds.byte_offset):
+            return self._of_whole(place, begin, end)
+        if place.format == "wav":
+            found = self._plain(place, place.seconds, begin, end)
+            if found is not None:
+                return found
+        return self._window(place, place.seconds, begin, end)
+
+    def _window(self, place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> Samples:
+        """Give what one range of bytes decodes to, held against what the tables tell of it."""
+        span = _range(place, seconds, begin, end)
+        data = self._bytes(place, span.start, span.stop)
+        if seconds.header_bytes and place.format != "flac":
+            data = self._header(place, seconds.header_bytes) + data
+        samples, rate = decode_range(data, place.format, place.name)
+        expected = (span.end_frame - span.first_frame, place.channels)
+        is_longer = place.format == "mp3" and len(samples) > expected[0]  # its encoder's padding
+        if rate != place.sample_rate or (samples.shape != expected and not is_longer):
+            raise not_as_told(place.name)
+        self._check_loudness(place, seconds, samples, span.first_frame)
+        return samples[begin - span.first_frame : end - span.first_frame]
+
+    def _plain(self, place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> Samples | None:
+        """Give a window of a wav by arithmetic; None where its header is needed."""
+        rate, channels = place.sample_rate, place.channels
+        if rate is None or channels is None or len(seconds.byte_offset) < 2:
+            return None
+        step = int(seconds.byte_offset[1] - seconds.byte_offset[0])
+        frames = int(seconds.first_frame[1] - seconds.first_frame[0])
+        sample_bytes, rest = divmod(step, frames * channels) if frames else (0, 1)
+        if rest or sample_bytes not in _PLAIN_SAMPLE_BYTES:
+            return None
+        width = sample_bytes * channels
+        base = int(seconds.byte_offset[0]) - int(seconds.first_frame[0]) * width
+        data = self._bytes(place, base + begin * width, base + end * width)
+        samples = pcm_samples(data, sample_bytes, channels)
+        self._check_loudness(place, seconds, samples, begin)
+        return samples
+
+    def _of_whole(self, place: StemPlace, begin: int, end: int) -> Samples:
+        with self._lock:
+            is_first, self._has_warned = not self._has_warned, True
+        if is_first:
+            warnings.warn(
+                f"{place.name} is read whole for each window: the table activity does not tell where its seconds "
+                "begin. `stemline verify --repair` fills it where the format allows.",
+                stacklevel=4,
+            )
+        whole, rate = self._whole(place)
+        frames = place.frames or 0
+        if rate != place.sample_rate or whole.shape[1] != place.channels or len(whole) < frames:
+            raise not_as_told(place.name)
+        return whole[begin:end]
+
+    def _whole(self, place: StemPlace) -> tuple[Samples, int]:
+        sound = decode(io.BytesIO(self._bytes(place, 0, None)))
+        return sound.samples, sound.sample_rate
+
+    def _header(self, place: StemPlace, size: int) -> bytes:
+        key = f"{place.path} {place.embedded}"
+        with self._lock:
+            if key in self._headers:
+                self._headers.move_to_end(key)
+                return self._headers[key]
+        header = self._bytes(place, 0, size)
+        with self._lock:
+            self._headers[key] = header
+            if len(self._headers) > _HEADERS_KEPT:
+                self._headers.popitem(last=False)
+        return header
+
+    def _bytes(self, place: StemPlace, start: int, stop: int | None) -> bytes:
+        """Give a range of a stem's own bytes; raises AudioRejected where it is gone, or shorter than it was."""
+        if place.embedded is not None:
+            return self._embedded.read(place)[start:stop]
+        if place.is_linked:
+            raise AudioRejected(
+                f"{place.name} is a link to {place.path}, which the dataset does not hold.",
+                code=Code.MISSING_FILE,
+                fix="Read it from where it lies, or have the mix copied: `dataset.mix: copy`.",
+            )
+        store = self._access.store
+        try:
+            if stop is None and place.size_bytes is None:
+                return store.read_bytes(place.path)[start:]
+            stop = place.size_bytes if stop is None else stop
+            data = store.read_range(place.path, start, stop or 0)
+        except FileNotFoundError as error:
+            raise AudioRejected(
+                f"{place.name} is gone: {error} is not there.", code=Code.MISSING_FILE
+            ) from error
+        if len(data) != (stop or 0) - start:
+            raise not_as_told(place.name)
+        return data
+
+    def __getstate__(self) -> dict[str, object]:
+        """Give what another process needs: no locks, and nothing that was read."""
+        return {"access": self._access}
+
+    def __setstate__(self, state: dict[str, StoreAccess]) -> None:
+        """Begin anew there."""
+        self.__init__(state["access"])  # type: ignore[misc]  # the only thing that it is made of
+
+    @staticmethod
+    def _check_loudness(place: StemPlace, seconds: SecondPlaces, samples: Samples, first_frame: int) -> None:
+        """Hold the first whole second of what was decoded against its loudness in the tables."""
+        rate = place.sample_rate or 1
+        second = -(-max(first_frame, 0) // rate)
+        begin = second * rate - first_frame
+        told = float(seconds.rms_dbfs[second]) if second < len(seconds.rms_dbfs) else QUIETEST_DBFS
+        whole = samples[begin : begin + rate].ravel()
+        if len(whole) < rate * samples.shape[1] or not QUIETEST_DBFS < told < _LOUDEST_DBFS:
+            return
+        found = 10 * np.log10(float(np.dot(whole, whole)) / len(whole) + 1e-30)
+        if not abs(found - told) <= _LOUDNESS_TOLERANCE:
+            raise not_as_told(place.name)
+
+
+def _range(place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> _Range:
+    """Give the fewest bytes that decode to frames from `begin` to before `end`.
+
+    A second's entry tells where to begin for all that comes behind its start. What lies before an entry decodes to
+    the frames before its own first one: the first entry that begins at the window's end, or behind, is where to stop.
+    """
+    rate, count = place.sample_rate or 1, len(seconds.byte_offset)
+    first = min(begin // rate, count - 1)
+    behind = first + 1 + int(np.searchsorted(seconds.first_frame[first + 1 :], end))
+    stop, end_frame = None, place.frames or 0
+    if behind < count:
+        stop, end_frame = int(seconds.byte_offset[behind]), int(seconds.first_frame[behind])
+    return _Range(int(seconds.byte_offset[first]), stop, int(seconds.first_frame[first]), end_frame)

@@ -1,0 +1,163 @@
+"""A stems dataset as those see it who train on it: its tables, and its sound by windows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.dataset as pads
+
+from stemline.audio import Samples
+from stemline.errors import AudioRejected, UsageError
+from stemline.reader.part_list import read_part_list, split_release
+from stemline.reader.resampling import resampled_window
+from stemline.reader.stem_audio import StemAudio
+from stemline.reader.stem_lookup import StemName, find_stem
+from stemline.reader.store_access import StoreAccess
+from stemline.reader.tables import open_table
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def open_dataset(
+    url: str, storage_options: Mapping[str, Any] | None = None, release: str | None = None
+) -> StemsDataset:
+    """Give the dataset at a path or fsspec URL as it is now, or one of its releases; a release's folder is one too.
+
+    `storage_options` are those of `dataset.storage_options`, as s3fs and others spell them.
+
+    Raises:
+        UsageError: there is no dataset, or no such release; it names those there are.
+        ConfigError: the URL or an option is unusable.
+        StorageError: the store cannot be asked.
+    """
+    access = StoreAccess(url, dict(storage_options or {}))
+    if release is None:
+        found = split_release(url, access.store)
+        if found is not None:
+            access, release = StoreAccess(found[0], access.storage_options), found[1]
+    return StemsDataset(access, release)
+
+
+class StemsDataset:
+    """The tables and the sound of a dataset. It can be pickled, and used in forked processes.
+
+    What runs publish later is seen after `refresh`.
+    """
+
+    def __init__(self, access: StoreAccess, release: str | None = None) -> None:
+        """Look up which parts there are; errors as of `open_dataset`."""
+        self._access, self._release = access, release
+        self._listed = read_part_list(access.store, release)
+        self.stem_audio = StemAudio(access)
+        """Reads windows of stems whose place is known."""
+        self._tables: dict[tuple[int, str], pads.Dataset] = {}
+
+    @property
+    def url(self) -> str:
+        """The dataset's path or URL."""
+        return self._access.store.root_url
+
+    @property
+    def release(self) -> str | None:
+        """The release that is read; None: the dataset as it was when it was opened, or refreshed."""
+        return self._release
+
+    @property
+    def tracks(self) -> pads.Dataset:
+        """One row a track, provider and recipe."""
+        return self._table("tracks")
+
+    @property
+    def stems(self) -> pads.Dataset:
+        """One row a stem."""
+        return self._table("stems")
+
+    @property
+    def activity(self) -> pads.Dataset:
+        """One row a stem: what each of its seconds holds, and where its bytes begin."""
+        return self._table("activity")
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """Give what DuckDB answers over the views `tracks`, `stems`, `activity`; raises UsageError where it cannot."""
+        import duckdb  # noqa: PLC0415 - most who train ask no SQL
+
+        connection = duckdb.connect()
+        for name in ("tracks", "stems", "activity"):
+            connection.register(name, self._table(name))
+        try:
+            return connection.sql(query)
+        except duckdb.Error as error:
+            raise UsageError(
+                f"The query cannot be answered: {str(error).splitlines()[0]}",
+                fix="The views are tracks, stems and activity.",
+            ) from error
+
+    def audio(  # noqa: PLR0913 - a window and the form it is wanted in
+        self,
+        track_id: str,
+        stem: str,
+        start: float = 0.0,
+        seconds: float | None = None,
+        *,
+        provider: str | None = None,
+        recipe: str | None = None,
+        sample_rate: int | None = None,
+        mono: bool = False,
+    ) -> Samples:
+        """Give sound of a stem as float32, (frames, channels), full scale at -1..1; without `seconds`, to its end.
+
+        Start and length are rounded to frames of the result; where the stem ends earlier, so does the result. Of
+        several providers or recipes the newest is read, unless one is named.
+
+        Raises:
+            UsageError: there is no such track or stem, or the window is none; it tells which there are.
+            AudioRejected: the object is gone, or is not what the tables tell of.
+            StorageError: the store cannot be asked.
+        """
+        _check_window(start, seconds, sample_rate)
+        name = StemName(track_id, stem, provider, recipe)
+        try:
+            samples = self._read(name, start, seconds, sample_rate)
+        except (AudioRejected, FileNotFoundError):
+            if not self.refresh():
+                raise
+            samples = self._read(name, start, seconds, sample_rate)
+        return samples.mean(axis=1, keepdims=True, dtype=np.float32) if mono else samples
+
+    def refresh(self) -> bool:
+        """Look up which parts there are now; tell whether they are others. A release has the same for ever."""
+        listed = read_part_list(self._access.store, self._release)
+        is_other = listed.parts != self._listed.parts
+        self._listed = listed
+        self._tables.clear()
+        return is_other
+
+    def _read(self, name: StemName, start: float, seconds: float | None, sample_rate: int | None) -> Samples:
+        place = find_stem(name, self.stems, self.activity)
+        return resampled_window(self.stem_audio, place, (start, seconds), sample_rate)
+
+    def _table(self, name: str) -> pads.Dataset:
+        key = (os.getpid(), name)
+        if key not in self._tables:
+            self._tables[key] = open_table(self._access.store, self._listed, name)
+        return self._tables[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what another process needs."""
+        return {**self.__dict__, "_tables": {}}
+
+    def __repr__(self) -> str:
+        """Name the dataset."""
+        release = "" if self._release is None else f", release={self._release!r}"
+        return f"StemsDataset({self.url!r}{release})"
+
+
+def _check_window(start: float, seconds: float | None, sample_rate: int | None) -> None:
+    if not 0 <= start < float("inf") or (seconds is not None and not 0 <= seconds < float("inf")):
+        raise UsageError(f"There is no window of {seconds} seconds at {start}.", fix="Both are 0 or more.")
+    if sample_rate is not None and sample_rate < 1:
+        raise UsageError(f"There is no sample_rate {sample_rate}.", fix="Give it in Hz, such as 44100.")

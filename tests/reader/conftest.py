@@ -1,0 +1,94 @@
+"""A small dataset of real sound, published as a run publishes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.parts import DatasetBatch, write_parts
+from stemline.dataset.paths import staged_path, stem_path
+from stemline.dataset.table_row import PublishedRow
+from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
+from stemline.storage import Store, open_store
+from stemline.verify import StemExpectation, verify_stem
+
+RATE = 22_050
+SECONDS = 7.4
+SUBTYPES = {"flac": "PCM_16", "24.flac": "PCM_24", "wav": "PCM_16", "24.wav": "PCM_24", "float.wav": "FLOAT"}
+
+
+def sound(seed: int, rate: int = RATE, channels: int = 2, seconds: float = SECONDS) -> np.ndarray:
+    """A tone that rises, and noise in every other second."""
+    clock = np.arange(int(seconds * rate)) / rate
+    noise = np.random.default_rng(seed).standard_normal((len(clock), channels)) * (clock % 2 < 1)[:, None]
+    return (0.3 * np.sin((2000 + 300 * seed) * clock)[:, None] + 0.08 * noise).astype(np.float32)
+
+
+@dataclass
+class SoundDataset:
+    """A dataset whose stems are files that were really verified."""
+
+    url: str
+    scratch: Path
+    storage_options: dict[str, Any] = field(default_factory=dict)
+    audio: str = "objects"
+    batches: int = 0
+
+    @property
+    def store(self) -> Store:
+        return open_store(self.url, self.storage_options)
+
+    @property
+    def layout(self) -> DatasetLayout:
+        return DatasetLayout(audio=self.audio)
+
+    def publish(self, track_id: str, *, kind: str = "flac", has_activity: bool = True, **how: Any) -> None:
+        """Publish a track with two stems; `kind` ends with the format."""
+        self.batches += 1
+        day = how.pop("day", 20)
+        recipe = Recipe("vocals", how.pop("quality", "best"), kind.rpartition(".")[2])
+        attempt = Attempt(f"token-{track_id}-{self.batches}", _track(track_id), recipe, "local", 1, 8)
+        stems = tuple(
+            self.store_stem(attempt, stem, kind, number, **how)
+            for number, stem in enumerate(how.pop("stems", ("instrumental", "vocals")))
+        )
+        if not has_activity:
+            stems = tuple(replace(stem, activity=None) for stem in stems)
+        at = datetime(2026, 11, day, 12, tzinfo=UTC)
+        collected = CollectedTrack(attempt.token, stems, 120.0, "Am", "provider", "provider", at)
+        row = PublishedRow(attempt, Job(f"job-{self.batches}", Phase.DONE, credits_charged=8), collected)
+        write_parts(self.store, DatasetBatch(f"{self.batches:020x}", f"run-{day}", [row]), self.layout)
+
+    def store_stem(self, attempt: Attempt, stem: str, kind: str, seed: int, **how: Any) -> StemFile:
+        audio_format = kind.rpartition(".")[2]
+        file = self.scratch / f"{attempt.token}-{stem}.{audio_format}"
+        rate = how.get("rate", RATE)
+        soundfile.write(
+            file, sound(seed, rate), rate, format=audio_format.upper(), subtype=SUBTYPES.get(kind)
+        )
+        where = stem_path if self.audio == "objects" else staged_path
+        path = where(attempt, stem, audio_format)
+        self.store.put_file(path, file)
+        return verify_stem(file, StemExpectation(audio_format)).stored(stem, path)
+
+    def whole(self, track_id: str, stem: str) -> np.ndarray:
+        """The whole stem, decoded by what is not ours."""
+        (file,) = self.scratch.glob(f"token-{track_id}-*-{stem}.*")
+        return soundfile.read(file, dtype="float32", always_2d=True)[0]
+
+
+def _track(track_id: str) -> Track:
+    return Track(track_id, f"/music/{track_id}.flac", 1, duration_seconds=SECONDS, columns={"artist": "Nina"})
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A dataset in a folder, still without tracks."""
+    return SoundDataset(str(tmp_path / "set"), tmp_path)
