@@ -6,6 +6,7 @@ import io
 import threading
 import warnings
 from collections import OrderedDict
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from stemline.audio import Samples, decode
 from stemline.errors import AudioRejected
 from stemline.reader.embedded_audio import EmbeddedAudio
 from stemline.reader.range_decoding import decode_range, not_as_told, pcm_samples
+from stemline.reader.resampling import AS_IT_IS, SoundForm, Source, read_window
 from stemline.reader.stem_place import SecondPlaces, StemPlace
 from stemline.reader.store_access import StoreAccess
 from stemline.records import Code
@@ -50,33 +52,35 @@ class StemAudio:
         self._has_warned = False
 
     def read(
-        self, place: StemPlace, start_seconds: float = 0.0, seconds: float | None = None
+        self,
+        place: StemPlace,
+        start_seconds: float = 0.0,
+        seconds: float | None = None,
+        form: SoundForm = AS_IT_IS,
     ) -> tuple[Samples, int]:
-        """Give a window, (frames, channels), and its sample rate; None: to the end.
+        """Give a window, (frames, channels), and its sample rate; without `seconds`, to the stem's end.
 
-        Start and length are rounded to frames. Where the stem ends earlier, so does the window.
+        Start and length are rounded to frames of the result. Where the stem ends earlier, so does the window.
 
         Raises:
             AudioRejected: the object is gone, or is not what the tables tell of.
             StorageError: the store could not be asked.
         """
-        if place.sample_rate is None:
-            samples, rate = self._whole(place)
-            begin = round(start_seconds * rate)
-            count = None if seconds is None else round(seconds * rate)
-            return samples[begin : None if count is None else begin + count], rate
-        begin = round(start_seconds * place.sample_rate)
-        count = None if seconds is None else round(seconds * place.sample_rate)
-        return self.read_frames(place, begin, count), place.sample_rate
+        source = self._source(place)
+        samples = read_window(source, start_seconds, seconds, form)
+        return samples, form.sample_rate or source.sample_rate
 
-    def read_frames(self, place: StemPlace, begin: int, count: int | None = None) -> Samples:
-        """Give `count` frames from number `begin` on, fewer where the stem ends earlier; errors as of `read`."""
-        if place.frames is None or place.channels is None or place.sample_rate is None:
-            whole, _ = self._whole(place)
-            return whole[begin : None if count is None else begin + count]
-        end = place.frames if count is None else min(begin + count, place.frames)
+    def _source(self, place: StemPlace) -> Source:
+        if place.sample_rate is not None and place.frames is not None:
+            return Source(partial(self.read_frames, place), place.sample_rate, place.frames)
+        whole, rate = self._whole(place)
+        return Source(lambda begin, count: whole[begin : begin + count], rate, len(whole))
+
+    def read_frames(self, place: StemPlace, begin: int, count: int) -> Samples:
+        """Give frames of a stem that was measured, fewer where it ends earlier; errors as of `read`."""
+        end = min(begin + count, place.frames or 0)
         if begin >= end:
-            return np.empty((0, place.channels), np.float32)
+            return np.empty((0, place.channels or 1), np.float32)
         if place.seconds is None or not len(place.seconds.byte_offset):
             return self._of_whole(place, begin, end)
         if place.format == "wav":

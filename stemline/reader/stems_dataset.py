@@ -6,13 +6,12 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow.dataset as pads
 
 from stemline.audio import Samples
 from stemline.errors import AudioRejected, UsageError
 from stemline.reader.part_list import read_part_list, split_release
-from stemline.reader.resampling import resampled_window
+from stemline.reader.resampling import SoundForm
 from stemline.reader.stem_audio import StemAudio
 from stemline.reader.stem_lookup import StemName, find_stem
 from stemline.reader.store_access import StoreAccess
@@ -119,14 +118,13 @@ class StemsDataset:
             StorageError: the store cannot be asked.
         """
         _check_window(start, seconds, sample_rate)
-        name = StemName(track_id, stem, provider, recipe)
+        name, form = StemName(track_id, stem, provider, recipe), SoundForm(sample_rate, mono)
         try:
-            samples = self._read(name, start, seconds, sample_rate)
+            return self._read(name, start, seconds, form)
         except (AudioRejected, FileNotFoundError):
             if not self.refresh():
                 raise
-            samples = self._read(name, start, seconds, sample_rate)
-        return samples.mean(axis=1, keepdims=True, dtype=np.float32) if mono else samples
+        return self._read(name, start, seconds, form)
 
     def refresh(self) -> bool:
         """Look up which parts there are now; tell whether they are others. A release has the same for ever."""
@@ -136,9 +134,9 @@ class StemsDataset:
         self._tables.clear()
         return is_other
 
-    def _read(self, name: StemName, start: float, seconds: float | None, sample_rate: int | None) -> Samples:
+    def _read(self, name: StemName, start: float, seconds: float | None, form: SoundForm) -> Samples:
         place = find_stem(name, self.stems, self.activity)
-        return resampled_window(self.stem_audio, place, (start, seconds), sample_rate)
+        return self.stem_audio.read(place, start, seconds, form)[0]
 
     def _table(self, name: str) -> pads.Dataset:
         key = (os.getpid(), name)
