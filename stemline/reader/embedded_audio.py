@@ -42,9 +42,12 @@ class EmbeddedAudio:
         found = {name: group.rows[name][row].as_py() for name in _COLUMNS}
         if found != {name: getattr(place, name) for name in _COLUMNS}:
             raise not_as_told(place.name)
-        data: bytes | None = group.rows["audio"][row]["bytes"].as_py()
+        audio = group.rows["audio"][row]
+        data: bytes | None = audio["bytes"].as_py()
         if data is None:
-            raise AudioRejected(f"{place.name} has no audio in the dataset.", code=Code.MISSING_FILE)
+            raise AudioRejected(
+                f"{place.name} is a link to {audio['path']}, and not in the dataset.", code=Code.MISSING_FILE
+            )
         return data
 
     def _row_group(self, place: StemPlace) -> tuple[_RowGroup, int]:

@@ -20,6 +20,7 @@ from stemline.reader.resampling import AS_IT_IS, SoundForm, Source, read_window
 from stemline.reader.stem_place import SecondPlaces, StemPlace
 from stemline.reader.store_access import StoreAccess
 from stemline.records import Code
+from stemline.storage import Store
 
 _PLAIN_SAMPLE_BYTES = (2, 3)
 """Of a wav: wider ones are integers or floats, which its header tells."""
@@ -47,6 +48,7 @@ class StemAudio:
         """Take where the dataset is; nothing is read yet."""
         self._access = access
         self._embedded = EmbeddedAudio(access)
+        self._linked: dict[str, StoreAccess] = {}
         self._headers: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._has_warned = False
@@ -100,7 +102,7 @@ class StemAudio:
         is_longer = place.format == "mp3" and len(samples) > expected[0]  # its encoder's padding
         if rate != place.sample_rate or (samples.shape != expected and not is_longer):
             raise not_as_told(place.name)
-        self._check_loudness(place, seconds, samples, span.first_frame)
+        _check_loudness(place, seconds, samples, span.first_frame)
         return samples[begin - span.first_frame : end - span.first_frame]
 
     def _plain(self, place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> Samples | None:
@@ -117,7 +119,7 @@ class StemAudio:
         base = int(seconds.byte_offset[0]) - int(seconds.first_frame[0]) * width
         data = self._bytes(place, base + begin * width, base + end * width)
         samples = pcm_samples(data, sample_bytes, channels)
-        self._check_loudness(place, seconds, samples, begin)
+        _check_loudness(place, seconds, samples, begin)
         return samples
 
     def _of_whole(self, place: StemPlace, begin: int, end: int) -> Samples:
@@ -156,18 +158,12 @@ class StemAudio:
         """Give a range of a stem's own bytes; raises AudioRejected where it is gone, or shorter than it was."""
         if place.embedded is not None:
             return self._embedded.read(place)[start:stop]
-        if place.is_linked:
-            raise AudioRejected(
-                f"{place.name} is a link to {place.path}, which the dataset does not hold.",
-                code=Code.MISSING_FILE,
-                fix="Read it from where it lies, or have the mix copied: `dataset.mix: copy`.",
-            )
-        store = self._access.store
+        store, key = self._object(place)
         try:
             if stop is None and place.size_bytes is None:
-                return store.read_bytes(place.path)[start:]
+                return store.read_bytes(key)[start:]
             stop = place.size_bytes if stop is None else stop
-            data = store.read_range(place.path, start, stop or 0)
+            data = store.read_range(key, start, stop or 0)
         except FileNotFoundError as error:
             raise AudioRejected(
                 f"{place.name} is gone: {error} is not there.", code=Code.MISSING_FILE
@@ -175,6 +171,21 @@ class StemAudio:
         if len(data) != (stop or 0) - start:
             raise not_as_told(place.name)
         return data
+
+    def _object(self, place: StemPlace) -> tuple[Store, str]:
+        """Give the store and key of a stem's object; raises AudioRejected for a link that leads nowhere from here."""
+        if not place.is_linked:
+            return self._access.store, place.path
+        folder, slash, key = place.path.rpartition("/")
+        if not slash or not (folder.startswith("/") or "://" in folder):
+            raise AudioRejected(
+                f"{place.name} is a link to {place.path!r} in the folder of the catalogue, which is not known here.",
+                code=Code.MISSING_FILE,
+                fix="Read it from there, or have mixes copied: `dataset.mix: copy`.",
+            )
+        if folder not in self._linked:
+            self._linked[folder] = self._access.beside(folder)
+        return self._linked[folder].store, key
 
     def __getstate__(self) -> dict[str, object]:
         """Give what another process needs: no locks, and nothing that was read."""
@@ -184,19 +195,22 @@ class StemAudio:
         """Begin anew there."""
         self.__init__(state["access"])  # type: ignore[misc]  # the only thing that it is made of
 
-    @staticmethod
-    def _check_loudness(place: StemPlace, seconds: SecondPlaces, samples: Samples, first_frame: int) -> None:
-        """Hold the first whole second of what was decoded against its loudness in the tables."""
-        rate = place.sample_rate or 1
-        second = -(-max(first_frame, 0) // rate)
-        begin = second * rate - first_frame
-        told = float(seconds.rms_dbfs[second]) if second < len(seconds.rms_dbfs) else QUIETEST_DBFS
-        whole = samples[begin : begin + rate].ravel()
-        if len(whole) < rate * samples.shape[1] or not QUIETEST_DBFS < told < _LOUDEST_DBFS:
-            return
-        found = 10 * np.log10(float(np.dot(whole, whole)) / len(whole) + 1e-30)
-        if not abs(found - told) <= _LOUDNESS_TOLERANCE:
-            raise not_as_told(place.name)
+
+def _check_loudness(place: StemPlace, seconds: SecondPlaces, samples: Samples, first_frame: int) -> None:
+    """Hold the whole seconds of what was decoded against their loudness in the tables."""
+    rate = place.sample_rate or 1
+    first = -(-max(first_frame, 0) // rate)
+    begin = first * rate - first_frame
+    count = min(max(len(samples) - begin, 0) // rate, len(seconds.rms_dbfs) - first)
+    if count <= 0:
+        return
+    told = seconds.rms_dbfs[first : first + count]
+    whole = samples[begin : begin + count * rate].reshape(count, -1)
+    power = np.einsum("ij,ij->i", whole, whole) / whole.shape[1]
+    found = 10 * np.log10(np.maximum(power, 1e-30))
+    is_told = (told > QUIETEST_DBFS) & (told < _LOUDEST_DBFS)
+    if not (np.abs(found - told)[is_told] <= _LOUDNESS_TOLERANCE).all():
+        raise not_as_told(place.name)
 
 
 def _range(place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> _Range:

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.dataset as pads
-
 from stemline.errors import UsageError
-from stemline.reader.stem_place import ACTIVITY_COLUMNS, STEM_COLUMNS, StemPlace, stem_place
+from stemline.reader.stem_place import ACTIVITY_COLUMNS, STEM_COLUMNS, EmbeddedPlace, StemPlace, stem_place
+from stemline.reader.tables import PART, ROW, OpenTables
 
 _NAMES = ("track_id", "stem", "provider", "recipe")
-_ROW = "__row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,32 +24,41 @@ class StemName:
     recipe: str | None = None
 
 
-def find_stem(name: StemName, stems: pads.Dataset, activity: pads.Dataset) -> StemPlace:
+def find_stem(name: StemName, tables: OpenTables) -> StemPlace:
     """Give where a stem is.
 
     Raises:
         UsageError: there is none of this name; it tells which there are.
     """
-    rows = _rows_of(stems, name.track_id)
+    row = max(_asked(name, tables), key=_age)
+    names = [row[each] for each in _NAMES]
+    activity = tables.rows_of("activity", name.track_id, (*_NAMES, *ACTIVITY_COLUMNS))
+    seconds = [each for each in activity if [each[name] for name in _NAMES] == names]
+    embedded = None if "path" in row else EmbeddedPlace(row[PART], row[ROW])
+    return stem_place(row, seconds[-1] if seconds else None, embedded)
+
+
+def _asked(name: StemName, tables: OpenTables) -> list[dict[str, Any]]:
+    """Give the rows of stems that a name may mean; at least one."""
+    rows = tables.rows_of("stems", name.track_id, (*STEM_COLUMNS, "collected_on", "run_id"))
     if not rows:
         raise UsageError(
-            f"There is no track {name.track_id!r} in the dataset.",
-            fix="Its tracks are in the table `tracks`.",
+            f"The dataset has no track {name.track_id!r}.", fix="Those it has are in the table tracks."
         )
     kept = [row for row in rows if _is_asked(row, name)]
     if not kept:
         asked = " and ".join(each for each in (name.provider, name.recipe) if each)
-        made = _listed(f"{row['provider']} {row['recipe']}" for row in rows)
-        raise UsageError(f"The track {name.track_id!r} has nothing by {asked}.", fix=f"It has {made}.")
+        made = _listed(f"{row['provider']} ({row['recipe']})" for row in rows)
+        raise UsageError(
+            f"The track {name.track_id!r} has no stems by {asked}.", fix=f"It has those by {made}."
+        )
     found = [row for row in kept if row["stem"] == name.stem]
     if not found:
         raise UsageError(
             f"The track {name.track_id!r} has no stem {name.stem!r}.",
             fix=f"It has {_listed(row['stem'] for row in kept)}.",
         )
-    row = max(found, key=_age)
-    seconds = _activity_of(activity, row)
-    return stem_place(row, seconds)
+    return found
 
 
 def _is_asked(row: Mapping[str, Any], name: StemName) -> bool:
@@ -61,26 +67,6 @@ def _is_asked(row: Mapping[str, Any], name: StemName) -> bool:
 
 def _age(row: Mapping[str, Any]) -> tuple[date, str, str, str]:
     return row["collected_on"], row["run_id"], row["provider"], row["recipe"]
-
-
-def _rows_of(stems: pads.Dataset, track_id: str) -> list[dict[str, Any]]:
-    columns = [each for each in (*STEM_COLUMNS, "collected_on", "run_id") if each in stems.schema.names]
-    if "track_id" not in columns:
-        return []
-    found: list[dict[str, Any]] = stems.to_table(
-        columns=columns, filter=pc.field("track_id") == track_id
-    ).to_pylist()
-    return found
-
-
-def _activity_of(activity: pads.Dataset, stem: Mapping[str, Any]) -> dict[str, Any] | None:
-    if "track_id" not in activity.schema.names:
-        return None
-    chosen = [pc.field(each) == stem[each] for each in _NAMES]
-    rows: list[dict[str, Any]] = activity.to_table(
-        columns=list(ACTIVITY_COLUMNS), filter=chosen[0] & chosen[1] & chosen[2] & chosen[3]
-    ).to_pylist()
-    return rows[-1] if rows else None
 
 
 def _listed(values: Iterable[str]) -> str:

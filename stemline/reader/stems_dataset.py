@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.dataset as pads
 
 from stemline.audio import Samples
-from stemline.errors import AudioRejected, UsageError
+from stemline.errors import AudioRejected, StorageError, UsageError
 from stemline.reader.part_list import read_part_list, split_release
 from stemline.reader.resampling import SoundForm
 from stemline.reader.stem_audio import StemAudio
 from stemline.reader.stem_lookup import StemName, find_stem
 from stemline.reader.store_access import StoreAccess
-from stemline.reader.tables import open_table
+from stemline.reader.tables import OpenTables
 
 if TYPE_CHECKING:
     import duckdb
+
+_STALE = (OSError, IndexError, pa.ArrowException)
+"""What reading a part comes to that a rewrite has replaced since it was looked up."""
 
 
 def open_dataset(
@@ -50,10 +53,10 @@ class StemsDataset:
     def __init__(self, access: StoreAccess, release: str | None = None) -> None:
         """Look up which parts there are; errors as of `open_dataset`."""
         self._access, self._release = access, release
-        self._listed = read_part_list(access.store, release)
+        self.tables = OpenTables(access, read_part_list(access.store, release))
+        """The parts that are read, and the rows of single tracks."""
         self.stem_audio = StemAudio(access)
         """Reads windows of stems whose place is known."""
-        self._tables: dict[tuple[int, str], pads.Dataset] = {}
 
     @property
     def url(self) -> str:
@@ -68,17 +71,17 @@ class StemsDataset:
     @property
     def tracks(self) -> pads.Dataset:
         """One row a track, provider and recipe."""
-        return self._table("tracks")
+        return self.tables.table("tracks")
 
     @property
     def stems(self) -> pads.Dataset:
         """One row a stem."""
-        return self._table("stems")
+        return self.tables.table("stems")
 
     @property
     def activity(self) -> pads.Dataset:
         """One row a stem: what each of its seconds holds, and where its bytes begin."""
-        return self._table("activity")
+        return self.tables.table("activity")
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """Give what DuckDB answers over the views `tracks`, `stems`, `activity`; raises UsageError where it cannot."""
@@ -86,7 +89,7 @@ class StemsDataset:
 
         connection = duckdb.connect()
         for name in ("tracks", "stems", "activity"):
-            connection.register(name, self._table(name))
+            connection.register(name, self.tables.table(name))
         try:
             return connection.sql(query)
         except duckdb.Error as error:
@@ -121,32 +124,27 @@ class StemsDataset:
         name, form = StemName(track_id, stem, provider, recipe), SoundForm(sample_rate, mono)
         try:
             return self._read(name, start, seconds, form)
-        except (AudioRejected, FileNotFoundError):
+        except AudioRejected:
             if not self.refresh():
                 raise
-        return self._read(name, start, seconds, form)
+        except _STALE:
+            self.refresh()
+        try:
+            return self._read(name, start, seconds, form)
+        except _STALE as error:
+            raise StorageError(
+                f"The parts of {self.url} cannot be read: {error}.", fix="Run `stemline verify`."
+            ) from error
 
     def refresh(self) -> bool:
         """Look up which parts there are now; tell whether they are others. A release has the same for ever."""
-        listed = read_part_list(self._access.store, self._release)
-        is_other = listed.parts != self._listed.parts
-        self._listed = listed
-        self._tables.clear()
-        return is_other
+        before = self.tables.listed
+        self.tables = OpenTables(self._access, read_part_list(self._access.store, self._release))
+        return self.tables.listed.parts != before.parts
 
     def _read(self, name: StemName, start: float, seconds: float | None, form: SoundForm) -> Samples:
-        place = find_stem(name, self.stems, self.activity)
+        place = find_stem(name, self.tables)
         return self.stem_audio.read(place, start, seconds, form)[0]
-
-    def _table(self, name: str) -> pads.Dataset:
-        key = (os.getpid(), name)
-        if key not in self._tables:
-            self._tables[key] = open_table(self._access.store, self._listed, name)
-        return self._tables[key]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Give what another process needs."""
-        return {**self.__dict__, "_tables": {}}
 
     def __repr__(self) -> str:
         """Name the dataset."""

@@ -33,6 +33,11 @@ class StoreAccess:
             )
         return self._opened[process]
 
+    def beside(self, url: str) -> StoreAccess:
+        """Give another place; what opens this one opens it as well where it is of the same kind."""
+        is_alike = url.partition("://")[0] == self.url.partition("://")[0]
+        return StoreAccess(url, self.storage_options if is_alike else {})
+
     def __getstate__(self) -> dict[str, Any]:
         """Give what another process needs, which are no sockets."""
         return {"url": self.url, "storage_options": dict(self.storage_options), "_opened": {}}

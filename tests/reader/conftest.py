@@ -15,20 +15,29 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.dataset.paths import staged_path, stem_path
 from stemline.dataset.table_row import PublishedRow
-from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
+from stemline.records import LINKED, Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
 from stemline.storage import Store, open_store
 from stemline.verify import StemExpectation, verify_stem
 
 RATE = 22_050
 SECONDS = 7.4
-SUBTYPES = {"flac": "PCM_16", "24.flac": "PCM_24", "wav": "PCM_16", "24.wav": "PCM_24", "float.wav": "FLOAT"}
+SUBTYPES = {
+    "flac": "PCM_16",
+    "24.flac": "PCM_24",
+    "wav": "PCM_16",
+    "24.wav": "PCM_24",
+    "float.wav": "FLOAT",
+    "8.wav": "PCM_U8",
+}
 
 
 def sound(seed: int, rate: int = RATE, channels: int = 2, seconds: float = SECONDS) -> np.ndarray:
-    """A tone that rises, and noise in every other second."""
+    """A tone, and noise in every other second; each seed is quieter."""
     clock = np.arange(int(seconds * rate)) / rate
     noise = np.random.default_rng(seed).standard_normal((len(clock), channels)) * (clock % 2 < 1)[:, None]
-    return (0.3 * np.sin((2000 + 300 * seed) * clock)[:, None] + 0.08 * noise).astype(np.float32)
+    return ((0.3 * np.sin((2000 + 300 * seed) * clock)[:, None] + 0.08 * noise) / (1 + seed)).astype(
+        np.float32
+    )
 
 
 @dataclass
@@ -49,7 +58,15 @@ class SoundDataset:
     def layout(self) -> DatasetLayout:
         return DatasetLayout(audio=self.audio)
 
-    def publish(self, track_id: str, *, kind: str = "flac", has_activity: bool = True, **how: Any) -> None:
+    def publish(
+        self,
+        track_id: str,
+        *,
+        kind: str = "flac",
+        has_activity: bool = True,
+        mix: str | None = None,
+        **how: Any,
+    ) -> None:
         """Publish a track with two stems; `kind` ends with the format."""
         self.batches += 1
         day = how.pop("day", 20)
@@ -59,6 +76,11 @@ class SoundDataset:
             self.store_stem(attempt, stem, kind, number, **how)
             for number, stem in enumerate(how.pop("stems", ("instrumental", "vocals")))
         )
+        if mix is not None:
+            stems = (
+                *stems,
+                StemFile("mix", mix, "flac", None, None, None, SECONDS, None, None, None, None, LINKED),
+            )
         if not has_activity:
             stems = tuple(replace(stem, activity=None) for stem in stems)
         at = datetime(2026, 11, day, 12, tzinfo=UTC)
@@ -78,10 +100,15 @@ class SoundDataset:
         self.store.put_file(path, file)
         return verify_stem(file, StemExpectation(audio_format)).stored(stem, path)
 
+    def file(self, track_id: str, stem: str) -> Path:
+        (file,) = self.scratch.glob(f"token-{track_id}-*-{stem}.*")
+        return file
+
     def whole(self, track_id: str, stem: str) -> np.ndarray:
         """The whole stem, decoded by what is not ours."""
-        (file,) = self.scratch.glob(f"token-{track_id}-*-{stem}.*")
-        return soundfile.read(file, dtype="float32", always_2d=True)[0]
+        return soundfile.read(self.file(track_id, stem), dtype="float32", always_2d=True)[0]
+
+    sound = staticmethod(sound)
 
 
 def _track(track_id: str) -> Track:
