@@ -46,7 +46,7 @@ class StemAudio:
 
     def __init__(self, access: StoreAccess) -> None:
         """Take where the dataset is; nothing is read yet."""
-        self._access = access
+        self.access = access
         self._embedded = EmbeddedAudio(access)
         self._linked: dict[str, StoreAccess] = {}
         self._headers: OrderedDict[str, bytes] = OrderedDict()
@@ -175,7 +175,7 @@ class StemAudio:
     def _object(self, place: StemPlace) -> tuple[Store, str]:
         """Give the store and key of a stem's object; raises AudioRejected for a link that leads nowhere from here."""
         if not place.is_linked:
-            return self._access.store, place.path
+            return self.access.store, place.path
         folder, slash, key = place.path.rpartition("/")
         if not slash or not (folder.startswith("/") or "://" in folder):
             raise AudioRejected(
@@ -184,12 +184,12 @@ class StemAudio:
                 fix="Read it from there, or have mixes copied: `dataset.mix: copy`.",
             )
         if folder not in self._linked:
-            self._linked[folder] = self._access.beside(folder)
+            self._linked[folder] = self.access.beside(folder)
         return self._linked[folder].store, key
 
     def __getstate__(self) -> dict[str, object]:
         """Give what another process needs: no locks, and nothing that was read."""
-        return {"access": self._access}
+        return {"access": self.access}
 
     def __setstate__(self, state: dict[str, StoreAccess]) -> None:
         """Begin anew there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -47,8 +48,13 @@ _imported_before_fork: set[str] = set()
 
 
 def _note_fork() -> None:
-    """Remember, in a forked process, what its parent had loaded: obstore's threads stayed there."""
+    """Remember, in a forked process, what its parent had loaded: obstore's threads stayed there.
+
+    So did DuckDB's, whose objects crash the process that frees them here: garbage of the parent's is left alone.
+    """
     _imported_before_fork.update({"obstore"} & sys.modules.keys())
+    if "duckdb" in sys.modules:
+        gc.freeze()
 
 
 os.register_at_fork(after_in_child=_note_fork)

@@ -16,6 +16,11 @@ from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.dataset.paths import staged_path, stem_path
 from stemline.dataset.table_row import PublishedRow
 from stemline.records import LINKED, Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
+from stemline.rewrite.compaction import Compaction, list_partitions
+from stemline.rewrite.rewrite import Rewriter
+from stemline.rewrite.snapshot import live_parts
+from stemline.run.releasing import release_dataset
+from stemline.settings import Settings
 from stemline.storage import Store, open_store
 from stemline.verify import StemExpectation, verify_stem
 
@@ -99,6 +104,19 @@ class SoundDataset:
         path = where(attempt, stem, audio_format)
         self.store.put_file(path, file)
         return verify_stem(file, StemExpectation(audio_format)).stored(stem, path)
+
+    def compact(self, store: Store | None = None) -> None:
+        store = store or self.store
+        rewriter = Rewriter(store, dict, lambda *_: None, lambda: None, lambda: datetime.now(UTC))
+        partitions, _ = list_partitions(store, live_parts(store), set)
+        Compaction(rewriter, self.layout).run(partitions)
+
+    def release(self, name: str) -> None:
+        where = {"url": self.url, "storage_options": self.storage_options, "audio": self.audio}
+        tree = {"catalogue": {"manifest": "songs.csv"}, "provider": {"kind": "local"}, "dataset": where}
+        release_dataset(
+            Settings.model_validate({"name": "songs", "recipe": {"stems": "vocals"}, **tree}), name
+        )
 
     def file(self, track_id: str, stem: str) -> Path:
         (file,) = self.scratch.glob(f"token-{track_id}-*-{stem}.*")
