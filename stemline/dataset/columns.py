@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from stemline.dataset.table_schemas import MANIFEST_COLUMNS, TRACKS_SCHEMA
+from stemline.dataset.table_schemas import COLUMN_VERSIONS, MANIFEST_COLUMNS, SCHEMA_VERSION, TRACKS_SCHEMA
 from stemline.manifest.manifest_source import UNDECIDED, is_undecided
 from stemline.manifest.nested_types import grown_type
 
@@ -147,24 +147,38 @@ def columns_of_parts(schemas: Iterable[pa.Schema], partition_by: Iterable[str]) 
 
 
 def _given_columns(schema: pa.Schema, partition_by: Iterable[str]) -> dict[str, pa.Field]:
-    """Give a part's columns under the names the manifest gave them: the inverse of `carried_columns`."""
-    ours = set(TRACKS_SCHEMA.names) - ({"recipe"} if is_first_version(schema) else set())
+    """Give a part's columns under the names the manifest gave them, without those that fill columns of ours alone."""
+    return {
+        name: plain_field(schema.field(column).with_name(name))
+        for column, name in manifest_names(schema, partition_by).items()
+        if name == "released_on" or name not in MANIFEST_COLUMNS
+    }
+
+
+def manifest_names(schema: pa.Schema, partition_by: Iterable[str]) -> dict[str, str]:
+    """Give the manifest's name of each column of a part that is not ours: the inverse of `carried_columns`."""
+    ours = our_columns(schema)
     taken = ours | {f"by_{column}".lower() for column in partition_by}
-    found: dict[str, pa.Field] = {}
-    for each in schema:
-        if each.name in ours:
-            continue
-        given = each.name.removeprefix("manifest_")
-        name = given if given.lower() in taken else each.name
-        taken.add(each.name.lower())
-        if name == "released_on" or name not in MANIFEST_COLUMNS:
-            found[name] = plain_field(each.with_name(name))
+    found: dict[str, str] = {}
+    for column in schema.names:
+        if column not in ours:
+            given = column.removeprefix("manifest_")
+            found[column] = given if given.lower() in taken else column
+            if found[column] != column:  # one of its own name takes none from another
+                taken.add(column.lower())
     return found
 
 
-def is_first_version(schema: pa.Schema) -> bool:
-    """Tell whether a part is of the time when `recipe` was no column of ours."""
-    return bool((schema.metadata or {}).get(b"stemline.schema_version") == b"1")
+def our_columns(schema: pa.Schema) -> set[str]:
+    """Give the columns of the tracks table that are ours in a part: those of its version."""
+    version = schema_version(schema)
+    return {name for name in TRACKS_SCHEMA.names if COLUMN_VERSIONS.get(name, 1) <= version}
+
+
+def schema_version(schema: pa.Schema) -> int:
+    """Give the version a part was written with; one that tells none is taken for new."""
+    told = (schema.metadata or {}).get(b"stemline.schema_version", b"")
+    return int(told) if told.isdigit() else SCHEMA_VERSION
 
 
 def _wider(one: pa.Field, other: pa.Field) -> pa.Field:

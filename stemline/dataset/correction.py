@@ -68,7 +68,9 @@ def correct_parts(
         with opened_part(store, key) as part:
             tokens = set(part.read(["attempt_token"]).column(0).to_pylist()) & rows.keys()
             if tokens:
-                tables = (_corrected(each, layout, rows) for each in renewed_tables(part, layout.tracks))
+                tables = (
+                    _corrected(each, layout, rows) for each in renewed_tables(part, layout.tracks, layout)
+                )
                 put_part(store, key, layout.tracks, _held(tables, require_hold))
         found |= tokens
     return found

@@ -23,7 +23,7 @@ from stemline.dataset.columns import (
 )
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.paths import TABLES
-from stemline.dataset.table_schemas import REJECTS_SCHEMA, SCHEMA_VERSION, tracks_schema
+from stemline.dataset.table_schemas import REJECTS_SCHEMA, SCHEMA_VERSION, STEMS_VERSION, tracks_schema
 from stemline.errors import ConfigError, StorageError
 from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Reject
@@ -50,7 +50,9 @@ class KeptLayout:
     @property
     def are_stems_behind(self) -> bool:
         """Whether older parts may lack a column of ours, of which the stems table has some as well."""
-        return self.is_behind and self.tree.get("renewed_version") != SCHEMA_VERSION
+        return self.is_behind and self.tree.get("renewed_version") not in range(
+            STEMS_VERSION, SCHEMA_VERSION + 1
+        )
 
 
 def read_layout(store: Store, partition_by: Sequence[str] = ()) -> KeptLayout | None:

@@ -41,6 +41,8 @@ _REPETITIVE = frozenset(
         "key",
         "key_source",
         "license",
+        "license_spdx",
+        "ai_training",
         "split",
         "run_id",
     }

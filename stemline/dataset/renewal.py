@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stemline.dataset.cell_value import column_array
-from stemline.dataset.columns import columns_of_parts, is_first_version, join_columns
+from stemline.dataset.columns import columns_of_parts, join_columns, manifest_names, schema_version
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout, mark_renewed, part_keys, read_layout
 from stemline.dataset.parts import put_part
-from stemline.dataset.table_schemas import TRACKS_SCHEMA
+from stemline.dataset.rights_columns import licenses_array, manifest_name, training_array
+from stemline.dataset.table_schemas import SCHEMA_VERSION, TRACKS_SCHEMA, carried_columns
 from stemline.errors import StorageError
 from stemline.storage import Store, scratch_folder
 
@@ -83,7 +84,7 @@ class _Renewal:
             if key.startswith("tracks/"):
                 self._refuse_unknown(part.schema_arrow)
             try:
-                put_part(self.store, key, schema, self._held(renewed_tables(part, schema)))
+                put_part(self.store, key, schema, self._held(renewed_tables(part, schema, self.layout)))
             except ValueError as error:
                 raise StorageError(
                     f"{self.store.url(key)} cannot get the columns the dataset has now: {error}.",
@@ -123,21 +124,40 @@ def damaged_part(store: Store, key: str) -> StorageError:
     )
 
 
-def renewed_tables(part: pq.ParquetFile, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Give a part's row groups with the columns it should have; raises ValueError for a value a type cannot hold."""
+def renewed_tables(part: pq.ParquetFile, schema: pa.Schema, layout: DatasetLayout) -> Iterator[pa.Table]:
+    """Give a part's row groups with the columns its table should have by a layout.
+
+    Raises ValueError for a value that a type cannot hold.
+    """
+    names = _new_names(part.schema_arrow, layout)
+    said = manifest_name(carried := carried_columns(layout.carried, layout.partition_by))
     for number in range(part.num_row_groups):
         table = part.read_row_group(number)
-        if is_first_version(part.schema_arrow) and "attempt_token" in table.column_names:
-            names = ["manifest_recipe" if name == "recipe" else name for name in table.column_names]
-            table = table.rename_columns(names)
-        yield pa.Table.from_arrays([_column(table, each) for each in schema], schema=schema)
+        table = table.rename_columns([names.get(name, name) for name in table.column_names])
+        training = None if said is None else carried[said]
+        yield pa.Table.from_arrays([_column(table, each, training) for each in schema], schema=schema)
 
 
-def _column(table: pa.Table, wanted: pa.Field) -> pa.ChunkedArray | pa.Array:
+def _new_names(part: pa.Schema, layout: DatasetLayout) -> dict[str, str]:
+    """Give what columns of a manifest are called now whose names ours have taken since a part was written."""
+    if schema_version(part) == SCHEMA_VERSION or "attempt_token" not in part.names:
+        return {}
+    carried = carried_columns(layout.carried, layout.partition_by)
+    given = manifest_names(part, layout.partition_by)
+    return {column: carried[name] for column, name in given.items() if name in carried}
+
+
+def _column(table: pa.Table, wanted: pa.Field, training: str | None) -> pa.ChunkedArray | pa.Array:
+    """Give a column as it should be; `training` names the one in which the manifest says `ai_training`."""
     if wanted.name in table.column_names:
         found = table.column(wanted.name)
         return found if found.type == wanted.type else column_array(found.to_pylist(), wanted.type)
     if wanted.name == "recipe":
         parts = (table.column(name).to_pylist() for name in ("stems", "quality", "format"))
         return pa.array(["-".join(each) for each in zip(*parts, strict=True)], pa.string())
+    if wanted.name == "license_spdx" and "license" in table.column_names:
+        return licenses_array(table.column("license"))
+    if wanted.name == "ai_training":
+        known = training in table.column_names
+        return training_array(table.column(training) if known else pa.nulls(table.num_rows))
     return pa.nulls(table.num_rows, wanted.type)

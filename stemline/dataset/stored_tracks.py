@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stemline.dataset.columns import manifest_names
 from stemline.dataset.paths import STAGED_PREFIX, path_safe
-from stemline.dataset.table_schemas import MANIFEST_COLUMNS, TRACKS_SCHEMA
+from stemline.dataset.table_schemas import MANIFEST_COLUMNS
 from stemline.errors import StorageError
 from stemline.ledger import BatchRow
 from stemline.manifest.source_root import SourceRoot
@@ -90,7 +91,7 @@ def read_stored_tracks(store: Store, part: StoredPart, wanted: WantedTracks) -> 
     """Give the tracks of a part that are wanted, some at a time, with their stems and their whole locations."""
     with scratch_folder() as folder, _opened(store, part.key, folder) as file, scratch_folder() as other:
         stems = _StemRows(store, part.stem_keys, other, wanted)
-        carried = _carried_names(file.schema_arrow.names)
+        carried = manifest_names(file.schema_arrow, file.schema_arrow.names)
         for batch in file.iter_batches(ROWS_AT_ONCE):
             rows = [row for row in batch.to_pylist() if _is_wanted(row, wanted.provider, wanted.recipe)]
             for row in rows:
@@ -214,20 +215,6 @@ def _track(row: dict[str, Any], carried: dict[str, str]) -> Track:
     return Track(
         row["track_id"], row["source_uri"], 0, duration_seconds=row["duration_seconds"], columns=columns
     )
-
-
-def _carried_names(names: Sequence[str]) -> dict[str, str]:
-    """Give the manifest's name of each column that was carried through, by its name in the table."""
-    ours = {*TRACKS_SCHEMA.names, *(f"by_{name}" for name in names)}
-    carried = {}
-    for column in names:
-        if column in TRACKS_SCHEMA.names:
-            continue
-        name = column
-        while name.startswith("manifest_") and name.removeprefix("manifest_").lower() in ours:
-            name = name.removeprefix("manifest_")
-        carried[column] = name
-    return carried
 
 
 def _number(provider: str, recipe: Recipe, stems: Sequence[StemFile]) -> int:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.rights_columns import rights_cells
 from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
 from stemline.records import MIX, Attempt, CollectedTrack, Job, StemFile
 
@@ -97,7 +98,8 @@ def manifest_cells(attempt: Attempt, job: Job, layout: DatasetLayout) -> dict[st
     columns = attempt.track.columns
     carried = carried_columns(layout.carried, layout.partition_by)
     given = _manifest_columns({"title": job.title, "artist": job.artist} | _filled(columns))
-    return {column: columns.get(name) for name, column in carried.items()} | given
+    cells = {column: columns.get(name) for name, column in carried.items()}
+    return cells | given | rights_cells(columns)
 
 
 def _filled(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,12 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
-"""1 had no `recipe` in the tracks table, 2 not the columns of quality in the stems table."""
+SCHEMA_VERSION = 4
+"""1 had no `recipe` in the tracks table, 2 not the columns of quality in the stems table, 3 not those of rights."""
+STEMS_VERSION = 3
+"""The one since which the tables of stems have the columns they have."""
+COLUMN_VERSIONS = {"recipe": 2, "license_spdx": 4, "ai_training": 4}
+"""The columns of the tracks table that joined later, and the version they are there since."""
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -38,6 +42,8 @@ TRACKS_SCHEMA = pa.schema(
         pa.field("album", pa.string()),
         pa.field("isrc", pa.string()),
         pa.field("license", pa.string()),
+        pa.field("license_spdx", pa.string()),
+        pa.field("ai_training", pa.string(), nullable=False),
         pa.field("released_on", pa.date32()),
         pa.field("split", pa.string()),
         pa.field("run_id", pa.string(), nullable=False),
@@ -45,6 +51,9 @@ TRACKS_SCHEMA = pa.schema(
         pa.field("collected_on", pa.date32(), nullable=False),
     ]
 )
+"""The tracks. `license` is what the manifest says, `license_spdx` the SPDX expression it stands for, null where that
+is unknown; `ai_training` is `allowed`, `denied` or `unknown`, and what the manifest says is in `manifest_ai_training`.
+"""
 
 STEMS_SCHEMA = pa.schema(
     [

@@ -37,7 +37,7 @@ TYPE_WORDS = {
     "timestamp": "TIMESTAMP",
 }
 """The words of `catalogue.types`, in DuckDB's."""
-ALWAYS_TEXT = frozenset({"artist", "title", "album", "isrc", "license", "split"})
+ALWAYS_TEXT = frozenset({"artist", "title", "album", "isrc", "license", "split", "ai_training"})
 """Columns of the dataset that are text, whatever a manifest makes of them."""
 RELEASED_ON = "released_on"
 _TEXT = "VARCHAR"

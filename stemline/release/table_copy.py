@@ -75,7 +75,7 @@ class TableCopy:
                     live_key(key), file.stat().st_size, file_sha256(file), part.metadata.num_rows
                 )
                 self.read[key] = found
-                return file if part.schema_arrow.equals(schema) else _renewed(part, file, schema)
+                return file if part.schema_arrow.equals(schema) else self._renewed(part, file, schema)
         except (pa.ArrowInvalid, OSError) as error:
             raise damaged_part(self.store, key) from error
         except ValueError as error:
@@ -83,6 +83,14 @@ class TableCopy:
                 f"{self.store.url(key)} cannot get the columns the dataset has now: {error}.",
                 fix="Put it back from a copy of the dataset.",
             ) from error
+
+    def _renewed(self, part: pq.ParquetFile, file: Path, schema: pa.Schema) -> Path:
+        renewed = file.with_suffix(".renewed.parquet")
+        with part_writer(renewed, schema) as writer:
+            for table in renewed_tables(part, schema, self.layout):
+                writer.write_table(table)
+        file.unlink()
+        return renewed
 
     def _put(self, table: str, folder: str, number: int, file: Path) -> None:
         path = "/".join(step for step in (table, folder, f"part-{number:04}.parquet") if step)
@@ -113,12 +121,3 @@ def _fetch_file(store: Store, key: str, file: Path) -> None:
         else:
             return
     store.fetch_file(key, file)
-
-
-def _renewed(part: pq.ParquetFile, file: Path, schema: pa.Schema) -> Path:
-    renewed = file.with_suffix(".renewed.parquet")
-    with part_writer(renewed, schema) as writer:
-        for table in renewed_tables(part, schema):
-            writer.write_table(table)
-    file.unlink()
-    return renewed

@@ -75,7 +75,9 @@ def test_publishing_again_writes_the_same_bytes_under_the_same_names(store, pres
 
 
 def test_a_track_has_all_that_is_known_of_it(store, press, carried):
-    row = replace(press.row("a", title="Sinnerman", isrc=12, license="CC-BY-4.0"), split="test")
+    row = replace(
+        press.row("a", title="Sinnerman", isrc=12, license="CC BY 4.0", AI_training=True), split="test"
+    )
 
     (_, key) = write_keys(store, DatasetBatch("0001", "run-1", [row]), DatasetLayout((), carried))
 
@@ -101,7 +103,9 @@ def test_a_track_has_all_that_is_known_of_it(store, press, carried):
             "title": "Sinnerman",
             "album": None,
             "isrc": "12",
-            "license": "CC-BY-4.0",
+            "license": "CC BY 4.0",
+            "license_spdx": "CC-BY-4.0",
+            "ai_training": "allowed",
             "released_on": date(1964, 3, 1),
             "split": "test",
             "run_id": "run-1",

@@ -37,13 +37,13 @@ def test_it_tells_which_rows_came_went_and_changed_and_in_which_columns(changed)
         ["d"],
         ["c", "e"],
     )
-    assert tracks.columns == {"license": 2, "plays": 2}
+    assert tracks.columns == {"license": 2, "license_spdx": 2, "plays": 2}
     assert tracks.rows[-1] == {
         "what": "changed",
         "track_id": "e",
         "provider": "local",
         "recipe": "both-best-flac",
-        "columns": ["license", "plays"],
+        "columns": ["license", "license_spdx", "plays"],
     }
     stems = difference.tables["stems"]
     assert (stems.came, stems.went, stems.changed, stems.same) == (4, 2, 0, 8)
