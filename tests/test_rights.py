@@ -213,7 +213,9 @@ def test_flags_take_licenses_as_people_write_them() -> None:
 def test_a_flag_that_names_no_license_is_refused_with_those_there_are(licenses: str, sentence: str) -> None:
     with pytest.raises(UsageError) as refused:
         RightsGate.from_flags(
-            licenses, is_ai_training_required=False, known=["CC0-1.0", None, "MIT OR Zlib", "MIT"]
+            licenses,
+            is_ai_training_required=False,
+            find_known=lambda: ["CC0-1.0", None, "MIT OR Zlib", "MIT"],
         )
 
     assert sentence in str(refused.value)

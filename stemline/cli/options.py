@@ -11,7 +11,9 @@ import typer
 from stemline.cli.console import Screen
 
 if TYPE_CHECKING:
+    from stemline.rights import RightsGate
     from stemline.settings import Settings
+    from stemline.storage import Store
 
 Config = Annotated[Path, typer.Argument(help="The configuration file.")]
 Set = Annotated[
@@ -25,6 +27,16 @@ Yes = Annotated[
     typer.Option(
         "--yes", "-y", help="Spend without being asked; required without a terminal and with --json."
     ),
+]
+AllowLicense = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPDX,…",
+        help="Only tracks under these licenses, such as CC0-1.0,CC-BY-4.0; unknown is refused.",
+    ),
+]
+RequireAiTraining = Annotated[
+    bool, typer.Option("--require-ai-training", help="Only tracks on which AI training is allowed.")
 ]
 Engine = Annotated[bool, typer.Option("--prefect", help="Run under Prefect's engine even without a server.")]
 
@@ -42,6 +54,20 @@ def read_config(screen: Screen, config: Path, overrides: list[str] | None) -> Se
             f"{settings.dataset.url}/_stemline/, where it is found from everywhere."
         )
     return settings
+
+
+def rights_gate(store: Store, licenses: str | None, *, is_ai_training_required: bool) -> RightsGate:
+    """Give the gate of `--allow-license` and `--require-ai-training` for a dataset."""
+    from stemline.rights import RightsGate
+
+    def find_known() -> list[str]:
+        from stemline.dataset.licenses import read_licenses
+
+        return read_licenses(store)
+
+    return RightsGate.from_flags(
+        licenses, is_ai_training_required=is_ai_training_required, find_known=find_known
+    )
 
 
 def print_json(tree: object) -> None:

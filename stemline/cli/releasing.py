@@ -7,15 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stemline.cli.console import Screen, spinner
-from stemline.cli.options import Config, Json, Set, print_json, read_config
+from stemline.cli.options import (
+    AllowLicense,
+    Config,
+    Json,
+    RequireAiTraining,
+    Set,
+    print_json,
+    read_config,
+    rights_gate,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.table import Table
 
     from stemline.release.difference import ReleaseDifference
     from stemline.release.record import Release
     from stemline.settings import Settings
 
+REASONS_SHOWN = 5
 Against = Annotated[
     str | None,
     typer.Option(metavar="OTHER", help="Compare with this release: rows that came, went, changed."),
@@ -26,6 +38,8 @@ Rows = Annotated[int, typer.Option(min=0, help="Name so many rows of each kind w
 def release(
     config: Config,
     name: Annotated[str, typer.Argument(help="The release's name, such as 2026-11 or v1.")],
+    allow_license: AllowLicense = None,
+    require_ai_training: RequireAiTraining = False,
     against: Against = None,
     rows: Rows = 20,
     overrides: Set = None,
@@ -34,8 +48,10 @@ def release(
     """Make a release: a compacted copy of the tables that never changes, with card and Croissant file.
 
     It lies under `releases/NAME/` of the dataset and shares its audio. Killed, it is made again by the same command.
+    Tracks that the rights asked for keep out of it are listed in its folder `refused`, each with the reason.
 
-    Examples: `stemline release stems.yaml 2026-11` · `stemline release stems.yaml 2026-12 --against 2026-11`
+    Examples: `stemline release stems.yaml 2026-11` · `stemline release stems.yaml 2026-12 --against 2026-11` ·
+    `stemline release stems.yaml free --allow-license CC0-1.0,CC-BY-4.0 --require-ai-training`
     """
     from stemline.release.record import require_release
     from stemline.run.releasing import release_dataset
@@ -46,8 +62,9 @@ def release(
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     if against is not None:
         require_release(store, against)  # before the work, not behind it
+    gate = rights_gate(store, allow_license, is_ai_training_required=require_ai_training)
     with spinner(screen, f"Copying the tables of {settings.name} into the release {name}"):
-        made = release_dataset(settings, name)
+        made = release_dataset(settings, name, gate=gate)
     difference = None if against is None else _compare(screen, settings, name, against, rows)
     if is_json:
         more = {} if difference is None else {"difference": difference.as_tree()}
@@ -56,6 +73,8 @@ def release(
     screen.out.print(f"[green]✓[/] [bold]{name}[/] ", end="")
     screen.out.print(_sentence(made), markup=False)
     screen.out.print(f"folder    {_folder(settings, name)}", markup=False)
+    for line in _refused_lines(made):
+        screen.out.print(line, markup=False)
     if difference is not None:
         _show_difference(screen, difference)
 
@@ -116,6 +135,19 @@ def _summary(settings: Settings, release: Release) -> dict[str, Any]:
         "snapshot": release.facts["snapshot"]["number"],
         **facts,
     }
+
+
+def _refused_lines(release: Release) -> Iterator[str]:
+    from stemline.release.record import REFUSED_PATH
+    from stemline.wording import counted
+
+    refused = release.facts.get("rights", {}).get("refused", {"tracks": 0, "reasons": {}})
+    if refused["tracks"]:
+        yield f"refused   {counted(refused['tracks'])}, listed in {REFUSED_PATH} there"
+    reasons = list(refused["reasons"].items())
+    yield from (f"          {count:,} {reason}" for reason, count in reasons[:REASONS_SHOWN])
+    if len(reasons) > REASONS_SHOWN:
+        yield "          …"
 
 
 def _folder(settings: Settings, name: str) -> str:

@@ -10,7 +10,9 @@ from stemline.dataset.card import card_head
 from stemline.dataset.layout import DatasetLayout
 from stemline.records import LINKED, MIX
 from stemline.release.counts import UNKNOWN
-from stemline.release.record import Release
+from stemline.release.record import REFUSED_PATH, Release
+from stemline.rights import RightsGate
+from stemline.wording import counted
 
 MOST_LINES = 20
 """How many values of a column the card shows."""
@@ -40,7 +42,7 @@ def release_card(release: Release, layout: DatasetLayout, dataset: str) -> bytes
         _head(release, dataset),
         _opening(release, dataset) + _mixes(release),
         "\n".join(_contents(release.counts)),
-        _LICENSES + "\n".join(_value_table("license", release.counts.get("licenses", {}))),
+        "\n".join(_rights(release)),
         _reading(layout),
         "\n".join(_LIMITS),
         _citation(release, dataset),
@@ -52,7 +54,7 @@ def _head(release: Release, dataset: str) -> str:
     tracks = release.counts.get("tracks", 0)
     facts = {
         "pretty_name": f"{dataset} {release.name}",
-        **license_of(release.counts.get("licenses", {})),
+        **license_of(spdx_counts(release)),
         "task_categories": ["audio-to-audio"],
         "tags": ["music", "music-source-separation", "stems"],
         "size_categories": [next((name for limit, name in _SIZES if tracks < limit), "n>1M")],
@@ -65,6 +67,12 @@ def _state(release: Release) -> str:
     digests = "\n".join(file.sha256 for file in release.files if file.table is not None)
     whole = f"{release.facts['dataset_id']} {release.name}\n{digests}"
     return f"state-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+
+
+def spdx_counts(release: Release) -> Mapping[str, int]:
+    """Give the tracks by license: as SPDX has it, or as the catalogue gave it where a release is from before that."""
+    counts: Mapping[str, int] = release.counts.get("licenses_spdx", release.counts.get("licenses", {}))
+    return counts
 
 
 def license_of(licenses: Mapping[str, int]) -> dict[str, str]:
@@ -152,12 +160,38 @@ def _cell(text: str) -> str:
     return "".join(f"\\{char}" if char in "\\|`*_<>[]&" else char for char in plain)
 
 
-_LICENSES = """
-## Licences
+def _rights(release: Release) -> Iterator[str]:
+    yield _RIGHTS.strip() + "\n"
+    yield from _gate(release.facts.get("rights"))
+    for column, name in (
+        ("license_spdx", "licenses_spdx"),
+        ("ai_training", "ai_training"),
+        ("license", "licenses"),
+    ):
+        if name in release.counts:
+            yield from _value_table(column, release.counts[name])
+            yield ""
 
-Each track has its own in the column `license`, as the catalogue gave it. What the catalogue did not say is unknown
-here: ask whoever holds the rights before you train on it or pass it on.
 
+def _gate(rights: Mapping[str, Any] | None) -> Iterator[str]:
+    """Say what was let in, and what was not."""
+    if rights is None:
+        yield "Every published track is in it, whatever its rights.\n"
+        return
+    gate, refused = RightsGate.from_tree(rights["gate"]), rights["refused"]
+    yield f"In it are {gate.sentence()}. {counted(refused['tracks'])} did not pass.\n"
+    if refused["tracks"]:
+        yield f"`{REFUSED_PATH}` lists them with the reason:\n"
+        yield from _value_table("refusal", refused["reasons"])
+        yield ""
+
+
+_RIGHTS = """
+## What the tracks may be used for
+
+`license` is what the catalogue gave, `license_spdx` the [SPDX](https://spdx.org/licenses) expression it stands for,
+`ai_training` whether the catalogue allows training on a track. What it did not say, or not clearly, is unknown here:
+ask whoever holds the rights before you train on it or pass it on.
 """
 
 

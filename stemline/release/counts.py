@@ -22,7 +22,14 @@ _LINKED = rf"(^|,){LINKED}(,|$)"
 """Audio that is not in the dataset."""
 _ROWS_AT_ONCE = 50_000
 _COUNTED = {
-    "tracks": {"provider": "providers", "recipe": "recipes", "license": "licenses", "split": "splits"},
+    "tracks": {
+        "provider": "providers",
+        "recipe": "recipes",
+        "license": "licenses",
+        "license_spdx": "licenses_spdx",
+        "ai_training": "ai_training",
+        "split": "splits",
+    },
     "stems": {"stem": "stems_by_name", "verification": "verification"},
 }
 """The columns whose values are counted, and what the counts are called."""
@@ -53,6 +60,8 @@ class ReleaseCounts:
 
     def _add_rows(self, table: str, rows: pa.Table) -> None:
         for column, name in _COUNTED[table].items():
+            if column not in rows.column_names:  # of a release that was made before there was one
+                continue
             counter = self.values.setdefault(name, Counter())
             for value, count in _value_counts(rows.column(column)):
                 is_new = value not in counter and len(counter) >= MOST_VALUES

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
 
 from stemline.dataset.layout import DatasetLayout
-from stemline.release.card import HUB_LICENSES
+from stemline.release.card import spdx_counts
 from stemline.release.counts import OTHER, UNKNOWN
 from stemline.release.record import Release
+from stemline.rights import normalise_license
 
 Tree = dict[str, Any]
 
 MOST_TERMS = 20
 """So many licences have terms of their own in `usageInfo`."""
+_PLAIN_ID = re.compile(r"(?!LicenseRef-)[A-Za-z0-9.-]+")
 _SEMVER = re.compile(r"[0-9]+[.][0-9]+[.][0-9]+")
 _TEXT_AS_IS = {"@container": "@language"}
 _CROISSANT_WORDS = (
@@ -124,20 +126,24 @@ def _version(release: Release) -> str:
 
 
 def _licenses(release: Release) -> Iterator[str]:
-    for name in _known_licenses(release):
-        is_listed = name.lower() in HUB_LICENSES
-        yield f"https://spdx.org/licenses/{name.upper()}.html" if is_listed else name
-    if not set(_known_licenses(release)):
+    known = _known_licenses(release)
+    for name in known:
+        is_listed = normalise_license(name) == name and _PLAIN_ID.fullmatch(name)
+        yield f"https://spdx.org/licenses/{name}.html" if is_listed else name
+    if UNKNOWN in spdx_counts(release) or not known:
         yield UNKNOWN
 
 
 def _known_licenses(release: Release) -> list[str]:
-    found: Mapping[str, int] = release.counts.get("licenses", {})
-    return [name for name in found if name not in {UNKNOWN, OTHER}][:MOST_TERMS]
+    return [name for name in spdx_counts(release) if name not in {UNKNOWN, OTHER}][:MOST_TERMS]
 
 
 def _terms(release: Release) -> Tree:
-    """Give what the tracks may be used for: each what its licence allows, and those without one after asking."""
+    """Give what the tracks may be used for: each what its licence allows, and those without one after asking.
+
+    Training is apart: what the catalogue denies is prohibited, what it does not say is to be asked.
+    """
+    column = "license_spdx" if "licenses_spdx" in release.counts else "license"
     allowed = [
         {
             "@type": "odrl:Permission",
@@ -145,7 +151,7 @@ def _terms(release: Release) -> Tree:
             "odrl:constraint": {
                 "@type": "odrl:Constraint",
                 "name": f"Tracks whose license is {name}, as that licence allows",
-                "odrl:leftOperand": {"@id": "tracks/license"},
+                "odrl:leftOperand": {"@id": f"tracks/{column}"},
                 "odrl:operator": {"@id": "odrl:eq"},
                 "odrl:rightOperand": name,
             },
@@ -159,7 +165,7 @@ def _terms(release: Release) -> Tree:
         "odrl:constraint": {
             "@type": "odrl:Constraint",
             "name": "Tracks without a known license, with the consent of whoever holds the rights",
-            "odrl:leftOperand": {"@id": "tracks/license"},
+            "odrl:leftOperand": {"@id": f"tracks/{column}"},
             "odrl:operator": {"@id": "odrl:isNoneOf"},
             "odrl:rightOperand": _known_licenses(release),
         },
@@ -168,7 +174,37 @@ def _terms(release: Release) -> Tree:
         "@type": ["sc:CreativeWork", "odrl:Offer"],
         "name": "Terms of each track",
         "odrl:permission": [*allowed, asked],
+        **_training_terms(release),
     }
+
+
+def _training_terms(release: Release) -> Tree:
+    """Give what holds for training, where some tracks are not free for it."""
+    told = release.counts.get("ai_training", {})
+    terms: Tree = {}
+    if told.get("denied"):
+        terms["odrl:prohibition"] = [_training_rule("Prohibition", "denied", "odrl:use")]
+    if told.get("unknown"):
+        terms["odrl:obligation"] = [_training_rule("Duty", "unknown", "odrl:obtainConsent")]
+    return terms
+
+
+def _training_rule(kind: str, said: str, action: str) -> Tree:
+    about = {
+        "@type": "odrl:Constraint",
+        "name": f"Tracks on which AI training is {said}",
+        "odrl:leftOperand": {"@id": "tracks/ai_training"},
+        "odrl:operator": {"@id": "odrl:eq"},
+        "odrl:rightOperand": said,
+    }
+    purpose = {
+        "@type": "odrl:Constraint",
+        "name": "To train a model",
+        "odrl:leftOperand": {"@id": "odrl:purpose"},
+        "odrl:operator": {"@id": "odrl:eq"},
+        "odrl:rightOperand": "AI training",
+    }
+    return {"@type": f"odrl:{kind}", "odrl:action": {"@id": action}, "odrl:constraint": [about, purpose]}
 
 
 def _activity(what: str, release: Release) -> Tree:

@@ -20,6 +20,7 @@ from stemline.errors import StorageError
 from stemline.records import PartFile
 from stemline.release.counts import ReleaseCounts
 from stemline.release.record import ReleaseFile, release_key
+from stemline.release.rights_filter import RightsFilter
 from stemline.rewrite.merging import SortedMerge
 from stemline.rewrite.snapshot import live_key
 from stemline.storage import Store, file_sha256, scratch_folder
@@ -40,25 +41,44 @@ class TableCopy:
     """What was read, by where it lay, as it was then."""
     files: list[ReleaseFile] = field(default_factory=list)
     counts: ReleaseCounts = field(default_factory=ReleaseCounts)
+    rights: RightsFilter | None = None
+    """Takes out what may not be in the release; None: all may."""
 
     def run(self, keys: Collection[str]) -> None:
         """Copy these parts.
 
-        Raises FileNotFoundError for one that is gone, StorageError for one that cannot be read.
+        Raises FileNotFoundError for one that is gone, StorageError for one that cannot be read, UsageError where none
+        of the tracks may be in the release.
         """
         partitions = _partitions(keys)
-        for number, ((table, folder), parts) in enumerate(partitions.items()):
+        # The tracks tell which stems may be there.
+        order = sorted(partitions, key=lambda each: self.rights is not None and each[0] != "tracks")
+        for number, (table, folder) in enumerate(order):
             self.on_step(number, len(partitions))
-            self._copy(table, folder, parts)
+            if self.rights is not None and table != "tracks":
+                self.rights.require_some()
+            self._copy(table, folder, partitions[table, folder])
+        if self.rights is not None:
+            self.rights.require_some()
+            self._list_refused(self.rights)
         self.on_step(len(partitions), len(partitions))
+
+    def _list_refused(self, rights: RightsFilter) -> None:
+        listed = rights.put_refused(self.store, self.name)
+        if listed is not None:
+            self.files.append(listed)
 
     def _copy(self, table: str, folder: str, keys: Sequence[str]) -> None:
         schema = self.layout.schema_of(table)
         with scratch_folder() as scratch:
             files = self._fetch(keys, scratch)
-            current = [self._take(key, file, schema) for key, file in zip(keys, files, strict=True)]
-            for number, file in enumerate(SortedMerge(schema, current, scratch).write(), 1):
+            current = (self._take(key, file, schema) for key, file in zip(keys, files, strict=True))
+            kept = [left for file in current if (left := self._sifted(table, file)) is not None]
+            for number, file in enumerate(SortedMerge(schema, kept, scratch).write(), 1):
                 self._put(table, folder, number, file)
+
+    def _sifted(self, table: str, file: Path) -> Path | None:
+        return file if self.rights is None else self.rights.sift(table, file)
 
     def _fetch(self, keys: Sequence[str], scratch: Path) -> list[Path]:
         """Give the parts as files of our own: one that is replaced meanwhile stays as it was for us."""

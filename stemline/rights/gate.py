@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from stemline.errors import UsageError
 from stemline.rights.spdx import is_one_license, is_satisfied, known_ids, license_ids, normalise_license
+
+FindKnown: TypeAlias = Callable[[], Iterable[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +23,22 @@ class RightsGate:
 
     @classmethod
     def from_flags(
-        cls, licenses: str | None, *, is_ai_training_required: bool, known: Iterable[str | None] = ()
+        cls, licenses: str | None, *, is_ai_training_required: bool, find_known: FindKnown = tuple
     ) -> Self:
         """Give the gate of `--allow-license` and `--require-ai-training`.
 
-        `known` are the licenses of the dataset's tracks. Raises UsageError for an id that is none, naming near ones
-        and those of the dataset.
+        `find_known` gives the licenses of the dataset's tracks, where one has to be named. Raises UsageError for an
+        id that is none, naming near ones and those.
         """
         if licenses is None:
             return cls(None, is_ai_training_required)
-        return cls(allowed_ids(licenses.split(","), known), is_ai_training_required)
+        return cls(allowed_ids(licenses.split(","), find_known), is_ai_training_required)
+
+    @classmethod
+    def from_tree(cls, tree: Mapping[str, Any]) -> Self:
+        """Give the gate that `as_tree` wrote."""
+        licenses = tree["licenses"]
+        return cls(None if licenses is None else frozenset(licenses), bool(tree["ai_training"]))
 
     @property
     def is_open(self) -> bool:
@@ -69,18 +77,18 @@ class RightsGate:
             yield f"AI training is {'denied' if ai_training == 'denied' else 'unknown'}"
 
 
-def allowed_ids(texts: Iterable[str], known: Iterable[str | None] = ()) -> frozenset[str]:
+def allowed_ids(texts: Iterable[str], find_known: FindKnown = tuple) -> frozenset[str]:
     """Give the SPDX ids of licenses that are named one by one; raises UsageError for one that is no license."""
     named = [text.strip() for text in texts if text.strip()]
     if not named:
-        raise UsageError("No license is named that would be allowed.", fix=_choice("", known))
-    return frozenset(_allowed_id(text, known) for text in named)
+        raise UsageError("No license is named that would be allowed.", fix=_choice("", find_known))
+    return frozenset(_allowed_id(text, find_known) for text in named)
 
 
-def _allowed_id(text: str, known: Iterable[str | None]) -> str:
+def _allowed_id(text: str, find_known: FindKnown) -> str:
     found = normalise_license(text)
     if found is None:
-        raise UsageError(f"{text[:80]!r} is no SPDX license id.", fix=_choice(text, known))
+        raise UsageError(f"{text[:80]!r} is no SPDX license id.", fix=_choice(text, find_known))
     if not is_one_license(found):
         raise UsageError(
             f"{found} is more than one license.", fix="Name each by itself, with commas between."
@@ -88,11 +96,11 @@ def _allowed_id(text: str, known: Iterable[str | None]) -> str:
     return found
 
 
-def _choice(text: str, known: Iterable[str | None]) -> str:
+def _choice(text: str, find_known: FindKnown) -> str:
     """Give what to write instead: near ids, and what the dataset has."""
     ids = {each.lower(): each for each in known_ids()}
     near = difflib.get_close_matches(text[:80].lower().replace(" ", "-"), list(ids), 3, 0.6)
-    there = sorted({each for expression in known if expression for each in license_ids(expression)})
+    there = sorted({each for expression in find_known() if expression for each in license_ids(expression)})
     words = [f"near ones are {_listed([ids[each] for each in near], 'and')}"] if near else []
     if there:
         words.append(f"the dataset has {_listed(there[:8], 'and')}{' …' if there[8:] else ''}")

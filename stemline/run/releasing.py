@@ -32,26 +32,33 @@ from stemline.release.record import (
     release_key,
     write_release,
 )
+from stemline.release.rights_filter import RightsFilter
 from stemline.release.table_copy import TableCopy
 from stemline.rewrite.snapshot import REWRITES_PREFIX, live_parts, parts_tree, read_snapshot
+from stemline.rights import RightsGate
 from stemline.run.rewriting import keeping_rewrites_away
 from stemline.settings import Settings
-from stemline.storage import Store, open_store
+from stemline.storage import Store, open_store, scratch_folder
 
+EVERY_TRACK = RightsGate()
 TRIES = 5
 """How often a copy is begun anew because parts were replaced meanwhile."""
 Progress = Callable[[int, int], object]
 
 
 def release_dataset(
-    settings: Settings, name: str, on_progress: Progress = lambda _done, _all: None
+    settings: Settings,
+    name: str,
+    on_progress: Progress = lambda _done, _all: None,
+    gate: RightsGate = EVERY_TRACK,
 ) -> Release:
     """Make a release of what is published now; what a crash left of one is done again.
 
-    Runs may go on publishing: it holds what was there at one moment, and no part is replaced meanwhile.
+    Runs may go on publishing: it holds what was there at one moment, and no part is replaced meanwhile. Only tracks
+    that pass the gate are in it; the others are listed.
 
-    Raises UsageError for a name that is taken or unusable, and where nothing is published; StorageError for a part
-    that cannot be read; LeaseHeld while another command replaces parts.
+    Raises UsageError for a name that is taken or unusable, and where nothing is published or passes; StorageError for
+    a part that cannot be read; LeaseHeld while another command replaces parts.
     """
     check_name(name)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
@@ -66,7 +73,7 @@ def release_dataset(
             require_hold()
             on_progress(done, total)
 
-        making = _ReleaseCreation(store, dataset_id, name, settings, on_step)
+        making = _ReleaseCreation(store, dataset_id, name, settings, on_step, gate)
         for _ in range(TRIES):
             release = making.attempt()
             if release is not None:
@@ -87,6 +94,7 @@ class _ReleaseCreation:
     name: str
     settings: Settings
     on_step: Progress
+    gate: RightsGate = EVERY_TRACK
 
     def attempt(self) -> Release | None:
         """Make the release; None where parts were replaced meanwhile."""
@@ -99,11 +107,13 @@ class _ReleaseCreation:
         if kept is None or not moment.keys:
             raise _nothing_published(self.store)
         layout = DatasetLayout(tuple(kept.tree["partition_by"]), kept.carried, kept.tree["audio"])
-        copy = TableCopy(self.store, layout, self.name, self.on_step)
-        try:
-            copy.run(moment.keys)
-        except FileNotFoundError:
-            return None
+        with scratch_folder() as scratch:
+            rights = None if self.gate.is_open else RightsFilter(self.gate, scratch)
+            copy = TableCopy(self.store, layout, self.name, self.on_step, rights=rights)
+            try:
+                copy.run(moment.keys)
+            except FileNotFoundError:
+                return None
         if not self._is_as_read(copy, kept):
             return None
         facts = self._facts(
@@ -156,6 +166,7 @@ class _ReleaseCreation:
             "dataset_id": self.dataset_id,
             "dataset_root": DATASET_ROOT,
             "counts": copy.counts.as_tree(),
+            **({} if copy.rights is None else {"rights": copy.rights.as_tree()}),
             "layout": {
                 "partition_by": kept.tree["partition_by"],
                 "audio": kept.tree["audio"],

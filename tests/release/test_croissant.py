@@ -65,10 +65,7 @@ def test_it_says_where_it_came_from(described, dataset):
 
 
 def test_each_track_is_used_as_its_licence_says_and_one_without_after_asking(described):
-    assert described["license"] == ["All rights reserved", "https://spdx.org/licenses/CC-BY-4.0.html"]
+    assert described["license"] == ["https://spdx.org/licenses/CC-BY-4.0.html", "unknown"]
     *allowed, asked = described["usageInfo"]["odrl:permission"]
-    assert [each["odrl:constraint"]["odrl:rightOperand"] for each in allowed] == [
-        "All rights reserved",
-        "CC-BY-4.0",
-    ]
+    assert [each["odrl:constraint"]["odrl:rightOperand"] for each in allowed] == ["CC-BY-4.0"]
     assert asked["odrl:duty"]["odrl:action"]["@id"] == "odrl:obtainConsent"

@@ -97,6 +97,8 @@ def test_it_says_what_it_is(published):
         "providers": {"local": 5},
         "recipes": {"both-best-flac": 5},
         "licenses": {"CC-BY-4.0": 4, "unknown": 1},
+        "licenses_spdx": {"CC-BY-4.0": 4, "unknown": 1},
+        "ai_training": {"unknown": 5},
         "splits": {"unknown": 5},
     }
     assert record["config"]["recipe"] == "both-best-flac"
