@@ -10,6 +10,8 @@ import io
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
 from numpy.typing import NDArray
 
 from stemline.audio import Samples, to_float
@@ -25,13 +27,23 @@ def decode_range(data: bytes, audio_format: str, name: str) -> tuple[Samples, in
     """
     try:
         with av.open(io.BytesIO(data), mode="r", format=audio_format, metadata_errors="ignore") as file:
-            frames = list(file.decode(audio=0))
+            frames = [frame for packet in file.demux(audio=0) for frame in _decoded(packet, audio_format)]
     except (av.FFmpegError, ValueError, IndexError) as error:
         raise not_as_told(name) from error
     forms = {(each.sample_rate, each.layout.nb_channels, each.format.name) for each in frames}
     if len(forms) != 1:  # none, or more than the file had when it was verified
         raise not_as_told(name)
     return to_float(np.concatenate([_shaped(each) for each in frames])), frames[0].sample_rate
+
+
+def _decoded(packet: Packet[AudioStream], audio_format: str) -> list[AudioFrame]:
+    """Give the frames of a packet; behind the last one of an mp3 there may be anything, such as a tag."""
+    try:
+        return packet.decode()
+    except av.InvalidDataError:
+        if audio_format != "mp3":
+            raise
+        return []
 
 
 def _shaped(frame: AudioFrame) -> NDArray[np.generic]:

@@ -84,20 +84,17 @@ class StemAudio:
         if begin >= end:
             return np.empty((0, place.channels or 1), np.float32)
         if place.seconds is None or not len(place.seconds.byte_offset):
+            self._warn_once(place)
             return self._of_whole(place, begin, end)
         if place.format == "wav":
-            found = self._plain(place, place.seconds, begin, end)
-            if found is not None:
-                return found
+            return self._plain(place, place.seconds, begin, end)
         return self._window(place, place.seconds, begin, end)
 
     def _window(self, place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> Samples:
         """Give what one range of bytes decodes to, held against what the tables tell of it."""
         span = _range(place, seconds, begin, end)
         data = self._bytes(place, span.start, span.stop)
-        if seconds.header_bytes and place.format != "flac":
-            data = self._header(place, seconds.header_bytes) + data
-        samples, rate = decode_range(data, place.format, place.name)
+        samples, rate = decode_range(data, place.format, place.name)  # a flac does not need its header
         expected = (span.end_frame - span.first_frame, place.channels)
         is_longer = place.format == "mp3" and len(samples) > expected[0]  # its encoder's padding
         if rate != place.sample_rate or (samples.shape != expected and not is_longer):
@@ -105,37 +102,37 @@ class StemAudio:
         _check_loudness(place, seconds, samples, span.first_frame)
         return samples[begin - span.first_frame : end - span.first_frame]
 
-    def _plain(self, place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> Samples | None:
-        """Give a window of a wav by arithmetic; None where its header is needed."""
-        rate, channels = place.sample_rate, place.channels
-        if rate is None or channels is None or len(seconds.byte_offset) < 2:
-            return None
-        step = int(seconds.byte_offset[1] - seconds.byte_offset[0])
-        frames = int(seconds.first_frame[1] - seconds.first_frame[0])
-        sample_bytes, rest = divmod(step, frames * channels) if frames else (0, 1)
-        if rest or sample_bytes not in _PLAIN_SAMPLE_BYTES:
-            return None
-        width = sample_bytes * channels
+    def _plain(self, place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> Samples:
+        """Give a window of a wav, whose frames are all of one size."""
+        width, channels = _frame_bytes(seconds), place.channels or 1
+        if width is None or width % channels:
+            return self._of_whole(place, begin, end)
         base = int(seconds.byte_offset[0]) - int(seconds.first_frame[0]) * width
         data = self._bytes(place, base + begin * width, base + end * width)
-        samples = pcm_samples(data, sample_bytes, channels)
+        if width // channels in _PLAIN_SAMPLE_BYTES:
+            samples = pcm_samples(data, width // channels, channels)
+        else:
+            samples, _ = decode_range(self._header(place, seconds.header_bytes) + data, "wav", place.name)
+        if samples.shape != (end - begin, channels):
+            raise not_as_told(place.name)
         _check_loudness(place, seconds, samples, begin)
         return samples
 
     def _of_whole(self, place: StemPlace, begin: int, end: int) -> Samples:
+        whole, rate = self._whole(place)
+        if (rate, whole.shape[1]) != (place.sample_rate, place.channels) or len(whole) < (place.frames or 0):
+            raise not_as_told(place.name)
+        return whole[begin:end]
+
+    def _warn_once(self, place: StemPlace) -> None:
         with self._lock:
             is_first, self._has_warned = not self._has_warned, True
         if is_first:
             warnings.warn(
                 f"{place.name} is read whole for each window: the table activity does not tell where its seconds "
-                "begin. `stemline verify --repair` fills it where the format allows.",
-                stacklevel=4,
+                "begin. `stemline verify --repair --decode` fills it where the format allows.",
+                stacklevel=5,
             )
-        whole, rate = self._whole(place)
-        frames = place.frames or 0
-        if rate != place.sample_rate or whole.shape[1] != place.channels or len(whole) < frames:
-            raise not_as_told(place.name)
-        return whole[begin:end]
 
     def _whole(self, place: StemPlace) -> tuple[Samples, int]:
         sound = decode(io.BytesIO(self._bytes(place, 0, None)))
@@ -194,6 +191,15 @@ class StemAudio:
     def __setstate__(self, state: dict[str, StoreAccess]) -> None:
         """Begin anew there."""
         self.__init__(state["access"])  # type: ignore[misc]  # the only thing that it is made of
+
+
+def _frame_bytes(seconds: SecondPlaces) -> int | None:
+    """Give how many bytes a frame of a wav has; None where it is too short to tell."""
+    if len(seconds.byte_offset) < 2:
+        return None
+    step = int(seconds.byte_offset[1] - seconds.byte_offset[0])
+    width, rest = divmod(step, int(seconds.first_frame[1] - seconds.first_frame[0]) or step + 1)
+    return None if rest else width
 
 
 def _check_loudness(place: StemPlace, seconds: SecondPlaces, samples: Samples, first_frame: int) -> None:

@@ -70,6 +70,11 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has n
         """Tell the size of an object."""
         return {"name": path, "size": self._store.size(path), "type": "file"}
 
+    def isfile(self, path: str) -> bool:
+        """Tell that it is one: opening it asks, which is enough."""
+        del path
+        return True
+
     def _open(self, path: str, mode: str = "rb", **_: Any) -> StoreFile:  # noqa: ANN401 - as fsspec calls it
         del mode
         return StoreFile(self._store, path)

@@ -98,8 +98,14 @@ class SoundDataset:
         file = self.scratch / f"{attempt.token}-{stem}.{audio_format}"
         rate = how.get("rate", RATE)
         soundfile.write(
-            file, sound(seed, rate), rate, format=audio_format.upper(), subtype=SUBTYPES.get(kind)
+            file,
+            sound(seed, rate, seconds=how.get("seconds", SECONDS)),
+            rate,
+            format=audio_format.upper(),
+            subtype=SUBTYPES.get(kind),
         )
+        with file.open("ab") as more:
+            more.write(how.get("tail", b""))
         where = stem_path if self.audio == "objects" else staged_path
         path = where(attempt, stem, audio_format)
         self.store.put_file(path, file)

@@ -19,7 +19,9 @@ def names(table) -> list[str]:
     return sorted(set(table.to_table(columns=["track_id"]).column(0).to_pylist()))
 
 
-@pytest.fixture(params=["path", "file", "memory", "s3"])
+@pytest.fixture(
+    params=["path", "s3", *(pytest.param(each, marks=pytest.mark.long) for each in ("file", "memory"))]
+)
 def anywhere(request, published):
     if request.param == "file":
         published.url = f"file://{published.url}"

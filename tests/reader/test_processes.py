@@ -33,7 +33,7 @@ def read_in_worker(dataset, results) -> None:
     results.put((window(dataset), dataset.stems.count_rows(), isinstance(store, RemoteStore)))
 
 
-@pytest.mark.parametrize("how", ["fork", "spawn"])
+@pytest.mark.parametrize("how", ["fork", pytest.param("spawn", marks=pytest.mark.long)])
 def test_on_s3_an_open_dataset_is_used_in_workers_and_after_them(on_s3, how):
     dataset = stemline.open_dataset(on_s3.url, on_s3.storage_options)
     expected = window(dataset)

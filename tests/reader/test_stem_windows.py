@@ -26,6 +26,11 @@ WINDOWS = [
 ]
 
 
+def some_long(*often: object, rarely: tuple[object, ...]) -> list:
+    """Cases of which those that differ little from others run with the long tests."""
+    return [*often, *(pytest.param(each, marks=pytest.mark.long) for each in rarely)]
+
+
 def slice_of(whole: np.ndarray, rate: int, start: float, seconds: float | None) -> np.ndarray:
     begin = round(start * rate)
     return whole[begin : None if seconds is None else begin + round(seconds * rate)]
@@ -45,7 +50,9 @@ def ranges(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("kind", ["flac", "24.flac", "wav", "24.wav", "float.wav", "8.wav", "mp3"])
+@pytest.mark.parametrize(
+    "kind", some_long("flac", "24.wav", "float.wav", "mp3", rarely=("24.flac", "wav", "8.wav"))
+)
 def test_a_window_is_the_slice_of_the_whole(published, kind):
     published.publish("a", kind=kind)
     dataset = stemline.open_dataset(published.url)
@@ -58,7 +65,34 @@ def test_a_window_is_the_slice_of_the_whole(published, kind):
         assert np.array_equal(found, slice_of(whole, 22_050, start, seconds)), (start, seconds)
 
 
-@pytest.mark.parametrize("kind", ["flac", "24.flac", "wav", "mp3"])
+@pytest.mark.parametrize(
+    ("kind", "tail"),
+    [("mp3", b"TAG" + bytes(125)), ("wav", b"LIST\x04\0\0\0INFO"), ("float.wav", b"LIST\x04\0\0\0INFO")],
+    ids=["mp3", "wav", "float.wav"],
+)
+def test_what_follows_the_sound_in_a_file_is_none_of_it(published, kind, tail):
+    published.publish("a", kind=kind, tail=tail)
+    dataset = stemline.open_dataset(published.url)
+    whole = decode(published.file("a", "vocals")).samples
+
+    for start, seconds in WINDOWS:
+        found = dataset.audio("a", "vocals", start, seconds)
+        assert np.array_equal(found, slice_of(whole, 22_050, start, seconds)), (start, seconds)
+
+
+@pytest.mark.parametrize("kind", some_long("flac", rarely=("wav", "float.wav", "mp3")))
+@pytest.mark.parametrize("length", [0.5, 1.0])
+def test_a_stem_of_a_second_or_less_is_read_as_others(published, kind, length):
+    published.publish("a", kind=kind, seconds=length)
+    dataset = stemline.open_dataset(published.url)
+    whole = decode(published.file("a", "vocals")).samples
+
+    for start, seconds in ((0.0, None), (0.25, 0.2), (0.0, 3.0)):
+        found = dataset.audio("a", "vocals", start, seconds)
+        assert np.array_equal(found, slice_of(whole, 22_050, start, seconds)), (start, seconds)
+
+
+@pytest.mark.parametrize("kind", some_long("flac", rarely=("24.flac", "wav", "mp3")))
 def test_a_window_is_one_range_of_little_more_than_its_share(published, ranges, kind):
     published.publish("a", kind=kind)
     dataset = stemline.open_dataset(published.url)
@@ -85,7 +119,7 @@ def test_without_offsets_the_whole_is_read_and_that_is_said_once(published, kind
         assert np.array_equal(samples, slice_of(decode(published.file("a", stem)).samples, 22_050, 1.5, 2.25))
 
 
-@pytest.mark.parametrize("has_activity", [True, False])
+@pytest.mark.parametrize("has_activity", [True, pytest.param(False, marks=pytest.mark.long)])
 @pytest.mark.filterwarnings("ignore:The stem")
 def test_embedded_audio_is_read_from_its_part(published, has_activity):
     published.audio = "embedded"
@@ -99,7 +133,7 @@ def test_embedded_audio_is_read_from_its_part(published, has_activity):
             assert np.array_equal(found, slice_of(published.whole(track_id, stem), 22_050, 3.3, 2.0))
 
 
-@pytest.mark.parametrize("rate", [16_000, 22_050, 44_100, 11_025, 22_049])
+@pytest.mark.parametrize("rate", some_long(16_000, 44_100, rarely=(22_050, 11_025, 22_049)))
 def test_at_another_rate_it_is_the_slice_of_the_whole_resampled(published, rate):
     published.publish("a")
     dataset = stemline.open_dataset(published.url)
@@ -123,7 +157,7 @@ def test_mono_is_the_mean_of_the_channels(published):
         assert np.allclose(found, both.mean(axis=1, keepdims=True), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["flac", "wav", "float.wav", "mp3"])
+@pytest.mark.parametrize("kind", some_long("flac", rarely=("wav", "float.wav", "mp3")))
 @pytest.mark.parametrize("damage", ["shorter", "another sound", "zeros"])
 def test_an_object_that_was_altered_is_never_read_as_if_it_were_not(published, kind, damage):
     published.publish("a", kind=kind)
