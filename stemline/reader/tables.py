@@ -44,7 +44,8 @@ class OpenTables:
         """
         key = (os.getpid(), name)
         if name not in self._indexes:
-            self._indexes[name] = index_tracks(self.table(name))
+            # A table of its own: this one would keep what it has read of every part's row groups.
+            self._indexes[name] = index_tracks(_open(self._access.store, self.listed, name))
         if key not in self._readers:
             self._readers[key] = RowReader(self.table(name), columns)
         reader, parts = self._readers[key], self.listed.parts[name]

@@ -51,7 +51,7 @@ def index_tracks(table: pads.Dataset) -> TrackIndex:
     if "track_id" in table.schema.names and isinstance(table, pads.FileSystemDataset):
         numbers = {path: number for number, path in enumerate(table.files)}
         rows_before = dict.fromkeys(numbers, 0)
-        for batch in table.scanner(columns=["track_id"]).scan_batches():
+        for batch in _names(table).scan_batches():
             path, names = batch.fragment.path, batch.record_batch.column(0)
             found = pc.run_end_encode(names)
             ends = found.run_ends.to_numpy().astype(np.int64)
@@ -60,9 +60,15 @@ def index_tracks(table: pads.Dataset) -> TrackIndex:
             part = np.full(len(ends), numbers[path])
             runs.append(np.stack([part, begins + rows_before[path], ends - begins], axis=1).astype(np.int32))
             rows_before[path] += len(names)
+    pa.default_memory_pool().release_unused()
     joined = np.concatenate(digests)
     order = np.argsort(joined, kind="stable")
     return TrackIndex(joined[order], np.concatenate(runs)[order])
+
+
+def _names(table: pads.Dataset) -> pads.Scanner:
+    """Scan the names of tracks, some parts ahead: what is read and not yet looked at takes memory."""
+    return table.scanner(columns=["track_id"], batch_size=65_536, fragment_readahead=8, batch_readahead=4)
 
 
 class RowReader:
