@@ -130,7 +130,7 @@ class StemAudio:
         if is_first:
             warnings.warn(
                 f"{place.name} is read whole for each window: the table activity does not tell where its seconds "
-                "begin. `stemline verify --repair --decode` fills it where the format allows.",
+                "begin. `stemline verify CONFIG --repair --decode` fills it where the format allows.",
                 stacklevel=5,
             )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,3 +190,15 @@ def test_a_track_that_was_forgotten_is_not_there_any_more(published):
 
     with pytest.raises(UsageError, match="has no track 'a'"):
         dataset.audio("a", "vocals", 1.0, 1.0)
+
+
+def test_what_the_page_asks_is_answered(published):
+    published.publish("a")
+    text = (Path(__file__).parents[2] / "docs/training.md").read_text()
+    asked = re.findall("```python\n(.*?)```", text, re.DOTALL)[1]
+    found = {"dataset": stemline.open_dataset(published.url)}
+
+    exec(asked, found)  # noqa: S102 - our own page
+
+    assert list(found["loud"].columns) == ["track_id", "stem", "level"]
+    assert found["tracks"].num_rows == 1
