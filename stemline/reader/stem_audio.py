@@ -20,7 +20,7 @@ from stemline.reader.resampling import AS_IT_IS, SoundForm, Source, read_window
 from stemline.reader.stem_place import SecondPlaces, StemPlace
 from stemline.reader.store_access import StoreAccess
 from stemline.records import Code
-from stemline.storage import Store
+from stemline.storage import InvalidKey, Store
 
 _PLAIN_SAMPLE_BYTES = (2, 3)
 """Of a wav: wider ones are integers or floats, which its header tells."""
@@ -156,16 +156,18 @@ class StemAudio:
         if place.embedded is not None:
             return self._embedded.read(place)[start:stop]
         store, key = self._object(place)
+        stop = place.size_bytes if stop is None else stop
         try:
-            if stop is None and place.size_bytes is None:
+            if stop is None:
                 return store.read_bytes(key)[start:]
-            stop = place.size_bytes if stop is None else stop
-            data = store.read_range(key, start, stop or 0)
+            data = store.read_range(key, start, stop) if start < stop else b""
         except FileNotFoundError as error:
             raise AudioRejected(
-                f"{place.name} is gone: {error} is not there.", code=Code.MISSING_FILE
+                f"{place.name} is gone: there is no {error}.", code=Code.MISSING_FILE
             ) from error
-        if len(data) != (stop or 0) - start:
+        except InvalidKey as error:
+            raise not_as_told(place.name) from error
+        if not data or len(data) != stop - start:
             raise not_as_told(place.name)
         return data
 
@@ -173,15 +175,15 @@ class StemAudio:
         """Give the store and key of a stem's object; raises AudioRejected for a link that leads nowhere from here."""
         if not place.is_linked:
             return self.access.store, place.path
-        folder, slash, key = place.path.rpartition("/")
-        if not slash or not (folder.startswith("/") or "://" in folder):
+        folder, _, key = place.path.rpartition("/")
+        if not (place.path.startswith("/") or "://" in folder):
             raise AudioRejected(
                 f"{place.name} is a link to {place.path!r} in the folder of the catalogue, which is not known here.",
                 code=Code.MISSING_FILE,
                 fix="Read it from there, or have mixes copied: `dataset.mix: copy`.",
             )
         if folder not in self._linked:
-            self._linked[folder] = self.access.beside(folder)
+            self._linked[folder] = self.access.beside(folder or "/")
         return self._linked[folder].store, key
 
     def __getstate__(self) -> dict[str, object]:

@@ -15,9 +15,18 @@ from stemline.errors import ConfigError, StemlineError
 from stemline.settings.default_ledger import local_folder
 from stemline.storage.disk import disk_guarded, file_sha256, scratch_folder
 from stemline.storage.local_store import LocalStore
-from stemline.storage.store import OpenUpload, Store, joined_url
+from stemline.storage.store import InvalidKey, OpenUpload, Store, joined_url
 
-__all__ = ["OpenUpload", "Store", "disk_guarded", "file_sha256", "object_url", "open_store", "scratch_folder"]
+__all__ = [
+    "InvalidKey",
+    "OpenUpload",
+    "Store",
+    "disk_guarded",
+    "file_sha256",
+    "object_url",
+    "open_store",
+    "scratch_folder",
+]
 
 
 def open_store(

@@ -15,7 +15,15 @@ from typing import Any
 from fsspec.core import url_to_fs
 
 from stemline.storage.disk import scratch_folder
-from stemline.storage.store import TEMPORARY_PREFIX, ChunkSource, Store, checked_key, guarded, guarded_read
+from stemline.storage.store import (
+    TEMPORARY_PREFIX,
+    ChunkSource,
+    Store,
+    checked_key,
+    guarded,
+    guarded_read,
+    is_past_the_end,
+)
 
 _OBJECT_STORES = frozenset({"memory", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss"})
 
@@ -87,7 +95,12 @@ class RemoteStore(Store):
     def read_range(self, key: str, start: int, stop: int) -> bytes:
         """Give an object's bytes from `start` to before `stop`; fewer where it ends earlier."""
         with guarded_read(self.root_url, self.url(key)):
-            return bytes(self._filesystem.cat_file(self._path(key), start=start, end=stop))
+            try:
+                return bytes(self._filesystem.cat_file(self._path(key), start=start, end=stop))
+            except OSError as error:
+                if not is_past_the_end(error):
+                    raise
+        return b""
 
     def fetch_file(self, key: str, local_path: Path) -> None:
         """Copy an object to a local file in bounded memory."""

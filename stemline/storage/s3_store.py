@@ -16,7 +16,7 @@ from typing import Any
 
 import obstore
 from botocore.session import Session  # type: ignore[import-untyped]  # botocore ships no types
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
 from stemline.errors import ConfigError, StorageError
@@ -30,6 +30,7 @@ from stemline.storage.store import (
     checked_key,
     guarded,
     guarded_read,
+    is_past_the_end,
 )
 
 # Two parts of 8 MiB in flight move as fast as obstore's default of twelve, in half the memory.
@@ -183,7 +184,12 @@ class S3ObjectStore(Store):
     def read_range(self, key: str, start: int, stop: int) -> bytes:
         """Give an object's bytes from `start` to before `stop`; fewer where it ends earlier."""
         with guarded_read(self.root_url, self.url(key)):
-            return bytes(obstore.get_range(self._store, checked_key(key), start=start, end=stop))
+            try:
+                return bytes(obstore.get_range(self._store, checked_key(key), start=start, end=stop))
+            except BaseError as error:
+                if not is_past_the_end(error):
+                    raise
+        return b""
 
     def fetch_file(self, key: str, local_path: Path) -> None:
         """Copy an object to a local file in bounded memory."""

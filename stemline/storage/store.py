@@ -18,6 +18,7 @@ CHUNK_BYTES = 1 << 20
 TEMPORARY_PREFIX = "_stemline/tmp"
 
 _NO_BUCKET = ("NoSuchBucket", "specified bucket does not exist")
+_NO_RANGE = ("InvalidRange", "not satisfiable", "Not Satisfiable")
 _KNOWN_ERRORS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (_NO_BUCKET, "The bucket of {url} does not exist.", "Create it or correct dataset.url."),
     (
@@ -103,7 +104,7 @@ class Store(ABC):
 
     @abstractmethod
     def read_range(self, key: str, start: int, stop: int) -> bytes:
-        """Give an object's bytes from `start` to before `stop`; fewer, or none, where it ends earlier."""
+        """Give an object's bytes from `start` to before `stop`, a later one; fewer, or none, where it ends earlier."""
 
     @abstractmethod
     def fetch_file(self, key: str, local_path: Path) -> None:
@@ -241,6 +242,11 @@ def guarded_read(root_url: str, url: str) -> Iterator[None]:
             missing = None
     if missing is not None:
         raise FileNotFoundError(url) from missing
+
+
+def is_past_the_end(error: Exception) -> bool:
+    """Tell whether this is how a client says that an object ends before the range that was asked for."""
+    return any(word in str(error) for word in _NO_RANGE)
 
 
 def storage_error(url: str, error: Exception) -> StorageError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -10,6 +12,7 @@ import soxr
 import stemline
 from stemline.audio import decode
 from stemline.errors import AudioRejected
+from stemline.reader.stem_lookup import StemName, find_stem
 from stemline.storage.local_store import LocalStore
 
 WINDOWS = [
@@ -185,6 +188,32 @@ def test_an_object_that_is_gone_is_told(published):
 
     with pytest.raises(AudioRejected, match=r"'vocals' of 'a' .* is gone"):
         dataset.audio("a", "vocals", 1.0, 1.0)
+
+
+@pytest.mark.parametrize("damage", ["shorter", "gone"])
+def test_on_s3_too_an_altered_object_is_told(published, bucket, s3_server, damage):
+    published.url, published.storage_options = f"s3://{bucket}/set", s3_server.storage_options
+    published.publish("a")
+    dataset = stemline.open_dataset(published.url, published.storage_options)
+    (path,) = (row["path"] for row in dataset.stems.to_table().to_pylist() if row["stem"] == "vocals")
+    data = published.store.read_bytes(path)
+    published.store.put_bytes(path, data[: len(data) // 2])
+    if damage == "gone":
+        published.store.delete(path)
+
+    for start in (2.5, 5.5):
+        with pytest.raises(AudioRejected, match="'vocals' of 'a' "):
+            dataset.audio("a", "vocals", start, 1.5)
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a//b"])
+def test_a_path_that_leaves_the_dataset_is_not_followed(published, path):
+    published.publish("a")
+    dataset = stemline.open_dataset(published.url)
+    place = replace(find_stem(StemName("a", "vocals"), dataset.tables), path=path)
+
+    with pytest.raises(AudioRejected, match="does not hold what the tables say"):
+        dataset.stem_audio.read(place, 1.0, 1.0)
 
 
 def test_a_linked_mix_is_read_from_where_it_lies(published, tmp_path):

@@ -121,6 +121,16 @@ def test_a_missing_object_is_a_missing_file(store, tmp_path):
     assert list(store.list("nothing")) == []
 
 
+@pytest.mark.parametrize("span", [(10, 20), (0, 100), (90, 150), (100, 110), (200, 210)])
+def test_a_range_ends_where_the_object_does(store, span):
+    data = bytes(range(100))
+    store.put_bytes("a/b", data)
+
+    assert store.read_range("a/b", *span) == data[slice(*span)]
+    with pytest.raises(FileNotFoundError):
+        store.read_range("a/c", *span)
+
+
 def test_a_listing_tells_sizes(store):
     for size in (0, 3, 70_000):
         store.put_bytes(f"a/{size}", b"x" * size)
