@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,6 +17,12 @@ from stemline.reader.stem_audio import StemAudio
 from stemline.reader.stem_lookup import StemName, find_stem
 from stemline.reader.store_access import StoreAccess
 from stemline.reader.tables import OpenTables
+from stemline.reader.window_opening import open_windows
+from stemline.reader.window_progress import States
+from stemline.reader.window_request import PREFETCH_BYTES, Delivery, WindowRequest, stem_names
+from stemline.reader.windows import StemWindows
+from stemline.records import STEMS
+from stemline.storage import Store
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,6 +69,11 @@ class StemsDataset:
     def url(self) -> str:
         """The dataset's path or URL."""
         return self._access.store.root_url
+
+    @property
+    def store(self) -> Store:
+        """What the dataset's objects are read from."""
+        return self._access.store
 
     @property
     def release(self) -> str | None:
@@ -135,6 +147,40 @@ class StemsDataset:
             raise StorageError(
                 f"The parts of {self.url} cannot be read: {error}.", fix="Run `stemline verify`."
             ) from error
+
+    def windows(  # noqa: PLR0913 - what is asked for, its form, its order
+        self,
+        seconds: float = 6.0,
+        stems: Sequence[str] = STEMS["four"],
+        *,
+        split: str | None = None,
+        where: str | None = None,
+        min_rms_dbfs: float | Mapping[str, float] | None = None,
+        sample_rate: int | None = None,
+        mono: bool = False,
+        seed: int = 0,
+        resume: States | None = None,
+        epochs: int | None = 1,
+        rank: int | None = None,
+        world_size: int | None = None,
+        prefetch_bytes: int = PREFETCH_BYTES,
+        as_torch: bool | None = None,
+    ) -> StemWindows:
+        """Give aligned windows of stems to iterate over; docs/training.md tells what each argument does.
+
+        Without `as_torch` they are a `torch.utils.data.IterableDataset` where torch was imported before.
+
+        Raises:
+            UsageError: a split, stem or filter that is not there, or none is left; a state of other windows.
+            StorageError: the tables cannot be read, or the folder for indexes not written.
+        """
+        return open_windows(
+            copy.copy(self),  # which may look at newer snapshots
+            WindowRequest(seconds, stem_names(stems), split, where, min_rms_dbfs),
+            SoundForm(sample_rate, mono),
+            Delivery(seed, epochs, rank, world_size, prefetch_bytes, as_torch),
+            resume,
+        )
 
     def refresh(self) -> bool:
         """Look up which parts there are now; tell whether they are others. A release has the same for ever."""

@@ -76,7 +76,14 @@ class SoundDataset:
         self.batches += 1
         day = how.pop("day", 20)
         recipe = Recipe("vocals", how.pop("quality", "best"), kind.rpartition(".")[2])
-        attempt = Attempt(f"token-{track_id}-{self.batches}", _track(track_id), recipe, "local", 1, 8)
+        attempt = Attempt(
+            f"token-{track_id}-{self.batches}",
+            _track(track_id, how.pop("columns", {})),
+            recipe,
+            "local",
+            how.pop("number", 1),
+            8,
+        )
         stems = tuple(
             self.store_stem(attempt, stem, kind, number, **how)
             for number, stem in enumerate(how.pop("stems", ("instrumental", "vocals")))
@@ -99,7 +106,7 @@ class SoundDataset:
         rate = how.get("rate", RATE)
         soundfile.write(
             file,
-            sound(seed, rate, seconds=how.get("seconds", SECONDS)),
+            sound(seed, rate, how.get("channels", 2), how.get("seconds", SECONDS)),
             rate,
             format=audio_format.upper(),
             subtype=SUBTYPES.get(kind),
@@ -135,11 +142,24 @@ class SoundDataset:
     sound = staticmethod(sound)
 
 
-def _track(track_id: str) -> Track:
-    return Track(track_id, f"/music/{track_id}.flac", 1, duration_seconds=SECONDS, columns={"artist": "Nina"})
+def _track(track_id: str, columns: dict[str, Any]) -> Track:
+    return Track(
+        track_id,
+        f"/music/{track_id}.flac",
+        1,
+        duration_seconds=SECONDS,
+        columns={"artist": "Nina", **columns},
+    )
 
 
 @pytest.fixture
 def published(tmp_path):
     """A dataset in a folder, still without tracks."""
     return SoundDataset(str(tmp_path / "set"), tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def index_folder(tmp_path, monkeypatch):
+    """Where indexes of windows are kept during a test."""
+    monkeypatch.setenv("STEMLINE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"

@@ -1,0 +1,103 @@
+"""Indexes and choices of windows in a folder of this machine, each made once and shared by all who ask for it.
+
+One that is made has its name only when it is whole, and of several processes that want it one makes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from stemline.errors import StorageError
+from stemline.storage import disk_guarded
+
+CACHE_VARIABLE = "STEMLINE_CACHE"
+_STATES_KEPT = 3
+"""Of one dataset: what was read before the last few changes is removed when another state is read."""
+
+Made = TypeVar("Made")
+
+
+def cache_folder() -> Path:
+    """Give where indexes are kept: `STEMLINE_CACHE`, or `stemline` where this system keeps such things."""
+    told = os.environ.get(CACHE_VARIABLE)
+    if told:
+        return Path(told).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "stemline"
+
+
+class IndexCache:
+    """What is kept for one state of one dataset."""
+
+    def __init__(self, root: Path, url: str, state: str) -> None:
+        """Take the folder for all datasets, and what tells this one and its state from others."""
+        name = hashlib.sha256(url.encode()).hexdigest()[:16]
+        self._root, self._name = root, name
+        self.folder = root / f"{name}-{state[:24]}"
+
+    def get(self, name: str, opened: Callable[[Path], Made], write: Callable[[Path], None]) -> Made:
+        """Give what was kept under a name; where there is nothing that can be used, have it written first.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        path = self.folder / name
+        found = _opened(path, opened)
+        if found is not None:
+            return found
+        with disk_guarded(self._root):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with _locked(self.folder / f"{name}.lock"):
+            found = _opened(path, opened)
+            if found is None:
+                self._make(path, write)
+                found = opened(path)
+        return found
+
+    def _make(self, path: Path, write: Callable[[Path], None]) -> None:
+        with disk_guarded(self._root):
+            self._forget_older()
+            folder = Path(tempfile.mkdtemp(prefix=f"{path.name}-", dir=self.folder))
+        try:
+            write(folder)
+            with disk_guarded(self._root):
+                shutil.rmtree(path, ignore_errors=True)
+                folder.rename(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _forget_older(self) -> None:
+        os.utime(self.folder)
+        states = sorted(self._root.glob(f"{self._name}-*"), key=lambda each: each.stat().st_mtime)
+        for each in states[:-_STATES_KEPT]:
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _opened(path: Path, opened: Callable[[Path], Made]) -> Made | None:
+    """Give what is there; None for nothing, or what another version has left."""
+    try:
+        return opened(path)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Let one process after the other in; the lock goes with whoever holds it."""
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror}.",
+            fix=f"Give a folder for indexes by the environment variable {CACHE_VARIABLE}.",
+        ) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
