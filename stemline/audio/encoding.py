@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 import numpy as np
 import soundfile
@@ -25,8 +26,15 @@ _ENCODERS = {  # libsndfile's subtype and compression level; 0.0 is the best mp3
 _SYSTEM_ERROR = 2  # SF_ERR_SYSTEM
 
 
-def encode(path: str | Path, samples: NDArray[np.floating], sample_rate: int, audio_format: str) -> None:
-    """Write samples of shape (frames, channels) as 16-bit `wav` or `flac`, or as `mp3` or `ogg` (Vorbis).
+def encode(
+    path: str | Path | BinaryIO,
+    samples: NDArray[np.floating],
+    sample_rate: int,
+    audio_format: str,
+    *,
+    bits: Literal[16, 24] = 16,
+) -> None:
+    """Write samples of shape (frames, channels) as `wav` or `flac` of so many bits, or as `mp3` or `ogg` (Vorbis).
 
     What exceeds full scale is clipped and NaN becomes silence. An mp3 knows nine sample rates: another one is
     resampled to the next higher, at most 48 kHz.
@@ -38,18 +46,19 @@ def encode(path: str | Path, samples: NDArray[np.floating], sample_rate: int, au
         raise _unwritable(path, audio_format, f"the formats are {', '.join(FORMATS)}")
     if audio_format == "mp3":
         samples, sample_rate = _fit_mp3(samples, sample_rate)
-    with _created(path, samples.shape[1], sample_rate, audio_format) as file:
+    with _created(path, samples.shape[1], sample_rate, audio_format, bits) as file:
         # libsndfile's Vorbis encoder overruns the stack when it is given a minute at once.
         for start in range(0, len(samples), sample_rate):
-            file.write(_quantised(samples[start : start + sample_rate], audio_format))
+            file.write(_quantised(samples[start : start + sample_rate], audio_format, bits))
 
 
 @contextmanager
 def _created(
-    path: str | Path, channels: int, sample_rate: int, audio_format: str
+    path: str | Path | BinaryIO, channels: int, sample_rate: int, audio_format: str, bits: int
 ) -> Iterator[soundfile.SoundFile]:
     """Give the file to write to; libsndfile's errors become ours."""
     subtype, compression = _ENCODERS[audio_format]
+    subtype = "PCM_24" if subtype == "PCM_16" and bits == 24 else subtype
     try:
         file = soundfile.SoundFile(
             path,
@@ -71,9 +80,14 @@ def _created(
         raise StorageError(f"{path} cannot be written ({error}).", fix="Is the disk full?") from error
 
 
-def _quantised(samples: NDArray[np.floating], audio_format: str) -> NDArray[np.int16] | Samples:
-    """Give samples as the encoder takes them; 16-bit sound that was decoded here comes out bit for bit."""
+def _quantised(
+    samples: NDArray[np.floating], audio_format: str, bits: int
+) -> NDArray[np.int16] | NDArray[np.int32] | Samples:
+    """Give samples as the encoder takes them; sound of so many bits that was decoded here comes out bit for bit."""
     clean: NDArray[np.floating] = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
+    if audio_format in {"wav", "flac"} and bits == 24:
+        # libsndfile keeps the upper 24 of 32 bits.
+        return np.asarray(np.minimum(np.rint(clean * 8388608.0), 8388607), np.int32) << 8
     if audio_format in {"wav", "flac"}:
         return np.asarray(np.minimum(np.rint(clean * 32768.0), 32767), np.int16)
     return np.asarray(clean, np.float32)
@@ -87,5 +101,5 @@ def _fit_mp3(samples: NDArray[np.floating], sample_rate: int) -> tuple[NDArray[n
     return resampled(np.nan_to_num(samples), rate, sample_rate), rate
 
 
-def _unwritable(path: str | Path, audio_format: str, why: str) -> AudioRejected:
+def _unwritable(path: str | Path | BinaryIO, audio_format: str, why: str) -> AudioRejected:
     return AudioRejected(f"{path} cannot be written as {audio_format}: {why}.", code=Code.UNSUPPORTED_FORMAT)

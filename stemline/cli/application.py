@@ -10,6 +10,7 @@ import typer
 from stemline import __version__
 from stemline.cli.adopting import adopt
 from stemline.cli.console import Screen
+from stemline.cli.exporting import export
 from stemline.cli.forgetting import forget
 from stemline.cli.inspection import doctor, report, status
 from stemline.cli.options import print_json
@@ -40,6 +41,7 @@ for command in (
     verify,
     release,
     releases,
+    export,
     status,
     report,
     doctor,

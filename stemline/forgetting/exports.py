@@ -9,8 +9,8 @@ from stemline.release.record import RECORD_NAME, RELEASES_PREFIX
 from stemline.storage import Store
 
 EXPORTS_PREFIX = "_stemline/exports"
-_TARGETS = ("to", "out", "url")
-"""The names under which a record of an export may tell where it went."""
+_TARGETS = ("out", "url", "to")
+"""The names under which a record of an export may tell where it went, the surest first."""
 
 
 def named_exports(store: Store) -> list[dict[str, str]]:

@@ -1,0 +1,124 @@
+"""What is exported: tracks of a selection with their stems, and the samples that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stemline.dataset.paths import path_safe
+
+
+@dataclass(frozen=True, slots=True)
+class StemObject:
+    """One stem of a track as the table of stems tells of it."""
+
+    stem: str
+    path: str | None
+    """None: its audio is embedded in the table."""
+    format: str
+    sample_rate: int | None
+    channels: int | None
+    frames: int | None
+    size_bytes: int | None
+    sha256: str | None
+    rms_dbfs: float | None = None
+    peak_dbfs: float | None = None
+    silent_share: float | None = None
+    clipped_share: float | None = None
+    residual_db: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportTrack:
+    """A track of the selection, as one provider separated it by one recipe."""
+
+    track_id: str
+    split: str
+    """As files and folders are named; `columns["split"]` has the table's own word."""
+    columns: Mapping[str, Any]
+    """Its metadata by column: those of the selection's `columns`."""
+    stems: Mapping[str, StemObject]
+    """Those that are exported, by name, in the selection's order."""
+
+    @property
+    def key(self) -> str:
+        """A name for its files that no other track has: letters, digits, `_`, `-` and `=`, no dot."""
+        return path_safe(self.track_id).replace(".", "=2E")
+
+
+@dataclass(frozen=True, slots=True)
+class StemSound:
+    """The sound of one stem as a file's bytes."""
+
+    data: bytes
+    format: str
+    """`flac`, `wav`, `mp3` …: the file's suffix."""
+    sample_rate: int | None
+    channels: int | None
+    frames: int | None
+    """None, as the two before, where the tables do not tell it and the bytes were copied as they are."""
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it is, where that is known."""
+        return self.frames / self.sample_rate if self.frames is not None and self.sample_rate else None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSample:
+    """One sample: a track, or one window of it, with the sound of its stems."""
+
+    track: ExportTrack
+    sounds: Mapping[str, StemSound]
+    """By stem, all of one window and, where they were cut or resampled, of one length."""
+    window: int | None = None
+    """The number of the window in its track; None: the sample is the whole track."""
+    start_seconds: float = 0.0
+    seconds: float | None = None
+
+    @property
+    def key(self) -> str:
+        """A name for its files that no other sample has: no dot, no slash."""
+        return self.track.key if self.window is None else f"{self.track.key}=w{self.window:06}"
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """How long it is, by its longest stem."""
+        if self.seconds is not None:
+            return self.seconds
+        lengths = [each.seconds for each in self.sounds.values() if each.seconds is not None]
+        found: float | None = max(lengths, default=self.track.columns.get("duration_seconds"))
+        return found
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a sample tells besides its sound, by column; values are Python's.
+
+        The track's columns, and of a window where it lies.
+        """
+        told = dict(self.track.columns)
+        if self.window is not None:
+            told |= {"window": self.window, "start_seconds": self.start_seconds, "seconds": self.seconds}
+        return told
+
+    def quality(self) -> Iterator[tuple[str, str, float | None]]:
+        """Give stem, column and value of what was measured of each whole stem when it was verified."""
+        for name, stem in self.track.stems.items():
+            for column in QUALITY_COLUMNS:
+                yield name, column, getattr(stem, column)
+
+
+QUALITY_COLUMNS = ("rms_dbfs", "peak_dbfs", "silent_share", "clipped_share", "residual_db")
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A track that was selected and is not in the export, and why."""
+
+    track_id: str
+    reason: str
+
+    def as_tree(self) -> dict[str, str]:
+        """Give it as records have it."""
+        return {"track_id": self.track_id, "reason": self.reason}

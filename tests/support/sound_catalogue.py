@@ -1,0 +1,75 @@
+"""A dataset of real sound with metadata, published as a run publishes it, for those who export it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.parts import DatasetBatch, write_parts
+from stemline.dataset.paths import staged_path, stem_path
+from stemline.dataset.table_row import PublishedRow
+from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
+from stemline.settings import Settings
+from stemline.storage import Store, open_store
+
+RATE = 8_000
+SECONDS = 3.25
+
+
+@dataclass
+class SoundCatalogue:
+    """Tracks of a few seconds; the stems are noise of a seed each."""
+
+    url: str
+    storage_options: dict[str, Any] = field(default_factory=dict)
+    audio: str = "objects"
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """What was stored, by track and stem."""
+
+    @property
+    def store(self) -> Store:
+        return open_store(self.url, self.storage_options)
+
+    @property
+    def settings(self) -> Settings:
+        dataset = {"url": self.url, "audio": self.audio, "storage_options": self.storage_options}
+        tree = {"catalogue": {"manifest": "m.csv"}, "dataset": dataset, "provider": {"kind": "local"}}
+        return Settings.model_validate({"name": "night", "recipe": {"stems": "both"}, **tree})
+
+    def publish(self, *names: str, day: int = 20, **how: Any) -> None:
+        """Publish tracks as one batch."""
+        rows = [self._row(name, day, **how) for name in names]
+        batch = hashlib.sha256(f"{names}{day}{how}".encode()).hexdigest()[:20]
+        write_parts(self.store, DatasetBatch(batch, f"run-{day}", rows), DatasetLayout(audio=self.audio))
+
+    def _row(self, name: str, day: int, **how: Any) -> PublishedRow:
+        recipe = Recipe("vocals", how.pop("quality", "best"), "flac")
+        stem_names = how.pop("stems", ("instrumental", "vocals"))
+        seconds, subtype = how.pop("seconds", SECONDS), how.pop("subtype", "PCM_16")
+        columns = {"artist": f"Artist of {name}", "title": name.title(), "license": "CC-BY-4.0", **how}
+        track = Track(name, f"/music/{name}.flac", 1, duration_seconds=seconds, columns=columns)
+        attempt = Attempt(f"token-{name}-{day}-{recipe.name}", track, recipe, "local", 1, 8)
+        stems = tuple(self._stem(attempt, stem, seconds, subtype) for stem in stem_names)
+        at = datetime(2026, 11, day, 12, tzinfo=UTC)
+        collected = CollectedTrack(attempt.token, stems, 120.5, "Am", "provider", "provider", at)
+        return PublishedRow(attempt, Job(f"job-{name}", Phase.DONE, credits_charged=8), collected)
+
+    def _stem(self, attempt: Attempt, stem: str, seconds: float, subtype: str) -> StemFile:
+        name = attempt.track.track_id
+        noise = np.random.default_rng([len(stem), *attempt.token.encode()]).standard_normal(
+            (int(seconds * RATE), 2)
+        )
+        file = io.BytesIO()
+        soundfile.write(file, 0.1 * noise, RATE, format="FLAC", subtype=subtype)
+        data = self.files[name, stem] = file.getvalue()
+        path = (stem_path if self.audio == "objects" else staged_path)(attempt, stem, "flac")
+        self.store.put_bytes(path, data)
+        measured = (RATE, 2, len(noise), seconds, len(data), hashlib.sha256(data).hexdigest(), -6.0, -20.0)
+        return StemFile(stem, path, "flac", *measured, "ok", silent_share=0.0, clipped_share=0.0)
