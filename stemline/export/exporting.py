@@ -95,9 +95,7 @@ class _ExportWork:
     on_progress: Progress
 
     def run(self, store: Store) -> ExportOutcome:
-        options, form = self.contents.options, self.form
-        told = [FORMAT, form.name, options.as_tree(), self.contents.title, self.selection.digest]
-        digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        digest = self.contents.digest
         target = ExportTarget(store, digest)
         finished = target.claim()
         if finished is not None:
@@ -245,12 +243,14 @@ def _contents(
     if options.seconds is not None:
         kept = [each for each in columns if each.name not in _WINDOW_COLUMNS]
         columns = pa.schema([*kept, *(pa.field(name, kind) for name, kind in _WINDOW_COLUMNS.items())])
-    release = f", release {options.release}" if options.release else ""
+    title = f"{settings.name}, release {options.release}" if options.release else settings.name
+    told = [FORMAT, form.name, options.as_tree(), title, selection.digest]
     return ExportContents(
         options,
+        hashlib.sha256(json.dumps(told).encode()).hexdigest(),
         columns,
         selection.stems,
         counted_splits(selection),
         planned_shards(selection.sizes, form),
-        f"{settings.name}{release}",
+        title,
     )

@@ -45,6 +45,8 @@ class ExportContents:
     """What all shards together hold, known before the first is written; the same selection gives the same."""
 
     options: ExportOptions
+    digest: str
+    """Of selection and options: another export has another one."""
     columns: pa.Schema
     """The metadata of a sample, `ExportSample.metadata`, with the types the tables have."""
     stems: tuple[str, ...]
@@ -54,6 +56,11 @@ class ExportContents:
     shards: tuple[Shard, ...]
     title: str
     """What the card is headed with."""
+
+    @property
+    def first_split(self) -> str:
+        """The split that a card's examples open."""
+        return "train" if "train" in self.splits else next(iter(self.splits))
 
 
 class ExportForm(ABC):

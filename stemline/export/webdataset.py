@@ -44,10 +44,8 @@ class WebDatasetForm(ExportForm):
 
     def card_reading(self) -> str:
         """Tell how it is opened."""
-        split, last = next(iter(self.contents.splits)), 0
-        for shard in self.contents.shards:
-            if shard.split == split:
-                last = shard.number
+        split = self.contents.first_split
+        last = max(shard.number for shard in self.contents.shards if shard.split == split)
         pattern = f"{split}-{{000000..{last:06}}}.tar" if last else f"{split}-000000.tar"
         stem = self.contents.stems[0]
         return f"""
@@ -55,7 +53,6 @@ A sample is a track, or a window of one: a file a stem, and `json` with its meta
 
 ```python
 import io, soundfile, webdataset as wds
-samples = wds.WebDataset("EXPORT/{pattern}", shardshuffle=100).decode("rgb", handler=wds.warn_and_continue)
 for sample in wds.WebDataset("EXPORT/{pattern}", shardshuffle=False):
     sound, rate = soundfile.read(io.BytesIO(sample["{stem}.flac"]), dtype="float32")
 ```
