@@ -175,12 +175,15 @@ def small_shards(monkeypatch):
     monkeypatch.setattr(WebDatasetForm, "shard_bytes", 1)
 
 
+@pytest.mark.parametrize(
+    "every", [pytest.param(1, marks=pytest.mark.long, id="each"), pytest.param(6, id="some")]
+)
 def test_killed_at_any_write_the_same_command_goes_on_to_the_same_bytes(
-    export, tmp_path, monkeypatch, small_shards
+    export, tmp_path, monkeypatch, small_shards, every
 ):
     export("webdataset", str(tmp_path / "whole"))
     expected = files(tmp_path / "whole")
-    for after in range(1, 12):
+    for after in range(2, 13, every):
         out = tmp_path / f"out{after}"
         with monkeypatch.context() as patch:
             store = MortalStore(str(out), after)
@@ -199,18 +202,19 @@ def test_finished_shards_are_not_written_again(export, tmp_path, monkeypatch, sm
         patch.setattr(exporting, "open_store", lambda *_: store)
         with pytest.raises(Died):
             export("webdataset", str(tmp_path / "out"))
-    done = [json.loads(path.read_bytes())["files"][0]["path"] for path in tmp_path.glob("out/_export/shards/*")]
+    done = [
+        json.loads(path.read_bytes())["files"][0]["path"] for path in tmp_path.glob("out/_export/shards/*")
+    ]
     before = {path: (tmp_path / "out" / path).stat().st_mtime_ns for path in done}
     export("webdataset", str(tmp_path / "out"))
     assert done
     assert {path: (tmp_path / "out" / path).stat().st_mtime_ns for path in done} == before
 
 
-def test_to_a_bucket_go_the_same_bytes(export, s3_server, bucket, tmp_path):
-    local = SoundCatalogue(str(tmp_path / "set"))
+def test_to_a_bucket_go_the_same_bytes(export, catalogue, s3_server, bucket, tmp_path):
     remote = SoundCatalogue(f"s3://{bucket}/set", s3_server.storage_options)
-    for key in local.store.list():
-        remote.store.put_bytes(key, local.store.read_bytes(key))
+    for key in catalogue.store.list():
+        remote.store.put_bytes(key, catalogue.store.read_bytes(key))
     export("hf")
     export_dataset(remote.settings, ExportOptions("hf"), f"s3://{bucket}/out")
     store = open_store(f"s3://{bucket}/out", s3_server.storage_options)
