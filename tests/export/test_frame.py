@@ -53,7 +53,7 @@ def test_the_record_names_every_other_file(export, tmp_path):
     assert not (tmp_path / "hf" / "_stemline").exists()
 
 
-def test_a_finished_export_is_left_as_it_is(export, catalogue, tmp_path):
+def test_a_finished_export_is_left_as_it_is(export, tmp_path):
     export("webdataset")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "webdataset").iterdir()}
     again = export("webdataset")
@@ -110,7 +110,7 @@ def test_the_newest_of_several_recipes_is_exported_unless_one_is_asked_for(expor
     assert old["anna.vocals.flac"] == first["anna", "vocals"]
 
 
-def test_audio_that_is_gone_or_altered_leaves_its_track_out(export, catalogue, tmp_path):
+def test_audio_that_is_gone_or_altered_leaves_its_track_out(export, tmp_path):
     objects = sorted(tmp_path.glob("set/audio/*/*/*/*.flac"))
     gone = next(path for path in objects if "/anna/" in str(path))
     altered = next(path for path in objects if "/dora/" in str(path))
@@ -175,12 +175,11 @@ def small_shards(monkeypatch):
     monkeypatch.setattr(WebDatasetForm, "shard_bytes", 1)
 
 
+@pytest.mark.usefixtures("small_shards")
 @pytest.mark.parametrize(
     "every", [pytest.param(1, marks=pytest.mark.long, id="each"), pytest.param(6, id="some")]
 )
-def test_killed_at_any_write_the_same_command_goes_on_to_the_same_bytes(
-    export, tmp_path, monkeypatch, small_shards, every
-):
+def test_killed_at_any_write_the_same_command_goes_on_to_the_same_bytes(export, tmp_path, monkeypatch, every):
     export("webdataset", str(tmp_path / "whole"))
     expected = files(tmp_path / "whole")
     for after in range(2, 13, every):
@@ -196,7 +195,8 @@ def test_killed_at_any_write_the_same_command_goes_on_to_the_same_bytes(
         assert files(out) == expected
 
 
-def test_finished_shards_are_not_written_again(export, tmp_path, monkeypatch, small_shards):
+@pytest.mark.usefixtures("small_shards")
+def test_finished_shards_are_not_written_again(export, tmp_path, monkeypatch):
     store = MortalStore(str(tmp_path / "out"), 7)
     with monkeypatch.context() as patch:
         patch.setattr(exporting, "open_store", lambda *_: store)

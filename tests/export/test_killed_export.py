@@ -54,7 +54,7 @@ def test_killed_half_way_the_same_command_gives_the_same_bytes(catalogue, config
     assert {name: (tmp_path / "out" / f"{name}.tar").stat().st_mtime_ns for name in done} == before
 
 
-def test_the_command_says_what_it_made_and_what_it_left_out(catalogue, config, tmp_path):
+def test_the_command_says_what_it_made_and_what_it_left_out(config, tmp_path):
     command = [
         "export",
         str(config),
