@@ -27,6 +27,7 @@ from stemline.export.target import ExportTarget, refuse_inside
 from stemline.export.target_files import TargetFiles, WrittenFile, WrittenShard
 from stemline.forgetting.exports import EXPORTS_PREFIX
 from stemline.reader import StemsDataset, open_dataset
+from stemline.reader.resampling import SoundForm
 from stemline.reader.store_access import StoreAccess
 from stemline.report.markup import without_secrets
 from stemline.settings import Settings
@@ -147,7 +148,8 @@ class _ExportWork:
         cut = None
         if options.is_recoded or wanted is not None:
             audio_format = cast("Literal['flac', 'wav']", wanted or "flac")
-            cut = SoundCut(options.sound, options.seconds, audio_format)
+            sound = SoundForm(options.sample_rate or self.form.sample_rate, options.is_mono)
+            cut = SoundCut(sound, options.seconds, audio_format)
         return SampleReader(self.dataset, self.access, cut, wanted, self.form.prepare)
 
     def _tell_dataset(self, store: Store, digest: str) -> None:

@@ -18,6 +18,8 @@ from stemline.export.target_files import TargetFiles, WrittenShard
 _FORMS = {
     "hf": ("stemline.export.hf", "HuggingFaceForm"),
     "webdataset": ("stemline.export.webdataset", "WebDatasetForm"),
+    "msst": ("stemline.export.msst", "TrainerForm"),
+    "shar": ("stemline.export.shar", "SharForm"),
 }
 
 
@@ -93,6 +95,8 @@ class ExportForm(ABC):
     """And at most so many tracks."""
     audio_format: ClassVar[str | None] = None
     """`wav` or `flac`: sound in another format is decoded and written anew in it; None: as it is."""
+    sample_rate: ClassVar[int | None] = None
+    """In Hz, where whoever reads the form takes all sound to have this rate; `--sample-rate` asks for another."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Installed packages whose versions decide about bytes; `export.json` names them."""
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemline.errors import UsageError
-from stemline.reader.resampling import SoundForm
 
 RATES = (1_000, 384_000)
 SHORTEST_SECONDS = 0.05
@@ -47,11 +46,6 @@ class ExportOptions:
                 f"There is no window of --seconds {self.seconds:g}.",
                 fix=f"Give at least {SHORTEST_SECONDS:g}, such as 6.",
             )
-
-    @property
-    def sound(self) -> SoundForm:
-        """The form in which sound is wanted."""
-        return SoundForm(self.sample_rate, self.is_mono)
 
     @property
     def is_recoded(self) -> bool:

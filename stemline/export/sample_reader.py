@@ -87,14 +87,16 @@ class SampleReader:
             raise AudioRejected(
                 f"{name} is not what was verified: its object was altered.", code=Code.UNREADABLE_AUDIO
             )
-        if self.cut is None or (self._is_plain and stem.format == self.audio_format):
+        if self.cut is None or self._is_as_wanted(stem):
             return [StemSound(data, stem.format, stem.sample_rate, stem.channels, stem.frames)]
         return list(self.cut.windows(data, name, stem.frames))
 
-    @property
-    def _is_plain(self) -> bool:
-        """Whether sound is written anew for its format alone."""
-        return self.cut is not None and self.cut.seconds is None and self.cut.form == (None, False)
+    def _is_as_wanted(self, stem: StemObject) -> bool:
+        """Tell whether a stem would be written anew as it is."""
+        if self.cut is None or self.cut.seconds is not None or stem.format != self.audio_format:
+            return False
+        is_mono = self.cut.form.is_mono and stem.channels != 1
+        return not is_mono and self.cut.form.sample_rate in {None, stem.sample_rate}
 
     def _bytes(self, track: ExportTrack, stem: StemObject) -> bytes:
         if stem.path is None:
