@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -132,28 +134,37 @@ class RunStatus:
             )
 
 
-def read_status(settings: Settings, *, with_report: bool = False) -> RunStatus:
-    """Give the status of the configuration's last run; with `with_report` its page is written anew.
+def read_status(settings: Settings) -> RunStatus:
+    """Give the status of the configuration's last run; raises UsageError when nothing has run yet."""
+    with _last_run(settings) as (ledger, run):
+        return _read(ledger, run, object_url(settings.dataset.url, f"_stemline/runs/{run.run_id}.html"))
 
-    Raises UsageError when nothing has run yet.
+
+def write_last_report(settings: Settings, out: Path | None = None) -> str:
+    """Write the page of the configuration's last run anew, into the dataset or into `out`; give where it is.
+
+    Raises UsageError when nothing has run yet, or `out` is no file.
     """
+    from stemline.manifest.manifest_file import find_source_root  # noqa: PLC0415
+    from stemline.report import write_report, write_report_file  # noqa: PLC0415 - `status` itself writes none
+    from stemline.run.selection import Selection, source_of  # noqa: PLC0415
+    from stemline.storage import open_store  # noqa: PLC0415
+
+    with _last_run(settings) as (ledger, run):
+        store = open_store(settings.dataset.url, settings.dataset.storage_options)
+        root = find_source_root(source_of(settings, Selection()))
+        if out is not None:
+            return write_report_file(ledger, store, run.run_id, root, out)
+        return store.url(write_report(ledger, store, run.run_id, root))
+
+
+@contextmanager
+def _last_run(settings: Settings) -> Iterator[tuple[Ledger, RunRecord]]:
     with open_existing_ledger(settings) as ledger:
         run = ledger.runs.last(settings.name)
         if run is None:
             raise nothing_has_run(settings)
-        if with_report:
-            _write_report(ledger, settings, run.run_id)
-        return _read(ledger, run, object_url(settings.dataset.url, f"_stemline/runs/{run.run_id}.html"))
-
-
-def _write_report(ledger: Ledger, settings: Settings, run_id: str) -> None:
-    from stemline.manifest.manifest_file import find_source_root  # noqa: PLC0415
-    from stemline.report import write_report  # noqa: PLC0415 - `status` itself writes none
-    from stemline.run.selection import Selection, source_of  # noqa: PLC0415
-    from stemline.storage import open_store  # noqa: PLC0415
-
-    store = open_store(settings.dataset.url, settings.dataset.storage_options)
-    write_report(ledger, store, run_id, find_source_root(source_of(settings, Selection())))
+        yield ledger, run
 
 
 def _read(ledger: Ledger, run: RunRecord, report: str) -> RunStatus:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stemline.cli.console import Screen
+from stemline.cli.console import Screen, spinner
 from stemline.cli.options import Config, Json, Set, print_json, read_config
 
 
@@ -39,16 +40,39 @@ def status(
         found.show(screen.out)
 
 
-def report(config: Config, overrides: Set = None, is_json: Json = False) -> None:
-    """Write the report page of the last run again and say where it is."""
-    from stemline.status import read_status
+def report(
+    config: Config,
+    is_dataset: Annotated[
+        bool, typer.Option("--dataset", help="About all that is published, rather than the last run.")
+    ] = False,
+    release: Annotated[
+        str | None, typer.Option(metavar="NAME", help="About a release, rather than the last run.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it there, rather than into the dataset.")
+    ] = None,
+    overrides: Set = None,
+    is_json: Json = False,
+) -> None:
+    """Write the report page of the last run again, or one of the dataset, and say where it is.
 
+    Examples: `stemline report stems.yaml --dataset` · `stemline report stems.yaml --release 2026-11 --out page.html`
+    """
     screen = Screen(is_json=is_json)
-    where = read_status(read_config(screen, config, overrides), with_report=True).report
-    if is_json:
-        print_json({"report": where})
+    settings = read_config(screen, config, overrides)
+    if is_dataset or release is not None:
+        from stemline.report.dataset_page import write_dataset_report
+
+        with spinner(screen, f"Reading the tables of {settings.name}"):
+            tree = write_dataset_report(settings, release, out)
     else:
-        screen.out.print(where, markup=False)
+        from stemline.status import write_last_report
+
+        tree = {"report": write_last_report(settings, out)}
+    if is_json:
+        print_json(tree)
+    else:
+        screen.out.print(tree["report"], markup=False)
 
 
 def doctor(config: Config, overrides: Set = None, is_json: Json = False) -> None:

@@ -17,10 +17,12 @@ from stemline.ledger.forgetting import REWORDED
 from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Code, Reject
 from stemline.report import write_report
+from stemline.report.page_file import REPORTS_PREFIX
 from stemline.storage import Store
 
 REJECTS_PREFIX = "_stemline/rejects"
 RUNS_PREFIX = "_stemline/runs"
+_PAGE_PREFIXES = (RUNS_PREFIX, REPORTS_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class RejectsPlace:
 
 @dataclass(frozen=True, slots=True)
 class ReportsPlace:
-    """Reports with their players, and summaries."""
+    """Reports with their players, of runs and of the dataset, and summaries."""
 
     store: Store
     ledger: Ledger
@@ -76,7 +78,10 @@ class ReportsPlace:
         return Finding(len(names), names=tuple(names))
 
     def empty(self, order: ForgetOrder) -> None:
-        """Write anew what may name one, from a ledger that knows it no more; what no ledger knows is removed."""
+        """Write anew what may name one, from a ledger that knows it no more; what no ledger knows is removed.
+
+        Pages about the dataset are removed as well: `stemline report` writes them from the tables.
+        """
         for key, text in self._texts():
             if order.may_be_shown_in(text):
                 self._renew(key, text, order)
@@ -85,13 +90,16 @@ class ReportsPlace:
         if key.endswith(".json"):
             self.store.put_bytes(key, _reworded(text, order))
             return
+        if key.startswith(f"{REPORTS_PREFIX}/"):
+            self.store.delete(key)
+            return
         try:
             write_report(self.ledger, self.store, _run_of(key), self.root)
         except LedgerConflict:
             self.store.delete(key)
 
     def _texts(self) -> Iterator[tuple[str, str]]:
-        for key in sorted(self.store.list(RUNS_PREFIX)):
+        for key in sorted(key for prefix in _PAGE_PREFIXES for key in self.store.list(prefix)):
             try:
                 yield key, self.store.read_bytes(key).decode("utf-8", "replace")
             except FileNotFoundError:

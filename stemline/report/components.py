@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from stemline.report.markup import Html, element
 
@@ -31,3 +31,21 @@ def table(head: tuple[str, ...], rows: Sequence[Sequence[str]], name: str) -> Ht
         for row in rows
     )
     return element("table", top, element("tbody", *body), class_=name)
+
+
+def counter(label: str, value: str, note: str) -> Html:
+    """Give one of the few most telling numbers."""
+    return element(
+        "div", element("h2", label), element("p", value, class_="value"), element("p", note, class_="note")
+    )
+
+
+def listen(note: str, players: Iterable[Html]) -> Html:
+    """Give tracks to listen to, under their heading."""
+    return element(
+        "section",
+        element("h2", "Listen"),
+        element("p", note, class_="note"),
+        element("div", *players, class_="decks"),
+        class_="listen",
+    )

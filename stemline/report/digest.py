@@ -15,6 +15,7 @@ from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Code, State
 from stemline.report.markup import without_secrets
 from stemline.report.musical_key import key_index
+from stemline.report.page_file import DATASET_ROOT
 from stemline.storage import Store
 from stemline.wording import PROBLEM_STATES
 
@@ -63,16 +64,24 @@ class MusicTally:
     def add(self, track: PublishedTrack) -> None:
         """Count a track."""
         if track.bpm is not None:
-            bpm = min(max(track.bpm, SLOWEST), FASTEST - TEMPO_STEP)
-            self.tempos[int(bpm // TEMPO_STEP) * TEMPO_STEP] += 1
-            self.tempo_sources[track.bpm_source or "unknown"] += 1
+            self.add_tempo(track.bpm, track.bpm_source)
         if track.key:
-            index = key_index(track.key)
-            if index is None:
-                self.other_keys += 1
-            else:
-                self.keys[index] += 1
-            self.key_sources[track.key_source or "unknown"] += 1
+            self.add_key(track.key, track.key_source)
+
+    def add_tempo(self, bpm: float, source: str | None, tracks: int = 1) -> None:
+        """Count tracks of a tempo."""
+        band = min(max(bpm, SLOWEST), FASTEST - TEMPO_STEP)
+        self.tempos[int(band // TEMPO_STEP) * TEMPO_STEP] += tracks
+        self.tempo_sources[source or "unknown"] += tracks
+
+    def add_key(self, key: str, source: str | None, tracks: int = 1) -> None:
+        """Count tracks of a key, however it is spelled."""
+        index = key_index(key)
+        if index is None:
+            self.other_keys += tracks
+        else:
+            self.keys[index] += tracks
+        self.key_sources[source or "unknown"] += tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,8 @@ class RunDigest:
     problem_count: int
     samples: list[BatchRow]
     root_url: str
-    is_local: bool
+    link_root: str | None
+    """What leads from the page to the dataset's root; None where that is not of this machine."""
     rejects_key: str | None
 
     @property
@@ -135,7 +145,7 @@ def gather(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE
         problem_count=sum(tracks.get(state, 0) for state in (*PROBLEM_STATES, State.READY, State.REJECTED)),
         samples=[row for row in ledger.queries.results(tally.tokens) if row.collected.stems],
         root_url=without_secrets(store.url()),
-        is_local="://" not in store.url(),
+        link_root=DATASET_ROOT if "://" not in store.url() else None,
         rejects_key=rejects_key if store.exists(rejects_key) else None,
     )
 

@@ -6,22 +6,22 @@ from collections import Counter
 
 from stemline.report.chart import ColumnChart, column_chart, key_wheel, number
 from stemline.report.components import empty_note, panel
-from stemline.report.digest import TEMPO_STEP, RunDigest
+from stemline.report.digest import TEMPO_STEP, MusicTally
 from stemline.report.markup import Html, clipped, element
 from stemline.report.musical_key import KEYS
 from stemline.wording import counted
 
 
-def music_panels(digest: RunDigest) -> list[Html]:
+def music_panels(music: MusicTally) -> list[Html]:
     """Give the panels of tempo and key; a single one that says so when no published track has either."""
-    if not digest.music.tempos and not digest.music.keys:
+    if not music.tempos and not music.keys:
         return [panel("Tempo and key", empty_note("No published track has a tempo or a key."))]
-    return [_tempo(digest), _keys(digest)]
+    return [_tempo(music), _keys(music)]
 
 
-def _tempo(digest: RunDigest) -> Html:
+def _tempo(music: MusicTally) -> Html:
     """Give the published tracks by tempo."""
-    tempos = digest.music.tempos
+    tempos = music.tempos
     if not tempos:
         return panel("Tempo", empty_note("No published track has a tempo."))
     first, last = min(tempos) - TEMPO_STEP, max(tempos) + TEMPO_STEP
@@ -34,12 +34,11 @@ def _tempo(digest: RunDigest) -> Html:
         titles=[f"{bpm} to {bpm + TEMPO_STEP} bpm: {counted(tempos[bpm])}" for bpm in bands],
         ticks=ticks,
     )
-    return panel("Tempo in bpm", column_chart(chart), _sources(digest.music.tempo_sources))
+    return panel("Tempo in bpm", column_chart(chart), _sources(music.tempo_sources))
 
 
-def _keys(digest: RunDigest) -> Html:
+def _keys(music: MusicTally) -> Html:
     """Give the published tracks by key, on the circle of fifths."""
-    music = digest.music
     if not music.keys:
         return panel("Key", empty_note("No published track has a key."))
     top = (

@@ -11,7 +11,12 @@ function connectPlayer(player) {
   const rows = [...player.querySelectorAll(".stem")], audios = rows.map((row) => row.querySelector("audio"));
   const play = player.querySelector(".play"), seek = player.querySelector("input"), output = player.querySelector("output");
   const present = () => audios.filter((audio) => !audio.error);
-  const show = (at) => { seek.value = at; output.value = `${clock(at)} / ${clock(seek.max)}`; };
+  const show = (at) => {
+    seek.value = at;
+    output.value = `${clock(at)} / ${clock(seek.max)}`;
+    player.style.setProperty("--at", seek.max > 0 ? at / seek.max : 0);
+    player.classList.toggle("begun", at > 0);
+  };
   const pause = () => {
     present().forEach((audio) => audio.pause());
     play.textContent = "Play all";
@@ -56,7 +61,11 @@ function connectPlayer(player) {
     });
   }
   audios.forEach((audio, index) => audio.addEventListener("error", () => rows[index].classList.add("missing")));
-  seek.addEventListener("input", () => { present().forEach((audio) => { audio.currentTime = Number(seek.value); }); show(Number(seek.value)); });
+  const go = (at) => { present().forEach((audio) => { audio.currentTime = at; }); show(at); };
+  seek.addEventListener("input", () => go(Number(seek.value)));
+  for (const wave of player.querySelectorAll(".wave")) {
+    wave.addEventListener("click", (event) => go(event.offsetX / wave.clientWidth * seek.max));
+  }
   play.addEventListener("click", () => (playing === pause ? pause() : start()));
 }
 

@@ -1,44 +1,33 @@
-"""The page: a digest between its style and its script, with nothing left to fetch but the audio."""
+"""The page about a run, from its digest."""
 
 from __future__ import annotations
-
-import base64
-import hashlib
-from datetime import datetime
-from importlib.resources import files
-from string import Template
 
 from stemline import __version__
 from stemline.report import music_charts, section
 from stemline.report.comparison import compare_prediction
 from stemline.report.digest import RunDigest
-from stemline.report.markup import Html, clipped, element, text, without_secrets
+from stemline.report.frame import brand, html_page, instant
+from stemline.report.markup import Html, clipped, element, without_secrets
 from stemline.wording import run_verdict
 
 
 def render(digest: RunDigest) -> str:
     """Give the HTML page of a digest."""
-    script = _asset("page.js")
     body = (
         _headline(digest),
         section.counters(digest),
         section.states(digest),
         section.throughput(digest),
         compare_prediction(digest),
-        element("div", section.spending(digest), *music_charts.music_panels(digest), class_="pair"),
+        element("div", section.spending(digest), *music_charts.music_panels(digest.music), class_="pair"),
         section.reasons(digest),
         section.problems(digest),
         section.mixes(digest),
         section.samples(digest),
         _footer(digest),
     )
-    return Template(_asset("page.html")).substitute(
-        title=text(f"{digest.run.name}, {instant(digest.run.started_at)} · stemline"),
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=_asset("page.css"),
-        body="\n".join(part for part in body if part),
-        script=script,
-    )
+    title = f"{digest.run.name}, {instant(digest.run.started_at)} · stemline"
+    return html_page(title, body)
 
 
 def _headline(digest: RunDigest) -> Html:
@@ -52,7 +41,7 @@ def _headline(digest: RunDigest) -> Html:
     facts = (run.provider, run.recipe.name, f"{when} UTC")
     return element(
         "header",
-        element("p", *(element("i") for _ in range(4)), element("span", "stemline"), class_="brand"),
+        brand(),
         element("h1", run.name),
         element("p", *(element("span", fact) for fact in facts), class_="facts"),
         element(
@@ -69,12 +58,3 @@ def _footer(digest: RunDigest) -> Html:
         element("p", "Run ", element("code", digest.run.run_id)),
         element("p", f"stemline {__version__}"),
     )
-
-
-def instant(at: datetime) -> str:
-    """Give a point in time as people write it, to the minute."""
-    return f"{at.day} {at:%b %Y, %H:%M}"
-
-
-def _asset(name: str) -> str:
-    return files(__package__).joinpath(name).read_text("utf-8")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from stemline.records import State
 from stemline.report.chart import ColumnChart, column_chart
-from stemline.report.components import empty_note, facts, panel, table
+from stemline.report.components import counter, empty_note, facts, listen, panel, table
 from stemline.report.digest import SHOWN_PROBLEMS, STEPS, RunDigest
 from stemline.report.markup import Html, clipped, element, joined, with_code, without_secrets
-from stemline.report.player import track_player
+from stemline.report.player import AudioPlace, played_row, track_player
 from stemline.wording import CODES, STATES, counted, length, mix_sentence
 
 
@@ -25,21 +25,15 @@ def counters(digest: RunDigest) -> Html:
     per_track = requests.get("per_track")
     return element(
         "section",
-        _counter("Published", f"{published:,}", f"of {counted(total)}{earlier}"),
-        _counter("Time", length(digest.seconds) if run.finished_at else "running", pace),
-        _counter("Credits charged", f"{charged:,}", f"{length(charged)} of audio"),
-        _counter(
+        counter("Published", f"{published:,}", f"of {counted(total)}{earlier}"),
+        counter("Time", length(digest.seconds) if run.finished_at else "running", pace),
+        counter("Credits charged", f"{charged:,}", f"{length(charged)} of audio"),
+        counter(
             "Requests a track",
             "unknown" if per_track is None else f"{per_track:.2f}",
             f"{requests.get('sent', 0):,} sent, {requests.get('rejected', 0):,} rejected",
         ),
         class_="counters",
-    )
-
-
-def _counter(label: str, value: str, note: str) -> Html:
-    return element(
-        "div", element("h2", label), element("p", value, class_="value"), element("p", note, class_="note")
     )
 
 
@@ -159,18 +153,13 @@ def samples(digest: RunDigest) -> Html:
     """Give some of the published tracks to listen to."""
     if not digest.samples:
         return Html()
-    players = (track_player(row, digest.root_url, is_local=digest.is_local) for row in digest.samples)
+    place = AudioPlace(digest.root_url, digest.link_root)
+    players = (track_player(played_row(row), place) for row in digest.samples)
     total = digest.tracks.get(State.PUBLISHED, 0)
     note = f"{len(digest.samples)} of {counted(total)}, spread over the run."
-    if not digest.is_local:
+    if digest.link_root is None:
         note += " Open the page from a local copy of the dataset to hear them."
-    return element(
-        "section",
-        element("h2", "Listen"),
-        element("p", note, class_="note"),
-        element("div", *players, class_="decks"),
-        class_="listen",
-    )
+    return listen(note, players)
 
 
 def problems(digest: RunDigest) -> Html:
@@ -213,6 +202,6 @@ def _rest(digest: RunDigest) -> Html:
     if digest.rejects_key is None:
         return element("p", with_code(hidden), class_="note") if hidden else Html()
     where: Html | str = f"{digest.root_url}/{digest.rejects_key}"
-    if digest.is_local:
-        where = element("a", digest.rejects_key, href=f"../rejects/{digest.run.run_id}.csv")
+    if digest.link_root is not None:
+        where = element("a", digest.rejects_key, href=digest.link_root + digest.rejects_key)
     return element("p", with_code(hidden), "Rejected rows are also in ", where, ".", class_="note")

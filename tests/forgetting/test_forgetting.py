@@ -24,6 +24,7 @@ from stemline.manifest.source_root import SourceRoot
 from stemline.records import Code, State
 from stemline.release.record import require_release
 from stemline.report import write_report
+from stemline.report.dataset_page import write_dataset_report
 from stemline.rewrite.snapshot import live_parts, read_snapshot
 from stemline.run.compaction import compact_parts
 from stemline.storage import open_store
@@ -256,6 +257,16 @@ def test_reports_call_sources_as_before(estate):
     page = estate.store.read_bytes(f"_stemline/runs/{estate.run_id}.html")
     assert b"keeps9.flac" in page
     assert b"/music/" not in page
+
+
+def test_pages_about_the_dataset_go_with_a_track_they_show(estate):
+    for release in (None, "v1"):
+        write_dataset_report(estate.settings, release)
+    command, choice = estate.command, ForgetChoice(artists=("Nina Simone",))
+    preview = command.look(choice)
+    assert "_stemline/reports/release-v1.html" in preview.as_tree()["reports"]
+    assert command.forget(preview, choice).exit_code == 0
+    assert list(estate.store.list("_stemline/reports")) == []
 
 
 def test_a_release_may_lose_all_it_has(estate):

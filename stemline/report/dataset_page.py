@@ -1,0 +1,76 @@
+"""The page about a dataset or a release of it, and where it is written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stemline import __version__
+from stemline.report import dataset_section, quality_section
+from stemline.report.dataset_digest import DatasetDigest, gather_dataset
+from stemline.report.frame import brand, html_page, instant
+from stemline.report.markup import Html, clipped, element
+from stemline.report.page_file import DATASET_ROOT, REPORTS_PREFIX, check_out, link_root, write_out
+from stemline.settings import Settings
+from stemline.storage import open_store
+
+
+def write_dataset_report(
+    settings: Settings, release: str | None = None, out: Path | None = None
+) -> dict[str, Any]:
+    """Write the page about the live dataset, or a release, into it or into `out`; give where, and its figures.
+
+    Raises:
+        UsageError: there is no dataset or no such release, or `out` cannot be written.
+        StorageError: the dataset cannot be read, or the page not be written into it.
+    """
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    if out is not None:
+        check_out(out)
+    digest = gather_dataset(settings, release, datetime.now(UTC))
+    if out is None:
+        key = f"{REPORTS_PREFIX}/{'dataset' if release is None else f'release-{release}'}.html"
+        links = DATASET_ROOT if digest.is_local else None
+        store.put_bytes(key, render_dataset(digest, links).encode("utf-8", "replace"))
+        where = store.url(key)
+    else:
+        where = write_out(out, render_dataset(digest, link_root(store, out)))
+    return {"report": where, **digest.as_tree()}
+
+
+def render_dataset(digest: DatasetDigest, links: str | None) -> str:
+    """Give the HTML page of a digest; `links` leads to the audio, None where a page cannot play it."""
+    body = (
+        _headline(digest),
+        dataset_section.dataset_counters(digest),
+        dataset_section.breakdowns(digest),
+        dataset_section.growth_and_music(digest),
+        quality_section.distributions(digest.quality),
+        quality_section.doubtful_stems(digest.silent, digest.clipped),
+        dataset_section.tracks_to_hear(digest, links),
+        _footer(digest),
+    )
+    return html_page(
+        f"{digest.name}{'' if digest.release is None else f' {digest.release}'} · stemline", body
+    )
+
+
+def _headline(digest: DatasetDigest) -> Html:
+    release, when = digest.release, f"{instant(digest.made_at)} UTC"
+    facts = ("live dataset", f"as of {when}") if release is None else (f"release {release}", f"made {when}")
+    return element(
+        "header",
+        brand(),
+        element("h1", digest.name),
+        element("p", *(element("span", fact) for fact in facts), class_="facts"),
+        class_="headline",
+    )
+
+
+def _footer(digest: DatasetDigest) -> Html:
+    return element(
+        "footer",
+        element("p", "Dataset ", element("code", clipped(digest.root_url, 300))),
+        element("p", f"stemline {__version__}"),
+    )

@@ -1,0 +1,153 @@
+"""The sections of a dataset's page, each from a digest to markup."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from stemline.report.chart import ColumnChart, column_chart, number
+from stemline.report.components import counter, empty_note, listen, panel
+from stemline.report.dataset_digest import DatasetDigest
+from stemline.report.dataset_figures import Breakdown, Growth, ValueShare
+from stemline.report.markup import Html, clipped, element
+from stemline.report.music_charts import music_panels
+from stemline.report.player import AudioPlace, track_player
+from stemline.wording import byte_size, counted, length
+
+_HOUR = 3_600.0
+_BREAKDOWNS = {
+    "split": ("Splits", "Split", "in no split", "No track is in a split."),
+    "license": ("Licences", "Licence", "unknown", "No track has a licence."),
+    "ai_training": (
+        "May it be trained on?",
+        "AI training",
+        "unknown",
+        "No track says whether it may be trained on.",
+    ),
+    "provider_recipe": ("Providers and recipes", "Provider · recipe", "unknown", "Nothing is published yet."),
+}
+"""Title, heading, what stands for no value, and what is said where no track has one."""
+
+
+def dataset_counters(digest: DatasetDigest) -> Html:
+    """Give the few most telling numbers."""
+    totals = digest.totals
+    again = totals.separations - totals.tracks
+    mean = length(round(totals.seconds / totals.separations)) if totals.separations else "nothing"
+    return element(
+        "section",
+        counter(
+            "Tracks",
+            f"{totals.tracks:,}",
+            f"by {counted(totals.artists, 'artist')}" if totals.artists else "no artist is told",
+        ),
+        counter(
+            "Music",
+            _total_length(totals.seconds),
+            f"{again:,} separated again, counted too" if again else f"{mean} a track",
+        ),
+        counter("Stems", f"{totals.stems:,}", _per_track(totals.stems, totals.separations)),
+        counter("Audio", byte_size(totals.bytes), _per_hour(totals.bytes, totals.seconds)),
+        class_="counters",
+    )
+
+
+def _total_length(seconds: float) -> str:
+    return f"{seconds / _HOUR:,.0f} h" if seconds >= 100 * _HOUR else length(round(seconds))
+
+
+def _per_track(stems: int, separations: int) -> str:
+    return f"{number(round(stems / separations, 1))} a track" if separations else "none"
+
+
+def _per_hour(size: int, seconds: float) -> str:
+    return f"{byte_size(size / seconds * _HOUR)} an hour of music" if seconds else "none"
+
+
+def breakdowns(digest: DatasetDigest) -> Html:
+    """Give hours and tracks by split, licence, whether training is allowed, provider and recipe."""
+    told_first = sorted(_BREAKDOWNS, key=lambda name: not digest.breakdowns[name].is_told)
+    panels = [_breakdown(name, digest.breakdowns[name], digest.totals.seconds) for name in told_first]
+    return element("div", *panels, class_="breakdowns")
+
+
+def _breakdown(name: str, breakdown: Breakdown, total: float) -> Html:
+    title, heading, untold, nothing = _BREAKDOWNS[name]
+    if not breakdown.is_told:
+        return panel(title, empty_note(nothing))
+    unit = "Hours" if total >= 2 * _HOUR else "Minutes"
+    head = element("tr", *(element("th", each) for each in (heading, unit, "Share", "Tracks")))
+    shares = [(each, each.value, untold) for each in breakdown.shares]
+    if breakdown.rest is not None:
+        shares.append((breakdown.rest, None, f"{breakdown.values - len(breakdown.shares):,} more"))
+    rows = [_share_row(share, value, instead, total) for share, value, instead in shares]
+    return panel(
+        title, element("table", element("thead", head), element("tbody", *rows), class_="numbers shares")
+    )
+
+
+def _share_row(share: ValueShare, value: str | None, instead: str, total: float) -> Html:
+    part = share.seconds / total if total else 0.0
+    name = element("em", instead) if value is None else element("span", clipped(value, 60))
+    bar = element("span", element("b", style=f"width:{part:.2%}"), class_="share")
+    hours = share.seconds / (_HOUR if total >= 2 * _HOUR else 60)
+    figures = (f"{hours:,.1f}", f"{part:.1%}", f"{share.tracks:,}")
+    return element("tr", element("td", name, bar), *(element("td", figure) for figure in figures))
+
+
+def growth_and_music(digest: DatasetDigest) -> Html:
+    """Give what came when, and tempo and key."""
+    if digest.growth is None:
+        return Html()
+    return element("div", _growth(digest.growth), *music_panels(digest.music), class_="pair")
+
+
+def _growth(growth: Growth) -> Html:
+    total = sum(growth.seconds)
+    in_all = f"{counted(sum(growth.tracks))}, {_total_length(total)}"
+    if len(growth.tracks) == 1 and growth.step_days == 1:
+        return panel("Growth", element("p", f"All of it came on {_day(growth.first)}: {in_all}."))
+    unit, size = ("hours", _HOUR) if total >= 2 * _HOUR else ("minutes", 60.0)
+    every = {1: "a day", 7: "a week"}.get(growth.step_days, f"in {growth.step_days} days")
+    values = [seconds / size for seconds in growth.seconds]
+    chart = ColumnChart(
+        label=f"Music that came, in {unit} {every}",
+        values=values,
+        titles=[
+            f"{_day(growth.day(column))}: {counted(tracks)}, {length(round(growth.seconds[column]))}"
+            for column, tracks in enumerate(growth.tracks)
+        ],
+        ticks=_day_ticks(growth),
+    )
+    note = f"{in_all} from {_day(growth.first)} to {_day(growth.last)}."
+    return panel(f"Growth in {unit} {every}", column_chart(chart), element("p", note, class_="note"))
+
+
+def _day_ticks(growth: Growth) -> dict[float, str]:
+    """Give up to four labels, at the middle of their columns."""
+    count = len(growth.tracks)
+    every = -(-count // 4)
+    is_long = (growth.last - growth.first).days > 300
+    return {
+        (column + 0.5) / count: f"{growth.day(column):%b %Y}" if is_long else _short_day(growth.day(column))
+        for column in range(0, count, every)
+    }
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b %Y}"
+
+
+def _short_day(day: date) -> str:
+    return f"{day.day} {day:%b}"
+
+
+def tracks_to_hear(digest: DatasetDigest, link_root: str | None) -> Html:
+    """Give some tracks to listen to; `link_root` leads from the page to the dataset, where it is of this machine."""
+    if not digest.heard:
+        return Html()
+    place = AudioPlace(digest.root_url, link_root)
+    players = [track_player(track, place) for track in digest.heard]
+    note = f"{len(digest.heard)} of {counted(digest.totals.separations)}, chosen to differ."
+    if link_root is None:
+        note += " Open the page from a local copy of the dataset to hear them."
+    return listen(note, players)
