@@ -51,7 +51,15 @@ def resample(samples: Samples, rate: int, wanted: int) -> Samples:
 
 def to_mono(samples: Samples) -> Samples:
     """Give the mean of the channels, (frames, 1)."""
-    return samples if samples.shape[1] == 1 else samples.mean(axis=1, keepdims=True, dtype=np.float32)
+    channels = samples.shape[1]
+    if channels == 1:
+        return samples
+    # Channel by channel: numpy's mean over a short axis takes ten times as long.
+    mixed = samples[:, 0].copy()
+    for number in range(1, channels):
+        mixed += samples[:, number]
+    mixed /= np.float32(channels)
+    return mixed[:, np.newaxis]
 
 
 def read_window(source: Source, start: float, seconds: float | None, form: SoundForm = AS_IT_IS) -> Samples:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import threading
 import warnings
-from collections import OrderedDict
 from functools import partial
 from typing import NamedTuple
 
@@ -49,8 +47,7 @@ class StemAudio:
         self.access = access
         self._embedded = EmbeddedAudio(access)
         self._linked: dict[str, StoreAccess] = {}
-        self._headers: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._headers: dict[str, bytes] = {}
         self._has_warned = False
 
     def read(
@@ -125,8 +122,8 @@ class StemAudio:
         return whole[begin:end]
 
     def _warn_once(self, place: StemPlace) -> None:
-        with self._lock:
-            is_first, self._has_warned = not self._has_warned, True
+        # No lock, here and below: a process forked off while a thread holds one would wait for ever.
+        is_first, self._has_warned = not self._has_warned, True
         if is_first:
             warnings.warn(
                 f"{place.name} is read whole for each window: the table activity does not tell where its seconds "
@@ -140,15 +137,11 @@ class StemAudio:
 
     def _header(self, place: StemPlace, size: int) -> bytes:
         key = f"{place.path} {place.embedded}"
-        with self._lock:
-            if key in self._headers:
-                self._headers.move_to_end(key)
-                return self._headers[key]
-        header = self._bytes(place, 0, size)
-        with self._lock:
-            self._headers[key] = header
-            if len(self._headers) > _HEADERS_KEPT:
-                self._headers.popitem(last=False)
+        header = self._headers.get(key)
+        if header is None:
+            if len(self._headers) >= _HEADERS_KEPT:
+                self._headers.clear()
+            header = self._headers[key] = self._bytes(place, 0, size)
         return header
 
     def _bytes(self, place: StemPlace, start: int, stop: int | None) -> bytes:
@@ -187,7 +180,7 @@ class StemAudio:
         return self._linked[folder].store, key
 
     def __getstate__(self) -> dict[str, object]:
-        """Give what another process needs: no locks, and nothing that was read."""
+        """Give what another process needs, which is nothing that was read."""
         return {"access": self.access}
 
     def __setstate__(self, state: dict[str, StoreAccess]) -> None:
