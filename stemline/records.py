@@ -46,6 +46,7 @@ class Code(StrEnum):
     TOO_LONG = "too_long"
     TOO_LARGE = "too_large"
     FORGOTTEN = "forgotten"
+    RIGHTS_NOT_GRANTED = "rights_not_granted"
     # held: outside the budget
     BUDGET_RUN = "budget_run"
     BUDGET_DAY = "budget_day"

@@ -88,6 +88,10 @@ CODES: dict[Code, CodeWording] = {
     Code.FORGOTTEN: CodeWording(
         "The track was forgotten: it is not taken again.", "Drop the row from the manifest."
     ),
+    Code.RIGHTS_NOT_GRANTED: CodeWording(
+        "The track has not the rights that catalogue.require_rights asks for.",
+        "Say more in the manifest's columns license and ai_training, or ask for less.",
+    ),
     Code.BUDGET_RUN: CodeWording(
         "budget.run has no room for it.", "Run again, or raise the limit where one track needs more."
     ),

@@ -172,6 +172,10 @@ def _show_result(screen: Screen, result: Result) -> None:
     if summary["passed_over"]:
         files = counted(summary["passed_over"], "file")
         screen.out.print(f"           {files} passed over, no audio by the name: `stemline plan` says which")
+    if unclear := summary["doubtful"]["ai_training"]:
+        screen.out.print(
+            f"           {counted(unclear)} with ai_training neither allowed nor denied: unknown"
+        )
     if summary["corrected"]:
         screen.out.print(f"corrected {summary['corrected']:,} published before, as the manifest has them now")
     if mix := summary.get("mix"):

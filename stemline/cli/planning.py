@@ -45,7 +45,12 @@ def plan_tree(found: Preview) -> dict[str, Any]:
     return {
         "tracks": {name: getattr(found, name) for name in counted}
         | {"failed": found.failed + found.away, "changed": found.metadata.changed},
-        "doubtful": {"released_on": found.metadata.bad_dates, "isrc": found.metadata.bad_isrcs},
+        "doubtful": {
+            "released_on": found.metadata.bad_dates,
+            "isrc": found.metadata.bad_isrcs,
+            "license": found.metadata.unknown_licenses,
+            "ai_training": found.metadata.unclear_training,
+        },
         "credits": {"low": found.workload.credits_low, "high": found.workload.credits_high},
         "seconds": {"low": found.forecast.seconds_low, "high": found.forecast.seconds_high},
         "requests": {"low": found.forecast.requests_low, "high": found.forecast.requests_high},
@@ -102,6 +107,8 @@ def _plan_counts(plan: Preview) -> dict[str, int]:
         "published, changed since": plan.metadata.changed,
         "dates that are none": plan.metadata.bad_dates,
         "ISRCs that are none": plan.metadata.bad_isrcs,
+        "licenses that SPDX does not know": plan.metadata.unknown_licenses,
+        "ai_training neither allowed nor denied": plan.metadata.unclear_training,
     }
     return {"to do": plan.new, "done already": plan.done} | {name: n for name, n in seldom.items() if n}
 

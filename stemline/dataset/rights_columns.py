@@ -18,11 +18,17 @@ REFUSAL = "refusal"
 
 def rights_cells(columns: Mapping[str, Any]) -> dict[str, str | None]:
     """Give the cells of a row that say what a track may be used for, from its manifest's columns."""
-    license_text, said = columns.get("license"), manifest_name(columns)
+    license_text = columns.get("license")
     return {
         LICENSE_SPDX: None if license_text is None else normalise_license(str(license_text)),
-        AI_TRAINING: read_ai_training(None if said is None else columns[said]),
+        AI_TRAINING: read_ai_training(said_of_training(columns)),
     }
+
+
+def said_of_training(columns: Mapping[str, Any]) -> Any:  # noqa: ANN401 - cells are of any type
+    """Give what a row says of AI training, as its manifest has it; None where it says nothing."""
+    name = manifest_name(columns)
+    return None if name is None else columns[name]
 
 
 def manifest_name(names: Mapping[str, Any]) -> str | None:

@@ -10,10 +10,12 @@ from typing import Any
 
 from stemline.dataset.cell_value import cell_value
 from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.rights_columns import LICENSE_SPDX, rights_cells, said_of_training
 from stemline.dataset.table_row import read_day
 from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
 from stemline.ledger.cell import are_as_written, dump_cells, load_cells
 from stemline.records import Track
+from stemline.rights import is_ai_training_clear
 
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
 _ROWS_AT_ONCE = 1_000
@@ -79,6 +81,10 @@ class MetadataCheck:
     bad_dates: int = 0
     """Values of `released_on` that are no day."""
     bad_isrcs: int = 0
+    unknown_licenses: int = 0
+    """Values of `license` that are none as SPDX knows them."""
+    unclear_training: int = 0
+    """Values of `ai_training` that are none of its words: they count as unknown."""
 
     def add(self, tracks: Sequence[Track], published: Mapping[str, str]) -> None:
         """Look at rows; `published` are the columns that published tracks have in the ledger, as it writes them."""
@@ -86,7 +92,16 @@ class MetadataCheck:
             columns = track.columns
             self.bad_dates += _is_given(columns, "released_on") and read_day(columns["released_on"]) is None
             self.bad_isrcs += _is_given(columns, "isrc") and not _is_isrc(str(columns["isrc"]))
+            self.unknown_licenses += (
+                _is_given(columns, "license") and rights_cells(columns)[LICENSE_SPDX] is None
+            )
+        self.unclear_training += count_unclear(tracks)
         self.changed += sum(1 for _ in self.comparison.changed(tracks, published))
+
+
+def count_unclear(tracks: Sequence[Track]) -> int:
+    """Count the tracks of which the manifest says nothing clear about AI training, though it says something."""
+    return sum(not is_ai_training_clear(said_of_training(track.columns)) for track in tracks)
 
 
 def _is_given(columns: Mapping[str, Any], name: str) -> bool:

@@ -101,6 +101,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             recipe,
             view.measured_of,
             tombstones=look_at_tombstones(view.ledger, store),
+            gate=settings.catalogue.rights_gate,
         ):
             claim.require_here([track.track_id for track in batch.tracks])
             plan.passed_over += batch.passed_over

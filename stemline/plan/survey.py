@@ -9,16 +9,19 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from stemline.dataset.rights_columns import rights_cells
 from stemline.errors import AudioRejected, ConfigError, SourceAway
 from stemline.ledger import MeasuredTrack
 from stemline.manifest import LocationKind, ManifestSource, location_kind
 from stemline.plan.recall import recall_facts
 from stemline.probe import TAG_COLUMNS, AudioFacts
 from stemline.records import Code, Recipe, Reject, Track
+from stemline.rights import EVERY_TRACK, RightsGate
 from stemline.settings import ProviderFacts, known_kinds, load_facts
 from stemline.tombstone import NO_TOMBSTONES, TombstoneIndex
 
 PROBES_AT_ONCE = 8
+_SHOWN_LICENSE = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
     find_measured: Callable[[Sequence[str]], Mapping[str, MeasuredTrack]] = lambda _: {},
     *,
     tombstones: TombstoneIndex = NO_TOMBSTONES,
+    gate: RightsGate = EVERY_TRACK,
 ) -> Iterator[SurveyedBatch]:
     """Give the selected rows of a manifest, batch by batch, probed where the manifest gives no duration.
 
@@ -70,15 +74,16 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
     their tags say. `find_done` names those of some track ids whose audio need not be probed again, `find_measured`
     gives what others were found to be earlier: while they are as they were, they are not opened again. YouTube URLs are
     taken where the provider makes `recipe` of them; how long they are, it alone knows. What `tombstones` stand for is
-    not opened.
+    not opened, nor what does not pass the gate; what is done or under way stays.
     """
     from stemline.manifest.scan import scan_manifest  # noqa: PLC0415 -- it loads DuckDB, which few need
 
     rules = _TrackRules(facts, takes_videos=recipe is not None and recipe.stems == facts.video_stems)
     for given in scan_manifest(source):
         taken, refused = tombstones.sort(given.tracks, given.rejects)
-        batch = replace(given, tracks=taken, rejects=refused)
-        done = find_done([track.track_id for track in batch.tracks])
+        done = find_done([track.track_id for track in taken])
+        taken, without_rights = _pass_gate(taken, done, gate)
+        batch = replace(given, tracks=taken, rejects=(*refused, *without_rights))
         unknown = [
             track.track_id for track in batch.tracks if track.track_id not in done and _needs_probe(track)
         ]
@@ -97,6 +102,32 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
         # Again: of a listing, the artists are known only now.
         usable, unusable = tombstones.sort(tracks, (*batch.rejects, *rejects))
         yield SurveyedBatch(usable, unusable, batch.passed_over, away)
+
+
+def _pass_gate(
+    tracks: Sequence[Track], done: Collection[str], gate: RightsGate
+) -> tuple[tuple[Track, ...], list[Reject]]:
+    """Give the tracks that pass, and the rejects; what is done has been paid for."""
+    if gate.is_open:
+        return tuple(tracks), []
+    refusals = {
+        track.track_id: reason
+        for track in tracks
+        if track.track_id not in done and (reason := gate.refusal(*rights_cells(track.columns).values()))
+    }
+    taken = tuple(track for track in tracks if track.track_id not in refusals)
+    rejects = [
+        _reject(track, Code.RIGHTS_NOT_GRANTED, _rights_sentence(track, refusals[track.track_id], gate))
+        for track in tracks
+        if track.track_id in refusals
+    ]
+    return taken, rejects
+
+
+def _rights_sentence(track: Track, reason: str, gate: RightsGate) -> str:
+    told = track.columns.get("license")
+    license_told = "" if told is None else f' (its license: "{str(told)[:_SHOWN_LICENSE]}")'
+    return f"{reason[0].upper()}{reason[1:]}{license_told}; catalogue.require_rights takes {gate.sentence()}."
 
 
 def without_forgotten(batch: SurveyedBatch, tombstones: TombstoneIndex) -> SurveyedBatch:

@@ -77,6 +77,9 @@ class RightsGate:
             yield f"AI training is {'denied' if ai_training == 'denied' else 'unknown'}"
 
 
+EVERY_TRACK = RightsGate()
+
+
 def allowed_ids(texts: Iterable[str], find_known: FindKnown = tuple) -> frozenset[str]:
     """Give the SPDX ids of licenses that are named one by one; raises UsageError for one that is no license."""
     named = [text.strip() for text in texts if text.strip()]

@@ -35,12 +35,11 @@ from stemline.release.record import (
 from stemline.release.rights_filter import RightsFilter
 from stemline.release.table_copy import TableCopy
 from stemline.rewrite.snapshot import REWRITES_PREFIX, live_parts, parts_tree, read_snapshot
-from stemline.rights import RightsGate
+from stemline.rights import EVERY_TRACK, RightsGate
 from stemline.run.rewriting import keeping_rewrites_away
 from stemline.settings import Settings
 from stemline.storage import Store, open_store, scratch_folder
 
-EVERY_TRACK = RightsGate()
 TRIES = 5
 """How often a copy is begun anew because parts were replaced meanwhile."""
 Progress = Callable[[int, int], object]

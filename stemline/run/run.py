@@ -17,6 +17,7 @@ from stemline.errors import StemlineError
 from stemline.ledger import CollectAgain, Ledger
 from stemline.manifest import ManifestSource
 from stemline.ownership import DatasetClaim
+from stemline.plan.metadata_check import count_unclear
 from stemline.plan.prediction import Prediction, predict_run
 from stemline.plan.survey import survey_catalogue
 from stemline.publisher import Publisher
@@ -72,6 +73,8 @@ class Run:
     mixes: MixTally = field(default_factory=MixTally)
     passed_over: Counter[str] = field(default_factory=Counter)
     """Files of a listing that are no audio by their names, by the ends of these."""
+    unclear_training: int = 0
+    """Tracks of which the manifest says nothing clear about AI training, though it says something."""
 
     @cached_property
     def corrections(self) -> CorrectionQueue:
@@ -135,12 +138,14 @@ class Run:
             recipe,
             find_measured,
             tombstones=planning.tombstones,
+            gate=self.settings.catalogue.rights_gate,
         ):
             self.claim.require_here([track.track_id for track in surveyed.tracks])
             batch = planning.plan(surveyed)
             self.corrections.notice(batch.tracks)
             self.ledger.runs.reject(self.run_id, batch.rejects)
             self.passed_over += batch.passed_over
+            self.unclear_training += count_unclear(batch.tracks)
             selected += len(batch.tracks) + len(batch.rejects)
             if self.is_interrupted:
                 break
@@ -261,6 +266,7 @@ class Run:
             **summarize_tracks(self.ledger, self.run_id, counts),
             **self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
             "passed_over": self.passed_over.total(),
+            "doubtful": {"ai_training": self.unclear_training},
             "credits": summarize_credits(self.ledger, self.run_id, self.fences, self.dispatchers),
             "requests": summarize_requests(self.dispatchers),
             "seconds": round(time.monotonic() - self.started, 3),

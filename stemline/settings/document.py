@@ -170,7 +170,8 @@ def _known_keys(location: tuple[int | str, ...]) -> Iterator[str]:
 
 def _lookup(tree: Any, location: tuple[int | str, ...]) -> object:  # noqa: ANN401 - a YAML tree
     for part in location:
-        if not isinstance(tree, (dict, list)):
+        is_short_form = isinstance(tree, list) and not isinstance(part, int)
+        if not isinstance(tree, (dict, list)) or is_short_form:
             break
         tree = tree.get(part) if isinstance(tree, dict) else tree[int(part)]
     is_hidden = location and any(word in str(location[-1]) for word in ("key", "secret"))

@@ -11,7 +11,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from stemline.records import Recipe
+from stemline.rights import EVERY_TRACK, RightsGate
 from stemline.settings.default_ledger import default_ledger, local_folder
+from stemline.settings.rights_settings import RequiredRights
 
 ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
 _SHARE = "give a share from 0% to 100%"
@@ -38,6 +40,20 @@ class CatalogueSettings(Section):
     """A folder that files of this machine must lie in, links followed; None: they may lie anywhere."""
     send: Literal["auto", "url", "upload"] = "auto"
     """How objects of a store are handed to a provider: by presigned link where it can be reached, or uploaded."""
+    require_rights: RequiredRights | None = None
+    """Rows without these rights are rejected; `true` asks for ai_training, a list for one of these licenses."""
+
+    @field_validator("require_rights", mode="before")
+    @classmethod
+    def _in_short(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return {"ai_training": True} if value else None
+        return {"licenses": value} if isinstance(value, (list, str)) else value
+
+    @property
+    def rights_gate(self) -> RightsGate:
+        """What a row must be free for."""
+        return EVERY_TRACK if self.require_rights is None else self.require_rights.gate
 
 
 class ProviderSettings(Section):

@@ -44,6 +44,14 @@ def test_an_isrc_however_it_is_written_is_not(text):
     assert check_of(isrc=text).bad_isrcs == 0
 
 
+def test_licenses_and_words_on_ai_training_that_say_nothing_clear_are_counted():
+    odd, clear = check_of(license="CC BY", ai_training="maybe"), check_of(license="cc0", ai_training="No")
+
+    assert (odd.unknown_licenses, odd.unclear_training) == (1, 1)
+    assert (clear.unknown_licenses, clear.unclear_training) == (0, 0)
+    assert (check_of().unknown_licenses, check_of().unclear_training) == (0, 0)
+
+
 def test_what_changed_since_it_was_published_is_counted():
     assert check_of({"mood": "calm"}, mood="wild").changed == 1
     assert check_of({"mood": "calm"}, mood="calm", label="Warp").changed == 1
