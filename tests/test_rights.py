@@ -206,7 +206,7 @@ def test_flags_take_licenses_as_people_write_them() -> None:
         ),
         ("CC BY", "Near ones are CC-BY-"),
         ("\0" * 5_000, "The dataset has CC0-1.0"),
-        ("MIT OR Zlib", "MIT OR Zlib is more than one license. Name each by itself, with commas between."),
+        ("MIT OR Zlib", "'MIT OR Zlib' is more than one license. Name each by itself, with commas between."),
         (" , ", "No license is named that would be allowed. The dataset has CC0-1.0, MIT and Zlib."),
     ],
 )

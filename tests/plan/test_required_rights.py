@@ -81,7 +81,7 @@ def test_what_is_paid_for_already_stays(tmp_path):
         ({"ai_training": "sometimes"}, "require_rights.ai_training"),
         ({"licences": ["MIT"]}, "the nearest known one is `catalogue.require_rights.licenses`"),
         (3, "must be a section with keys of its own"),
-        (["MIT OR Zlib"], "MIT OR Zlib is more than one license"),
+        (["MIT OR Zlib"], "'MIT OR Zlib' is more than one license"),
     ],
 )
 def test_what_is_no_demand_is_refused_in_one_sentence(tmp_path, required, sentence):
