@@ -94,7 +94,7 @@ def _allowed_id(text: str, find_known: FindKnown) -> str:
         raise UsageError(f"{text[:80]!r} is no SPDX license id.", fix=_choice(text, find_known))
     if not is_one_license(found):
         raise UsageError(
-            f"{found} is more than one license.", fix="Name each by itself, with commas between."
+            f"{found!r} is more than one license.", fix="Name each by itself, with commas between."
         )
     return found
 
