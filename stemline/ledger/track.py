@@ -100,6 +100,15 @@ class Tracks:
 
         return self._move(run_id, held, TrackTransition("hold", State.HELD, code, sentence))
 
+    def reject(self, run_id: str, track_ids: Collection[str], code: Code, sentence: str) -> int:
+        """Reject those of these tracks (at most some 1,000) of the run that wait to be sent, and give how many."""
+        unusable = frozenset(track_ids)
+
+        def refused(_: Connection, run: RowMapping) -> ColumnElement[bool]:
+            return and_(is_waiting(run), tracks.c.track_id.in_(unusable))
+
+        return self._move(run_id, refused, TrackTransition("reject", State.REJECTED, code, sentence))
+
     def retry_failed(self, run_id: str, *, max_attempts: int = 3) -> int:
         """Plan the run's retryable failures again while they have attempts left, and give how many."""
 

@@ -110,24 +110,22 @@ def _pass_gate(
     """Give the tracks that pass, and the rejects; what is done has been paid for."""
     if gate.is_open:
         return tuple(tracks), []
-    refusals = {
-        track.track_id: reason
-        for track in tracks
-        if track.track_id not in done and (reason := gate.refusal(*rights_cells(track.columns).values()))
-    }
-    taken = tuple(track for track in tracks if track.track_id not in refusals)
-    rejects = [
-        _reject(track, Code.RIGHTS_NOT_GRANTED, _rights_sentence(track, refusals[track.track_id], gate))
-        for track in tracks
-        if track.track_id in refusals
-    ]
-    return taken, rejects
+    sorted_out = [None if track.track_id in done else rights_reject(track, gate) for track in tracks]
+    taken = tuple(track for track, reject in zip(tracks, sorted_out, strict=True) if reject is None)
+    return taken, [reject for reject in sorted_out if reject is not None]
 
 
-def _rights_sentence(track: Track, reason: str, gate: RightsGate) -> str:
+def rights_reject(track: Track, gate: RightsGate) -> Reject | None:
+    """Give the reject of a track that has not the rights a gate asks for; None where it has."""
+    reason = gate.refusal(*rights_cells(track.columns).values())
+    if reason is None:
+        return None
     told = track.columns.get("license")
     license_told = "" if told is None else f' (its license: "{str(told)[:_SHOWN_LICENSE]}")'
-    return f"{reason[0].upper()}{reason[1:]}{license_told}; catalogue.require_rights takes {gate.sentence()}."
+    sentence = (
+        f"{reason[0].upper()}{reason[1:]}{license_told}; catalogue.require_rights takes {gate.sentence()}."
+    )
+    return _reject(track, Code.RIGHTS_NOT_GRANTED, sentence)
 
 
 def without_forgotten(batch: SurveyedBatch, tombstones: TombstoneIndex) -> SurveyedBatch:

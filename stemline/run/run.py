@@ -29,6 +29,7 @@ from stemline.run.collected_batches import CollectedBatches
 from stemline.run.compaction import compact_finished
 from stemline.run.correction import CorrectionQueue
 from stemline.run.lease import free_keys_of_the_dead
+from stemline.run.required_rights import reject_without_rights
 from stemline.run.selection import Result, Selection, target_of
 from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
 from stemline.settings import ProviderFacts, Settings, outputs_kept_since
@@ -117,6 +118,7 @@ class Run:
             kept_since=wanted.kept_since,
         ):
             redriven += some
+        reject_without_rights(self.ledger, self.run_id, self.settings.catalogue.rights_gate)
         return redriven
 
     @property

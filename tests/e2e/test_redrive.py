@@ -113,3 +113,13 @@ def test_a_redrive_with_nothing_to_do_hides_no_other_run(project):
     status = project.stemline("status", project.config, "--json").tree
     assert (status["run_id"], status["tracks"]) == (redriven, {"published": 1})
     assert redriven in project.stemline("report", project.config, "--json").tree["report"]
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.long
+def test_what_has_not_the_rights_that_are_required_by_now_is_rejected_and_not_paid(project):
+    paid = project.provider.charged
+    done = redrive(project, "--json", "--set", "catalogue.require_rights=true")
+    assert (done.code, done.tree["tracks"]) == (3, {"rejected": 1}), done.err
+    assert done.tree["codes"] == {"rights_not_granted": 1}
+    assert project.provider.charged == paid
