@@ -1,4 +1,4 @@
-"""How fast exports are beside the libraries' own writers, over the same objects on this disk, in turns: seconds and ratios.
+"""How fast exports are beside the libraries' own writers, over the same objects on this disk, in turns.
 
     .venv/bin/python benchmarks/bench_export.py [TRACKS] [ROUNDS]
 

@@ -232,7 +232,10 @@ def _open_target(access: StoreAccess, out: str) -> Store:
     if not out.strip():
         raise UsageError("--out is empty.", fix="Give a folder or a URL such as s3://bucket/folder.")
     beside = access.beside(out)
-    return open_store(out, beside.storage_options)
+    store = open_store(out, beside.storage_options)
+    # An export can be made again, and a shard is not counted as whole by a name and a record alone.
+    store.is_flushed = False
+    return store
 
 
 def _contents(

@@ -48,15 +48,20 @@ class ExportTarget:
         return None
 
     def finished_shards(self) -> dict[str, WrittenShard]:
-        """Give the shards that are whole, by name; an altered record is none."""
+        """Give the shards that are whole, by name: with a record, and all of its files there and as long as it says.
+
+        After a power cut a disk may have the record and not all of a file, which is then shorter.
+        """
         keys = [key for key in self.store.list(_SHARDS_PREFIX) if key.endswith(".json")]
         with ThreadPoolExecutor(_READS_AT_ONCE) as threads:
             trees = list(threads.map(self._read, keys))
+        sizes = dict(self.store.list_sizes()) if keys else {}
         found = {}
         for tree in trees:
             with suppress(KeyError, TypeError, AttributeError):
                 shard = WrittenShard.from_tree(tree or {})
-                found[shard.name] = shard
+                if all(sizes.get(file.path) == file.size_bytes for file in shard.files):
+                    found[shard.name] = shard
         return found
 
     def record_shard(self, shard: WrittenShard) -> None:

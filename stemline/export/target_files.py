@@ -16,6 +16,8 @@ from stemline.storage import Store
 
 _CHUNK_BYTES = 8 << 20
 _CHUNKS_AHEAD = 4
+_COPIED_BYTES = 64 << 10
+"""Less is gathered first; more is passed on where it lies, as `bytes` do not change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class _UploadPipe(io.RawIOBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self._chunks: queue.Queue[bytes | BaseException | None] = queue.Queue(_CHUNKS_AHEAD)
+        self._chunks: queue.Queue[memoryview | BaseException | None] = queue.Queue(_CHUNKS_AHEAD)
         self._gathered = bytearray()
         self._digest = hashlib.sha256()
         self._size = 0
@@ -131,23 +133,20 @@ class _UploadPipe(io.RawIOBase):
         self.require_sound()
         view = memoryview(data).cast("B")
         self._size += len(view)
-        if len(view) < _CHUNK_BYTES:
+        if len(view) < _COPIED_BYTES or not isinstance(data, bytes):
             self._gathered += view
             if len(self._gathered) >= _CHUNK_BYTES:
                 self._flush()
             return len(view)
         self._flush()
         for start in range(0, len(view), _CHUNK_BYTES):
-            self._pass_on(bytes(view[start : start + _CHUNK_BYTES]))
+            self._chunks.put(view[start : start + _CHUNK_BYTES])
         return len(view)
 
     def _flush(self) -> None:
         if self._gathered:
-            self._pass_on(bytes(self._gathered))
+            self._chunks.put(memoryview(self._gathered))
             self._gathered = bytearray()
-
-    def _pass_on(self, chunk: bytes) -> None:
-        self._chunks.put(chunk)
 
     def end(self, error: BaseException | None) -> None:
         """Say that nothing more comes; with an error, that nothing is to be written."""
@@ -167,12 +166,12 @@ class _UploadPipe(io.RawIOBase):
         except BaseException as error:  # noqa: BLE001 - it is raised where it was written
             self._error = error
             while not self._has_ended:
-                self._has_ended = not isinstance(self._chunks.get(), bytes)
+                self._has_ended = not isinstance(self._chunks.get(), memoryview)
 
-    def _taken(self) -> Iterator[bytes]:
+    def _taken(self) -> Iterator[memoryview]:
         while not self._has_ended:
             chunk = self._chunks.get()
-            if not isinstance(chunk, bytes):
+            if not isinstance(chunk, memoryview):
                 self._has_ended = True
                 if chunk is not None:
                     raise chunk

@@ -33,7 +33,7 @@ class LocalStore(Store):
         with guarded(self.root_url), self._named_when_whole(key) as temporary:
             shutil.copyfile(local_path, temporary)
 
-    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+    def put_stream(self, key: str, chunks: Iterable[bytes | memoryview]) -> None:
         """Write an object chunk by chunk; an exception of `chunks` passes through and nothing is written."""
         source = ChunkSource(chunks)
         with (
@@ -152,13 +152,15 @@ class LocalStore(Store):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            _flush(temporary)
+            if self.is_flushed:
+                _flush(temporary)
             try:
                 temporary.replace(target)
             except FileNotFoundError:  # its folder was empty, and pruned
                 target.parent.mkdir(parents=True, exist_ok=True)
                 temporary.replace(target)
-            _flush(target.parent)
+            if self.is_flushed:
+                _flush(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -57,7 +57,7 @@ class RemoteStore(Store):
             self._filesystem.put_file(str(local_path), name)
             self._rename(name, key)
 
-    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+    def put_stream(self, key: str, chunks: Iterable[bytes | memoryview]) -> None:
         """Write an object chunk by chunk; an exception of `chunks` passes through and nothing is written."""
         source = ChunkSource(chunks)
         with scratch_folder() as folder:

@@ -151,7 +151,7 @@ class S3ObjectStore(Store):
         """Write an object from a local file, which stays where it is."""
         self._put(key, local_path, None)
 
-    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+    def put_stream(self, key: str, chunks: Iterable[bytes | memoryview]) -> None:
         """Write an object chunk by chunk; an exception of `chunks` passes through and nothing is written."""
         source = ChunkSource(chunks)
         with guarded(self.root_url, source):
@@ -245,7 +245,9 @@ class S3ObjectStore(Store):
         with guarded(self.root_url):
             abort_upload(self.root_url, self.storage_options, upload)
 
-    def _put(self, key: str, source: Path | bytes | Iterator[bytes], chunks: ChunkSource | None) -> None:
+    def _put(
+        self, key: str, source: Path | bytes | Iterator[bytes | memoryview], chunks: ChunkSource | None
+    ) -> None:
         with guarded(self.root_url, chunks):
             obstore.put(
                 self._store,
@@ -257,7 +259,7 @@ class S3ObjectStore(Store):
             )
 
 
-def _body(chunks: Iterator[bytes]) -> bytes | Iterator[bytes]:
+def _body(chunks: Iterator[bytes | memoryview]) -> bytes | Iterator[bytes | memoryview]:
     """Give what fits into one part as bytes: that is one request, where obstore makes three of any iterator."""
     first = bytearray()
     for chunk in chunks:

@@ -67,6 +67,8 @@ class Store(ABC):
 
     is_streaming = True
     """Whether `put_stream` sends bytes on as they come, rather than gather them on the local disk first."""
+    is_flushed = True
+    """Whether a write waits until it would outlast a power cut, where the place leaves the choice."""
 
     def __init__(self, root_url: str, storage_options: Mapping[str, Any]) -> None:
         """Take the URL under which other tools find the place, and what they need to open it."""
@@ -87,7 +89,7 @@ class Store(ABC):
         """Write an object from a local file, which stays where it is."""
 
     @abstractmethod
-    def put_stream(self, key: str, chunks: Iterable[bytes]) -> None:
+    def put_stream(self, key: str, chunks: Iterable[bytes | memoryview]) -> None:
         """Write an object chunk by chunk; an exception of `chunks` passes through and nothing is written."""
 
     @abstractmethod
@@ -183,12 +185,12 @@ class InvalidKey(ValueError):
 class ChunkSource:
     """Chunks to store, and the exception their source raised, to tell it from the store's own."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes | memoryview]) -> None:
         """Take the source."""
         self._chunks = chunks
         self.error: Exception | None = None
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes | memoryview]:
         """Pass the chunks on."""
         try:
             yield from self._chunks
