@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import chain
@@ -129,8 +130,9 @@ class _ExportWork:
         def told(number: int) -> None:
             self.on_progress(through + number, len(self.selection.sizes))
 
-        samples = self._reader().read(_noted(rows, told), left_out)
-        facts = self.form.write_shard(shard, count.over(samples), files)
+        # Closed here: left to the garbage collector, its threads may be joined where that waits for ever.
+        with closing(self._reader().read(_noted(rows, told), left_out)) as samples:
+            facts = self.form.write_shard(shard, count.over(samples), files)
         return WrittenShard(
             shard.name,
             shard.split,

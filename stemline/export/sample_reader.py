@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -42,7 +42,7 @@ class SampleReader:
         """Open what is read from."""
         self._embedded = EmbeddedAudio(self.access)
 
-    def read(self, tracks: Iterable[ExportTrack], left_out: list[LeftOut]) -> Iterator[ExportSample]:
+    def read(self, tracks: Iterable[ExportTrack], left_out: list[LeftOut]) -> Generator[ExportSample]:
         """Give samples in the order of their tracks; those whose audio is no good go to `left_out`."""
         waiting: deque[tuple[ExportTrack, Future[list[ExportSample]]]] = deque()
         ahead = 0

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 import numpy as np
 import pytest
 import soundfile
-from support.mortal_store import Died, MortalStore
 from support.separation_trainer import Trainer
 from support.sound_catalogue import RATE
 
 from stemline import open_dataset
 from stemline.errors import UsageError
-from stemline.export import exporting
-from stemline.export.msst import TrainerForm, song_folder
+from stemline.export.msst import song_folder
 from stemline.export.sample import ExportSample, ExportTrack
 
 STEMS = ("instrumental", "vocals")
@@ -75,30 +72,22 @@ def test_files_are_as_the_reader_gives_them(export, catalogue, tmp_path):
     catalogue.publish("mixed", stems=(*STEMS, "mix"), split="train")
     export("msst", sample_rate=RATE)
     song = tmp_path / "msst" / "train" / "Artist of mixed - Mixed - mixed"
-    dataset = open_dataset(catalogue.url)
     for name, stem in {"vocals": "vocals", "mixture": "mix"}.items():
         found, rate = soundfile.read(song / f"{name}.wav", dtype="float32", always_2d=True)
         with pytest.warns(UserWarning, match="activity"):
             assert np.array_equal(found, open_dataset(catalogue.url).audio("mixed", stem))
         assert rate == RATE
     told = json.loads((song / "track.json").read_bytes())
-    assert (told["track_id"], told["bpm"], told["license"], told["mixture"]) == (
-        "mixed",
-        120.5,
-        "CC-BY-4.0",
-        "kept",
-    )
-    assert dataset.tracks.count_rows() == 5
+    assert (told["track_id"], told["bpm"], told["mixture"]) == ("mixed", 120.5, "kept")
 
 
 def test_windows_are_songs_of_their_own(export, tmp_path):
     export("msst", seconds=1.0, is_mono=True, split="test")
     trainer = Trainer(STEMS, 44100)
     songs = trainer.songs(tmp_path / "msst" / "test")
-    assert [song.name[-13:] for song in songs] == [f"emil=w00000{number}" for number in range(3)]
-    assert {sound.shape for song in trainer.validation(songs[0].parent) for sound in song.values()} == {
-        (44100, 1)
-    }
+    assert [song.name for song in songs] == [f"Artist of emil - Emil - emil=w00000{n}" for n in range(3)]
+    found = trainer.validation(songs[0].parent)
+    assert {sound.shape for song in found for sound in song.values()} == {(44100, 1)}
 
 
 def test_a_song_that_lacks_a_stem_has_no_file_of_it(export, catalogue, tmp_path):
@@ -113,23 +102,3 @@ def test_mixes_alone_are_refused(export, catalogue):
     catalogue.publish("mixed", stems=(*STEMS, "mix"), split="train")
     with pytest.raises(UsageError, match="besides its mix"):
         export("msst", stems=("mix",))
-
-
-def test_killed_anywhere_the_same_command_goes_on_to_the_same_bytes(export, tmp_path, monkeypatch):
-    monkeypatch.setattr(TrainerForm, "shard_tracks", 1)
-
-    def files(folder):
-        return {
-            path.relative_to(folder): hashlib.sha256(path.read_bytes()).digest()
-            for path in folder.rglob("*.*")
-        }
-
-    export("msst", str(tmp_path / "whole"), sample_rate=RATE)
-    for after in range(1, 26, 4):
-        out = tmp_path / f"out{after}"
-        with monkeypatch.context() as patch:
-            patch.setattr(exporting, "open_store", lambda *_, _s=MortalStore(str(out), after): _s)
-            with pytest.raises(Died):
-                export("msst", str(out), sample_rate=RATE)
-        export("msst", str(out), sample_rate=RATE)
-        assert files(out) == files(tmp_path / "whole")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import tarfile
 
 import numpy as np
 import pytest
-from support.mortal_store import Died, MortalStore
 from support.sound_catalogue import RATE, SoundCatalogue
 
 from stemline import open_dataset
-from stemline.export import exporting
 from stemline.export.exporting import export_dataset
 from stemline.export.options import ExportOptions
 from stemline.export.shar import SharForm, _field_names
@@ -92,7 +89,8 @@ def test_lhotse_reads_windows_of_another_rate(export, tmp_path, is_mono):
     assert {cut.load_vocals().shape for cut in cuts} == {(1 if is_mono else 2, 12_000)}
 
 
-def test_a_split_is_a_folder_of_nothing_but_fields(export, mixed, tmp_path):
+@pytest.mark.usefixtures("mixed")
+def test_a_split_is_a_folder_of_nothing_but_fields(export, tmp_path):
     """Lhotse takes every other file there for a field."""
     export("shar", split="train")
     names = {path.name for path in (tmp_path / "shar" / "train").iterdir()}
@@ -108,7 +106,8 @@ def test_sound_that_is_flac_is_copied(export, mixed, tmp_path):
     assert names == [name for key in keys for name in (f"{key}.flac", f"{key}.json")]
 
 
-def test_what_a_cut_lacks_is_told_so(export, mixed, tmp_path):
+@pytest.mark.usefixtures("mixed")
+def test_what_a_cut_lacks_is_told_so(export, tmp_path):
     export("shar")
     with tarfile.open(tmp_path / "shar" / "train" / "instrumental.000000.tar") as tar:
         assert {"solo.nodata", "solo.nometa"} < set(tar.getnames())
@@ -121,23 +120,3 @@ def test_a_field_has_a_name_that_python_takes():
     assert list(found.values()) == [
         *("vocals", "lead_vocals", "stem_recording", "stem_channel", "stem_808", "gr__e", "stem_lead_vocals")
     ]
-
-
-def test_killed_anywhere_the_same_command_goes_on_to_the_same_bytes(export, tmp_path, monkeypatch):
-    monkeypatch.setattr(SharForm, "shard_tracks", 1)
-
-    def files(folder):
-        return {
-            path.relative_to(folder): hashlib.sha256(path.read_bytes()).digest()
-            for path in folder.rglob("*.*")
-        }
-
-    export("shar", str(tmp_path / "whole"))
-    for after in range(1, 18, 4):
-        out = tmp_path / f"out{after}"
-        with monkeypatch.context() as patch:
-            patch.setattr(exporting, "open_store", lambda *_, _s=MortalStore(str(out), after): _s)
-            with pytest.raises(Died):
-                export("shar", str(out))
-        export("shar", str(out))
-        assert files(out) == files(tmp_path / "whole")
