@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stemline.dataset.card import tell_change
 from stemline.dataset.doubtful_audio import clear_quarantine
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import claim_layout
 from stemline.dataset.parts import DatasetBatch, discard_staged, find_unpublishable, write_parts
-from stemline.dataset.table_row import PublishedRow
+from stemline.dataset.table_row import PublishedRow, table_rows
 from stemline.errors import StorageError
 from stemline.ledger import Ledger
 from stemline.ledger.row_mapping import BatchRow
 from stemline.ownership import write_record
 from stemline.records import Attempt, Recipe
+from stemline.splits.split_book import SplitBook
 from stemline.storage import Store
 
 LEFTOVER_TRACKS = 500
@@ -34,6 +35,8 @@ class Publisher:
     ledger: Ledger
     store: Store
     layout: DatasetLayout
+    splits: SplitBook | None = None
+    """What gives each row its split; None: the manifest alone does."""
 
     def publish(self, run_id: str, tokens: Sequence[str]) -> int:
         """Publish these collected attempts as one batch, without those that cannot be; give how many tracks."""
@@ -77,21 +80,32 @@ class Publisher:
     def _write(self, run_id: str, batch_id: str) -> int:
         # The run that opened the batch, so that whoever repeats the write gives the same bytes.
         opener = self.ledger.batches.run_of(batch_id)
-        batch = _dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id))
+        batch = self._with_splits(_dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id)))
         write_record(self.ledger, self.store, run_id.rsplit("-", 2)[0])
         try:
             written = write_parts(self.store, batch, self.layout)
         except (ValueError, StorageError):
             if not self._set_aside(batch):
                 raise
-            batch = _dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id))
+            batch = self._with_splits(_dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id)))
             if not batch.rows:
                 return 0
             written = write_parts(self.store, batch, self.layout)
         count = self.ledger.batches.publish(batch_id, written)
+        if self.splits is not None:
+            self.splits.note({row.attempt.track.track_id: row.split for row in batch.rows})
         tell_change(self.store)
         discard_staged(self.store, batch, self.layout)
         return min(count, len(batch.rows))
+
+    def _with_splits(self, batch: DatasetBatch) -> DatasetBatch:
+        """Give the batch with the split of each row; what was in none yet is decided before a part has it."""
+        if self.splits is None:
+            return batch
+        cells = [table_rows(row, batch.run_id, self.layout).track for row in batch.rows]
+        found = self.splits.decide_rows(cells)
+        rows = [replace(row, split=split) for row, split in zip(batch.rows, found, strict=True)]
+        return replace(batch, rows=rows)
 
     def _set_aside(self, batch: DatasetBatch) -> bool:
         """Take what cannot be published out of an open batch; tell whether there was anything."""

@@ -27,6 +27,19 @@ class CorrectedRow:
 
     attempt: Attempt
     job: Job
+    split_given_before: bool = False
+    """Whether the split that the row has is the manifest's."""
+    find_split: Callable[[Mapping[str, Any]], str | None] | None = None
+    """Gives the split of a row by its cells; None: nobody decides splits but the manifest."""
+
+    def cells(self, row: Mapping[str, Any], layout: DatasetLayout) -> dict[str, Any]:
+        """Give the cells that change in a row of the tracks table; a split that was decided is not taken away."""
+        given = manifest_cells(self.attempt, self.job, layout)
+        if self.find_split is not None:
+            given["split"] = self.find_split({**row, **given})
+        elif given["split"] is None and not self.split_given_before:
+            del given["split"]
+        return given
 
 
 def keys_by_batch(store: Store) -> Mapping[str, list[str]]:
@@ -83,8 +96,8 @@ def _held(tables: Iterator[pa.Table], require_hold: Callable[[], None]) -> Itera
 
 def _corrected(table: pa.Table, layout: DatasetLayout, rows: Mapping[str, CorrectedRow]) -> pa.Table:
     tokens = table.column("attempt_token").to_pylist()
-    cells: dict[int, dict[str, Any]] = {
-        place: manifest_cells(rows[token].attempt, rows[token].job, layout)
+    cells = {
+        place: rows[token].cells(table.slice(place, 1).to_pylist()[0], layout)
         for place, token in enumerate(tokens)
         if token in rows
     }
@@ -93,6 +106,6 @@ def _corrected(table: pa.Table, layout: DatasetLayout, rows: Mapping[str, Correc
             continue
         values = table.column(field.name).to_pylist()
         for row, each in cells.items():
-            values[row] = each[field.name]
+            values[row] = each.get(field.name, values[row])
         table = table.set_column(place, field, column_array(values, field.type))
     return table

@@ -34,6 +34,8 @@ class DatasetLayout:
     audio: Literal["objects", "embedded"] = "objects"
     source_root: SourceRoot = NOWHERE
     """What `source_uri` is relative to."""
+    gives_splits: bool = False
+    """Whether who publishes gives every row its split."""
 
     def __post_init__(self) -> None:
         """Refuse a partition column that is not there.

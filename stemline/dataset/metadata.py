@@ -30,6 +30,8 @@ from stemline.records import Reject
 from stemline.storage import Store, disk_guarded, scratch_folder
 
 LAYOUT_KEY = "_stemline/layout.json"
+SPLITS_WHOLE = "splits_whole"
+"""What the layout's file says once every row has the split that was decided for it."""
 CLAIMS = 8
 """How often a layout is written that others write at the same moment."""
 _PART = re.compile(r"/part-[^/]*[.]parquet$")
@@ -176,7 +178,9 @@ def _refuse_another(store: Store, found: Mapping[str, Any], layout: DatasetLayou
 
 def _layout_tree(kept: KeptLayout | None, layout: DatasetLayout, *, is_publishing: bool) -> dict[str, Any]:
     """Give what the layout's file says from now on; what else it says stays."""
-    before = {} if kept is None else kept.tree
+    before = {} if kept is None else dict(kept.tree)
+    if is_publishing and not layout.gives_splits:
+        before.pop(SPLITS_WHOLE, None)
     is_begun = kept is not None and kept.is_begun
     tree = {
         **before,
@@ -193,6 +197,19 @@ def _layout_tree(kept: KeptLayout | None, layout: DatasetLayout, *, is_publishin
 def _renewed(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Give what the layout's file says once every part has the columns of the layout."""
     return {"renewed": columns_digest(tree), "renewed_version": SCHEMA_VERSION}
+
+
+def are_splits_whole(store: Store) -> bool:
+    """Tell whether every row has the split that was decided for it, as long as nobody publishes without."""
+    kept = read_layout(store)
+    return kept is not None and bool(kept.tree.get(SPLITS_WHOLE))
+
+
+def mark_splits(store: Store, *, are_whole: bool) -> None:
+    """Record whether every row has its split."""
+    kept = read_layout(store)
+    if kept is not None and bool(kept.tree.get(SPLITS_WHOLE)) != are_whole:
+        store.put_bytes(LAYOUT_KEY, _json({**kept.tree, SPLITS_WHOLE: are_whole}))
 
 
 def mark_renewed(store: Store, layout: DatasetLayout) -> bool:

@@ -32,6 +32,7 @@ from stemline.ledger import Ledger
 from stemline.ledger.holdings import HeldAttempt
 from stemline.records import PartFile, State
 from stemline.rewrite.snapshot import REWRITES_PREFIX
+from stemline.splits.split_log import find_damage
 from stemline.storage import Store
 
 AUDIO_PREFIX = "audio"
@@ -208,3 +209,6 @@ def _unreadable_metadata(store: Store) -> Iterator[ObjectDamage]:
             continue
         except (ValueError, StemlineError):
             yield ObjectDamage(key, DamageKind.ALTERED, "It is not what stemline wrote.")
+    for key, is_gone in find_damage(store):
+        kind = DamageKind.MISSING if is_gone else DamageKind.ALTERED
+        yield ObjectDamage(key, kind, "It says who is in which split.")

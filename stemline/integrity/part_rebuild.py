@@ -6,7 +6,8 @@ import re
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,6 +30,7 @@ from stemline.rewrite.snapshot import live_key, live_parts
 from stemline.run.rewriting import rewriting
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings
+from stemline.splits.split_book import SplitBook, read_split_book
 from stemline.storage import Store, open_store, scratch_folder
 
 _ID = ("track_id", "provider", "recipe")
@@ -37,7 +39,7 @@ WRITTEN = "Written again from what the ledger has of its rows."
 _NUMBER = re.compile(r"[.](\d+)[.]parquet$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PartRebuild:
     """Writes parts again."""
 
@@ -103,8 +105,8 @@ class PartRebuild:
         folder.mkdir()
         files = []
         for source in sources:
-            rows = [_published(each) for each in self.ledger.batches.rows(source)]
             opener = self.ledger.batches.run_of(source)
+            rows = self._with_splits(map(_published, self.ledger.batches.rows(source)), opener, layout)
             here = [row for row in rows if layout.folder(table_rows(row, opener, layout).track) == place]
             here = [row for row in here if _id(row) not in without]
             if table == "stems" and any(not row.collected.stems for row in here):
@@ -114,6 +116,20 @@ class PartRebuild:
                 write_parts(scratch, DatasetBatch(source, opener, here), layout)
                 files.append(folder / source / part_key(table, place, source))
         return files
+
+    def _with_splits(
+        self, rows: Iterable[PublishedRow], opener: str, layout: DatasetLayout
+    ) -> list[PublishedRow]:
+        """Give rows with the splits that the dataset has decided, where it has decided any."""
+        kept = list(rows)
+        if self._splits is None:
+            return kept
+        found = self._splits.splits_of([table_rows(row, opener, layout).track for row in kept])
+        return [replace(row, split=split) for row, split in zip(kept, found, strict=True)]
+
+    @cached_property
+    def _splits(self) -> SplitBook | None:
+        return read_split_book(self.store)
 
     def _merged_batches(self, key: str) -> Iterator[str]:
         """Give the batches whose rows of this partition no part of their own name has any more."""

@@ -23,6 +23,7 @@ from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lease import holding_key
 from stemline.run.selection import Selection, source_of, target_of
 from stemline.settings import Settings
+from stemline.splits.split_book import open_split_book
 from stemline.storage import Store, file_sha256, open_store, scratch_folder
 from stemline.verify import StemExpectation, StemMeasures, decode_stem, measure_stem
 
@@ -49,8 +50,9 @@ def accept_track(settings: Settings, track_id: str) -> Resolution:
             with open_collector(target_of(settings)) as collector:
                 collected = collector.add_mix(ready, collected)
             ledger.quarantine.accept(collected)
-            publisher = Publisher(ledger, store, _layout(settings, store))
             run_id = ledger.quarantine.run_of(attempt.token)
+            splits = open_split_book(store, settings.dataset.splits, run_id)
+            publisher = Publisher(ledger, store, _layout(settings, store), splits)
             is_published = publisher.publish(run_id, [attempt.token]) > 0
             publisher.clear_kept(attempt)
     state = State.PUBLISHED if is_published else State.COLLECTED
@@ -63,7 +65,12 @@ def _layout(settings: Settings, store: Store) -> DatasetLayout:
     """Give the layout that the run left which began the dataset, though it may have published nothing."""
     kept = read_layout(store)
     root = find_source_root(source_of(settings, Selection()))
-    layout = DatasetLayout(settings.dataset.partition_by, audio=settings.dataset.audio, source_root=root)
+    layout = DatasetLayout(
+        settings.dataset.partition_by,
+        audio=settings.dataset.audio,
+        source_root=root,
+        gives_splits=settings.dataset.splits is not None,
+    )
     return layout if kept is None else replace(layout, carried=kept.carried)
 
 

@@ -17,10 +17,12 @@ from stemline.dataset.metadata import claim_layout
 from stemline.dataset.renewal import is_behind, renew_parts
 from stemline.errors import LeaseHeld, StemlineError, StorageError
 from stemline.ledger import Ledger, PublishedAttempt
+from stemline.ledger.cell import load_cells
 from stemline.plan.metadata_check import ColumnComparison
-from stemline.records import Recipe, Track
+from stemline.records import Recipe, State, Track
 from stemline.rewrite.rewrite import Rewriter
 from stemline.run.rewriting import rewriting
+from stemline.run.splitting import SplitKeeping
 from stemline.storage import Store
 from stemline.wording import counted
 
@@ -42,6 +44,10 @@ class CorrectionQueue:
     recipe: Recipe
     pending: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Columns of published tracks as the tables should have them, by track id."""
+    given_before: set[str] = field(default_factory=set)
+    """Those of them whose split the manifest gave."""
+    splits: SplitKeeping | None = None
+    """What gives rows their splits; None: the manifest alone does."""
     problem: str = ""
     """Why some could not be corrected."""
 
@@ -52,13 +58,27 @@ class CorrectionQueue:
         room = max(0, MOST_TRACKS - len(self.pending))
         for track in islice(compare.changed(tracks, known), room):
             self.pending[track.track_id] = compare.merged(track.columns, known[track.track_id])
+            if load_cells(known[track.track_id]).get("split") is not None:
+                self.given_before.add(track.track_id)
+        if self.splits is not None:
+            self.splits.notice(self._not_standing(tracks), len(tracks))
+
+    def _not_standing(self, tracks: Sequence[Track]) -> list[Track]:
+        """Give those of some rows that the tables do not have as they are."""
+        states = self.ledger.tracks.states(self.provider, self.recipe, [track.track_id for track in tracks])
+        return [
+            track
+            for track in tracks
+            if states.get(track.track_id) is not State.PUBLISHED or track.track_id in self.pending
+        ]
 
     def apply(self, run_id: str) -> int:
         """Rewrite the parts that hold what was noticed, and those that lack a column by now; give how many tracks.
 
         While another run is at the parts, all is left to the next one.
         """
-        if not self.pending and not is_behind(self.store, self.layout):
+        lacks_splits = self.splits is not None and not self.splits.is_whole
+        if not self.pending and not lacks_splits and not is_behind(self.store, self.layout):
             return 0
         destination = self.ledger.database.destination
         if destination is None:
@@ -68,7 +88,10 @@ class CorrectionQueue:
                 if is_behind(self.store, self.layout):
                     with rewriter.changing():
                         renew_parts(self.store, self.layout, rewriter.require_hold)
-                return self._correct(run_id, rewriter)
+                corrected = self._correct(run_id, rewriter)
+                if self.splits is not None:
+                    self.splits.fill(rewriter)
+                return corrected
         except LeaseHeld:
             return 0
         except StemlineError as error:
@@ -142,4 +165,6 @@ class CorrectionQueue:
     def _corrected(self, published: PublishedAttempt) -> CorrectedRow:
         track = published.attempt.track
         now = replace(track, columns=self.pending[track.track_id])
-        return CorrectedRow(replace(published.attempt, track=now), published.job)
+        find_split = None if self.splits is None else self.splits.find_split
+        was_given = track.track_id in self.given_before
+        return CorrectedRow(replace(published.attempt, track=now), published.job, was_given, find_split)

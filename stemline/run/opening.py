@@ -47,6 +47,7 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     with ExitStack() as stack:
         source, layout = _plan_layout(settings, selection, store, stack)
+        layout = replace(layout, gives_splits=settings.dataset.splits is not None)
         store.check_writable()
         check_layout(store, layout)
         ledger = stack.enter_context(open_ledger(settings.ledger_url))

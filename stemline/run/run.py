@@ -31,8 +31,10 @@ from stemline.run.correction import CorrectionQueue
 from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.required_rights import reject_without_rights
 from stemline.run.selection import Result, Selection, target_of
+from stemline.run.splitting import SplitKeeping
 from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
 from stemline.settings import ProviderFacts, Settings, outputs_kept_since
+from stemline.splits.split_book import open_split_book
 from stemline.storage import Store
 
 if TYPE_CHECKING:
@@ -81,12 +83,18 @@ class Run:
     def corrections(self) -> CorrectionQueue:
         """Published tracks of which the manifest says something else by now."""
         key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
-        return CorrectionQueue(self.ledger, self.store, self.layout, *key)
+        return CorrectionQueue(self.ledger, self.store, self.layout, *key, splits=self.splits)
+
+    @cached_property
+    def splits(self) -> SplitKeeping | None:
+        """What puts tracks into splits; None: the manifest alone does."""
+        book = open_split_book(self.store, self.settings.dataset.splits, self.run_id)
+        return None if book is None else SplitKeeping(book, self.layout)
 
     @property
     def publisher(self) -> Publisher:
         """What adds parts to the dataset."""
-        return Publisher(self.ledger, self.store, self.layout)
+        return Publisher(self.ledger, self.store, self.layout, self.splits.book if self.splits else None)
 
     def publish_leftovers(self) -> int:
         """Publish what an earlier run collected and did not publish; give how many tracks."""
@@ -151,6 +159,8 @@ class Run:
             selected += len(batch.tracks) + len(batch.rejects)
             if self.is_interrupted:
                 break
+        if self.splits is not None and not self.is_interrupted:
+            self.splits.decide()
         if self.source.parsed is not None:
             self.source.parsed.close()
         rejects = self.ledger.queries.rejected_rows(self.run_id)
@@ -218,6 +228,7 @@ class Run:
         corrected = 0 if self.is_interrupted else self.corrections.apply(self.run_id)
         exit_code, summary = self._close(reason)
         summary["corrected"] = corrected
+        summary |= self.splits.book.as_tree() if self.splits else {}
         if self.settings.dataset.compact == "auto" and not self.is_interrupted:
             summary["compacted"] = compact_finished(self.ledger, self.store, self.claim.known.dataset_id)
         write_run_summary(self.store, self.run_id, summary)
@@ -225,7 +236,8 @@ class Run:
         with suppress(StemlineError):  # what fails is left to the next run
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
-        return Result(exit_code, summary, summary["reason"] or late or self.corrections.problem)
+        changed = self.splits.book.notice if self.splits else ""
+        return Result(exit_code, summary, summary["reason"] or late or self.corrections.problem or changed)
 
     def _wait_for_others(self) -> None:
         """Wait for what other runs are at of this one's tracks; its keys are free meanwhile, nothing is paid any more.

@@ -14,6 +14,7 @@ from stemline.records import Recipe
 from stemline.rights import EVERY_TRACK, RightsGate
 from stemline.settings.default_ledger import default_ledger, local_folder
 from stemline.settings.rights_settings import RequiredRights
+from stemline.settings.split_settings import SplitSettings
 
 ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
 _SHARE = "give a share from 0% to 100%"
@@ -151,6 +152,8 @@ class DatasetSettings(Section):
     partition_by: tuple[str, ...] = ("provider", "collected_on")
     compact: Literal["auto", "never"] = "auto"
     """Whether small parts of finished partitions are merged when a run ends."""
+    splits: SplitSettings | None = None
+    """Which split each group of tracks is in, for ever; None: none is given but by the manifest."""
     storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 

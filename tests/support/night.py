@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from stemline.ledger import KnownDataset, Ledger, open_ledger
 from stemline.publisher import Publisher
 from stemline.records import CollectedTrack, Job, Phase, Recipe, StemFile, Submission, Track
 from stemline.run.correction import CorrectionQueue
+from stemline.run.splitting import SplitKeeping
+from stemline.settings.split_settings import SplitSettings
+from stemline.splits.split_book import SplitBook, open_split_book
 from stemline.storage import Store, open_store
 
 RECIPE = Recipe("vocals", "best", "flac")
@@ -34,6 +37,12 @@ class Night:
     ledger: Ledger
     layout: DatasetLayout
     run_id: str
+    splits: SplitSettings | None = None
+
+    @property
+    def book(self) -> SplitBook | None:
+        """The splits as a run opens them."""
+        return open_split_book(self.store, self.splits, self.run_id)
 
     @property
     def store(self) -> Store:
@@ -41,11 +50,16 @@ class Night:
 
     @property
     def publisher(self) -> Publisher:
-        return Publisher(self.ledger, self.store, self.layout)
+        return Publisher(self.ledger, self.store, self._layout, self.book)
 
     @property
     def queue(self) -> CorrectionQueue:
-        return CorrectionQueue(self.ledger, self.store, self.layout, "local", RECIPE)
+        keeping = SplitKeeping(self.book, self._layout) if self.book is not None else None
+        return CorrectionQueue(self.ledger, self.store, self._layout, "local", RECIPE, splits=keeping)
+
+    @property
+    def _layout(self) -> DatasetLayout:
+        return replace(self.layout, gives_splits=self.splits is not None)
 
     def collect(self, name: str, *, title: str | None = None, **columns: Any) -> str:
         """Have a track planned, paid and collected; give its token."""
@@ -71,6 +85,8 @@ class Night:
         queue = self.queue
         self.ledger.tracks.plan(self.run_id, rows)
         queue.notice(rows)
+        if queue.splits is not None:
+            queue.splits.decide()
         return queue
 
     def rows(self, table: str = "tracks") -> dict[str, Mapping[str, Any]]:
