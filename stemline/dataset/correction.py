@@ -33,7 +33,7 @@ class CorrectedRow:
     """Gives the split of a row by its cells; None: nobody decides splits but the manifest."""
 
     def cells(self, row: Mapping[str, Any], layout: DatasetLayout) -> dict[str, Any]:
-        """Give the cells that change in a row of the tracks table; a split that was decided is not taken away."""
+        """Give the cells of a row that change; a split that was decided is not taken away. `row` has its texts."""
         given = manifest_cells(self.attempt, self.job, layout)
         if self.find_split is not None:
             given["split"] = self.find_split({**row, **given})
@@ -96,8 +96,9 @@ def _held(tables: Iterator[pa.Table], require_hold: Callable[[], None]) -> Itera
 
 def _corrected(table: pa.Table, layout: DatasetLayout, rows: Mapping[str, CorrectedRow]) -> pa.Table:
     tokens = table.column("attempt_token").to_pylist()
+    texts = table.select([each.name for each in table.schema if pa.types.is_string(each.type)])
     cells = {
-        place: rows[token].cells(table.slice(place, 1).to_pylist()[0], layout)
+        place: rows[token].cells(texts.slice(place, 1).to_pylist()[0], layout)
         for place, token in enumerate(tokens)
         if token in rows
     }

@@ -17,6 +17,7 @@ from stemline.integrity.part_reading import PARTS_AT_ONCE
 from stemline.release.record import (
     CARD_NAME,
     CROISSANT_NAME,
+    LEAKAGE_NAME,
     RECORD_NAME,
     RELEASES_PREFIX,
     ReleaseFile,
@@ -131,7 +132,7 @@ class ReleaseCheck:
         """Tell whether a file is other than it will be because rows are just being taken out of the release."""
         if not self.leaving or damage.kind is DamageKind.MISSING:
             return False
-        if damage.path in {release_key(name, CARD_NAME), release_key(name, CROISSANT_NAME)}:
+        if damage.path in {release_key(name, paper) for paper in (CARD_NAME, CROISSANT_NAME, LEAKAGE_NAME)}:
             return True
         try:
             return damage.path.endswith(_PART) and any(count_rows(self.store, [damage.path], self.leaving))

@@ -8,6 +8,7 @@ from typing import Any
 
 from stemline.dataset.card import card_head
 from stemline.dataset.layout import DatasetLayout
+from stemline.leakage.report import leakage_lines
 from stemline.records import LINKED, MIX
 from stemline.release.counts import UNKNOWN
 from stemline.release.record import REFUSED_PATH, Release
@@ -43,11 +44,12 @@ def release_card(release: Release, layout: DatasetLayout, dataset: str) -> bytes
         _opening(release, dataset) + _mixes(release),
         "\n".join(_contents(release.counts)),
         "\n".join(_rights(release)),
+        _leakage(release),
         _reading(layout),
         "\n".join(_LIMITS),
         _citation(release, dataset),
     ]
-    return ("\n\n".join(section.strip() for section in sections) + "\n").encode()
+    return ("\n\n".join(section.strip() for section in sections if section) + "\n").encode()
 
 
 def _head(release: Release, dataset: str) -> str:
@@ -193,6 +195,15 @@ _RIGHTS = """
 `ai_training` whether the catalogue allows training on a track. What it did not say, or not clearly, is unknown here:
 ask whoever holds the rights before you train on it or pass it on.
 """
+
+
+def _leakage(release: Release) -> str:
+    """Give what of one split is in another; nothing where no track is in any."""
+    counts = release.facts.get("leakage", {})
+    if not counts.get("splits"):
+        return ""
+    lines = "\n".join(leakage_lines(counts))
+    return f"## Splits, and what leaks\n\n{lines}\n\n`leakage.json` has examples, and the tracks that are in no split."
 
 
 def _reading(layout: DatasetLayout) -> str:

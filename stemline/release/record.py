@@ -17,6 +17,7 @@ RELEASES_PREFIX = "releases"
 RECORD_NAME = "release.json"
 CARD_NAME = "README.md"
 CROISSANT_NAME = "croissant.json"
+LEAKAGE_NAME = "leakage.json"
 REFUSED_PATH = "refused/part-0001.parquet"
 """Where a release lists the tracks that a gate kept out of it; forgetting empties it like any part."""
 FORMAT = 1

@@ -10,10 +10,11 @@ from typing import Any
 
 from stemline.dataset.columns import columns_from_tree
 from stemline.dataset.layout import DatasetLayout
+from stemline.leakage.report import without_names
 from stemline.release.card import release_card
 from stemline.release.counts import ReleaseCounts
 from stemline.release.croissant import croissant_file
-from stemline.release.record import CARD_NAME, CROISSANT_NAME, Release, ReleaseFile, release_key
+from stemline.release.record import CARD_NAME, CROISSANT_NAME, LEAKAGE_NAME, Release, ReleaseFile, release_key
 from stemline.storage import Store
 from stemline.tombstone import Tombstone
 
@@ -50,6 +51,8 @@ def revise_release(store: Store, release: Release, parts: RevisedParts, tombston
     tables = replace(revised, files=tuple(file for file in revised.files if file.rows is not None))
     card = release_card(tables, layout, name) + _note(revised.facts["forgotten"])
     described = {CARD_NAME: card, CROISSANT_NAME: croissant_file(tables, layout, name)}
+    if any(file.path == LEAKAGE_NAME for file in release.files):
+        described[LEAKAGE_NAME] = _unnamed(store, release.name)
     for path, data in described.items():
         store.put_bytes(release_key(release.name, path), data)
     papers = [
@@ -58,6 +61,15 @@ def revise_release(store: Store, release: Release, parts: RevisedParts, tombston
     finished = replace(tables, files=(*papers, *tables.files))
     data = json.dumps(finished.as_tree(), indent=1, ensure_ascii=False).encode() + b"\n"
     store.put_bytes(release_key(release.name), data)
+
+
+def _unnamed(store: Store, name: str) -> bytes:
+    """Give the leakage report of a release with its figures alone: its examples may be of those who are forgotten."""
+    try:
+        tree = without_names(json.loads(store.read_bytes(release_key(name, LEAKAGE_NAME))))
+    except (FileNotFoundError, TypeError, ValueError):
+        tree = {}
+    return json.dumps(tree, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
 def _facts(release: Release, parts: RevisedParts, tombstone: Tombstone) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import part_writer
 from stemline.dataset.renewal import damaged_part, renewed_tables
 from stemline.errors import StorageError
+from stemline.leakage.survey import ACTIVITY_COLUMNS, TRACK_COLUMNS, LeakageSurvey
 from stemline.records import PartFile
 from stemline.release.counts import ReleaseCounts
 from stemline.release.record import ReleaseFile, release_key
@@ -26,6 +27,7 @@ from stemline.rewrite.snapshot import live_key
 from stemline.storage import Store, file_sha256, scratch_folder
 
 FETCHES_AT_ONCE = 16
+LOOKED_AT_ONCE = 20_000
 
 
 @dataclass
@@ -43,6 +45,8 @@ class TableCopy:
     counts: ReleaseCounts = field(default_factory=ReleaseCounts)
     rights: RightsFilter | None = None
     """Takes out what may not be in the release; None: all may."""
+    leakage: LeakageSurvey = field(default_factory=LeakageSurvey)
+    """What of one split is in another."""
 
     def run(self, keys: Collection[str]) -> None:
         """Copy these parts.
@@ -51,9 +55,7 @@ class TableCopy:
         of the tracks may be in the release.
         """
         partitions = _partitions(keys)
-        # The tracks tell which stems may be there.
-        order = sorted(partitions, key=lambda each: self.rights is not None and each[0] != "tracks")
-        for number, (table, folder) in enumerate(order):
+        for number, (table, folder) in enumerate(sorted(partitions, key=self._turn)):
             self.on_step(number, len(partitions))
             if self.rights is not None and table != "tracks":
                 self.rights.require_some()
@@ -61,7 +63,13 @@ class TableCopy:
         if self.rights is not None:
             self.rights.require_some()
             self._list_refused(self.rights)
+        self.files.sort(key=lambda file: file.path)
         self.on_step(len(partitions), len(partitions))
+
+    def _turn(self, place: tuple[str, str]) -> tuple[bool, bool]:
+        """Give when a table is copied: tracks tell which stems may be there, and whether anything can leak."""
+        table, _ = place
+        return self.rights is not None and table != "tracks", table == "activity"
 
     def _list_refused(self, rights: RightsFilter) -> None:
         listed = rights.put_refused(self.store, self.name)
@@ -115,9 +123,19 @@ class TableCopy:
     def _put(self, table: str, folder: str, number: int, file: Path) -> None:
         path = "/".join(step for step in (table, folder, f"part-{number:04}.parquet") if step)
         self.counts.add(table, file)
+        self._look_for_leaks(table, file)
         self.store.put_file(release_key(self.name, path), file)
         rows = pq.read_metadata(file).num_rows
         self.files.append(ReleaseFile(path, file.stat().st_size, file_sha256(file), rows))
+
+    def _look_for_leaks(self, table: str, file: Path) -> None:
+        columns = {"tracks": TRACK_COLUMNS, "activity": ACTIVITY_COLUMNS}.get(table)
+        if columns is None or (table == "activity" and not self.leakage.has_splits):
+            return
+        add = self.leakage.add_tracks if table == "tracks" else self.leakage.add_activity
+        with pq.ParquetFile(file) as part:
+            for rows in part.iter_batches(LOOKED_AT_ONCE, columns=list(columns)):
+                add(rows)
 
 
 def _partitions(keys: Collection[str]) -> Mapping[tuple[str, str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from stemline.release.record import (
     CARD_NAME,
     CROISSANT_NAME,
     DATASET_ROOT,
+    LEAKAGE_NAME,
     RECORD_NAME,
     Release,
     ReleaseFile,
@@ -118,8 +120,11 @@ class _ReleaseCreation:
         facts = self._facts(
             copy, kept, {"number": snapshot.number if snapshot else None, "left_out": moment.left_out}
         )
+        report = copy.leakage.report()
+        facts["leakage"] = report.counts()
         release = Release(self.name, datetime.now(UTC), tuple(copy.files), facts)
-        return self._finish(release, layout)
+        leaks = json.dumps(report.as_tree(), indent=1, ensure_ascii=False).encode() + b"\n"
+        return self._finish(release, layout, self._put(LEAKAGE_NAME, leaks))
 
     def _clear(self) -> None:
         """Remove what was left of a release that was not finished."""
@@ -134,10 +139,10 @@ class _ReleaseCreation:
         sizes = {key: size for place in _places(copy.read) for key, size in self.store.list_sizes(place)}
         return all(key in live and sizes.get(key) == part.size_bytes for key, part in copy.read.items())
 
-    def _finish(self, release: Release, layout: DatasetLayout) -> Release:
+    def _finish(self, release: Release, layout: DatasetLayout, leakage: ReleaseFile) -> Release:
         card = self._put(CARD_NAME, release_card(release, layout, self.settings.name))
         croissant = self._put(CROISSANT_NAME, croissant_file(release, layout, self.settings.name))
-        finished = replace(release, files=(card, croissant, *release.files))
+        finished = replace(release, files=(card, croissant, leakage, *release.files))
         self._require_whole(finished)
         self.on_step(1, 1)
         if not write_release(self.store, finished):

@@ -22,10 +22,10 @@ def track_atoms(cells: Mapping[str, Any], by: str) -> tuple[int, ...]:
     atoms = {*_group_atoms(cells, by)}
     isrc = well_formed_isrc(cells.get("isrc"))
     if isrc:
-        atoms.add(_digest(f"isrc:{isrc}"))
+        atoms.add(text_digest(f"isrc:{isrc}"))
     if not atoms:
         digest = cells.get("source_sha256")
-        atoms.add(_digest(f"sha256:{digest}" if digest else f"track:{cells['track_id']}"))
+        atoms.add(text_digest(f"sha256:{digest}" if digest else f"track:{cells['track_id']}"))
     return tuple(sorted(atoms))
 
 
@@ -49,19 +49,21 @@ def well_formed_isrc(value: object) -> str:
 
 def _group_atoms(cells: Mapping[str, Any], by: str) -> tuple[int, ...]:
     if by == "artist":
-        return tuple(map(_name_digest, names_of(cells.get("artist"), cells.get("title"))))
+        return tuple(map(name_digest, names_of(cells.get("artist"), cells.get("title"))))
     value = cells.get(by)
     if value is None or by == "isrc" or (by != "track_id" and is_placeholder(value)):
         return ()
     text = str(value) if by == "track_id" else plain_name(value)
-    return (_digest(f"{'track' if by == 'track_id' else by}:{text}"),)
+    return (text_digest(f"{'track' if by == 'track_id' else by}:{text}"),)
 
 
 @lru_cache(maxsize=65_536)
-def _name_digest(name: str) -> int:
-    return _digest(f"artist:{name}")
+def name_digest(name: str) -> int:
+    """Give the digest of an artist, by one of the names that `names_of` gives."""
+    return text_digest(f"artist:{name}")
 
 
-def _digest(text: str) -> int:
+def text_digest(text: str) -> int:
+    """Give the first eight bytes of a digest as a number."""
     found = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(found[:8])

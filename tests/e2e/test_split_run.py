@@ -104,3 +104,12 @@ def test_compaction_and_a_release_carry_splits(project):
     assert project.stemline("release", project.config, "v1", "--json").code == 0
     released = pd.read_parquet(project.dataset / "releases" / "v1" / "tracks")
     assert dict(zip(released["track_id"], released["split"], strict=True)) == before
+    record = json.loads((project.dataset / "releases" / "v1" / "release.json").read_text())
+    assert record["leakage"]["is_clean"]
+    assert record["leakage"]["splits"] == pd.Series(before).value_counts().to_dict()
+    card = (project.dataset / "releases" / "v1" / "README.md").read_text()
+    assert "## Splits, and what leaks" in card
+    assert project.stemline("forget", project.config, "--artist", "B", "--yes", "--json").code == 0
+    report = (project.dataset / "releases" / "v1" / "leakage.json").read_text()
+    assert json.loads(report)["examples"] == []
+    assert project.stemline("verify", project.config, "--json").code == 0

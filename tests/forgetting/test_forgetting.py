@@ -273,7 +273,7 @@ def test_a_release_may_lose_all_it_has(estate):
     assert estate.forget(where="true").exit_code == 0
     release = require_release(estate.store, "v1")
     assert (release.counts["tracks"], release.counts["seconds"], release.counts["providers"]) == (0, 0, {})
-    assert {file.path for file in release.files} == {"README.md", "croissant.json"}
+    assert {file.path for file in release.files} == {"README.md", "croissant.json", "leakage.json"}
     assert estate.rows() == estate.rows(folder="releases") == list(estate.store.list("audio")) == []
 
 

@@ -58,6 +58,7 @@ def test_it_holds_every_row_sorted_in_one_part_a_partition(published):
     assert [file.path for file in release.files] == [
         "README.md",
         "croissant.json",
+        "leakage.json",
         *(
             f"{table}/by_provider=local/by_collected_on=2026-11-0{day}/part-0001.parquet"
             for table in ("activity", "stems", "tracks")
