@@ -40,7 +40,3 @@ class ArrayFile:
         """Close the file."""
         if hasattr(self, "_file"):
             os.close(self._file)
-
-    def __reduce__(self) -> tuple[type[ArrayFile], tuple[Path, str | list[Any]]]:
-        """Give what opens it in another process."""
-        return ArrayFile, (self.path, self.kind.descr if self.kind.names else self.kind.str)

@@ -1,4 +1,4 @@
-"""Writes a window index from the tables, part by part: of a million tracks in a few hundred megabytes of memory."""
+"""Writes a window index from the tables, a few thousand rows at a time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from stemline.reader.stem_place import ACTIVITY_COLUMNS, STEM_COLUMNS
 from stemline.reader.window_index import FORMAT, NONE, RECORD_NAME, ROW, SEPARATOR, STEM
 from stemline.records import LINKED
 
-_NAMES = ("track_id", "provider", "recipe", "stem")
+_ROW_NAMES = ("track_id", "provider", "recipe")
 _ROWS_AT_ONCE = 4096
 _MOST_STEM_NAMES = 255
 _LEVELS = (-32_000, 32_000)
-RowName = tuple[str, str, str]
 
 
 def write_index(folder: Path, stems: pads.Dataset, activity: pads.Dataset, prefix: str) -> None:
@@ -46,7 +45,7 @@ class _IndexBuild:
 
     def __init__(self, folder: Path, prefix: str) -> None:
         self._folder, self._prefix = folder, prefix
-        self._rows: dict[RowName, int] = {}
+        self._rows: dict[str, int] = {}
         self._stem_names: dict[str, int] = {}
         self._formats: dict[str, int] = {}
         self._parts: list[str] = []
@@ -81,7 +80,7 @@ class _IndexBuild:
                 stack.enter_context((self._folder / name).open("wb"))
                 for name in ("levels", "byte_offset", "first_frame")
             ]
-            for _, _, batch in _batches(activity, (*_NAMES, *ACTIVITY_COLUMNS)):
+            for _, _, batch in _batches(activity, (*_ROW_NAMES, "stem", *ACTIVITY_COLUMNS)):
                 self._note_seconds(batch, stems, files)
 
     def finish(self) -> None:
@@ -98,8 +97,7 @@ class _IndexBuild:
         self, batch: pa.RecordBatch, origin: tuple[str, int], text: BinaryIO
     ) -> NDArray[np.void]:
         found = np.zeros(len(batch), STEM)
-        names = zip(*(batch[name].to_pylist() for name in _NAMES[:3]), strict=True)
-        found["row"] = [self._rows.setdefault(name, len(self._rows)) for name in names]
+        found["row"] = [self._rows.setdefault(name, len(self._rows)) for name in _row_names(batch)]
         found["name"] = _codes(batch["stem"], self._stem_names)
         found["format"] = _codes(batch["format"], self._formats)
         found["is_linked"] = pc.match_substring(batch["verification"], LINKED)
@@ -126,14 +124,14 @@ class _IndexBuild:
             self._parts.append(key)
         return len(self._parts) - 1
 
-    def _write_rows(self, names: list[RowName], counts: NDArray[np.int64]) -> None:
+    def _write_rows(self, names: list[str], counts: NDArray[np.int64]) -> None:
         ends = np.cumsum(counts)
         last, track = None, -1
         with (self._folder / "rows").open("wb") as rows, (self._folder / "text").open("ab") as text:
             for number, name in enumerate(names):
-                data, count = SEPARATOR.join(name).encode(), counts[number]
-                track += name[0] != last
-                last = name[0]
+                data, count, track_id = name.encode(), counts[number], name.rsplit(SEPARATOR, 2)[0]
+                track += track_id != last
+                last = track_id
                 digest = int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
                 row = (track, self._text_bytes, len(data), ends[number] - count, count, digest)
                 rows.write(np.array([row], ROW).tobytes())
@@ -142,9 +140,11 @@ class _IndexBuild:
     def _note_seconds(
         self, batch: pa.RecordBatch, stems: NDArray[np.void], files: Sequence[BinaryIO]
     ) -> None:
-        keys = zip(*(batch[name].to_pylist() for name in _NAMES), strict=True)
-        known = [self._number(*key) for key in keys]
-        number = np.array(known, np.int64)
+        row = np.array([self._rows.get(name, NONE) for name in _row_names(batch)], np.int64)
+        stem = _codes(batch["stem"], dict(self._stem_names))
+        is_known = (row != NONE) & (stem < len(self._stem_names))
+        number = np.full(len(batch), NONE, np.int64)
+        number[is_known] = self._number_of[row[is_known], stem[is_known]]
         is_known = number != NONE
         levels_at = files[0].tell() // 2
         offsets_at = files[1].tell() // 8
@@ -166,10 +166,6 @@ class _IndexBuild:
         ):
             stems[name][number[is_known]] = values[is_known]
 
-    def _number(self, track_id: str, provider: str, recipe: str, stem: str) -> int:
-        row, name = self._rows.get((track_id, provider, recipe)), self._stem_names.get(stem)
-        return NONE if row is None or name is None else int(self._number_of[row, name])
-
 
 def _batches(table: pads.Dataset, columns: tuple[str, ...]) -> Iterator[tuple[str, int, pa.RecordBatch]]:
     """Give a table some rows at a time, with the part they are of and the number of the first one there.
@@ -187,6 +183,12 @@ def _batches(table: pads.Dataset, columns: tuple[str, ...]) -> Iterator[tuple[st
         ):
             yield part, row, batch
             row += len(batch)
+
+
+def _row_names(batch: pa.RecordBatch) -> list[str]:
+    columns = [batch[name] for name in _ROW_NAMES]
+    names: list[str] = pc.binary_join_element_wise(*columns, SEPARATOR).to_pylist()
+    return names
 
 
 def _codes(column: pa.Array, known: dict[str, int]) -> NDArray[np.int64]:

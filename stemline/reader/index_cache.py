@@ -10,8 +10,9 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +21,8 @@ from stemline.storage import disk_guarded
 
 CACHE_VARIABLE = "STEMLINE_CACHE"
 _STATES_KEPT = 3
-"""Of one dataset: what was read before the last few changes is removed when another state is read."""
+_UNUSED_SECONDS = 24 * 3600
+"""Of one dataset more states than these are removed, when another is read, where nobody has used them for a day."""
 
 Made = TypeVar("Made")
 
@@ -52,8 +54,6 @@ class IndexCache:
         found = _opened(path, opened)
         if found is not None:
             return found
-        with disk_guarded(self._root):
-            self.folder.mkdir(parents=True, exist_ok=True)
         with _locked(self.folder / f"{name}.lock"):
             found = _opened(path, opened)
             if found is None:
@@ -63,7 +63,7 @@ class IndexCache:
 
     def _make(self, path: Path, write: Callable[[Path], None]) -> None:
         with disk_guarded(self._root):
-            self._forget_older()
+            self._forget_unused()
             folder = Path(tempfile.mkdtemp(prefix=f"{path.name}-", dir=self.folder))
         try:
             write(folder)
@@ -73,25 +73,41 @@ class IndexCache:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _forget_older(self) -> None:
-        os.utime(self.folder)
-        states = sorted(self._root.glob(f"{self._name}-*"), key=lambda each: each.stat().st_mtime)
-        for each in states[:-_STATES_KEPT]:
-            shutil.rmtree(each, ignore_errors=True)
+    def _forget_unused(self) -> None:
+        states = sorted((_used_at(each), each) for each in self._root.glob(f"{self._name}-*"))
+        for used_at, folder in states[:-_STATES_KEPT]:
+            if time.time() - used_at > _UNUSED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def note_use(folder: Path) -> None:
+    """Note that what is kept for a state is in use: also by workers that open it again at each epoch."""
+    with suppress(OSError):
+        os.utime(folder)
+
+
+def _used_at(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _opened(path: Path, opened: Callable[[Path], Made]) -> Made | None:
     """Give what is there; None for nothing, or what another version has left."""
     try:
-        return opened(path)
+        found = opened(path)
     except (OSError, ValueError, KeyError):
         return None
+    note_use(path.parent)
+    return found
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Let one process after the other in; the lock goes with whoever holds it."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("wb")
     except OSError as error:
         raise StorageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -23,12 +24,14 @@ from stemline.reader.window_choice import WindowChoice, write_choice
 from stemline.reader.window_index import WindowIndex
 from stemline.reader.window_request import WindowRequest
 from stemline.storage import Store
+from stemline.storage.disk import disk_error
 
 logger = logging.getLogger(__name__)
 
 _STALE = (OSError, IndexError, pa.ArrowException)
 """What reading a part comes to that a rewrite has replaced since it was looked up."""
 _TRIES = 3
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class WindowTables(Protocol):
@@ -57,6 +60,8 @@ def find_windows(dataset: WindowTables, request: WindowRequest) -> tuple[WindowI
         except StemlineError:
             raise
         except _STALE as error:
+            if isinstance(error, OSError) and error.errno in _FULL:
+                raise disk_error(cache_folder(), error) from error
             if not left or not dataset.refresh():
                 raise StorageError(
                     f"The parts of {dataset.url} cannot be read: {error}.", fix="Run `stemline verify`."

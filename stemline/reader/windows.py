@@ -8,11 +8,13 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from stemline.errors import StorageError, UsageError
+from stemline.reader.index_cache import note_use
 from stemline.reader.permutation import Permutation, random_key
 from stemline.reader.prefetch import prefetched
 from stemline.reader.window_choice import WindowChoice
@@ -25,6 +27,11 @@ logger = logging.getLogger(__name__)
 _FEW, _MANY = 8, 1000
 """So many windows that cannot be read, one behind the other, are no matter of single tracks."""
 _LOOK = "Run `stemline verify`, and open the dataset again."
+
+
+@lru_cache(4)
+def _order_of_epoch(size: int, seed: int, epoch: int) -> Permutation:
+    return Permutation(size, random_key("windows", seed, epoch))
 
 
 class StemWindows:
@@ -115,6 +122,7 @@ class StemWindows:
 
     def __iter__(self) -> Iterator[Window]:
         """Give the windows of this worker and rank, reading the next ones ahead."""
+        note_use(self._reader.index.folder.parent)
         shard, size = self._shard(), self.windows_per_epoch
         begin = self.epoch * size
         end = sys.maxsize if self._delivery.epochs is None else begin + self._delivery.epochs * size
@@ -142,9 +150,9 @@ class StemWindows:
     def _drawn(self, position: int, shards: int) -> tuple[Any, Window]:
         """Give which window stands at a position, and what it says of itself."""
         epoch, place = divmod(position, self.windows_per_epoch)
-        key = random_key("windows", self._delivery.seed, epoch)
-        number = Permutation(self.windows_per_epoch, key)[place]
-        return self._choice[number, key ^ number], {"position": position, "shards": shards}
+        order = _order_of_epoch(self.windows_per_epoch, self._delivery.seed, epoch)
+        number = order[place]
+        return self._choice[number, order.key ^ number], {"position": position, "shards": shards}
 
     def _begin_noting(self, shards: int, position: int) -> None:
         """Begin with all workers of this rank where they began, or went on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
+from itertools import chain, islice
 
 import pytest
 from hypothesis import given
@@ -33,7 +33,7 @@ def test_shards_share_each_epoch_without_overlap(size, ranks, workers, epoch):
         for number in range(ranks * workers)
     ]
 
-    assert sorted(sum(shares, [])) == list(range(begin, end))
+    assert sorted(chain(*shares)) == list(range(begin, end))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
@@ -102,5 +102,5 @@ def test_what_is_no_state_of_these_windows_is_refused(change, sentence):
 
 @pytest.mark.parametrize("state", [None, "x", 3, {}, [], [None]])
 def test_what_is_no_state_at_all_is_refused(state):
-    with pytest.raises(UsageError, match="no state|not of ranks"):
+    with pytest.raises(UsageError, match=r"no state|not of ranks"):
         ORDER.progress(state)
