@@ -70,13 +70,16 @@ class Place:
     store: DistantStore | None = None
 
     def under(self, *names: str) -> str:
+        """Give the URL of something in the dataset."""
         return "/".join((self.url, *names))
 
     @property
     def files(self) -> fsspec.AbstractFileSystem:
+        """What reads it without us."""
         return fsspec.url_to_fs(self.url, **self.options)[0]
 
     def counts(self) -> tuple[int, int]:
+        """Give the requests and bytes so far; of a disk nobody counts them."""
         return self.store.counts() if self.store else (0, 0)
 
 
@@ -90,7 +93,9 @@ class Load:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--tracks", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--for", type=float, default=20.0, dest="watched")
@@ -244,9 +249,7 @@ def whole_window(place: Place, folder: str, start: int) -> dict[str, np.ndarray]
 
 
 def sought_window(place: Place, folder: str, start: int) -> dict[str, np.ndarray]:
-    return {
-        stem: decoded(place.files.cat_file(f"{folder}/{stem}.flac"), start) for stem in STEMS
-    }
+    return {stem: decoded(place.files.cat_file(f"{folder}/{stem}.flac"), start) for stem in STEMS}
 
 
 def file_window(place: Place, folder: str, start: int) -> dict[str, np.ndarray]:
@@ -275,7 +278,9 @@ def cut(samples: Callable[[Place], Iterator[Blobs]], place: Place, *, is_all: bo
         if not is_all:
             start = chance.randrange(shortest(sample) - WINDOW)
             return [[decoded(data, start) for data in sample.values()]]
-        whole = [soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)[0] for data in sample.values()]
+        whole = [
+            soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)[0] for data in sample.values()
+        ]
         size = WINDOW * RATE
         return [[each[at : at + size] for each in whole] for at in range(0, len(whole[0]) - size, size)]
 
@@ -303,28 +308,29 @@ def hub_samples(place: Place) -> Iterator[Blobs]:
 
 
 def tar_samples(place: Place) -> Iterator[Blobs]:
-    import webdataset
+    import webdataset  # noqa: PLC0415 - may be missing
 
     opening = importlib.import_module("webdataset.gopen")  # a function has its name in the package
     opening.gopen_schemes["s3"] = lambda url, *_, **__: place.files.open(url, "rb")
-    tars = [path if place.store is None else f"s3://{path}" for path in place.files.glob(place.url + "-webdataset/*.tar")]
+    scheme = "" if place.store is None else "s3://"
+    tars = [scheme + path for path in place.files.glob(place.url + "-webdataset/*.tar")]
     for sample in webdataset.WebDataset(tars, shardshuffle=len(tars), seed=0).shuffle(4):
         yield {stem: sample[f"{stem}.flac"] for stem in STEMS}
 
 
 def shar_samples(place: Place) -> Iterator[Blobs]:
     """Have Lhotse read the shards; the sound of a cut is decoded as that of the others is."""
-    from lhotse import CutSet
+    from lhotse import CutSet  # noqa: PLC0415 - may be missing
 
     if place.store is not None:
         raise ImportError("opens S3 by the program `aws` alone")
-    for each in CutSet.from_shar(in_dir=place.url + "-shar", shuffle_shards=True, seed=0):
+    for each in CutSet.from_shar(in_dir=place.url + "-shar/train", shuffle_shards=True, seed=0):
         parts = {stem: getattr(each, stem) for stem in STEMS}
         yield {stem: part.sources[0].source for stem, part in parts.items()}
 
 
 def litdata_samples(place: Place) -> Iterator[Blobs]:
-    import litdata
+    import litdata  # noqa: PLC0415 - may be missing
 
     folder = packed(place)
     more = {} if place.store is None else {"storage_options": boto_options(place)}
@@ -337,10 +343,8 @@ _PACKING = threading.Lock()
 
 def packed(place: Place) -> str:
     """Give where LitData's chunks of the same objects lie, made the first time."""
-    import litdata
-    from litdata.streaming.writer import BinaryWriter
+    from litdata.streaming.writer import BinaryWriter  # noqa: PLC0415 - may be missing
 
-    del litdata
     target = place.url + "-litdata"
     with _PACKING, tempfile.TemporaryDirectory() as folder:
         if place.files.exists(target):

@@ -89,9 +89,7 @@ async def _read_head(reader: asyncio.StreamReader) -> bytes:
 
 
 async def _pass_body(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
-    headers = dict(
-        line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line
-    )
+    headers = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)
     if b"chunked" in headers.get(b"transfer-encoding", b""):
         return await _pass_chunks(reader, writer)
     size = missing = int(headers.get(b"content-length", 0))
