@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stemline.dataset.identity import read_ledger_records
@@ -13,12 +13,13 @@ from stemline.dataset.stored_tracks import (
     list_stored_parts,
     read_stored_tracks,
 )
-from stemline.ledger import AdoptedBatch, AdoptionCounts, Ledger, open_ledger
+from stemline.ledger import AdoptedBatch, AdoptionCounts, BatchRow, Ledger, open_ledger
 from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import register_dataset, write_record
 from stemline.run.forgotten import remember_forgotten
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings
+from stemline.splits.split_book import SplitBook, read_split_book
 from stemline.storage import Store, open_store
 
 
@@ -61,9 +62,11 @@ def _adopt(
     marks = {record.ledger_id: record.mark(provider, recipe.name) for record in read_ledger_records(store)}
     wanted = WantedTracks(provider, recipe, root)
     parts, lone = list_stored_parts(store)
+    splits = read_split_book(store)
     counts = AdoptionCounts(lone_parts=lone)
     for part in parts:
-        for rows in read_stored_tracks(store, part, wanted):
+        for stored in read_stored_tracks(store, part, wanted):
+            rows = stored if splits is None else _without_decided(stored, splits)
             batch = AdoptedBatch(
                 batch_of_part(part.key), known.dataset_id, settings.name, provider, recipe, rows
             )
@@ -75,3 +78,18 @@ def _adopt(
     ledger.datasets.end_adopting(provider, recipe, known.dataset_id, last)
     write_record(ledger, store, settings.name)
     return counts
+
+
+def _without_decided(rows: Sequence[BatchRow], splits: SplitBook) -> list[BatchRow]:
+    """Give rows without the splits that were decided: the ledger has what the manifest said, and it gave none."""
+    given = [row.attempt.track.columns for row in rows]
+    bare = [{name: value for name, value in columns.items() if name != "split"} for columns in given]
+    told = [
+        {**columns, "track_id": row.attempt.track.track_id, "source_sha256": row.source_sha256}
+        for columns, row in zip(bare, rows, strict=True)
+    ]
+    found = []
+    for row, before, after, split in zip(rows, given, bare, splits.splits_of(told), strict=True):
+        track = replace(row.attempt.track, columns=after if before.get("split") == split else before)
+        found.append(replace(row, attempt=replace(row.attempt, track=track)))
+    return found

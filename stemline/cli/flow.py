@@ -178,6 +178,11 @@ def _show_result(screen: Screen, result: Result) -> None:
         )
     if summary["corrected"]:
         screen.out.print(f"corrected {summary['corrected']:,} published before, as the manifest has them now")
+    if splits := summary.get("splits"):
+        shown = ", ".join(f"{name} {count:,}" for name, count in splits.items())
+        screen.out.print(f"splits    {shown}", markup=False)
+    if "splits_notice" in summary:
+        screen.out.print(f"          {summary['splits_notice']}", markup=False)
     if mix := summary.get("mix"):
         screen.out.print(f"mix       {mix_sentence(mix)}", markup=False)
     credit, requests = summary["credits"], summary["requests"]

@@ -236,8 +236,7 @@ class Run:
         with suppress(StemlineError):  # what fails is left to the next run
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
-        changed = self.splits.book.notice if self.splits else ""
-        return Result(exit_code, summary, summary["reason"] or late or self.corrections.problem or changed)
+        return Result(exit_code, summary, summary["reason"] or late or self.corrections.problem)
 
     def _wait_for_others(self) -> None:
         """Wait for what other runs are at of this one's tracks; its keys are free meanwhile, nothing is paid any more.

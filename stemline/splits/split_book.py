@@ -129,7 +129,8 @@ class SplitBook:
         """Give what was written, as a run's summary has it."""
         counts = {name: self.written[name] for name in (*self.shares.names, NONE)}
         tree: dict[str, Any] = {"splits": counts | dict(self.written)}
-        return tree | ({"in_no_split": self.torn} if self.torn else {})
+        tree |= {"in_no_split": self.torn} if self.torn else {}
+        return tree | ({"splits_notice": self.notice} if self.notice else {})
 
 
 def open_split_book(store: Store, settings: SplitSettings | None, run_id: str = "") -> SplitBook | None:

@@ -23,6 +23,8 @@ from stemline.storage import Store
 
 SPLITS_PREFIX = "_stemline/splits"
 ENTRIES_PER_CHECKPOINT = 16
+KEPT_CHECKPOINTS = 2
+"""Older ones are removed: each has all that was decided up to it, and the entries are there."""
 SALT_BYTES = 16
 _ENTRY = re.compile(rf"{SPLITS_PREFIX}/(?P<checkpoint>checkpoint-)?(?P<number>[0-9]{{8}})[.]json")
 
@@ -97,7 +99,7 @@ def read_splits(store: Store, known: DecidedSplits | None = None) -> DecidedSpli
     checkpoints = {int(each["number"]) for each in found if each["checkpoint"]}
     decided, last = known or DecidedSplits(), max(entries | checkpoints, default=0)
     newest = max((number for number in checkpoints if number > decided.number), default=0)
-    if newest:
+    if newest and store.exists(checkpoint_key(newest)):  # a later one may have come for it since
         decided = _from_tree(store, checkpoint_key(newest))
     for number in range(decided.number + 1, last + 1):
         decided = _joined(store, decided, number)
@@ -126,6 +128,8 @@ def append_entry(store: Store, decided: DecidedSplits, entry: NewEntry) -> Decid
     after = joined.with_new(number, keyed)
     if number % ENTRIES_PER_CHECKPOINT == 0:
         store.put_bytes(checkpoint_key(number), _dump(after.as_tree()))
+        if number > KEPT_CHECKPOINTS * ENTRIES_PER_CHECKPOINT:
+            store.delete(checkpoint_key(number - KEPT_CHECKPOINTS * ENTRIES_PER_CHECKPOINT))
     return after
 
 

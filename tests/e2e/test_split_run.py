@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -51,9 +52,27 @@ def test_another_ledger_other_shares_and_new_rows_move_nobody(project):
         file.unlink()
     assert project.stemline("adopt", project.config, "--json").code == 0
     prepare(project, [*ARTISTS, "a feat. C", "C"], holdout=1.0, seed=9)
-    run(project)
+    done = run(project)
     found = splits(project)
     assert found == {**before, "t04": before["t00"], "t05": before["t00"]}
+    assert "stay where they are" in done["splits_notice"]
+    prepare(project, ["Solo", *ARTISTS[1:]], holdout=1.0, seed=9)
+    run(project)
+    assert splits(project) == {**found, "t00": "holdout"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("moment", ["part_unnamed"])
+def test_killed_between_the_log_and_the_parts_nobody_moves(project, moment):
+    prepare(project, ARTISTS)
+    assert project.stemline("run", project.config, "--json", STEM_KILL_AT=moment).code == -signal.SIGKILL
+    decided = (project.dataset / "_stemline" / "splits" / "00000001.json").read_bytes()
+    prepare(project, ARTISTS, holdout=1.0)
+    tree = run(project)
+    assert (project.dataset / "_stemline" / "splits" / "00000001.json").read_bytes() == decided
+    found = splits(project)
+    assert found["t00"] == found["t01"] == found["t02"] != "holdout"
+    assert sum(tree["splits"].values()) == len(ARTISTS)
 
 
 @pytest.mark.long

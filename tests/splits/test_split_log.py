@@ -60,16 +60,16 @@ def test_the_same_names_are_drawn_alike_in_another_dataset_and_known_by_other_di
 
 def test_checkpoints_tell_what_all_entries_before_them_did(store, monkeypatch):
     monkeypatch.setattr(split_log, "ENTRIES_PER_CHECKPOINT", 4)
-    for number in range(10):
+    for number in range(14):
         book(store).decide(tied([number]))
     whole = read_splits(store)
-    assert [store.exists(checkpoint_key(number)) for number in (4, 8)] == [True, True]
-    for number in range(1, 9):
+    assert [store.exists(checkpoint_key(number)) for number in (4, 8, 12)] == [False, True, True]
+    for number in range(1, 13):
         store.delete(entry_key(number))
     assert np.array_equal(read_splits(store).keyed, whole.keyed)
     assert np.array_equal(read_splits(store).codes, whole.codes)
     assert {key for key, is_gone in find_damage(store) if is_gone} == {
-        entry_key(each) for each in range(1, 9)
+        entry_key(each) for each in range(1, 13)
     }
 
 
