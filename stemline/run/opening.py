@@ -26,6 +26,7 @@ from stemline.run.observer import present_observer
 from stemline.run.rewriting import finish_rewrites, rewriting
 from stemline.run.run import Run
 from stemline.run.selection import Selection, source_of
+from stemline.run.splitting import keep_splits
 from stemline.settings import Settings, load_facts
 from stemline.storage import Store, open_store
 
@@ -63,6 +64,7 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
             key_ids[0],
         )
         run = Run(settings, selection, facts, ledger, store, layout, run_id, fences, claim, source)
+        run.splits = keep_splits(store, settings.dataset.splits, layout, run_id)
         observer = present_observer()
         if observer is not None:
             observer.opened(run)

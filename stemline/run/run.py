@@ -34,7 +34,6 @@ from stemline.run.selection import Result, Selection, target_of
 from stemline.run.splitting import SplitKeeping
 from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
 from stemline.settings import ProviderFacts, Settings, outputs_kept_since
-from stemline.splits.split_book import open_split_book
 from stemline.storage import Store
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ class Run:
     claim: DatasetClaim
     source: ManifestSource
     """The selected part of the catalogue, parsed already where the run reads it."""
+    splits: SplitKeeping | None = None
+    """What puts tracks into splits; None: the manifest alone does."""
     started: float = field(default_factory=time.monotonic)
     dispatchers: DispatcherGroup | None = None
     """What submits and polls, from `dispatching` on; None where there was nothing to do."""
@@ -84,12 +85,6 @@ class Run:
         """Published tracks of which the manifest says something else by now."""
         key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
         return CorrectionQueue(self.ledger, self.store, self.layout, *key, splits=self.splits)
-
-    @cached_property
-    def splits(self) -> SplitKeeping | None:
-        """What puts tracks into splits; None: the manifest alone does."""
-        book = open_split_book(self.store, self.settings.dataset.splits, self.run_id)
-        return None if book is None else SplitKeeping(book, self.layout)
 
     @property
     def publisher(self) -> Publisher:
@@ -227,8 +222,7 @@ class Run:
             self._wait_for_others()
         corrected = 0 if self.is_interrupted else self.corrections.apply(self.run_id)
         exit_code, summary = self._close(reason)
-        summary["corrected"] = corrected
-        summary |= self.splits.book.as_tree() if self.splits else {}
+        summary |= {"corrected": corrected, **(self.splits.book.as_tree() if self.splits else {})}
         if self.settings.dataset.compact == "auto" and not self.is_interrupted:
             summary["compacted"] = compact_finished(self.ledger, self.store, self.claim.known.dataset_id)
         write_run_summary(self.store, self.run_id, summary)
@@ -262,8 +256,7 @@ class Run:
         """Hold what was not begun, and book the run as finished; give its exit code and summary."""
         if reason is not None or self.is_interrupted:
             sentence = reason.message if reason is not None else "The run was interrupted."
-            sessions = self.dispatchers.sessions if self.dispatchers else []
-            is_further = any(session.held for session in sessions)
+            is_further = any(each.held for each in (self.dispatchers.sessions if self.dispatchers else ()))
             self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence, is_further=is_further)
         counts = self.ledger.queries.counts(self.run_id)
         exit_code = self._exit_code(counts, reason)

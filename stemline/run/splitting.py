@@ -18,9 +18,19 @@ from stemline.errors import ConfigError
 from stemline.records import Track
 from stemline.rewrite.rewrite import Rewriter
 from stemline.rewrite.snapshot import live_key, live_parts
+from stemline.settings.split_settings import SplitSettings
 from stemline.splits.assignment import TiedTracks
 from stemline.splits.atoms import given_split, needs_nobody, track_atoms
-from stemline.splits.split_book import SplitBook
+from stemline.splits.split_book import SplitBook, open_split_book
+from stemline.storage import Store
+
+
+def keep_splits(
+    store: Store, settings: SplitSettings | None, layout: DatasetLayout, run_id: str
+) -> SplitKeeping | None:
+    """Give the splits of a run's tracks as they are configured; None: the manifest alone gives any."""
+    book = open_split_book(store, settings, run_id)
+    return None if book is None else SplitKeeping(book, layout)
 
 
 @dataclass
