@@ -1,6 +1,6 @@
 """Tables looked at for what of one split is in another, in bounded memory: batch by batch, then all at once.
 
-Of each row eight bytes are kept for every artist, its ISRC and its source; names are looked up only for what leaks.
+Of each row its names are kept as they are, and eight bytes for every artist, its ISRC and its source once all are in.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ TIES = "Its artists or its ISRC are in {}."
 UNDECIDED = "No split was decided for it."
 TRACK_COLUMNS = ("track_id", "split", "artist", "title", "isrc", "source_sha256")
 ACTIVITY_COLUMNS = ("track_id", "provider", "recipe", "stem", "rms_dbfs")
+_SHORT_DIGEST = 16
+"""So many digits of a SHA-256 are compared."""
 _MAY_HAVE_GUESTS = r"(?i)feat|ft\b|with\b"
 Digests: TypeAlias = NDArray[np.uint64]
 Numbers: TypeAlias = NDArray[np.int64]
@@ -61,19 +63,15 @@ class LeakageSurvey:
     def __init__(self) -> None:
         """Begin with none."""
         self._rows: list[pa.Table] = []
-        self._count = 0
-        self._ties = {kind: _Ties() for kind in ("artists", "isrcs", "sources")}
         self._prints = LoudnessPrints()
 
     def add_tracks(self, rows: pa.Table | pa.RecordBatch) -> None:
         """Take in rows of the tracks table, with TRACK_COLUMNS at least."""
         table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
-        table = table.select(TRACK_COLUMNS).combine_chunks()
-        first, self._count = self._count, self._count + table.num_rows
-        self._rows.append(table.select(["track_id", "split", "artist", "isrc"]))
-        self._ties["artists"].add(_artists(table), first)
-        self._ties["isrcs"].add(_digested(table, "isrc", _isrc_digest), first)
-        self._ties["sources"].add(_digested(table, "source_sha256", text_digest), first)
+        texts = pa.schema([(name, pa.string()) for name in TRACK_COLUMNS])
+        table = table.select(TRACK_COLUMNS).cast(texts)
+        short = pc.utf8_slice_codeunits(table.column("source_sha256"), 0, _SHORT_DIGEST)
+        self._rows.append(table.set_column(len(TRACK_COLUMNS) - 1, "source_sha256", short))
 
     def add_activity(self, rows: pa.Table | pa.RecordBatch) -> None:
         """Take in rows of the activity table, those of a track one behind the other, with ACTIVITY_COLUMNS at least."""
@@ -91,13 +89,16 @@ class LeakageSurvey:
     def report(self) -> LeakageReport:
         """Give what was found; call it once, when all rows are in."""
         self._prints.finish()
-        return _Findings(
-            self._whole(), {kind: each.joined() for kind, each in self._ties.items()}, self._prints
-        ).run()
-
-    def _whole(self) -> pa.Table:
-        empty = pa.schema([(name, pa.string()) for name in ("track_id", "split", "artist", "isrc")])
-        return pa.concat_tables([empty.empty_table(), *(rows.cast(empty) for rows in self._rows)])
+        ties = {"artists": _Ties(), "isrcs": _Ties(), "sources": _Ties()}
+        first = 0
+        for table in self._rows if self.has_splits else ():
+            ties["artists"].add(_artists(table), first)
+            ties["isrcs"].add(_digested(table, "isrc", _isrc_digest), first)
+            ties["sources"].add(_digested(table, "source_sha256", text_digest), first)
+            first += table.num_rows
+        empty = pa.schema([(name, pa.string()) for name in TRACK_COLUMNS]).empty_table()
+        whole = pa.concat_tables([empty, *self._rows])
+        return _Findings(whole, {kind: each.joined() for kind, each in ties.items()}, self._prints).run()
 
 
 def leakage_report(
