@@ -59,7 +59,7 @@ def released(request, tmp_path):
     )
     dataset.publish("c", "d", day=1, price=Decimal("1.50"), place={"city": "Wien"})
     dataset.publish("a", day=1, genre=None, license=None, plays=None)
-    dataset.publish("b", day=2, **{"my column/ü": 7})
+    dataset.publish("b", day=2, ai_training="no", **{"my column/ü": 7})
     dataset.release("v1")
     return dataset
 
