@@ -172,7 +172,7 @@ def _show_result(screen: Screen, result: Result) -> None:
     if summary["passed_over"]:
         files = counted(summary["passed_over"], "file")
         screen.out.print(f"           {files} passed over, no audio by the name: `stemline plan` says which")
-    if unclear := summary["doubtful"]["ai_training"]:
+    if unclear := summary.get("doubtful", {}).get("ai_training"):
         screen.out.print(
             f"           {counted(unclear)} with ai_training neither allowed nor denied: unknown"
         )

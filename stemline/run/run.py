@@ -272,7 +272,7 @@ class Run:
             **summarize_tracks(self.ledger, self.run_id, counts),
             **self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
             "passed_over": self.passed_over.total(),
-            "doubtful": {"ai_training": self.unclear_training},
+            **({"doubtful": {"ai_training": self.unclear_training}} if self.unclear_training else {}),
             "credits": summarize_credits(self.ledger, self.run_id, self.fences, self.dispatchers),
             "requests": summarize_requests(self.dispatchers),
             "seconds": round(time.monotonic() - self.started, 3),

@@ -59,3 +59,13 @@ def test_without_a_gate_all_go_and_what_is_not_clear_is_told(catalogue):
 
     assert plan["tracks"]["new"] == 4
     assert plan["doubtful"] == {"released_on": 0, "isrc": 0, "license": 1, "ai_training": 1}
+
+
+def test_a_run_tells_what_is_not_clear(catalogue):
+    done = catalogue.stemline(
+        "run", catalogue.config, "--yes", "--limit", "4", "--set", "catalogue.require_rights=null"
+    )
+
+    assert done.code == 0, done.err
+    assert "1 track with ai_training neither allowed nor denied: unknown" in done.out
+    assert catalogue.tracks().set_index("track_id").ai_training["t03"] == "unknown"
