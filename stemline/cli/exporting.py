@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemline.cli.console import Screen
-from stemline.cli.options import Config, Json, Set, print_json, read_config
+from stemline.cli.options import (
+    AllowLicense,
+    Config,
+    Json,
+    RequireAiTraining,
+    Set,
+    print_json,
+    read_config,
+    rights_gate,
+)
 from stemline.wording import bytes_text, counted
 
 if TYPE_CHECKING:
@@ -37,6 +46,8 @@ def export(
     split: Split = None,
     where: TrackFilter = None,
     stems: Stems = None,
+    allow_license: AllowLicense = None,
+    require_ai_training: RequireAiTraining = False,
     sample_rate: SampleRate = None,
     mono: Mono = False,
     seconds: Seconds = None,
@@ -52,11 +63,14 @@ def export(
     """
     from stemline.export.exporting import export_dataset
     from stemline.export.options import ExportOptions
+    from stemline.storage import open_store
 
     screen = Screen(is_json=is_json)
     settings = read_config(screen, config, overrides)
     names = tuple(name.strip() for name in (stems or "").split(",") if name.strip())
-    options = ExportOptions(to, release, split, where, names, sample_rate, mono, seconds)
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    gate = rights_gate(store, allow_license, is_ai_training_required=require_ai_training)
+    options = ExportOptions(to, release, split, where, names, sample_rate, mono, seconds, gate)
     with _progress(screen) as on_progress:
         outcome = export_dataset(settings, options, out, on_progress)
     if is_json:
@@ -90,12 +104,12 @@ def _progress(screen: Screen) -> Iterator[Callable[[int, int], None]]:
 
 def _show_outcome(screen: Screen, outcome: ExportOutcome) -> None:
     record = outcome.record
-    for name in ("refused", "left_out"):
-        found = record[name]
-        for each in found[:SHOWN]:
-            screen.note(f"{name.replace('_', ' '):<10}{each['track_id']}: {each['reason']}")
-        if len(found) > SHOWN:
-            screen.note(f"{name.replace('_', ' '):<10}and {len(found) - SHOWN:,} more: export.json names all")
+    for reason, count in list(record["refused"]["reasons"].items())[:SHOWN]:
+        screen.note(f"refused   {counted(count)}: {reason}")
+    for each in outcome.left_out[:SHOWN]:
+        screen.note(f"left out  {each['track_id']}: {each['reason']}")
+    if len(outcome.left_out) > SHOWN:
+        screen.note(f"left out  and {len(outcome.left_out) - SHOWN:,} more: export.json names all")
     samples = sum(each["samples"] for each in record["splits"].values())
     size = sum(each["size_bytes"] for each in record["files"])
     if not outcome.is_new:

@@ -9,6 +9,9 @@ import yaml
 
 from stemline.export.form import ExportForm
 from stemline.export.target_files import WrittenShard
+from stemline.leakage.report import leakage_lines
+from stemline.rights import RightsGate
+from stemline.wording import counted
 
 CARD_NAME = "README.md"
 MOST_NAMED = 20
@@ -29,6 +32,8 @@ def export_card(form: ExportForm, shards: Sequence[WrittenShard], record: Mappin
         "\n".join(_contents(record)),
         f"## How to open it\n\n{form.card_reading()}",
         "\n".join(_asked(record)),
+        "\n".join(_rights(record)),
+        "\n".join(_leakage(record)),
         "\n".join(_missing(record)),
     ]
     return ("\n\n".join(section for section in sections if section) + "\n").encode("utf-8", "replace")
@@ -37,7 +42,7 @@ def export_card(form: ExportForm, shards: Sequence[WrittenShard], record: Mappin
 _OPENING = """Made by stemline. `export.json` names every file with its size and SHA-256.
 
 **The stems are the output of source-separation models,** not recordings from a studio: `provider` says whose, `recipe`
-what was asked for. Each track has the licence that its row tells; what is not told is unknown."""
+what was asked for."""
 
 
 def _contents(record: Mapping[str, Any]) -> Iterator[str]:
@@ -68,17 +73,35 @@ def _asked(record: Mapping[str, Any]) -> Iterator[str]:
             yield f"- {name}: `{_plain(record[name])}`"
 
 
+def _rights(record: Mapping[str, Any]) -> Iterator[str]:
+    yield "## What the tracks may be used for\n"
+    gate, refused = RightsGate.from_tree(record["rights"]), record["refused"]
+    told = "as its row tells in `license`, `license_spdx` and `ai_training`; what is not told is unknown."
+    if gate.is_open:
+        yield f"Every track is in it, whatever its rights: {told}"
+        return
+    yield f"In it are {gate.sentence()}, {told} {counted(refused['tracks'])} did not pass."
+    if refused["tracks"]:
+        yield "`refused.jsonl` lists them with the reason:\n"
+        for reason, count in list(refused["reasons"].items())[:MOST_NAMED]:
+            yield f"- {count:,}: {_plain(reason)}"
+
+
+def _leakage(record: Mapping[str, Any]) -> Iterator[str]:
+    if record["leakage"]["splits"]:
+        yield "## Splits, and what leaks\n"
+        yield from leakage_lines(record["leakage"])
+        yield "\n`leakage.json` has examples, and the tracks that are in no split."
+
+
 def _missing(record: Mapping[str, Any]) -> Iterator[str]:
-    for name, what in (("left_out", "were selected and are not in it"), ("refused", "may not be in it")):
-        found = record[name]
-        if found:
-            yield f"## {len(found):,} tracks {what}\n"
-            yield from (
-                f"- `{_plain(each['track_id'])}`: {_plain(each['reason'])}" for each in found[:MOST_NAMED]
-            )
-            if len(found) > MOST_NAMED:
-                yield f"- and {len(found) - MOST_NAMED:,} more, which `export.json` names"
-            yield ""
+    found = record["left_out"]
+    if not found:
+        return
+    yield f"## {counted(len(found))} of the selection not in it\n"
+    yield from (f"- `{_plain(each['track_id'])}`: {_plain(each['reason'])}" for each in found[:MOST_NAMED])
+    if len(found) > MOST_NAMED:
+        yield f"- and {len(found) - MOST_NAMED:,} more, which `export.json` names"
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,12 +18,12 @@ import pyarrow as pa
 from stemline import __version__
 from stemline.errors import UsageError
 from stemline.export.card import CARD_NAME, export_card
-from stemline.export.form import ExportContents, ExportForm, Shard, load_form
+from stemline.export.form import ExportContents, ExportForm, ExportShard, load_form
 from stemline.export.options import ExportOptions
 from stemline.export.plan import planned_shards
 from stemline.export.sample import ExportSample, ExportTrack, LeftOut
 from stemline.export.sample_reader import SampleReader
-from stemline.export.selection import Selection, counted_splits, select_tracks
+from stemline.export.selection import TrackSelection, counted_splits, select_tracks
 from stemline.export.sound_cut import SoundCut
 from stemline.export.target import ExportTarget, refuse_inside
 from stemline.export.target_files import TargetFiles, WrittenFile, WrittenShard
@@ -30,11 +31,15 @@ from stemline.forgetting.exports import EXPORTS_PREFIX
 from stemline.reader import StemsDataset, open_dataset
 from stemline.reader.resampling import SoundForm
 from stemline.reader.store_access import StoreAccess
+from stemline.release.record import LEAKAGE_NAME
 from stemline.report.markup import without_secrets
 from stemline.settings import Settings
 from stemline.storage import Store, open_store, scratch_folder
 
 FORMAT = 1
+REFUSED_NAME = "refused.jsonl"
+"""Lists the tracks that a gate kept out, a line each with the reason."""
+MOST_REASONS = 100
 _WINDOW_COLUMNS = {"window": pa.int32(), "start_seconds": pa.float64(), "seconds": pa.float64()}
 Progress = Callable[[int, int], object]
 
@@ -92,7 +97,7 @@ class _ExportWork:
 
     dataset: StemsDataset
     access: StoreAccess
-    selection: Selection
+    selection: TrackSelection
     form: ExportForm
     on_progress: Progress
 
@@ -122,7 +127,7 @@ class _ExportWork:
     def contents(self) -> ExportContents:
         return self.form.contents
 
-    def _write_shard(self, store: Store, shard: Shard, through: int) -> WrittenShard:
+    def _write_shard(self, store: Store, shard: ExportShard, through: int) -> WrittenShard:
         left_out: list[LeftOut] = []
         files, count = TargetFiles(store), _SampleCount()
         rows = self.selection.rows(shard.first_row, shard.tracks)
@@ -168,6 +173,11 @@ class _ExportWork:
         whole = TargetFiles(store)
         self.form.write_whole(shards, whole)
         record = self._record(shards, digest)
+        refused = [each.as_tree() for each in self.selection.refused]
+        if refused:
+            whole.put(REFUSED_NAME, b"".join(map(_line, refused)))
+        if self.selection.leakage.splits:
+            whole.put(LEAKAGE_NAME, _line(self.selection.leakage.as_tree()))
         whole.put(CARD_NAME, export_card(self.form, shards, record))
         files: Iterable[WrittenFile] = chain(whole.written, *(shard.files for shard in shards))
         told = sorted(files, key=lambda file: file.path)
@@ -177,6 +187,7 @@ class _ExportWork:
         return record
 
     def _record(self, shards: list[WrittenShard], digest: str) -> dict[str, Any]:
+        reasons = Counter(each.reason for each in self.selection.refused)
         left_out = [*self.selection.incomplete, *(each for shard in shards for each in shard.left_out)]
         splits = {
             split: {
@@ -195,7 +206,8 @@ class _ExportWork:
             "splits": splits,
             "shards": [shard.name for shard in shards],
             "left_out": [each.as_tree() for each in sorted(left_out, key=lambda each: each.track_id)],
-            "refused": [each.as_tree() for each in self.selection.refused],
+            "refused": {"tracks": reasons.total(), "reasons": dict(reasons.most_common(MOST_REASONS))},
+            "leakage": self.selection.leakage.counts(),
             "versions": {"stemline": __version__, **{name: version(name) for name in self._libraries()}},
         }
 
@@ -224,6 +236,10 @@ class _SampleCount:
             yield sample
 
 
+def _line(tree: Mapping[str, Any]) -> bytes:
+    return json.dumps(tree, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
 def _noted(rows: Iterable[ExportTrack], note: Callable[[int], None]) -> Iterator[ExportTrack]:
     for number, row in enumerate(rows):
         note(number)
@@ -241,10 +257,10 @@ def _open_target(access: StoreAccess, out: str) -> Store:
 
 
 def _contents(
-    settings: Settings, options: ExportOptions, selection: Selection, form: type[ExportForm]
+    settings: Settings, options: ExportOptions, selection: TrackSelection, form: type[ExportForm]
 ) -> ExportContents:
     if not selection.sizes:
-        reasons = sorted({each.reason for each in (*selection.refused, *selection.incomplete)})
+        reasons = sorted({each.reason for each in selection.incomplete})
         raise UsageError(f"No track is left to export: {'; '.join(reasons[:3])}.", fix="Ask for others.")
     columns = selection.columns
     if options.seconds is not None:

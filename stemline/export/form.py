@@ -24,7 +24,7 @@ _FORMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
+class ExportShard:
     """What is written in one go, and redone as a whole when it is cut off: consecutive tracks of one split."""
 
     split: str
@@ -55,7 +55,7 @@ class ExportContents:
     """All stems that any sample has, in order; a track may lack one unless `options.stems` named it."""
     splits: dict[str, int]
     """The splits by the names that files have, in order, and how many tracks were selected of each."""
-    shards: tuple[Shard, ...]
+    shards: tuple[ExportShard, ...]
     title: str
     """What the card is headed with."""
 
@@ -113,7 +113,7 @@ class ExportForm(ABC):
 
     @abstractmethod
     def write_shard(
-        self, shard: Shard, samples: Iterable[ExportSample], files: TargetFiles
+        self, shard: ExportShard, samples: Iterable[ExportSample], files: TargetFiles
     ) -> dict[str, object] | None:
         """Write a shard's files; give facts for `write_whole`."""
 

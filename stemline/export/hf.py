@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stemline.export.form import ExportContents, ExportForm, Shard
+from stemline.export.form import ExportContents, ExportForm, ExportShard
 from stemline.export.hub_features import AUDIO_TYPE, card_features, hub_type, with_features
 from stemline.export.sample import QUALITY_COLUMNS, ExportSample
 from stemline.export.target_files import TargetFiles, WrittenShard
@@ -40,7 +40,7 @@ class HuggingFaceForm(ExportForm):
         fields += [pa.field(name, pa.float64()) for name in measured]
         self.schema = with_features(pa.schema(fields))
 
-    def write_shard(self, shard: Shard, samples: Iterable[ExportSample], files: TargetFiles) -> None:
+    def write_shard(self, shard: ExportShard, samples: Iterable[ExportSample], files: TargetFiles) -> None:
         """Write one Parquet file."""
         path = f"data/{shard.split}-{shard.number:05}-of-{shard.count:05}.parquet"
         with (

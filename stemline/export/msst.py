@@ -17,7 +17,7 @@ from typing import ClassVar
 from stemline.audio import Samples
 from stemline.dataset.paths import name_digest, path_safe
 from stemline.errors import UsageError
-from stemline.export.form import ExportContents, ExportForm, Shard
+from stemline.export.form import ExportContents, ExportForm, ExportShard
 from stemline.export.lossless import wav_file
 from stemline.export.mixture import MIXTURE, has_mix, json_line, told_facts, with_mixture
 from stemline.export.sample import ExportSample, StemSound
@@ -51,7 +51,7 @@ class TrainerForm(ExportForm):
         return with_mixture(sample, _wav)
 
     def write_shard(
-        self, shard: Shard, samples: Iterable[ExportSample], files: TargetFiles
+        self, shard: ExportShard, samples: Iterable[ExportSample], files: TargetFiles
     ) -> dict[str, object]:
         """Write the songs' folders; gives how many mixtures are sums."""
         summed = 0

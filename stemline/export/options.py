@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from stemline.errors import UsageError
+from stemline.rights import EVERY_TRACK, RightsGate
 
 RATES = (1_000, 384_000)
 SHORTEST_SECONDS = 0.05
-
-Refusal = Callable[[str | None, str | None], str | None]
-"""Gives why a track with this `license_spdx` and `ai_training` may not leave; None: it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +28,8 @@ class ExportOptions:
     is_mono: bool = False
     seconds: float | None = None
     """Each track is cut into windows of so many seconds."""
-    allowed_licenses: tuple[str, ...] = ()
-    is_ai_training_required: bool = False
+    gate: RightsGate = EVERY_TRACK
+    """Which rights a track must have to leave."""
 
     def __post_init__(self) -> None:
         """Raise UsageError for a rate or a length that no sound has."""
@@ -63,6 +60,5 @@ class ExportOptions:
             "sample_rate": self.sample_rate,
             "mono": self.is_mono,
             "seconds": self.seconds,
-            "allow_license": sorted(self.allowed_licenses),
-            "require_ai_training": self.is_ai_training_required,
+            "rights": self.gate.as_tree(),
         }

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
-from stemline.export.form import ExportForm, Shard
+from stemline.export.form import ExportForm, ExportShard
 
 
-def planned_shards(sizes: Iterable[tuple[str, int]], form: type[ExportForm]) -> tuple[Shard, ...]:
+def planned_shards(sizes: Iterable[tuple[str, int]], form: type[ExportForm]) -> tuple[ExportShard, ...]:
     """Give the shards of tracks in order, each with its split and an upper bound of its bytes."""
-    shards: list[Shard] = []
+    shards: list[ExportShard] = []
     row = 0
     for split, tracks in groupby(sizes, key=lambda each: each[0]):
         counts = list(_counts((size for _, size in tracks), form))
         for number, count in enumerate(counts):
-            shards.append(Shard(split, number, len(counts), row, count))
+            shards.append(ExportShard(split, number, len(counts), row, count))
             row += count
     return tuple(shards)
 

@@ -6,7 +6,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from stemline.dataset.paths import path_safe
+
+STEM_TYPES = {
+    "stem": pa.string(),
+    "path": pa.string(),
+    "format": pa.string(),
+    "sample_rate": pa.int32(),
+    "channels": pa.int32(),
+    "frames": pa.int64(),
+    "size_bytes": pa.int64(),
+    "sha256": pa.string(),
+    "rms_dbfs": pa.float64(),
+    "peak_dbfs": pa.float64(),
+    "silent_share": pa.float64(),
+    "clipped_share": pa.float64(),
+    "residual_db": pa.float64(),
+}
+"""The columns of the stems table that a `StemObject` is made of."""
 
 
 @dataclass(frozen=True, slots=True)

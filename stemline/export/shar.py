@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from stemline.audio import Samples
 from stemline.errors import UsageError
-from stemline.export.form import ExportContents, ExportForm, Shard
+from stemline.export.form import ExportContents, ExportForm, ExportShard
 from stemline.export.lossless import flac_file
 from stemline.export.mixture import MIXTURE, has_mix, json_line, told_facts, with_mixture
 from stemline.export.sample import ExportSample, StemSound
@@ -46,7 +46,7 @@ class SharForm(ExportForm):
         return with_mixture(sample, _flac)
 
     def write_shard(
-        self, shard: Shard, samples: Iterable[ExportSample], files: TargetFiles
+        self, shard: ExportShard, samples: Iterable[ExportSample], files: TargetFiles
     ) -> dict[str, object]:
         """Write a file a field, front to end at once; gives how many mixtures are sums."""
         summed = 0

@@ -140,13 +140,18 @@ class _UploadPipe(io.RawIOBase):
             return len(view)
         self._flush()
         for start in range(0, len(view), _CHUNK_BYTES):
-            self._chunks.put(view[start : start + _CHUNK_BYTES])
+            self._pass_on(view[start : start + _CHUNK_BYTES])
         return len(view)
 
     def _flush(self) -> None:
         if self._gathered:
-            self._chunks.put(memoryview(self._gathered))
+            self._pass_on(memoryview(self._gathered))
             self._gathered = bytearray()
+
+    def _pass_on(self, chunk: memoryview) -> None:
+        """Hand a chunk over, and take it into the digest while the store writes it."""
+        self._chunks.put(chunk)
+        self._digest.update(chunk)
 
     def end(self, error: BaseException | None) -> None:
         """Say that nothing more comes; with an error, that nothing is to be written."""
@@ -176,5 +181,4 @@ class _UploadPipe(io.RawIOBase):
                 if chunk is not None:
                     raise chunk
                 return
-            self._digest.update(chunk)
             yield chunk

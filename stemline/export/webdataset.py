@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from stemline.export.form import ExportForm, Shard
+from stemline.export.form import ExportForm, ExportShard
 from stemline.export.sample import ExportSample
 from stemline.export.target_files import TargetFiles, WrittenShard
 
@@ -23,7 +23,7 @@ class WebDatasetForm(ExportForm):
 
     name: ClassVar[str] = "webdataset"
 
-    def write_shard(self, shard: Shard, samples: Iterable[ExportSample], files: TargetFiles) -> None:
+    def write_shard(self, shard: ExportShard, samples: Iterable[ExportSample], files: TargetFiles) -> None:
         """Write one tar: of each sample a file a stem, `<key>.<stem>.<format>`, then `<key>.json`."""
         with files.create(f"{shard.name}.tar") as file:
             for sample in samples:
@@ -81,5 +81,6 @@ def _metadata(sample: ExportSample) -> bytes:
             "channels": sound.channels,
             "frames": sound.frames,
         }
-    tree = {"key": sample.key, **sample.metadata, "stems": stems}
-    return json.dumps(tree, sort_keys=True, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    text = json.dumps({"key": sample.key, **sample.metadata, "stems": stems}, default=str)
+    tree = json.loads(text, parse_constant=lambda _: None)  # JSON knows no NaN
+    return json.dumps(tree, sort_keys=True, ensure_ascii=False).encode("utf-8", "replace")
