@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 import pyarrow as pa
 
 from stemline import __version__
-from stemline.errors import UsageError
+from stemline.errors import ConfigError, UsageError
 from stemline.export.card import CARD_NAME, export_card
 from stemline.export.form import ExportContents, ExportForm, ExportShard, load_form
 from stemline.export.options import ExportOptions
@@ -249,8 +249,11 @@ def _noted(rows: Iterable[ExportTrack], note: Callable[[int], None]) -> Iterator
 def _open_target(access: StoreAccess, out: str) -> Store:
     if not out.strip():
         raise UsageError("--out is empty.", fix="Give a folder or a URL such as s3://bucket/folder.")
-    beside = access.beside(out)
-    store = open_store(out, beside.storage_options)
+    try:
+        store = open_store(out, access.beside(out).storage_options)
+    except ConfigError as error:
+        message, fix = (text.replace("dataset.url", "--out") for text in (error.message, error.fix))
+        raise UsageError(message, fix=fix) from error
     # An export can be made again, and a shard is not counted as whole by a name and a record alone.
     store.is_flushed = False
     return store

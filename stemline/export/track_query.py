@@ -25,6 +25,10 @@ ROWS_AT_ONCE = 500
 LOOKED_AT_ONCE = 20_000
 NO_SPLIT = "unassigned"
 """The name of the split of tracks that have none, beside others that have."""
+_MADE = "concat_ws('-', stems, quality, format)"
+_CHANGED = {"recipe": f"coalesce(recipe, {_MADE})", "split": "nullif(trim(split), '')"}
+_ADDED = {"recipe": _MADE, "split": "NULL::VARCHAR"}
+"""Of tables from before the column, where nobody wrote a layout down."""
 _STORED = rf"NOT regexp_matches(verification, '(^|,){LINKED}(,|$)')"
 """A linked mix lies elsewhere."""
 
@@ -48,14 +52,11 @@ class TrackQuery:
 
     def choose(self, where: str | None) -> None:
         """Keep the newest row of each track that a filter lets through; raises UsageError where there is none."""
-        made = "coalesce(recipe, concat_ws('-', stems, quality, format))"  # before version 2 it was not told
-        recipe = (
-            f"* REPLACE ({made} AS recipe)" if "recipe" in self._columns["tracks"] else f"*, {made} AS recipe"
-        )
+        columns = _columns(self._columns["tracks"])
         newest = "collected_at DESC, run_id DESC, provider DESC, recipe DESC, attempt_token DESC"
         query = f"""
             CREATE TEMP TABLE chosen AS SELECT * FROM (
-                SELECT {recipe}, row_number() OVER (PARTITION BY track_id ORDER BY {newest}) AS __age
+                SELECT {columns}, row_number() OVER (PARTITION BY track_id ORDER BY {newest}) AS __age
                 FROM tracks {f"WHERE ({chr(10)}{where}{chr(10)})" if where else ""}
             ) WHERE __age = 1
         """
@@ -165,6 +166,14 @@ class TrackQuery:
 
     def _all(self, query: str) -> list[tuple[Any, ...]]:
         return self._database.execute(query).fetchall()
+
+
+def _columns(known: Iterable[str]) -> str:
+    """Give the columns of tracks as they are selected: `recipe` and `split` filled, and there in any case."""
+    there = set(known)
+    changed = [f"{told} AS {name}" for name, told in _CHANGED.items() if name in there]
+    added = [f"{told} AS {name}" for name, told in _ADDED.items() if name not in there]
+    return ", ".join([f"* REPLACE ({', '.join(changed)})" if changed else "*", *added])
 
 
 _TRACK_ID = pa.schema([("track_id", pa.string())])

@@ -20,6 +20,7 @@ from stemline.export.exporting import export_dataset
 from stemline.export.options import ExportOptions
 from stemline.export.webdataset import WebDatasetForm
 from stemline.forgetting.exports import named_exports
+from stemline.run.releasing import release_dataset
 from stemline.storage import open_store
 
 FORMS = ("hf", "webdataset")
@@ -108,6 +109,23 @@ def test_the_newest_of_several_recipes_is_exported_unless_one_is_asked_for(expor
     export("webdataset", str(tmp_path / "old"), where="recipe = 'vocals-best-flac'")
     old = members(tmp_path / "old" / "train-000000.tar")
     assert old["anna.vocals.flac"] == first["anna", "vocals"]
+
+
+def test_a_release_is_exported_as_it_was(export, catalogue, tmp_path):
+    release_dataset(catalogue.settings, "v1")
+    catalogue.publish("late", split="train")
+    record = export("webdataset", release="v1").record
+    assert {split: counts["tracks"] for split, counts in record["splits"].items()} == {"test": 1, "train": 3}
+    found = members(tmp_path / "webdataset" / "test-000000.tar")
+    assert found["emil.vocals.flac"] == catalogue.files["emil", "vocals"]
+
+
+def test_split_names_become_file_names(export, catalogue):
+    catalogue.publish("x", split="a/../b")
+    catalogue.publish("y", split=" ")
+    splits = list(export("hf").record["splits"])
+    assert splits[0].startswith("a____b_")
+    assert splits[1:] == ["test", "train", "unassigned"]
 
 
 def test_audio_that_is_gone_or_altered_leaves_its_track_out(export, tmp_path):
