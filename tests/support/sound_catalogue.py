@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.parts import DatasetBatch, write_parts
@@ -50,26 +51,35 @@ class SoundCatalogue:
         write_parts(self.store, DatasetBatch(batch, f"run-{day}", rows), DatasetLayout(audio=self.audio))
 
     def _row(self, name: str, day: int, **how: Any) -> PublishedRow:
-        recipe = Recipe("vocals", how.pop("quality", "best"), "flac")
+        recipe = Recipe("vocals", how.pop("quality", "best"), how.pop("format", "flac"))
         stem_names = how.pop("stems", ("instrumental", "vocals"))
-        seconds, subtype = how.pop("seconds", SECONDS), how.pop("subtype", "PCM_16")
+        seconds, subtype = how.pop("seconds", SECONDS), how.pop("subtype", None)
+        channels = how.pop("channels", 2)
         columns = {"artist": f"Artist of {name}", "title": name.title(), "license": "CC-BY-4.0", **how}
         track = Track(name, f"/music/{name}.flac", 1, duration_seconds=seconds, columns=columns)
         attempt = Attempt(f"token-{name}-{day}-{recipe.name}", track, recipe, "local", 1, 8)
-        stems = tuple(self._stem(attempt, stem, seconds, subtype) for stem in stem_names)
+        noise = [_noise(attempt, stem, (int(seconds * RATE), channels)) for stem in stem_names]
+        stems = tuple(
+            self._stem(attempt, stem, each, subtype) for stem, each in zip(stem_names, noise, strict=True)
+        )
         at = datetime(2026, 11, day, 12, tzinfo=UTC)
         collected = CollectedTrack(attempt.token, stems, 120.5, "Am", "provider", "provider", at)
         return PublishedRow(attempt, Job(f"job-{name}", Phase.DONE, credits_charged=8), collected)
 
-    def _stem(self, attempt: Attempt, stem: str, seconds: float, subtype: str) -> StemFile:
-        name = attempt.track.track_id
-        noise = np.random.default_rng([len(stem), *attempt.token.encode()]).standard_normal(
-            (int(seconds * RATE), 2)
-        )
+    def _stem(
+        self, attempt: Attempt, stem: str, noise: NDArray[np.floating], subtype: str | None
+    ) -> StemFile:
+        name, audio_format = attempt.track.track_id, attempt.recipe.format
         file = io.BytesIO()
-        soundfile.write(file, 0.1 * noise, RATE, format="FLAC", subtype=subtype)
+        soundfile.write(file, noise, RATE, format=audio_format.upper(), subtype=subtype)
         data = self.files[name, stem] = file.getvalue()
-        path = (stem_path if self.audio == "objects" else staged_path)(attempt, stem, "flac")
+        path = (stem_path if self.audio == "objects" else staged_path)(attempt, stem, audio_format)
         self.store.put_bytes(path, data)
-        measured = (RATE, 2, len(noise), seconds, len(data), hashlib.sha256(data).hexdigest(), -6.0, -20.0)
-        return StemFile(stem, path, "flac", *measured, "ok", silent_share=0.0, clipped_share=0.0)
+        frames, channels = noise.shape
+        digest = hashlib.sha256(data).hexdigest()
+        measured = (RATE, channels, frames, frames / RATE, len(data), digest, -6.0, -20.0)
+        return StemFile(stem, path, audio_format, *measured, "ok", silent_share=0.0, clipped_share=0.0)
+
+
+def _noise(attempt: Attempt, stem: str, shape: tuple[int, int]) -> NDArray[np.floating]:
+    return 0.1 * np.random.default_rng([len(stem), *attempt.token.encode()]).standard_normal(shape)
