@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from stemline.records import Code
 Subtype: TypeAlias = Literal["PCM_16", "PCM_24", "FLOAT"]
 """As libsndfile calls what the samples of a file are."""
 _BITS: dict[Subtype, int] = {"PCM_16": 16, "PCM_24": 24, "FLOAT": 32}
+_BLOCK_FRAMES = 1 << 18
 _FLAC_CHANNELS = 8
 _LONGEST_WAV = 2**32 - 1024
 """Bytes: its header tells its length in 32 bits."""
@@ -29,8 +31,7 @@ def fitting_subtype(samples: Samples) -> Subtype:
     low, high = float(samples.min()), float(samples.max())
     if not -1.0 <= low <= high <= 1.0 - 2.0**-23:
         return "FLOAT"
-    scaled = samples * np.float32(2**15)
-    return "PCM_16" if np.array_equal(scaled, np.rint(scaled)) else "PCM_24"
+    return "PCM_16" if all(_is_of_16_bits(block) for block in _blocks(samples)) else "PCM_24"
 
 
 def wav_file(samples: Samples, sample_rate: int) -> bytes:
@@ -43,14 +44,19 @@ def wav_file(samples: Samples, sample_rate: int) -> bytes:
     """
     clean = _clean(samples)
     subtype = fitting_subtype(clean)
-    data = _pcm(clean, subtype)
-    if len(data) > _LONGEST_WAV:
+    size = clean.size * _BITS[subtype] // 8
+    if size > _LONGEST_WAV:
         raise AudioRejected(
             f"{len(samples) / sample_rate:.0f} s of sound are too long for a wav, which ends at 4 GB.",
             code=Code.TOO_LONG,
             fix="Export it with `--mono`, at a lower `--sample-rate`, or in another form.",
         )
-    return _wav_head(subtype, samples.shape[1], sample_rate, len(data)) + data + b"\0" * (len(data) % 2)
+    file = io.BytesIO()
+    file.write(_wav_head(subtype, samples.shape[1], sample_rate, size))
+    for block in _blocks(clean):
+        file.write(_pcm(block, subtype))
+    file.write(bytes(size % 2))
+    return file.getvalue()
 
 
 def flac_file(samples: Samples, sample_rate: int) -> tuple[bytes, str]:
@@ -59,10 +65,22 @@ def flac_file(samples: Samples, sample_rate: int) -> tuple[bytes, str]:
     subtype = fitting_subtype(clean)
     if subtype == "FLOAT" or clean.shape[1] > _FLAC_CHANNELS or len(clean) == 0:
         return wav_file(clean, sample_rate), "wav"
-    file = io.BytesIO()
-    whole = _whole_numbers(clean, _BITS[subtype]) << (32 - _BITS[subtype])
-    soundfile.write(file, whole, sample_rate, format="FLAC", subtype=subtype)
-    return file.getvalue(), "flac"
+    data, bits = io.BytesIO(), _BITS[subtype]
+    with soundfile.SoundFile(data, "w", sample_rate, clean.shape[1], subtype, format="FLAC") as file:
+        for block in _blocks(clean):
+            file.write(_whole_numbers(block, bits) << (32 - bits))
+    return data.getvalue(), "flac"
+
+
+def _blocks(samples: Samples) -> Iterator[Samples]:
+    """Give samples in pieces, so that what is made of them is never there as a whole beside them."""
+    for start in range(0, len(samples), _BLOCK_FRAMES):
+        yield samples[start : start + _BLOCK_FRAMES]
+
+
+def _is_of_16_bits(samples: Samples) -> bool:
+    scaled = samples * np.float32(2**15)
+    return np.array_equal(scaled, np.rint(scaled))
 
 
 def _clean(samples: Samples) -> Samples:

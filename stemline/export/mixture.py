@@ -102,7 +102,8 @@ def _fitted(sound: StemSound, shape: SoundShape) -> Samples:
     found = decode(io.BytesIO(sound.data))
     samples = resample(found.samples[: sound.frames], found.sample_rate, shape.sample_rate)
     samples = _with_channels(samples, shape.channels)[: shape.frames]
-    return np.pad(samples, ((0, shape.frames - len(samples)), (0, 0)))
+    missing = shape.frames - len(samples)
+    return np.pad(samples, ((0, missing), (0, 0))) if missing else samples
 
 
 def _with_channels(samples: Samples, channels: int) -> Samples:
