@@ -69,5 +69,7 @@ def _open(store: Store, listed: PartList, table: str) -> pads.Dataset:
     if listed.layout is not None:
         schema = listed.layout.schema_of(table)
     else:
-        schema = pa.unify_schemas([each.physical_schema for each in fragments], promote_options="permissive")
+        schema = pa.unify_schemas(
+            [pa.schema([]), *(each.physical_schema for each in fragments)], promote_options="permissive"
+        )
     return pads.FileSystemDataset(fragments, schema, parquet, files)

@@ -18,7 +18,7 @@ GROWTH_COLUMNS = 60
 _BREAKDOWNS = {
     "split": "split",
     "license": "coalesce(license_spdx, license)",
-    "ai_training": "ai_training",
+    "ai_training": "nullif(ai_training, 'unknown')",
     "provider_recipe": "concat_ws(' · ', provider, recipe)",
 }
 _SECONDS = "round(coalesce(sum(duration_seconds) FILTER (isfinite(duration_seconds)), 0), 3)"

@@ -42,8 +42,14 @@ def test_tracks_hours_and_bytes_are_summed_over_the_tables(made):
 def test_hours_are_told_by_split_licence_provider_and_recipe(made):
     made.publish(
         {"track_id": "a", "split": "train", "license": "CC0-1.0"},
-        {"track_id": "b", "split": "test", "license": None, "duration_seconds": 60.0},
-        {"track_id": "c", "license": "", "provider": "stemsplit"},
+        {
+            "track_id": "b",
+            "split": "test",
+            "license": None,
+            "duration_seconds": 60.0,
+            "ai_training": "denied",
+        },
+        {"track_id": "c", "license": "CC zero", "license_spdx": "CC0-1.0", "provider": "stemsplit"},
     )
     tree, page = figures(made)
     by = {
@@ -51,10 +57,22 @@ def test_hours_are_told_by_split_licence_provider_and_recipe(made):
         for name, found in tree["by"].items()
     }
     assert by["split"] == {"train": 180.0, "test": 60.0, None: 180.0}
-    assert by["license"] == {"CC0-1.0": 180.0, None: 240.0}
+    assert by["license"] == {"CC0-1.0": 360.0, None: 60.0}
     assert by["provider_recipe"] == {"local · both-best-flac": 240.0, "stemsplit · both-best-flac": 180.0}
     assert tree["unsplit"] == 1
-    assert "No track says whether it may be trained on." in page.named("main")[0].text
+    assert by["ai_training"] == {"denied": 60.0, None: 360.0}
+    assert {"in no split", "unknown"} <= {each.text for each in page.named("em")}
+
+
+def test_what_no_track_tells_is_a_sentence(made):
+    made.publish({"track_id": "a", "license": None, "artist": None, "bpm": None, "key": None})
+    text = figures(made)[1].named("main")[0].text
+    for sentence in (
+        "No track is in a split.",
+        "No track has a licence.",
+        "No track says whether it may be trained",
+    ):
+        assert sentence in text
 
 
 def test_of_many_values_the_rest_is_counted_together(made):
@@ -164,8 +182,8 @@ def test_text_of_the_catalogue_is_never_markup(made):
 
 
 def test_an_older_dataset_has_a_page_with_what_it_knows(made):
-    row = {**track_row("a"), "ai_training": None}
-    made.add("tracks", [row], without=("recipe", "split"))
+    row = track_row("a")
+    made.add("tracks", [row], without=("recipe", "split", "license_spdx", "ai_training"))
     made.add("stems", [stem_row(row, "vocals")], without=OLD)
     tree, page = figures(made)
     assert tree["by"]["provider_recipe"]["shares"][0]["value"] == "local · both-best-flac"

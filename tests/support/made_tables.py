@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stemline.dataset.table_schemas import ACTIVITY_SCHEMA, STEMS_SCHEMA, TRACKS_SCHEMA
+from stemline.dataset.table_schemas import ACTIVITY_SCHEMA, SCHEMA_VERSION, STEMS_SCHEMA, TRACKS_SCHEMA
 from stemline.settings import Settings
 from stemline.storage import Store, open_store
 
@@ -40,7 +40,7 @@ class MadeTables:
     def begin(self, **layout: Any) -> None:
         """Write the layout of a dataset that nothing is published in yet."""
         tree = {
-            "schema_version": 3,
+            "schema_version": SCHEMA_VERSION,
             "partition_by": [],
             "audio": "objects",
             "columns": [],
@@ -75,7 +75,13 @@ def track_row(track_id: str, **facts: Any) -> dict[str, Any]:
     }
     when = {"run_id": "run-1", "collected_at": datetime(2026, 11, 3, tzinfo=UTC), "collected_on": DAY}
     music = {"bpm": 120.0, "key": "Am", "bpm_source": "provider", "key_source": "stemline"}
-    known = {"duration_seconds": 180.0, "artist": "Nina", "title": f"Song {track_id}", "license": "CC0-1.0"}
+    known = {
+        "duration_seconds": 180.0,
+        "artist": "Nina",
+        "title": f"Song {track_id}",
+        "license": "CC0-1.0",
+        "ai_training": "unknown",
+    }
     return {"track_id": track_id, **made, **when, **music, **known, **facts}
 
 
