@@ -21,6 +21,7 @@ from stemline.report.dataset_figures import (
 )
 from stemline.report.digest import MusicTally
 from stemline.report.figure_tables import FigureTables, figure_tables
+from stemline.report.leakage_figures import read_leakage
 from stemline.report.markup import without_secrets
 from stemline.report.musical_key import KEYS
 from stemline.report.player import PlayedTrack
@@ -54,6 +55,8 @@ class DatasetDigest:
     quality: tuple[Distribution, ...]
     silent: DoubtfulStems
     clipped: DoubtfulStems
+    leakage: Mapping[str, Any]
+    """As `LeakageReport.as_tree` gives it."""
     heard: tuple[PlayedTrack, ...]
 
     def as_tree(self) -> dict[str, Any]:
@@ -70,6 +73,7 @@ class DatasetDigest:
             "quality": {each.metric.column: each.as_tree() for each in self.quality},
             "silent": {"stems": self.silent.count, **asdict(self.silent)},
             "clipped": {"stems": self.clipped.count, **asdict(self.clipped)},
+            "leakage": self.leakage,
         }
 
 
@@ -95,6 +99,7 @@ def gather_dataset(settings: Settings, release: str | None, now: datetime) -> Da
             breakdowns=breakdowns,
             growth=read_growth(tables),
             music=read_music(tables),
+            leakage=read_leakage(tables, store, release),
             heard=tuple(_heard(tables, breakdowns)),
             **_quality(tables),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stemline import __version__
-from stemline.report import dataset_section, quality_section
+from stemline.report import dataset_section, leakage_section, quality_section
 from stemline.report.dataset_digest import DatasetDigest, gather_dataset
 from stemline.report.frame import brand, html_page, instant
 from stemline.report.markup import Html, clipped, element
@@ -45,6 +45,7 @@ def render_dataset(digest: DatasetDigest, links: str | None) -> str:
         _headline(digest),
         dataset_section.dataset_counters(digest),
         dataset_section.breakdowns(digest),
+        leakage_section.leakage(digest.leakage),
         dataset_section.growth_and_music(digest),
         quality_section.distributions(digest.quality),
         quality_section.doubtful_stems(digest.silent, digest.clipped),

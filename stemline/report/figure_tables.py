@@ -76,7 +76,7 @@ class FigureTables:
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Give what DuckDB answers."""
-        with _told(self.dataset):
+        with telling(self.dataset):
             return self.connection.execute(query, list(parameters)).fetchall()
 
 
@@ -94,7 +94,7 @@ def figure_tables(dataset: StemsDataset) -> Iterator[FigureTables]:
                 except (duckdb.Error, pa.ArrowException, OSError):
                     if dataset.refresh() and number + 1 < TRIES:
                         continue
-                    with _told(dataset):
+                    with telling(dataset):
                         raise
                 yield FigureTables(dataset, connection, files)
                 return
@@ -139,7 +139,7 @@ def _selected(types: Mapping[str, str], there: set[str]) -> Iterator[str]:
 
 
 @contextmanager
-def _told(dataset: StemsDataset) -> Iterator[None]:
+def telling(dataset: StemsDataset) -> Iterator[None]:
     """Say what could not be read as any other trouble with files is said."""
     try:
         yield
@@ -161,7 +161,7 @@ def selected_rows(
         except (pa.ArrowException, OSError):
             if tables.dataset.refresh() and number + 1 < TRIES:
                 continue
-            with _told(tables.dataset):
+            with telling(tables.dataset):
                 raise
     return []
 

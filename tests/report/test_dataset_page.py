@@ -256,3 +256,36 @@ def test_what_is_no_file_takes_no_page(made, out):
     made.publish({"track_id": "a"})
     with pytest.raises(UsageError, match=r"--out .* is "):
         write_dataset_report(made.settings, out=Path(out))
+
+
+def test_what_of_one_split_is_in_another_is_named_with_examples(made):
+    made.publish(
+        {"track_id": "a", "split": "train", "artist": "Nina"},
+        {"track_id": "b", "split": "test", "artist": "Nina"},
+        {"track_id": "c", "artist": "Nina & Otto"},
+    )
+    tree, page = figures(made)
+    assert (tree["leakage"]["is_clean"], tree["leakage"]["in_no_split"]) == (False, 1)
+    assert "The splits leak. Of one and of another: 1 artist" in page.of_class("verdict")[0].text
+    assert page.table("pairs")[0]["Artists"] == "1"
+    assert page.table("leaks-shown")[0] | {"Tracks": ""} == {"What": "Artist", "Name": "Nina", "Tracks": ""}
+    assert [row["Track"] for row in page.table("in-none")] == ["c"]
+
+
+def test_splits_that_share_nothing_are_said_not_to_leak(made):
+    made.publish({"track_id": "a", "split": "train"}, {"track_id": "b", "split": "test", "artist": "Otto"})
+    made.begin()
+    text = figures(made)[1].named("main")[0].text
+    assert "No split leaks." in text
+    assert "Every track is in a split." in text
+
+
+def test_a_release_is_shown_with_the_leakage_it_told_of_itself(tmp_path):
+    released = ReleasedDataset(str(tmp_path / "dataset"))
+    released.publish("a", split="train")
+    released.publish("b", split="test")
+    released.release("v1")
+    told = json.loads(released.store.read_bytes("releases/v1/leakage.json"))
+    assert write_dataset_report(released.settings, "v1")["leakage"] == told
+    released.store.put_bytes("releases/v1/leakage.json", b"[]")
+    assert write_dataset_report(released.settings, "v1")["leakage"]["pairs"] == told["pairs"]
