@@ -42,9 +42,11 @@ from stemline.dataset.parts import DatasetBatch, write_parts
 from stemline.dataset.paths import TABLES, stem_path
 from stemline.dataset.table_row import PublishedRow
 from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFile, Track
+from stemline.report.dataset_page import write_dataset_report
 from stemline.rewrite.compaction import Compaction, CompactionCounts, list_partitions
 from stemline.rewrite.rewrite import Replacement, RewritePlan, Rewriter
 from stemline.rewrite.snapshot import live_parts
+from stemline.settings import Settings
 from stemline.storage import Store, open_store
 
 T = TypeVar("T")
@@ -66,7 +68,11 @@ def main() -> None:
     parser.add_argument("--s3", action="store_true", help="on an S3 server of this machine")
     parser.add_argument("--activity", action="store_true", help="with what each second of a stem holds")
     parser.add_argument("--compact", metavar="FOLDER", help=argparse.SUPPRESS)
+    parser.add_argument("--report", metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.report:
+        print(json.dumps(report(arguments.report)))
+        return
     if arguments.compact:
         print(json.dumps(compact(open_store(arguments.compact))))
         return
@@ -83,17 +89,15 @@ def on_disk(folder: Path, tracks: int, *, has_activity: bool) -> None:
     seconds, parts = timed(lambda: grow(out, tracks, has_activity=has_activity))
     print(f"made      {tracks:,} tracks in {parts:,} parts, {seconds:.0f} s")
     before = readers(out)
-    done = json.loads(
-        subprocess.run(
-            [sys.executable, __file__, "--compact", str(out)], check=True, capture_output=True, text=True
-        ).stdout
-    )
+    print_report("before", in_a_process("--report", out))
+    done = in_a_process("--compact", out)
     print(
         f"compact   {done['seconds']:.1f} s, {done['cpu']:.1f} s of CPU, {done['megabytes']:.0f} MB; "
         f"{done['before']:,} parts to {done['after']:,}, {done['rows']:,} rows"
     )
     print(f"again     {done['again']:.2f} s, nothing is written")
     print_window(done["windows"])
+    print_report("after", in_a_process("--report", out))
     after = readers(out)
     for what, seconds in before.items():
         print(
@@ -101,6 +105,32 @@ def on_disk(folder: Path, tracks: int, *, has_activity: bool) -> None:
         )
     seconds, _ = timed(lambda: publish(open_store(str(folder / "published"))))
     print(f"publish   {PUBLISHED_TRACKS:,} tracks' rows in batches of 500: {seconds:.1f} s")
+
+
+def in_a_process(what: str, out: Path) -> dict[str, Any]:
+    """Give what something in a process of its own tells."""
+    command = [sys.executable, __file__, what, str(out)]
+    told: dict[str, Any] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
+    return told
+
+
+def print_report(when: str, done: dict[str, Any]) -> None:
+    """Print what the page about the dataset takes."""
+    print(
+        f"report    {when}: {done['seconds']:.1f} s, {done['cpu']:.1f} s of CPU, {done['megabytes']:.0f} MB"
+    )
+
+
+def report(folder: str) -> dict[str, Any]:
+    """Write the page about the dataset; give what it took."""
+    tree = {"catalogue": {"manifest": "none.csv"}, "provider": {"kind": "local"}, "dataset": {"url": folder}}
+    settings = Settings.model_validate({"name": "bench", "recipe": {"stems": "four"}, **tree})
+    began = time.process_time()
+    seconds, _ = timed(lambda: write_dataset_report(settings))
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "cpu": time.process_time() - began, "megabytes": megabytes}
 
 
 def on_s3(folder: Path, tracks: int) -> None:
