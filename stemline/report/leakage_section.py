@@ -10,7 +10,7 @@ from stemline.report.components import panel, table
 from stemline.report.markup import Html, clipped, element, joined
 from stemline.wording import counted
 
-SHOWN_EXAMPLES = 6
+SHOWN_PAIRS, SHOWN_EXAMPLES = 12, 6
 SHOWN_IN_NONE = 10
 _ONE = {"artists": "artist", "isrcs": "ISRC", "sources": "source file", "near_equal": "near-equal track"}
 
@@ -47,9 +47,12 @@ def _pairs(pairs: Sequence[Mapping[str, Any]]) -> Html:
             " and ".join(clipped(name, 40) for name in pair["splits"]),
             *(element("strong", f"{pair[kind]:,}", class_="leaks") if pair[kind] else "0" for kind in KINDS),
         ]
-        for pair in pairs
+        for pair in sorted(pairs, key=lambda pair: -sum(pair[kind] for kind in KINDS))[:SHOWN_PAIRS]
     ]
-    return table(("In both", *map(_capital, KINDS.values())), rows, "pairs")
+    listed = table(("In both", *map(_capital, KINDS.values())), rows, "pairs")
+    more = len(pairs) - len(rows)
+    rest = f"{more:,} more pairs of splits are not shown, with no more in both than these."
+    return joined(listed, element("p", rest, class_="note") if more else Html())
 
 
 def _examples(tree: Mapping[str, Any]) -> Html:
