@@ -20,7 +20,7 @@ States = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
+class WindowShard:
     """One of those who share the windows."""
 
     number: int
@@ -39,7 +39,7 @@ class WindowProgress:
     following: dict[int, int] = field(default_factory=dict)
     """For each shard that is known, the first position that is still to come."""
 
-    def begin(self, shards: list[Shard], position: int) -> None:
+    def begin(self, shards: list[WindowShard], position: int) -> None:
         """Take down who begins at a position."""
         self.shards = shards[0].count
         self.following = {shard.number: shard.first_from(position) for shard in shards}
@@ -54,7 +54,7 @@ class WindowProgress:
         """The first position that is still to come."""
         return min(self.following.values(), default=0)
 
-    def rest(self, shard: Shard, begin: int, end: int) -> Iterator[int]:
+    def rest(self, shard: WindowShard, begin: int, end: int) -> Iterator[int]:
         """Give the positions of a shard that are still to come, be it one of these or of another sharing."""
         following = self._following_of_all()
         is_shared_alike = shard.count == self.shards

@@ -18,7 +18,7 @@ from stemline.reader.index_cache import note_use
 from stemline.reader.permutation import Permutation, random_key
 from stemline.reader.prefetch import prefetched
 from stemline.reader.window_choice import WindowChoice
-from stemline.reader.window_progress import Shard, States, WindowOrder, WindowProgress
+from stemline.reader.window_progress import WindowShard, States, WindowOrder, WindowProgress
 from stemline.reader.window_reading import Window, WindowReader
 from stemline.reader.window_request import Delivery
 
@@ -58,7 +58,7 @@ class StemWindows:
 
     def __len__(self) -> int:
         """Give how many windows of an epoch this rank has."""
-        shard, begin = Shard(*self._rank()), self.epoch * self.windows_per_epoch
+        shard, begin = WindowShard(*self._rank()), self.epoch * self.windows_per_epoch
         return len(range(shard.first_from(begin), begin + self.windows_per_epoch, shard.count))
 
     @property
@@ -95,7 +95,7 @@ class StemWindows:
         progress = self._resumed or self._progress
         if not progress.following:
             progress = WindowProgress()
-            progress.begin([Shard(0, 1)], self.epoch * self.windows_per_epoch)
+            progress.begin([WindowShard(0, 1)], self.epoch * self.windows_per_epoch)
         return self._order.state(progress, progress.first // self.windows_per_epoch)
 
     def note(self, batch: Mapping[str, Any]) -> None:
@@ -161,17 +161,17 @@ class StemWindows:
         size = self.windows_per_epoch
         begin = position // size * size
         before, self._resumed = self._resumed or WindowProgress(), None
-        own = [Shard(worker * ranks + rank, shards) for worker in range(workers)]
+        own = [WindowShard(worker * ranks + rank, shards) for worker in range(workers)]
         self._progress = WindowProgress(
             shards, {each.number: next(before.rest(each, begin, sys.maxsize)) for each in own}
         )
 
-    def _shard(self) -> Shard:
+    def _shard(self) -> WindowShard:
         rank, ranks = self._rank()
         torch = sys.modules.get("torch")
         info = None if torch is None else torch.utils.data.get_worker_info()
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        return Shard(worker * ranks + rank, ranks * workers)
+        return WindowShard(worker * ranks + rank, ranks * workers)
 
     def _rank(self) -> tuple[int, int]:
         """Give which rank this is, and of how many: as told, or as torch.distributed or its launcher tells."""

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemline.errors import UsageError
-from stemline.reader.window_progress import Shard, WindowOrder, WindowProgress
+from stemline.reader.window_progress import WindowShard, WindowOrder, WindowProgress
 
 ORDER = WindowOrder("digest", 5)
 
 
 def started(ranks: int, workers: int, rank: int) -> WindowProgress:
     progress = WindowProgress()
-    progress.begin([Shard(worker * ranks + rank, ranks * workers) for worker in range(workers)], 0)
+    progress.begin([WindowShard(worker * ranks + rank, ranks * workers) for worker in range(workers)], 0)
     return progress
 
 
@@ -29,7 +29,7 @@ def kept(progress: WindowProgress) -> dict:
 def test_shards_share_each_epoch_without_overlap(size, ranks, workers, epoch):
     begin, end = epoch * size, (epoch + 1) * size
     shares = [
-        list(WindowProgress().rest(Shard(number, ranks * workers), begin, end))
+        list(WindowProgress().rest(WindowShard(number, ranks * workers), begin, end))
         for number in range(ranks * workers)
     ]
 
@@ -44,7 +44,7 @@ def test_the_rest_of_an_epoch_is_what_was_not_given_also_among_others(size, rank
     for rank in range(ranks):
         progress = started(ranks, workers, rank)
         for number in list(progress.following):
-            share = list(WindowProgress().rest(Shard(number, ranks * workers), 0, size))
+            share = list(WindowProgress().rest(WindowShard(number, ranks * workers), 0, size))
             taken = share[: data.draw(st.integers(0, len(share)))]
             for position in taken:
                 progress.note(position)
@@ -52,7 +52,9 @@ def test_the_rest_of_an_epoch_is_what_was_not_given_also_among_others(size, rank
         states.append(kept(progress))
     resumed = ORDER.progress(states)
 
-    rest = [position for number in range(after) for position in resumed.rest(Shard(number, after), 0, size)]
+    rest = [
+        position for number in range(after) for position in resumed.rest(WindowShard(number, after), 0, size)
+    ]
 
     assert sorted(given_positions + rest) == list(range(size))
 
@@ -63,13 +65,16 @@ def test_ranks_in_step_go_on_from_the_state_of_one(rounds, ranks, workers):
     for rank in range(ranks):
         progress = started(ranks, workers, rank)
         for number in list(progress.following):
-            for position in islice(WindowProgress().rest(Shard(number, ranks * workers), 0, 10_000), rounds):
+            for position in islice(
+                WindowProgress().rest(WindowShard(number, ranks * workers), 0, 10_000), rounds
+            ):
                 progress.note(position)
         states.append(kept(progress))
 
     for number in range(ranks * workers):
         rest = [
-            next(ORDER.progress(state).rest(Shard(number, ranks * workers), 0, 10_000)) for state in states
+            next(ORDER.progress(state).rest(WindowShard(number, ranks * workers), 0, 10_000))
+            for state in states
         ]
 
         assert set(rest) == {number + rounds * ranks * workers}
@@ -78,8 +83,8 @@ def test_ranks_in_step_go_on_from_the_state_of_one(rounds, ranks, workers):
 def test_the_next_window_is_there_at_once():
     progress = WindowProgress(8, {3: 8 * 10**11 + 3})
 
-    assert next(progress.rest(Shard(3, 8), 0, 10**12)) == 8 * 10**11 + 3
-    assert next(progress.rest(Shard(0, 1), 0, 10**12)) >= 8 * 10**11
+    assert next(progress.rest(WindowShard(3, 8), 0, 10**12)) == 8 * 10**11 + 3
+    assert next(progress.rest(WindowShard(0, 1), 0, 10**12)) >= 8 * 10**11
 
 
 @pytest.mark.parametrize(
