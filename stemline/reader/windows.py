@@ -18,7 +18,7 @@ from stemline.reader.index_cache import note_use
 from stemline.reader.permutation import Permutation, random_key
 from stemline.reader.prefetch import prefetched
 from stemline.reader.window_choice import WindowChoice
-from stemline.reader.window_progress import WindowShard, States, WindowOrder, WindowProgress
+from stemline.reader.window_progress import States, WindowOrder, WindowProgress, WindowShard
 from stemline.reader.window_reading import Window, WindowReader
 from stemline.reader.window_request import Delivery
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemline.errors import UsageError
-from stemline.reader.window_progress import WindowShard, WindowOrder, WindowProgress
+from stemline.reader.window_progress import WindowOrder, WindowProgress, WindowShard
 
 ORDER = WindowOrder("digest", 5)
 

@@ -195,6 +195,7 @@ def test_a_mix_that_is_kept_is_given(published):
         np.testing.assert_array_equal(window["mix"], published.whole("a", "mix")[begin : begin + 2 * RATE])
 
 
+@pytest.mark.long
 def test_windows_of_mono_are_as_wide_as_the_others(published):
     published.publish("a", channels=1)
     published.publish("b")
@@ -203,6 +204,7 @@ def test_windows_of_mono_are_as_wide_as_the_others(published):
         assert window["vocals"].shape == window["mix"].shape == (2 * RATE, 2)
 
 
+@pytest.mark.long
 def test_embedded_audio_is_given_too(published):
     published.audio = "embedded"
     published.publish("a")
@@ -223,6 +225,7 @@ def test_tracks_nobody_has_measured_are_taken_anywhere_and_said_once(published, 
     assert [record.message for record in caplog.records if "nobody has measured" in record.message]
 
 
+@pytest.mark.long
 def test_the_newest_recipe_that_has_the_stems_is_taken(published):
     published.publish("a", day=20)
     published.publish("a", day=21, quality="fast")
@@ -235,6 +238,7 @@ def test_the_newest_recipe_that_has_the_stems_is_taken(published):
     assert len(windows) == 3
 
 
+@pytest.mark.long
 def test_compaction_changes_no_window(published):
     for name in "abc":
         published.publish(name)
@@ -263,6 +267,7 @@ class TestGone:
         assert windows.skipped == {"gone": 3}
         assert len([record for record in caplog.records if "is skipped" in record.message]) == 1
 
+    @pytest.mark.long
     def test_an_altered_one_is_never_given(self, published):
         for name in "abc":
             published.publish(name)
