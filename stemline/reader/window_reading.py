@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import Counter
@@ -78,7 +79,7 @@ class WindowReader:
 
     def __post_init__(self) -> None:
         """Begin without a look at the newest snapshot."""
-        self._lock = threading.Lock()
+        self._locks: dict[int, threading.Lock] = {}
         self._looked_at = -_LOOK_AGAIN_SECONDS
         self._has_changed = False
 
@@ -147,7 +148,7 @@ class WindowReader:
 
     def _newer_place(self, place: StemPlace) -> StemPlace | None:
         """Give where the newest snapshot has a stem; None where there is no newer one, or it is not there."""
-        with self._lock:
+        with self._locks.setdefault(os.getpid(), threading.Lock()):  # a fork may find the parent's taken
             if time.monotonic() - self._looked_at >= _LOOK_AGAIN_SECONDS:
                 self._has_changed |= self.dataset.refresh()
                 self._looked_at = time.monotonic()
