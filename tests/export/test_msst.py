@@ -92,7 +92,7 @@ def test_windows_are_songs_of_their_own(export, tmp_path):
 
 def test_a_song_that_lacks_a_stem_has_no_file_of_it(export, catalogue, tmp_path):
     catalogue.publish("duo", stems=("vocals",), split="train")
-    export("msst")
+    export("msst", sample_rate=RATE)
     song = tmp_path / "msst" / "train" / "Artist of duo - Duo - duo"
     assert sorted(path.name for path in song.iterdir()) == ["mixture.wav", "track.json", "vocals.wav"]
     assert "instrumental,train/Artist of duo" not in (tmp_path / "msst" / "train.csv").read_text()
