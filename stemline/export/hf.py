@@ -169,7 +169,8 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    is_nested = isinstance(value, list | tuple | dict)
+    return json.dumps(value, default=str, ensure_ascii=False) if is_nested else str(value)
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -37,6 +37,7 @@ def test_only_what_passes_the_gate_leaves_and_the_others_are_listed(export, tmp_
     assert "6 tracks did not pass" in card
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("mixed")
 def test_another_gate_is_another_export(export):
     export("webdataset", gate=RightsGate(frozenset({"CC0-1.0", "CC-BY-4.0"})))

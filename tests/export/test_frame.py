@@ -23,8 +23,6 @@ from stemline.forgetting.exports import named_exports
 from stemline.run.releasing import release_dataset
 from stemline.storage import open_store
 
-FORMS = ("hf", "webdataset")
-
 
 def files(folder) -> dict[str, str]:
     """Every file below a folder, with its digest."""
@@ -40,7 +38,7 @@ def members(tar) -> dict[str, bytes]:
         return {info.name: file.extractfile(info).read() for info in file}
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", ["hf", pytest.param("webdataset", marks=pytest.mark.long)])
 def test_the_same_selection_gives_the_same_bytes_anywhere(export, tmp_path, form):
     export(form)
     export(form, str(tmp_path / "again"))
@@ -111,6 +109,7 @@ def test_the_newest_of_several_recipes_is_exported_unless_one_is_asked_for(expor
     assert old["anna.vocals.flac"] == first["anna", "vocals"]
 
 
+@pytest.mark.long
 def test_a_release_is_exported_as_it_was(export, catalogue, tmp_path):
     release_dataset(catalogue.settings, "v1")
     catalogue.publish("late", split="train")
@@ -163,6 +162,7 @@ def test_windows_are_what_the_reader_gives(export, catalogue, tmp_path):
     assert (told["start_seconds"], told["seconds"], told["window"]) == (1.0, 1.0, 1)
 
 
+@pytest.mark.long
 def test_sound_of_24_bit_stays_so_when_it_is_cut(export, catalogue, tmp_path):
     catalogue.publish("wide", subtype="PCM_24", split="wide")
     export("webdataset", split="wide", seconds=1.0)
@@ -172,6 +172,7 @@ def test_sound_of_24_bit_stays_so_when_it_is_cut(export, catalogue, tmp_path):
     assert np.array_equal(soundfile.read(io.BytesIO(found), dtype="int32")[0], whole[2 * RATE : 3 * RATE])
 
 
+@pytest.mark.long
 def test_embedded_audio_is_exported_byte_for_byte(tmp_path):
     catalogue = SoundCatalogue(str(tmp_path / "set"), audio="embedded")
     catalogue.publish("anna", "dora")
@@ -213,6 +214,7 @@ def test_killed_at_any_write_the_same_command_goes_on_to_the_same_bytes(export, 
         assert files(out) == expected
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small_shards")
 def test_finished_shards_are_not_written_again(export, tmp_path, monkeypatch):
     store = MortalStore(str(tmp_path / "out"), 7)

@@ -71,6 +71,7 @@ def test_audio_is_stored_as_it_is_in_small_row_groups(export, catalogue, tmp_pat
     assert row["vocals"] == {"bytes": catalogue.files["anna", "vocals"], "path": "anna.vocals.flac"}
 
 
+@pytest.mark.long
 def test_a_split_is_cut_into_shards_that_are_counted(export, tmp_path, monkeypatch):
     monkeypatch.setattr(HuggingFaceForm, "shard_bytes", 400_000)
     export("hf")
