@@ -299,7 +299,7 @@ def shortest(sample: Blobs) -> int:
 def hub_samples(place: Place) -> Iterator[Blobs]:
     url = place.url + "-hf/data/*.parquet"
     rows = datasets.load_dataset(
-        "parquet", data_files=url, split="train", streaming=True, storage_options=place.options or None
+        "parquet", data_files=url, split="train", streaming=True, storage_options=dict(place.options) or None
     )
     for stem in STEMS:
         rows = rows.cast_column(stem, datasets.Audio(decode=False))
