@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ import pyarrow.parquet as pq
 from stemline.errors import UsageError
 from stemline.export.options import ExportOptions
 from stemline.export.sample import STEM_TYPES, ExportTrack, LeftOut, StemObject
-from stemline.export.track_query import NO_SPLIT, TrackQuery
+from stemline.export.split_names import split_names
+from stemline.export.track_query import TrackQuery
 from stemline.leakage.report import LeakageReport
 from stemline.reader import StemsDataset
 from stemline.records import MIX, STEMS
@@ -157,13 +157,7 @@ def _split_names(found: list[str | None], options: ExportOptions) -> dict[str | 
     """Give the name that each split has in the export."""
     if found == [None] and options.split is None:
         return {None: ONLY_SPLIT}
-    return {each: NO_SPLIT if each is None else _split_name(each) for each in found}
-
-
-def _split_name(text: str) -> str:
-    """Give a split as files are named, and `datasets` takes it: letters, digits and `_`."""
-    plain = re.sub(r"[^A-Za-z0-9_]", "_", text)
-    return plain if plain == text else f"{plain[:40]}_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return split_names(found)
 
 
 def _stem_order(name: str) -> tuple[int, str]:

@@ -203,3 +203,14 @@ def test_killed_at_any_write_the_same_command_goes_on_to_the_same_bytes(
                 export_form(**some)
         export_form(store.root_url, **some)
         assert files(tmp_path / f"out{after}") == files(tmp_path / "whole")
+
+
+def test_splits_of_any_name_are_exported(form, catalogue, export, tmp_path):
+    """Of a disk, of `datasets` (`all`) and of the frame itself (`_export`) there are names that no file can have."""
+    for name in ("../x", "_export", "_stemline", "All", "Train", "x" * 300):
+        catalogue.publish(f"in {name[:9]}", split=name)
+    record = export(form, sample_rate=8000, is_mono=True).record
+    assert record["left_out"] == []
+    assert sum(split["tracks"] for split in record["splits"].values()) == 10
+    assert len({split.lower() for split in record["splits"]}) == 8
+    assert all((tmp_path / form / file["path"]).is_file() for file in record["files"])
