@@ -95,12 +95,17 @@ class ExportTarget:
 
 
 def refuse_inside(target: Store, dataset: Store) -> None:
-    """Raise UsageError for a target that lies in the dataset, or around it."""
-    ours, theirs = (f"{store.root_url.rstrip('/')}/" for store in (target, dataset))
+    """Raise UsageError for a target that lies in the dataset, or around it, links followed."""
+    ours, theirs = (f"{_real_place(store).rstrip('/')}/" for store in (target, dataset))
     if ours.startswith(theirs) or theirs.startswith(ours):
         raise UsageError(
             f"{target.root_url} is within the dataset, or around it.", fix="Give --out another place."
         )
+
+
+def _real_place(store: Store) -> str:
+    record = store.local_path(RECORD_NAME)
+    return store.root_url if record is None else str(record.parent.resolve())
 
 
 def total_bytes(shards: Iterable[WrittenShard]) -> int:

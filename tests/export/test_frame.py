@@ -73,6 +73,9 @@ def test_a_target_with_anything_else_is_refused(export, catalogue, tmp_path):
         export("hf")
     with pytest.raises(UsageError, match="within the dataset"):
         export("hf", str(tmp_path / "set" / "exports"))
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    with pytest.raises(UsageError, match="within the dataset"):
+        export("hf", str(tmp_path / "link" / "exports"))
 
 
 @pytest.mark.parametrize(
