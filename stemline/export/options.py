@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemline.errors import UsageError
+from stemline.reader.resampling import RATES
 from stemline.rights import EVERY_TRACK, RightsGate
 
-RATES = (1_000, 384_000)
 SHORTEST_SECONDS = 0.05
 
 

@@ -9,7 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from stemline.audio import Samples
+from stemline.errors import UsageError
 
+RATES = (1_000, 384_000)
+"""In Hz, the lowest and the highest that sound is brought to."""
 QUALITY = "VHQ"
 """soxr's best: a window is then the very slice of the whole, for a tenth more time than the next lower."""
 _CONTEXT = 256
@@ -37,6 +40,16 @@ class Source(NamedTuple):
     read: ReadFrames
     sample_rate: int
     frames: int
+
+
+def require_rate(sample_rate: int | None) -> None:
+    """Raise UsageError for what is no sample rate of sound."""
+    is_whole = isinstance(sample_rate, int) and not isinstance(sample_rate, bool)
+    if sample_rate is not None and not (is_whole and RATES[0] <= sample_rate <= RATES[1]):
+        raise UsageError(
+            f"There is no sample_rate {sample_rate!r}.",
+            fix=f"Give one of {RATES[0]} to {RATES[1]} Hz, such as 44100.",
+        )
 
 
 def resample(samples: Samples, rate: int, wanted: int) -> Samples:

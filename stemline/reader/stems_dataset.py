@@ -12,7 +12,7 @@ import pyarrow.dataset as pads
 from stemline.audio import Samples
 from stemline.errors import AudioRejected, StorageError, UsageError
 from stemline.reader.part_list import read_part_list, split_release
-from stemline.reader.resampling import SoundForm
+from stemline.reader.resampling import SoundForm, require_rate
 from stemline.reader.stem_audio import StemAudio
 from stemline.reader.stem_lookup import StemName, find_stem
 from stemline.reader.store_access import StoreAccess
@@ -201,5 +201,4 @@ class StemsDataset:
 def _check_window(start: float, seconds: float | None, sample_rate: int | None) -> None:
     if not 0 <= start < float("inf") or (seconds is not None and not 0 <= seconds < float("inf")):
         raise UsageError(f"There is no window of {seconds} seconds at {start}.", fix="Both are 0 or more.")
-    if sample_rate is not None and sample_rate < 1:
-        raise UsageError(f"There is no sample_rate {sample_rate}.", fix="Give it in Hz, such as 44100.")
+    require_rate(sample_rate)

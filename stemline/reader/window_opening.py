@@ -6,7 +6,7 @@ import sys
 from typing import Protocol
 
 from stemline.errors import UsageError
-from stemline.reader.resampling import SoundForm
+from stemline.reader.resampling import SoundForm, require_rate
 from stemline.reader.window_progress import States
 from stemline.reader.window_reading import RefreshedDataset, WindowForm, WindowReader
 from stemline.reader.window_request import Delivery, WindowRequest
@@ -26,8 +26,7 @@ def open_windows(
     resume: States | None = None,
 ) -> StemWindows:
     """Give windows of a dataset; errors as of `StemsDataset.windows`."""
-    if sound.sample_rate is not None and sound.sample_rate < 1:
-        raise UsageError(f"There is no sample_rate {sound.sample_rate}.", fix="Give it in Hz, such as 44100.")
+    require_rate(sound.sample_rate)
     kind = _kind_of_windows(delivery)
     index, choice = find_windows(dataset, request)
     form = WindowForm(request.stems, request.seconds, sound.sample_rate, sound.is_mono)

@@ -7,6 +7,7 @@ first of its positions that is still to come.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from stemline.errors import UsageError
 
 STATE_FORMAT = 1
+MOST_SHARDS = 1 << 20
+"""More nobody has; a number that is damaged would take memory without end."""
 
 States = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """One rank's state, or those of all ranks."""
@@ -109,10 +112,12 @@ class WindowOrder:
             made, seed = tree["windows"], tree["seed"]
             following = {int(shard): int(position) for shard, position in dict(tree["following"]).items()}
             progress = WindowProgress(int(tree["shards"]), following)
-            is_right = tree["format"] == STATE_FORMAT and all(
-                0 <= shard == position % progress.shards for shard, position in following.items()
+            is_told = tree["format"] == STATE_FORMAT and following and progress.shards <= MOST_SHARDS
+            is_right = is_told and all(
+                0 <= shard == position % progress.shards and position < sys.maxsize
+                for shard, position in following.items()
             )
-        except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
+        except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError, OverflowError):
             is_right = False
         if not is_right:
             raise UsageError("This is no state of windows to go on from.", fix="Give what `state()` gave.")

@@ -37,6 +37,9 @@ class WindowRequest:
                     f"min_rms_dbfs names {name!r}, which is none of the stems asked for.",
                     fix=f"They are {', '.join(self.stems)}.",
                 )
+        for name, text in (("split", self.split), ("where", self.where)):
+            if text is not None and not isinstance(text, str):
+                raise UsageError(f"{name} is {text!r}.", fix="Give a text, or None.")
         _require_number("min_rms_dbfs", self.floor, lowest=QUIETEST_DBFS, highest=0.0)
 
     @property

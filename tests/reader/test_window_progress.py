@@ -92,6 +92,9 @@ def test_the_next_window_is_there_at_once():
     [
         ({"format": 2}, "no state"),
         ({"shards": 0}, "no state"),
+        ({"shards": 10**30}, "no state"),
+        ({"following": {}}, "no state"),
+        ({"following": {"0": 2 * 10**30}}, "no state"),
         ({"following": {"0": 1}}, "no state"),
         ({"following": None}, "no state"),
         ({"windows": "others"}, "of other windows"),
