@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 _STALE = (OSError, IndexError, pa.ArrowException)
 """What reading a part comes to that a rewrite has replaced since it was looked up."""
+_PART_UNREAD = "reading the stream registered as "
+"""With this DuckDB passes on what reading a part came to."""
 _TRIES = 3
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -132,6 +134,8 @@ def _answered(dataset: WindowTables, query: str, request: WindowRequest) -> pa.T
     try:
         return dataset.sql(query).to_arrow_table()
     except (UsageError, duckdb.Error) as error:
+        if _PART_UNREAD in str(error):
+            raise OSError(str(error).split(_PART_UNREAD, 1)[1].splitlines()[0]) from error
         if request.where is None:
             raise
         reason = str(error.__cause__ or error).splitlines()[0].rstrip(".!")

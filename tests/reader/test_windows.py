@@ -258,6 +258,17 @@ def test_compaction_changes_no_window(published):
     assert places(windows) == drawn
 
 
+@pytest.mark.parametrize("where", [None, "artist = 'X'"])
+def test_a_damaged_part_of_tracks_is_told_as_what_it_is(published, where):
+    published.publish("a")
+    dataset = stemline.open_dataset(published.url)
+    (part,) = (key for key in published.store.list("tracks") if key.endswith(".parquet"))
+    published.store.put_bytes(part, b"PAR1 and then nothing PAR1")
+
+    with pytest.raises(StorageError, match="cannot be read"):
+        dataset.windows(2.0, STEMS, where=where)
+
+
 class TestGone:
     def test_a_window_whose_object_is_gone_is_skipped_with_a_count(self, published, caplog):
         for name in "abc":
