@@ -38,17 +38,24 @@ class EmbeddedAudio:
         Raises:
             AudioRejected: the part is gone or holds another row there by now, or the row has no audio.
         """
-        group, row = self._row_group(place)
-        found = {name: group.rows[name][row].as_py() for name in _COLUMNS}
-        if found != {name: getattr(place, name) for name in _COLUMNS}:
-            raise not_as_told(place.name)
-        audio = group.rows["audio"][row]
+        audio = self._audio(place)
         data: bytes | None = audio["bytes"].as_py()
         if data is None:
             raise AudioRejected(
                 f"{place.name} is a link to {audio['path']}, and not in the dataset.", code=Code.MISSING_FILE
             )
         return data
+
+    def link(self, place: StemPlace) -> str:
+        """Give where a linked mix lies; raises AudioRejected as `read` does."""
+        return self._audio(place)["path"].as_py() or ""
+
+    def _audio(self, place: StemPlace) -> pa.StructScalar:
+        group, row = self._row_group(place)
+        found = {name: group.rows[name][row].as_py() for name in _COLUMNS}
+        if found != {name: getattr(place, name) for name in _COLUMNS}:
+            raise not_as_told(place.name)
+        return group.rows["audio"][row]
 
     def _row_group(self, place: StemPlace) -> tuple[_RowGroup, int]:
         if place.embedded is None:

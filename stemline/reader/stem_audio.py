@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -146,6 +147,8 @@ class StemAudio:
 
     def _bytes(self, place: StemPlace, start: int, stop: int | None) -> bytes:
         """Give a range of a stem's own bytes; raises AudioRejected where it is gone, or shorter than it was."""
+        if place.embedded is not None and place.is_linked:
+            place = replace(place, path=self._embedded.link(place), embedded=None)
         if place.embedded is not None:
             return self._embedded.read(place)[start:stop]
         store, key = self._object(place)

@@ -216,7 +216,9 @@ def test_a_path_that_leaves_the_dataset_is_not_followed(published, path):
         dataset.stem_audio.read(place, 1.0, 1.0)
 
 
-def test_a_linked_mix_is_read_from_where_it_lies(published, tmp_path):
+@pytest.mark.parametrize("audio", ["objects", "embedded"])
+def test_a_linked_mix_is_read_from_where_it_lies(published, tmp_path, audio):
+    published.audio = audio
     source = tmp_path / "source.flac"
     soundfile.write(source, published.sound(9), 22_050)
     published.publish("a", mix=str(source))
