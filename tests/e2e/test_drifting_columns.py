@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from support.weeks import read_by_everyone
 
 
+@pytest.mark.long
 def test_nights_of_drifting_columns_end_in_tables_that_everyone_reads(project):
     first, second = project.good_rows(2)
     rows = [{**first, "cat_no": "1001", "mood": ""}]

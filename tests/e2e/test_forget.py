@@ -83,6 +83,7 @@ def test_a_fresh_ledger_honours_it(published):
     assert traces(project) == []
 
 
+@pytest.mark.long
 def test_a_dry_run_tells_and_changes_nothing(published):
     project = published
     before = project.files()

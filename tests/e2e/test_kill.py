@@ -70,6 +70,7 @@ def test_interrupted_once_publishes_what_is_ready_and_keeps_the_rest(project, nu
     run_again(project)
 
 
+@pytest.mark.long
 def test_interrupted_twice_stops_at_once(project):
     project.prepare(TRACKS)
     running = project.start("run", project.config, "--json")

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 
 def test_a_release_is_made_listed_compared_and_left_alone_by_later_runs(project):
@@ -55,6 +56,7 @@ def test_a_release_that_is_not_there_is_said_to_be_missing(project):
     assert not (project.dataset / "releases").exists()
 
 
+@pytest.mark.long
 def test_a_release_whose_process_is_killed_is_made_by_the_same_command(project):
     project.prepare(1)
     project.run()

@@ -213,6 +213,7 @@ def test_there_is_nothing_to_resolve_before_the_first_run(project):
     assert not project.ledger.exists()
 
 
+@pytest.mark.long
 def test_a_provider_without_a_list_is_said_to_have_none(project, service):
     page = f"{service.url}/"  # what is remote is not opened where its length is given
     project.write_manifest([{"track_id": "t00", "uri": page, "duration_seconds": 6}])

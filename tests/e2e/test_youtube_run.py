@@ -29,6 +29,7 @@ def video_bench(project, tmp_path):
         yield project
 
 
+@pytest.mark.long
 def test_a_video_lands_with_its_title_and_its_whole_audio(video_bench):
     project = video_bench
     project.write_manifest([{"track_id": "v1", "uri": f"https://www.youtube.com/watch?v={VIDEO}"}])

@@ -152,6 +152,7 @@ def test_killed_while_older_parts_are_rewritten(new_scenario, moment):
     assert_invariants(scenario)
 
 
+@pytest.mark.long
 @at_each_point(accounts=2, short=BESIDE)
 def test_killed_beside_a_run_on_another_key_and_one_on_the_same(scenario, name):
     killed = scenario.start(**{VARIABLE: name})

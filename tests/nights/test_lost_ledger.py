@@ -243,6 +243,7 @@ def test_a_ledger_from_before_datasets_had_names_goes_on_with_its_dataset(publis
     assert_refused(published)
 
 
+@pytest.mark.long
 def test_a_run_of_nothing_new_does_not_write_the_record_again(published):
     records = published.files("_stemline/ledgers")
     assert published.run().code == 0

@@ -23,11 +23,13 @@ def assert_refused(project, *words):
     assert project.provider.charged == charged
 
 
+@pytest.mark.long
 def test_another_dataset_is_never_said_to_hold_what_it_does_not(published):
     published.write_config(dataset={"url": str(published.folder / "empty")})
     assert_refused(published, "t00", str(published.dataset), "dataset.url")
 
 
+@pytest.mark.long
 def test_a_dataset_that_was_emptied_is_noticed(published):
     shutil.rmtree(published.dataset)
     assert_refused(published, "t00", "emptied")
@@ -47,6 +49,7 @@ def test_a_moved_dataset_stays_the_same(published):
     assert done.tree["tracks"] == {"published": COUNT}
 
 
+@pytest.mark.long
 def test_a_copy_of_the_tables_and_audio_is_taken_up_by_adopting(published):
     copy = published.folder / "copy"
     for name in ("tracks", "stems", "audio"):
@@ -60,6 +63,7 @@ def test_a_copy_of_the_tables_and_audio_is_taken_up_by_adopting(published):
     assert published.provider.charged == charged
 
 
+@pytest.mark.long
 def test_adopting_says_how_many_tracks_the_stems_table_has_no_row_of(published):
     whole = published.stemline("adopt", published.config, "--json")
     assert whole.tree["without_stems"] == 0
@@ -72,6 +76,7 @@ def test_adopting_says_how_many_tracks_the_stems_table_has_no_row_of(published):
     )
 
 
+@pytest.mark.long
 def test_adopting_says_how_many_stems_have_lost_their_part_of_the_tracks(published):
     part = next((published.dataset / "tracks").rglob("*.parquet"))
     assert published.stemline("adopt", published.config, "--json").tree["lone_parts"] == 0

@@ -176,6 +176,7 @@ def test_a_column_that_is_not_there_is_refused_and_the_columns_are_named(night):
     assert "mood" in refused.value.fix
 
 
+@pytest.mark.long
 def test_tracks_may_be_kept_together_by_a_column_of_the_manifest(night):
     night.splits = SplitSettings(shares=SPLITS.shares, by="mood")
     night.plan(*(row(str(number), artist=str(number), mood="calm") for number in range(9)))
