@@ -14,6 +14,7 @@ from stemline.activity import QUIETEST_DBFS
 from stemline.audio import Samples, decode
 from stemline.errors import AudioRejected
 from stemline.reader.embedded_audio import EmbeddedAudio
+from stemline.reader.flac_range import flac_samples, may_be_checked
 from stemline.reader.range_decoding import decode_range, not_as_told, pcm_samples
 from stemline.reader.resampling import AS_IT_IS, SoundForm, Source, read_window
 from stemline.reader.stem_place import SecondPlaces, StemPlace
@@ -92,8 +93,13 @@ class StemAudio:
         """Give what one range of bytes decodes to, held against what the tables tell of it."""
         span = _range(place, seconds, begin, end)
         data = self._bytes(place, span.start, span.stop)
-        samples, rate = decode_range(data, place.format, place.name)  # a flac does not need its header
-        expected = (span.end_frame - span.first_frame, place.channels)
+        expected = (span.end_frame - span.first_frame, place.channels or 0)
+        if place.format == "flac" and may_be_checked(data):
+            samples, rate = flac_samples(data, place.sample_rate or 0, expected), place.sample_rate
+        else:
+            samples, rate = decode_range(data, place.format, place.name)  # a flac does not need its header
+        if samples is None:
+            raise not_as_told(place.name)
         is_longer = place.format == "mp3" and len(samples) > expected[0]  # its encoder's padding
         if rate != place.sample_rate or (samples.shape != expected and not is_longer):
             raise not_as_told(place.name)

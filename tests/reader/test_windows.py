@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import RATE, SoundDataset
+from support.sound_dataset import RATE, SoundDataset
 
 import stemline
 from stemline.errors import StorageError, UsageError

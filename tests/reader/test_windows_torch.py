@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import SoundDataset
+from support.sound_dataset import SoundDataset
 
 import stemline
 
