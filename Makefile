@@ -34,7 +34,7 @@ setup: .venv/.run ## Create .venv with what running needs; the other targets add
 	@$(PIP) --only-binary :all: --require-hashes -r .venv/uv.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --only-binary :all: --require-hashes -r $(filter %.lock,$^) \
 	  || $(PIP) --no-compile --no-deps --only-binary :all: --require-hashes -r $(filter %.lock,$^)
-	@$(if $(filter %.long,$@),$(PIP) -qq $(TORCH) || echo "Without $(TORCH): the tests that need it are skipped.")
+	@$(if $(filter %.long,$@),$(PIP) --no-warn-conflicts $(TORCH) || echo "Without $(TORCH): the tests that need it are skipped.")
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch .venv/.run $(if $(filter %.test %.long,$@),.venv/.test) $@
 
