@@ -18,6 +18,7 @@ from stemline.release.record import (
     CARD_NAME,
     CROISSANT_NAME,
     LEAKAGE_NAME,
+    MAKING_NAME,
     RECORD_NAME,
     RELEASES_PREFIX,
     ReleaseFile,
@@ -100,7 +101,7 @@ class ReleaseCheck:
 
     def _unfinished(self, name: str, sizes: Mapping[str, int]) -> Iterator[ObjectDamage]:
         """Tell of a release without its last file, unless somebody may be making it."""
-        if CROISSANT_NAME in sizes:
+        if CROISSANT_NAME in sizes and MAKING_NAME not in sizes:
             sentence = "All else of the release is there, and not what says that it is whole."
             yield absent(self.store, release_key(name), sentence)
             return

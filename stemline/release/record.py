@@ -20,6 +20,8 @@ CROISSANT_NAME = "croissant.json"
 LEAKAGE_NAME = "leakage.json"
 REFUSED_PATH = "refused/part-0001.parquet"
 """Where a release lists the tracks that a gate kept out of it; forgetting empties it like any part."""
+MAKING_NAME = ".making"
+"""Is there while the last files of a release are written: one that has these, and not `release.json`, has lost it."""
 FORMAT = 1
 MOST_INDENTED = 10_000
 DATASET_ROOT = "../.."

@@ -25,6 +25,7 @@ from stemline.release.record import (
     CROISSANT_NAME,
     DATASET_ROOT,
     LEAKAGE_NAME,
+    MAKING_NAME,
     RECORD_NAME,
     Release,
     ReleaseFile,
@@ -140,6 +141,7 @@ class _ReleaseCreation:
         return all(key in live and sizes.get(key) == part.size_bytes for key, part in copy.read.items())
 
     def _finish(self, release: Release, layout: DatasetLayout, leakage: ReleaseFile) -> Release:
+        self._put(MAKING_NAME, b"")
         card = self._put(CARD_NAME, release_card(release, layout, self.settings.name))
         croissant = self._put(CROISSANT_NAME, croissant_file(release, layout, self.settings.name))
         finished = replace(release, files=(card, croissant, leakage, *release.files))
@@ -147,6 +149,7 @@ class _ReleaseCreation:
         self.on_step(1, 1)
         if not write_release(self.store, finished):
             raise _taken(self.store, self.name)
+        self.store.delete(release_key(self.name, MAKING_NAME))
         return finished
 
     def _put(self, path: str, data: bytes) -> ReleaseFile:
@@ -157,6 +160,7 @@ class _ReleaseCreation:
         """Raise StorageError where the folder holds anything but what was written."""
         folder = release_folder(self.name)
         found = {key.removeprefix(f"{folder}/"): size for key, size in self.store.list_sizes(folder)}
+        found.pop(MAKING_NAME, None)
         if found != {file.path: file.size_bytes for file in release.files}:
             raise StorageError(
                 f"{self.store.url(folder)} does not hold what was written there.",
