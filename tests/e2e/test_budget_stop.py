@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 
+@pytest.mark.long
 def test_the_run_limit_holds_the_rest_and_a_higher_one_finishes(project):
     project.prepare(6, budget={"run": 8})
     stopped = project.run()

@@ -70,6 +70,7 @@ def test_nothing_is_left_and_nothing_comes_back(published):
     assert "Forgotten on" in resolve.err
 
 
+@pytest.mark.long
 def test_a_fresh_ledger_honours_it(published):
     project = published
     assert forget(project, "--track", "withdrawn-1", "--track", "withdrawn-2", "--yes").code == 0
@@ -114,6 +115,7 @@ def test_on_s3(project, s3_server, s3_client, bucket):
     assert project.run(**AWS).tree["codes"] == {"ok": 2, "forgotten": 2}
 
 
+@pytest.mark.long
 def test_killed_by_the_system_the_next_run_finishes_it(published):
     project = published
     orders = project.dataset / "_stemline" / "forgetting"

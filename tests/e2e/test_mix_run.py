@@ -31,6 +31,7 @@ def assert_whole(project):
     assert set(found["verification"]) == {"ok"}
 
 
+@pytest.mark.long
 def test_copied_mixes_are_planned_counted_adopted_and_paid_for_once(project):
     project.prepare(COUNT, dataset={"mix": "copy"})
     size = sum(song.stat().st_size for song in project.songs[:COUNT])

@@ -149,6 +149,7 @@ def test_the_job_is_asked_for_with_the_key_that_it_was_made_with(project, accept
     assert tell(project, "t00", "--adopt", job, OTHER_KEY=second.key)["state"] == "processing"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("lost")
 def test_what_never_arrived_is_submitted_again_and_paid_once(project):
     assert "None" in tell(project, "t00")["note"]

@@ -64,6 +64,7 @@ def test_what_failed_after_charging_is_booked_by_the_balance(new_scenario, vendo
     assert scenario.project.open_reservations() == 0
 
 
+@pytest.mark.long
 def test_a_stuck_job_keeps_nobody_else_and_is_collected_when_it_moves(new_scenario, vendor):
     scenario = new_scenario(TRACKS)
     vendor.set_faults([{"fault": "job_stuck", "nth": 2}])

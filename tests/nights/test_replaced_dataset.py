@@ -40,6 +40,7 @@ def test_a_dataset_whose_tables_are_gone_is_noticed(published):
     assert_refused(published, "no longer in its tables")
 
 
+@pytest.mark.long
 def test_a_moved_dataset_stays_the_same(published):
     moved = published.folder / "moved"
     published.dataset.rename(moved)
@@ -96,6 +97,7 @@ def test_other_tracks_of_the_same_ledger_may_go_to_another_dataset(published):
     assert published.run().code == 0
 
 
+@pytest.mark.long
 def test_a_ledger_from_before_datasets_had_names_knows_its_own_parts(published):
     published.write_config(dataset={"url": str(published.folder / "empty")})
     with closing(sqlite3.connect(published.ledger)) as ledger, ledger:
