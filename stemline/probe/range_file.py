@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from collections.abc import Callable
+
+from stemline.seekable_file import SeekableFile
 
 _BLOCKS_KEPT = 16
 
@@ -12,7 +13,7 @@ Fetch = Callable[[int, int], bytes]
 """Gives the bytes from a place (included) to a place (excluded)."""
 
 
-class RangeFile(io.RawIOBase):
+class RangeFile(SeekableFile):
     """A read-only file over `fetch`, in blocks of which the last few are kept.
 
     `first_block` spares the first fetch. A fetch that fails reads as the end of the file and is remembered
@@ -21,37 +22,17 @@ class RangeFile(io.RawIOBase):
 
     def __init__(self, fetch: Fetch, size_bytes: int, block_bytes: int, first_block: bytes = b"") -> None:
         """Start at the beginning; nothing is fetched yet."""
-        super().__init__()
-        self.size_bytes = size_bytes
+        super().__init__(size_bytes)
         self.error: Exception | None = None
         self._fetch = fetch
         self._block_bytes = block_bytes
-        self._place = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
         if first_block:
             self._blocks[0] = first_block
 
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be searched."""
-        return True
-
-    def tell(self) -> int:
-        """Give the place of the next read."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a place, and give it."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self.size_bytes}[whence]
-        self._place = max(start + offset, 0)
-        return self._place
-
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         """Give up to `size` bytes, fewer only at the end."""
-        end = self.size_bytes if size < 0 else min(self._place + size, self.size_bytes)
+        end = self.size_bytes if size is None or size < 0 else min(self._place + size, self.size_bytes)
         parts = []
         while self._place < end:
             number, offset = divmod(self._place, self._block_bytes)
@@ -61,12 +42,6 @@ class RangeFile(io.RawIOBase):
             parts.append(part)
             self._place += len(part)
         return b"".join(parts)
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any writable buffer
-        """Fill a buffer, and give how many bytes that took."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
     def _block(self, number: int) -> bytes:
         if number in self._blocks:

@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pyarrow as pa
 from fsspec import AbstractFileSystem
 from pyarrow import fs
 
+from stemline.seekable_file import SeekableFile
 from stemline.storage import Store
 
 
-class StoreFile(io.RawIOBase):
+class StoreFile(SeekableFile):
     """An object as a read-only file that keeps nothing of what it has read."""
 
     def __init__(self, store: Store, key: str) -> None:
         """Ask for its size; raises FileNotFoundError."""
-        super().__init__()
-        self._store, self._key, self._place = store, key, 0
-        self.size = store.size(key)
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be searched."""
-        return True
-
-    def tell(self) -> int:
-        """Give the place of the next read."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a place, and give it."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self.size}[whence]
-        self._place = max(start + offset, 0)
-        return self._place
+        super().__init__(store.size(key))
+        self._store, self._key = store, key
 
     def read(self, size: int | None = -1) -> bytes:
         """Give up to `size` bytes, fewer only at the end."""
-        stop = self.size if size is None or size < 0 else min(self._place + size, self.size)
+        stop = self.size_bytes if size is None or size < 0 else min(self._place + size, self.size_bytes)
         if stop <= self._place:
             return b""
         data = self._store.read_range(self._key, self._place, stop)
         self._place += len(data)
         return data
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
-        """Fill a buffer, and give how many bytes that took."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
 
 class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
