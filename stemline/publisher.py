@@ -61,12 +61,16 @@ class Publisher:
         What was collected with a `spared` API key is left alone: a living run is at it.
         """
         of_ledger = self.ledger.batches
-        published = self.publish(run_id, of_ledger.set_aside_before(provider, recipe))
+        published = 0
         for batch_id in of_ledger.unpublished(provider, recipe, spared=spared):
             published += self._write(run_id, batch_id)
         while tokens := of_ledger.collected_unbatched(provider, recipe, limit=LEFTOVER_TRACKS, spared=spared):
             published += self.publish(run_id, tokens)
         return published
+
+    def publish_set_aside(self, run_id: str, provider: str, recipe: Recipe) -> int:
+        """Publish what could not stand in the tables so far, where manifest or layout now say it otherwise."""
+        return self.publish(run_id, self.ledger.batches.set_aside_before(provider, recipe))
 
     def clear_kept(self, attempt: Attempt, *, is_kept: bool = True) -> None:
         """Remove what is in quarantine of a track that is delivered: of this attempt (`is_kept`) and earlier ones."""

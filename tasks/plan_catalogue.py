@@ -10,4 +10,6 @@ from tasks.observed_task import observed_task
 def plan_catalogue(run: Run) -> int:
     """Give how many tracks the run is about, after finishing what an earlier run left unpublished."""
     run.publish_leftovers()
-    return run.plan()
+    selected = run.plan()
+    run.publish_set_aside()  # with the cells that were corrected in the manifest just read
+    return selected

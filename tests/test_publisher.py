@@ -34,10 +34,11 @@ def test_a_cell_that_fits_no_column_sets_its_track_aside_alone(night, is_cut_off
     assert (odd.state, odd.code) == (State.COLLECTED, Code.UNPUBLISHABLE)
     assert odd.sentence == 'Column "no": "WARP-7" cannot be int64.'
     assert night.publisher.publish_leftovers(night.run_id, "local", RECIPE) == 0
+    assert night.publisher.publish_set_aside(night.run_id, "local", RECIPE) == 0
 
     night.publish("later", no=8)  # a later run is not stopped by it
     as_text = replace(night.publisher, layout=DatasetLayout((), pa.schema([("no", pa.string())])))
-    assert as_text.publish_leftovers(night.run_id, "local", RECIPE) == 1
+    assert as_text.publish_set_aside(night.run_id, "local", RECIPE) == 1
     assert night.ledger.tracks.status(night.run_id, ["odd"])["odd"].state is State.PUBLISHED
     assert night.ledger.credits.spending(night.run_id).run.charged == 21
 

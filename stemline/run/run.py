@@ -101,6 +101,12 @@ class Run:
             spared=held - self.fences.keys(),
         )
 
+    def publish_set_aside(self) -> int:
+        """Publish what could not stand in the tables, as the manifest now has it; give how many tracks."""
+        return self.publisher.publish_set_aside(
+            self.run_id, self.settings.provider.kind, self.settings.recipe.as_recipe()
+        )
+
     def plan(self) -> int:
         """Put the tracks the run is about into the ledger, and give how many that are."""
         selected = self._survey() if self.selection.redrive is None else self._redrive(self.selection.redrive)

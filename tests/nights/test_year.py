@@ -68,6 +68,17 @@ def test_many_years_of_nights(tmp_path, seed, shard):
         shutil.rmtree(tmp_path / "year")
 
 
+def test_a_track_set_aside_is_published_by_the_run_that_reads_its_corrected_cells(tmp_path):
+    """Held with a text that is of no use once the column is a number; the quiet nights' manifest has no such column."""
+    held = Night(rows=ROWS, budget=(("day", 2),))
+    numbers = Night(rows=ROWS[1:], columns=(("mood", "number"), ("plays", "integer")))
+    with year_run(quiet(held, numbers), tmp_path / "year") as run:
+        books = run.carry_out()
+    (sentence,) = run.query("SELECT detail FROM events WHERE verb = 'set_aside'")
+    assert "cannot be double" in sentence[0]
+    assert len(books.published()) == len(ROWS)
+
+
 def test_a_seed_gives_the_same_year_each_time():
     assert draw_year("1-17") == draw_year("1-17") != draw_year("1-18")
 

@@ -103,6 +103,7 @@ class Host:
                 process.run_id = run.run_id
                 run.publish_leftovers()
                 run.plan()
+                run.publish_set_aside()
                 await self._dispatch(process, run)
                 await _wait_for_others(run)
                 process.result = run.finish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from itertools import count
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 import pytest
 from dispatch_schedule import KIND, ProcessPlan, Schedule, ScheduleRun, key_id_of
@@ -70,14 +70,16 @@ SCHEDULES = st.builds(
     stale=st.lists(st.integers(0, 2), max_size=9).map(tuple),
     max_in_flight=st.integers(1, 6),
 )
+HARMLESS_FAULTS = st.builds(
+    FaultSpan, st.integers(1, 10).map(lambda number: 3 * number), st.integers(1, 2), st.sampled_from(HARMLESS)
+)
+"""Never three in a row: a vendor that is dead when the run ends is not asked for its last balance again."""
 UNBROKEN = st.builds(
     Schedule,
     tracks=st.integers(1, 6),
     behaviour=st.builds(
         FaultyBehaviour,
-        faults=st.lists(
-            st.builds(FaultSpan, st.integers(1, 30), st.integers(1, 2), st.sampled_from(HARMLESS)), max_size=4
-        ).map(tuple),
+        faults=st.lists(HARMLESS_FAULTS, max_size=4, unique_by=attrgetter("first")).map(tuple),
         fates=st.lists(
             st.sampled_from([(JobFate.FAILS,), (JobFate.HIDDEN,), (JobFate.FAILS, JobFate.FAILS)]), max_size=6
         ).map(tuple),
