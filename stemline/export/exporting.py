@@ -21,7 +21,7 @@ from stemline.export.card import CARD_NAME, export_card
 from stemline.export.form import ExportContents, ExportForm, ExportShard, load_form
 from stemline.export.options import ExportOptions
 from stemline.export.plan import planned_shards
-from stemline.export.sample import ExportSample, ExportTrack, LeftOut
+from stemline.export.sample import ExportSample, ExportTrack, LeftOut, free_names
 from stemline.export.sample_reader import SampleReader
 from stemline.export.selection import TrackSelection, counted_splits, select_tracks
 from stemline.export.sound_cut import SoundCut
@@ -267,7 +267,8 @@ def _contents(
         raise UsageError(f"No track is left to export: {'; '.join(reasons[:3])}.", fix="Ask for others.")
     columns = selection.columns
     if options.seconds is not None:
-        kept = [each for each in columns if each.name not in _WINDOW_COLUMNS]
+        names = free_names(columns.names, _WINDOW_COLUMNS)
+        kept = [each.with_name(names[each.name]) for each in columns]
         columns = pa.schema([*kept, *(pa.field(name, kind) for name, kind in _WINDOW_COLUMNS.items())])
     title = f"{settings.name}, release {options.release}" if options.release else settings.name
     told = [FORMAT, form.name, options.as_tree(), title, selection.digest]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from stemline.export.form import ExportContents, ExportForm, ExportShard
 from stemline.export.hub_features import AUDIO_TYPE, card_features, hub_type, with_features
-from stemline.export.sample import QUALITY_COLUMNS, ExportSample
+from stemline.export.sample import QUALITY_COLUMNS, ExportSample, free_names
 from stemline.export.target_files import TargetFiles, WrittenShard
 
 GROUP_BYTES = 64 << 20
@@ -31,7 +31,7 @@ class HuggingFaceForm(ExportForm):
         super().__init__(contents)
         measured = [f"{stem}_{column}" for stem in contents.stems for column in QUALITY_COLUMNS]
         taken = {"track_id", *contents.stems, *measured}
-        self._names = {name: _free(name, taken) for name in contents.columns.names if name != "track_id"}
+        self._names = free_names([name for name in contents.columns.names if name != "track_id"], taken)
         fields = [pa.field("track_id", pa.string())]
         fields += [pa.field(stem, AUDIO_TYPE) for stem in contents.stems]
         fields += [
@@ -171,14 +171,6 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
 def _text(value: object) -> str:
     is_nested = isinstance(value, list | tuple | dict)
     return json.dumps(value, default=str, ensure_ascii=False) if is_nested else str(value)
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """Give a column's name, changed where a stem has it."""
-    while name in taken:
-        name = f"manifest_{name}"
-    taken.add(name)
-    return name
 
 
 def _empty(schema: pa.Schema) -> io.BytesIO:

@@ -12,7 +12,7 @@ import numpy as np
 
 from stemline.audio import Samples, decode
 from stemline.errors import AudioRejected
-from stemline.export.sample import ExportSample, StemSound
+from stemline.export.sample import ExportSample, StemSound, renamed
 from stemline.reader.resampling import resample, to_mono
 from stemline.records import MIX, Code
 
@@ -36,7 +36,7 @@ def has_mix(sample: ExportSample) -> bool:
 
 def told_facts(sample: ExportSample) -> dict[str, Any]:
     """Give what is known of a sample besides its sound, as JSON has it; `mixture` is `kept` or `sum`."""
-    told = {**sample.metadata, MIXTURE: "kept" if has_mix(sample) else "sum"}
+    told = {**renamed(sample.metadata, {MIXTURE}), MIXTURE: "kept" if has_mix(sample) else "sum"}
     text = json.dumps(told, ensure_ascii=False, default=str)
     found: dict[str, Any] = json.loads(text, parse_constant=lambda _: None)  # JSON knows no NaN
     return found

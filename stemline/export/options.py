@@ -7,6 +7,7 @@ from typing import Any
 
 from stemline.errors import UsageError
 from stemline.reader.resampling import RATES
+from stemline.reader.window_request import LONGEST_SECONDS
 from stemline.rights import EVERY_TRACK, RightsGate
 
 SHORTEST_SECONDS = 0.05
@@ -38,10 +39,10 @@ class ExportOptions:
                 f"There is no --sample-rate {self.sample_rate}.",
                 fix=f"Give one of {RATES[0]} to {RATES[1]} Hz, such as 44100.",
             )
-        if self.seconds is not None and not SHORTEST_SECONDS <= self.seconds < float("inf"):
+        if self.seconds is not None and not SHORTEST_SECONDS <= self.seconds <= LONGEST_SECONDS:
             raise UsageError(
                 f"There is no window of --seconds {self.seconds:g}.",
-                fix=f"Give at least {SHORTEST_SECONDS:g}, such as 6.",
+                fix=f"Give one of {SHORTEST_SECONDS:g} to {LONGEST_SECONDS:g}, such as 6.",
             )
 
     @property

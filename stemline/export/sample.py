@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,16 +116,33 @@ class ExportSample:
 
         The track's columns, and of a window where it lies.
         """
-        told = dict(self.track.columns)
-        if self.window is not None:
-            told |= {"window": self.window, "start_seconds": self.start_seconds, "seconds": self.seconds}
-        return told
+        if self.window is None:
+            return dict(self.track.columns)
+        place = {"window": self.window, "start_seconds": self.start_seconds, "seconds": self.seconds}
+        return renamed(self.track.columns, place) | place
 
     def quality(self) -> Iterator[tuple[str, str, float | None]]:
         """Give stem, column and value of what was measured of each whole stem when it was verified."""
         for name, stem in self.track.stems.items():
             for column in QUALITY_COLUMNS:
                 yield name, column, getattr(stem, column)
+
+
+def renamed(told: Mapping[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """Give facts by name, those that others have the names of by a free one."""
+    names = free_names(told, taken)
+    return {names[name]: value for name, value in told.items()}
+
+
+def free_names(columns: Collection[str], taken: Collection[str]) -> dict[str, str]:
+    """Give what carried columns are called beside those that have a name: as the tables do, `manifest_<name>`."""
+    names = {}
+    for column in columns:
+        name = column
+        while name in taken or (name != column and name in columns):
+            name = f"manifest_{name}"
+        names[column] = name
+    return names
 
 
 QUALITY_COLUMNS = ("rms_dbfs", "peak_dbfs", "silent_share", "clipped_share", "residual_db")

@@ -17,7 +17,7 @@ from stemline.errors import UsageError
 from stemline.export.form import ExportContents, ExportForm, ExportShard
 from stemline.export.lossless import flac_file
 from stemline.export.mixture import MIXTURE, has_mix, json_line, told_facts, with_mixture
-from stemline.export.sample import ExportSample, StemSound
+from stemline.export.sample import ExportSample, StemSound, renamed
 from stemline.export.target_files import TargetFiles, WrittenShard
 from stemline.export.webdataset import add_member
 from stemline.records import MIX
@@ -85,7 +85,7 @@ class SharForm(ExportForm):
             "channel": 0 if is_mono else mixture["channel_ids"],
             "supervisions": [],
             RECORDING: mixture,
-            "custom": {**told_facts(sample), **stems},
+            "custom": renamed(told_facts(sample), stems) | stems,
             "type": "MonoCut" if is_mono else "MultiCut",
         }
 

@@ -81,6 +81,6 @@ def _metadata(sample: ExportSample) -> bytes:
             "channels": sound.channels,
             "frames": sound.frames,
         }
-    text = json.dumps({"key": sample.key, **sample.metadata, "stems": stems}, default=str)
+    text = json.dumps({**sample.metadata, "stems": stems}, default=str)
     tree = json.loads(text, parse_constant=lambda _: None)  # JSON knows no NaN
     return json.dumps(tree, sort_keys=True, ensure_ascii=False).encode("utf-8", "replace")

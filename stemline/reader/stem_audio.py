@@ -25,6 +25,9 @@ from stemline.storage import InvalidKey, Store
 _PLAIN_SAMPLE_BYTES = (2, 3)
 """Of a wav: wider ones are integers or floats, which its header tells."""
 _HEADERS_KEPT = 1024
+_FLAC_PACKET = 4608
+"""Frames that encoders put into one, at most; the format has room for more, and then more is read."""
+_PACKET_HEAD = 64
 _LOUDNESS_TOLERANCE = 0.15
 """In dB: the tables tell it to a tenth."""
 _LOUDEST_DBFS = 60.0
@@ -92,8 +95,25 @@ class StemAudio:
     def _window(self, place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> Samples:
         """Give what one range of bytes decodes to, held against what the tables tell of it."""
         span = _range(place, seconds, begin, end)
+        samples = None
+        if place.format == "flac":
+            near = span._replace(stop=_near_stop(seconds, span, end, place.channels or 1), end_frame=end)
+            samples = self._checked_flac(place, near)
+        if samples is None:
+            samples = self._decoded(place, span)
+        _check_loudness(place, seconds, samples, span.first_frame)
+        return samples[begin - span.first_frame : end - span.first_frame]
+
+    def _checked_flac(self, place: StemPlace, span: _Range) -> Samples | None:
+        """Give what libsndfile decodes of these bytes; None where they do not hold all frames, as one kind does not."""
         data = self._bytes(place, span.start, span.stop)
-        expected = (span.end_frame - span.first_frame, place.channels or 0)
+        if not may_be_checked(data):
+            return None
+        return flac_samples(data, place.sample_rate or 0, _shape(place, span))
+
+    def _decoded(self, place: StemPlace, span: _Range) -> Samples:
+        """Give what whole packets decode to."""
+        data, expected = self._bytes(place, span.start, span.stop), _shape(place, span)
         if place.format == "flac" and may_be_checked(data):
             samples, rate = flac_samples(data, place.sample_rate or 0, expected), place.sample_rate
         else:
@@ -103,8 +123,7 @@ class StemAudio:
         is_longer = place.format == "mp3" and len(samples) > expected[0]  # its encoder's padding
         if rate != place.sample_rate or (samples.shape != expected and not is_longer):
             raise not_as_told(place.name)
-        _check_loudness(place, seconds, samples, span.first_frame)
-        return samples[begin - span.first_frame : end - span.first_frame]
+        return samples
 
     def _plain(self, place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> Samples:
         """Give a window of a wav, whose frames are all of one size."""
@@ -221,6 +240,26 @@ def _check_loudness(place: StemPlace, seconds: SecondPlaces, samples: Samples, f
     is_told = (told > QUIETEST_DBFS) & (told < _LOUDEST_DBFS)
     if not (np.abs(found - told)[is_told] <= _LOUDNESS_TOLERANCE).all():
         raise not_as_told(place.name)
+
+
+def _shape(place: StemPlace, span: _Range) -> tuple[int, int]:
+    return span.end_frame - span.first_frame, place.channels or 0
+
+
+def _near_stop(seconds: SecondPlaces, span: _Range, end: int, channels: int) -> int | None:
+    """Give where bytes may stop that hold the frames before `end`: hardly ever is it too early.
+
+    Of the second that begins last before `end` often one packet is needed. Of 16 bit it has never more bytes than its
+    sound; of 24 hardly more than twice as many as the second's packets on the average.
+    """
+    if span.stop is None:
+        return None
+    last = int(np.searchsorted(seconds.first_frame, end)) - 1
+    offset, first = int(seconds.byte_offset[last]), int(seconds.first_frame[last])
+    needed = end - first + _FLAC_PACKET
+    mean = (span.stop - offset) / max(span.end_frame - first, 1)
+    most = max(2 * mean, 2 * channels) * needed + _PACKET_HEAD
+    return min(span.stop, offset + round(most))
 
 
 def _range(place: StemPlace, seconds: SecondPlaces, begin: int, end: int) -> _Range:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,13 @@ from stemline.reader.store_access import StoreAccess
 from stemline.reader.tables import OpenTables
 from stemline.reader.window_opening import open_windows
 from stemline.reader.window_progress import States
-from stemline.reader.window_request import PREFETCH_BYTES, Delivery, WindowRequest, stem_names
+from stemline.reader.window_request import (
+    PREFETCH_BYTES,
+    Delivery,
+    WindowRequest,
+    require_number,
+    stem_names,
+)
 from stemline.reader.windows import StemWindows
 from stemline.records import STEMS
 from stemline.storage import Store
@@ -27,12 +34,14 @@ from stemline.storage import Store
 if TYPE_CHECKING:
     import duckdb
 
+LONGEST_START = 1e6
+"""In seconds: no track is so long."""
 _STALE = (OSError, IndexError, pa.ArrowException)
 """What reading a part comes to that a rewrite has replaced since it was looked up."""
 
 
 def open_dataset(
-    url: str, storage_options: Mapping[str, Any] | None = None, release: str | None = None
+    url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None, release: str | None = None
 ) -> StemsDataset:
     """Give the dataset at a path or fsspec URL as it is now, or one of its releases; a release's folder is one too.
 
@@ -43,9 +52,11 @@ def open_dataset(
         ConfigError: the URL or an option is unusable.
         StorageError: the store cannot be asked.
     """
-    access = StoreAccess(url, dict(storage_options or {}))
+    if not isinstance(url, str | os.PathLike):
+        raise UsageError(f"A dataset's url is no {type(url).__name__}.", fix="Give a path or an fsspec URL.")
+    access = StoreAccess(os.fspath(url), dict(storage_options or {}))
     if release is None:
-        found = split_release(url, access.store)
+        found = split_release(access.url, access.store)
         if found is not None:
             access, release = StoreAccess(found[0], access.storage_options), found[1]
     return StemsDataset(access, release)
@@ -199,6 +210,7 @@ class StemsDataset:
 
 
 def _check_window(start: float, seconds: float | None, sample_rate: int | None) -> None:
-    if not 0 <= start < float("inf") or (seconds is not None and not 0 <= seconds < float("inf")):
-        raise UsageError(f"There is no window of {seconds} seconds at {start}.", fix="Both are 0 or more.")
+    require_number("start", start, lowest=0.0, highest=LONGEST_START)
+    if seconds is not None:
+        require_number("seconds", seconds, lowest=0.0, highest=LONGEST_START)
     require_rate(sample_rate)

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -121,8 +121,7 @@ class WindowReader:
             name: _widened(each, channels) for name, each in zip(self.form.stems, sounds, strict=True)
         }
         if MIX not in window:
-            total = np.sum(list(window.values()), axis=0, dtype=np.float32)
-            window[MIX] = total if mix is None else _widened(mix, channels)
+            window[MIX] = _sum(window.values()) if mix is None else _widened(mix, channels)
         source = "sum" if mix is None and MIX not in self.form.stems else "kept"
         return {**window, "mix_source": source, **facts}
 
@@ -181,6 +180,14 @@ class WindowReader:
 
 def _reason(error: AudioRejected) -> str:
     return "gone" if error.code is Code.MISSING_FILE else "altered"
+
+
+def _sum(sounds: Iterable[Samples]) -> Samples:
+    first, *others = sounds
+    total = first.copy()
+    for each in others:
+        total += each
+    return total
 
 
 def _widened(sound: Samples, channels: int) -> Samples:

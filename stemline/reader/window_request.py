@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from stemline.activity import QUIETEST_DBFS
 from stemline.errors import UsageError
 
@@ -29,9 +31,9 @@ class WindowRequest:
 
     def __post_init__(self) -> None:
         """Refuse what no dataset has; raises UsageError."""
-        _require_number("seconds", self.seconds, lowest=0.01, highest=LONGEST_SECONDS)
+        require_number("seconds", self.seconds, lowest=0.01, highest=LONGEST_SECONDS)
         for name, floor in self.floors.items():
-            _require_number(f"min_rms_dbfs of {name!r}", floor, lowest=QUIETEST_DBFS, highest=0.0)
+            require_number(f"min_rms_dbfs of {name!r}", floor, lowest=QUIETEST_DBFS, highest=0.0)
             if name not in self.stems:
                 raise UsageError(
                     f"min_rms_dbfs names {name!r}, which is none of the stems asked for.",
@@ -40,7 +42,7 @@ class WindowRequest:
         for name, text in (("split", self.split), ("where", self.where)):
             if text is not None and not isinstance(text, str):
                 raise UsageError(f"{name} is {text!r}.", fix="Give a text, or None.")
-        _require_number("min_rms_dbfs", self.floor, lowest=QUIETEST_DBFS, highest=0.0)
+        require_number("min_rms_dbfs", self.floor, lowest=QUIETEST_DBFS, highest=0.0)
 
     @property
     def floors(self) -> Mapping[str, float]:
@@ -76,14 +78,15 @@ class Delivery:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be; raises UsageError."""
+        require_count("seed", self.seed)
+        require_count("epochs", self.epochs, 1, or_none=True)
+        require_count("prefetch_bytes", self.prefetch_bytes)
+        require_count("rank", self.rank, or_none=True)
+        require_count("world_size", self.world_size, 1, or_none=True)
         if (self.rank is None) != (self.world_size is None):
             raise UsageError("rank and world_size go together.", fix="Give both, or neither.")
-        if self.rank is not None and not 0 <= self.rank < (self.world_size or 0):
+        if self.rank is not None and not self.rank < (self.world_size or 0):
             raise UsageError(f"There is no rank {self.rank} of {self.world_size}.", fix="Ranks count from 0.")
-        if self.epochs is not None and self.epochs < 1:
-            raise UsageError(f"epochs is {self.epochs}.", fix="Give 1 or more, or None for no end.")
-        if self.prefetch_bytes < 0:
-            raise UsageError(f"prefetch_bytes is {self.prefetch_bytes}.", fix="Give 0 or more.")
 
 
 def stem_names(stems: Sequence[str]) -> tuple[str, ...]:
@@ -93,7 +96,24 @@ def stem_names(stems: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(stems))
 
 
-def _require_number(name: str, value: Any, *, lowest: float, highest: float) -> None:  # noqa: ANN401 - a person's
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def require_count(name: str, value: Any, lowest: int = 0, *, or_none: bool = False) -> None:  # noqa: ANN401 - a person's
+    """Raise UsageError for what is no whole number from `lowest` on, nor None where that may be."""
+    if value is None and or_none:
+        return
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or value < lowest:
+        raise UsageError(
+            f"{name} is {value!r}.",
+            fix=f"Give a whole number from {lowest} on{', or None' if or_none else ''}.",
+        )
+
+
+def require_number(name: str, value: Any, *, lowest: float, highest: float) -> None:  # noqa: ANN401 - a person's
+    """Raise UsageError for what is no finite number, or out of its bounds."""
+    is_number = (
+        isinstance(value, int | float | np.integer | np.floating)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
     if not is_number or not lowest <= value <= highest:
         raise UsageError(f"{name} is {value!r}.", fix=f"Give a number from {lowest:g} to {highest:g}.")

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from stemline.errors import StorageError, UsageError
+from stemline.errors import StorageError
 from stemline.reader.index_cache import note_use
 from stemline.reader.permutation import Permutation, random_key
 from stemline.reader.prefetch import prefetched
 from stemline.reader.window_choice import WindowChoice
 from stemline.reader.window_progress import States, WindowOrder, WindowProgress, WindowShard
 from stemline.reader.window_reading import Window, WindowReader
-from stemline.reader.window_request import Delivery
+from stemline.reader.window_request import Delivery, require_count
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +83,7 @@ class StemWindows:
 
     def set_epoch(self, epoch: int) -> None:
         """Have the next iteration begin with an epoch; each has an order, and windows, of its own."""
-        if epoch < 0:
-            raise UsageError(f"There is no epoch {epoch}.", fix="Epochs count from 0.")
+        require_count("epoch", epoch)
         if epoch != self.epoch:
             self._resumed = None
         self._progress = WindowProgress()

@@ -36,14 +36,13 @@ def disk_guarded(path: Path | str) -> Iterator[None]:
         raise disk_error(path, error) from error
 
 
-def disk_error(path: Path | str, error: OSError) -> StorageError:
-    """Say in one sentence why a local disk does not take what is written to `path`."""
+def disk_error(path: Path | str, error: OSError, done: str = "written") -> StorageError:
+    """Say in one sentence why a local disk does not let `path` be written, or whatever else was `done` there."""
     if error.errno in _FULL:
         return StorageError(f"The disk that holds {path} is full.", fix="Free some space and run again.")
     reason = error.strerror or str(error) or type(error).__name__
-    return StorageError(
-        f"{path} cannot be written: {reason}.", fix="Check the path and the right to write there."
-    )
+    right = "right to write" if done == "written" else "rights"
+    return StorageError(f"{path} cannot be {done}: {reason}.", fix=f"Check the path and the {right} there.")
 
 
 def file_sha256(path: Path) -> str:

@@ -70,7 +70,7 @@ class LocalStore(Store):
 
     def fetch_file(self, key: str, local_path: Path) -> None:
         """Copy an object to a local file in bounded memory."""
-        with guarded_read(self.root_url, self.url(key)):
+        with guarded_read(self.root_url, self.url(key), "copied"):
             shutil.copyfile(self._path(key), local_path)
 
     def local_path(self, key: str) -> Path:
@@ -89,7 +89,10 @@ class LocalStore(Store):
 
     def copy(self, source: str, target: str) -> None:
         """Give an object a second name, over what may be there; its bytes are there once where the disk can do that."""
-        with guarded_read(self.root_url, self.url(source)), self._named_when_whole(target) as temporary:
+        with (
+            guarded_read(self.root_url, self.url(source), "copied"),
+            self._named_when_whole(target) as temporary,
+        ):
             try:
                 os.link(self._path(source), temporary)
             except FileNotFoundError:

@@ -104,7 +104,7 @@ class RemoteStore(Store):
 
     def fetch_file(self, key: str, local_path: Path) -> None:
         """Copy an object to a local file in bounded memory."""
-        with guarded_read(self.root_url, self.url(key)):
+        with guarded_read(self.root_url, self.url(key), "copied"):
             self._filesystem.get_file(self._path(key), str(local_path))
 
     def list(self, prefix: str = "") -> Iterator[str]:
@@ -123,7 +123,7 @@ class RemoteStore(Store):
 
     def copy(self, source: str, target: str) -> None:
         """Write an object over `target` from another one; renamed into place where the far side is no object store."""
-        with guarded_read(self.root_url, self.url(source)):
+        with guarded_read(self.root_url, self.url(source), "copied"):
             name = self._first_name(target)
             self._filesystem.cp_file(self._path(source), name)
             self._rename(name, target)
@@ -141,7 +141,7 @@ class RemoteStore(Store):
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is no error."""
         try:
-            with guarded_read(self.root_url, self.url(key)):
+            with guarded_read(self.root_url, self.url(key), "removed"):
                 self._filesystem.rm_file(self._path(key))
         except FileNotFoundError:
             return

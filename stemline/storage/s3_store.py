@@ -193,7 +193,7 @@ class S3ObjectStore(Store):
 
     def fetch_file(self, key: str, local_path: Path) -> None:
         """Copy an object to a local file in bounded memory."""
-        with guarded_read(self.root_url, self.url(key)), local_path.open("wb") as file:
+        with guarded_read(self.root_url, self.url(key), "copied"), local_path.open("wb") as file:
             for chunk in obstore.get(self._store, checked_key(key)).stream(min_chunk_size=CHUNK_BYTES):
                 file.write(chunk)
 
@@ -211,7 +211,7 @@ class S3ObjectStore(Store):
 
     def copy(self, source: str, target: str) -> None:
         """Write an object over `target` from another one; the far side moves the bytes."""
-        with guarded_read(self.root_url, self.url(source)):
+        with guarded_read(self.root_url, self.url(source), "copied"):
             obstore.copy(self._store, checked_key(source), checked_key(target))
 
     def create(self, key: str, data: bytes) -> bool:

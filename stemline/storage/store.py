@@ -218,7 +218,7 @@ def checked_key(key: str) -> str:
 
 
 @contextmanager
-def guarded(root_url: str, source: ChunkSource | None = None) -> Iterator[None]:
+def guarded(root_url: str, source: ChunkSource | None = None, done: str = "written") -> Iterator[None]:
     """Turn what a store raises into StorageError; the source's own exception and our errors pass through."""
     try:
         yield
@@ -227,21 +227,20 @@ def guarded(root_url: str, source: ChunkSource | None = None) -> Iterator[None]:
     except Exception as error:
         if source is not None and source.error is not None:
             raise source.error from None
-        raise storage_error(root_url, error) from error
+        raise storage_error(root_url, error, done) from error
 
 
 @contextmanager
-def guarded_read(root_url: str, url: str) -> Iterator[None]:
-    """Do as `guarded`, but an object that is not there is a FileNotFoundError with its URL."""
-    with guarded(root_url):
+def guarded_read(root_url: str, url: str, done: str = "read") -> Iterator[None]:
+    """Do as `guarded`, but an object that is not there, or a folder, is a FileNotFoundError with its URL."""
+    missing: OSError | None = None
+    with guarded(root_url, done=done):
         try:
             yield
-        except FileNotFoundError as error:
+        except (FileNotFoundError, IsADirectoryError) as error:
             if any(word in str(error) for word in _NO_BUCKET):
                 raise storage_error(root_url, error) from error
-            missing: FileNotFoundError | None = error
-        else:
-            missing = None
+            missing = error
     if missing is not None:
         raise FileNotFoundError(url) from missing
 
@@ -251,15 +250,15 @@ def is_past_the_end(error: Exception) -> bool:
     return any(word in str(error) for word in _NO_RANGE)
 
 
-def storage_error(url: str, error: Exception) -> StorageError:
+def storage_error(url: str, error: Exception, done: str = "written") -> StorageError:
     """Say in one sentence why `url` does not take or give an object, and the fix."""
     if isinstance(error, OSError) and error.filename:
-        return disk_error(url, error)
+        return disk_error(url, error, done)
     text = f"{error} {error.__cause__ or ''} {'403 Forbidden' if isinstance(error, PermissionError) else ''}"
     for words, sentence, fix in _KNOWN_ERRORS:
         if any(word in text for word in words):
             return StorageError(sentence.format(url=url), fix=fix)
     if isinstance(error, OSError) and error.errno is not None:
-        return disk_error(url, error)
+        return disk_error(url, error, done)
     first_line = (str(error) or type(error).__name__).splitlines()[0]
     return StorageError(f"{url} could not be used: {first_line}.", fix="Check dataset.storage_options.")

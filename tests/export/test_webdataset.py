@@ -6,6 +6,7 @@ import json
 import tarfile
 
 import fsspec
+import pyarrow as pa
 import pytest
 from support.sound_catalogue import SoundCatalogue
 
@@ -31,6 +32,16 @@ def test_the_json_has_the_metadata_and_what_was_measured(export, tmp_path):
     assert told["stems"]["vocals"]["silent_share"] == 0.0
     assert told["stems"]["vocals"]["sample_rate"] == 8000
     assert "source_uri" not in told
+
+
+def test_carried_columns_keep_their_values_beside_those_of_a_window(export, catalogue, tmp_path):
+    catalogue.carried = pa.schema({"window": pa.string(), "start_seconds": pa.int64()})
+    catalogue.publish("odd", split="odd", window="bay", start_seconds=7)
+    export("webdataset", split="odd", seconds=1.0)
+    with tarfile.open(tmp_path / "webdataset" / "odd-000000.tar") as file:
+        told = json.load(file.extractfile("odd=w000001.json"))
+    assert (told["window"], told["start_seconds"]) == (1, 1.0)
+    assert (told["manifest_window"], told["manifest_start_seconds"]) == ("bay", 7)
 
 
 def test_the_list_of_shards_counts_samples_and_bytes(export, tmp_path, monkeypatch):

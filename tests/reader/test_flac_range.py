@@ -10,7 +10,9 @@ import soundfile
 
 import stemline
 from stemline.errors import AudioRejected
+from stemline.reader import stem_audio
 from stemline.reader.flac_range import flac_samples, may_be_checked
+from stemline.storage.local_store import LocalStore
 
 
 @pytest.fixture
@@ -62,3 +64,37 @@ def test_a_bit_altered_in_a_dataset_ends_in_a_sentence(published):
 
     with pytest.raises(AudioRejected, match="altered"):
         dataset.audio("a", stem)
+
+
+def counted_ranges(monkeypatch):
+    asked = []
+    read_range = LocalStore.read_range
+    monkeypatch.setattr(
+        LocalStore, "read_range", lambda self, *range_: asked.append(range_) or read_range(self, *range_)
+    )
+    return asked
+
+
+def test_a_window_reads_hardly_more_than_its_own_seconds(published, monkeypatch):
+    published.publish("a", rate=44_100)
+    dataset = stemline.open_dataset(published.url)
+    whole = published.whole("a", "vocals")
+    asked = counted_ranges(monkeypatch)
+
+    for start in range(4):
+        found = dataset.audio("a", "vocals", start, 3.0)
+        np.testing.assert_array_equal(found, whole[start * 44_100 : (start + 3) * 44_100])
+    assert len(asked) == 4
+    size = published.file("a", "vocals").stat().st_size
+    assert sum(stop - start for _, start, stop in asked) < 1.25 * 4 * 3 / 7.4 * size
+
+
+def test_a_stop_that_was_too_early_costs_a_second_request_and_no_more(published, monkeypatch):
+    published.publish("a", rate=44_100)
+    monkeypatch.setattr(stem_audio, "_near_stop", lambda _seconds, span, *_: span.start + 9_000)
+    asked = counted_ranges(monkeypatch)
+
+    found = stemline.open_dataset(published.url).audio("a", "vocals", 0.5, 1.6)
+
+    np.testing.assert_array_equal(found, published.whole("a", "vocals")[22_050 : 22_050 + 70_560])
+    assert len(asked) == 2

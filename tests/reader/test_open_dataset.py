@@ -111,17 +111,25 @@ def test_what_is_not_there_is_named_with_what_is(published):
 
 
 @pytest.mark.parametrize(
-    ("start", "seconds", "rate"), [(-1, 2, None), (0, -1, None), (float("nan"), 1, None), (0, 1, 0)]
+    ("start", "seconds", "rate", "sentence"),
+    [
+        (-1, 2, None, "start is -1"),
+        (0, -1, None, "seconds is -1"),
+        (float("nan"), 1, None, "start is nan"),
+        ("1", 1, None, "start is '1'. Give a number from 0"),
+        (0, "1", None, "seconds is '1'"),
+        (0, 1, 0, "There is no sample_rate 0"),
+    ],
 )
-def test_a_window_that_is_none_is_refused(published, start, seconds, rate):
+def test_a_window_that_is_none_is_refused(published, start, seconds, rate, sentence):
     published.publish("a")
     dataset = stemline.open_dataset(published.url)
 
-    with pytest.raises(UsageError, match="There is no"):
+    with pytest.raises(UsageError, match=sentence):
         dataset.audio("a", "vocals", start, seconds, sample_rate=rate)
 
 
-@pytest.mark.parametrize("url", ["", "   ", "nosuch://bucket/set", "s3://", "/dev/null/set", "a\0b"])
+@pytest.mark.parametrize("url", [None, 7, "", "   ", "nosuch://bucket/set", "s3://", "/dev/null/set", "a\0b"])
 def test_a_url_that_is_no_good_gets_a_sentence(url):
     with pytest.raises(StemlineError):
         stemline.open_dataset(url, {"key": "k", "secret": "s", "endpoint_url": "http://127.0.0.1:9"})

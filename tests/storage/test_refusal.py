@@ -55,6 +55,13 @@ def test_a_full_disk_for_a_file_is_named(small_disk, tmp_path):
         open_store(str(small_disk)).put_file("large", source)
 
 
+def test_what_cannot_be_read_is_named_as_that():
+    with pytest.raises(
+        StorageError, match=r"cannot be read: Input/output error\. Check the path and the rights there"
+    ):
+        open_store("/proc/self").read_bytes("mem")
+
+
 def test_a_folder_that_is_a_file_is_named(tmp_path):
     (tmp_path / "taken").write_text("a file")
 

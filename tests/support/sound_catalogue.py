@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import soundfile
 from numpy.typing import NDArray
 
@@ -31,6 +32,8 @@ class SoundCatalogue:
     url: str
     storage_options: dict[str, Any] = field(default_factory=dict)
     audio: str = "objects"
+    carried: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    """The manifest's columns that are none of ours."""
     files: dict[tuple[str, str], bytes] = field(default_factory=dict)
     """What was stored, by track and stem."""
 
@@ -48,7 +51,8 @@ class SoundCatalogue:
         """Publish tracks as one batch."""
         rows = [self._row(name, day, **how) for name in names]
         batch = hashlib.sha256(f"{names}{day}{how}".encode()).hexdigest()[:20]
-        write_parts(self.store, DatasetBatch(batch, f"run-{day}", rows), DatasetLayout(audio=self.audio))
+        layout = DatasetLayout(carried=self.carried, audio=self.audio)
+        write_parts(self.store, DatasetBatch(batch, f"run-{day}", rows), layout)
 
     def _row(self, name: str, day: int, **how: Any) -> PublishedRow:
         recipe = Recipe("vocals", how.pop("quality", "best"), how.pop("format", "flac"))
