@@ -13,6 +13,7 @@ import numpy as np
 from stemline.activity import QUIETEST_DBFS
 from stemline.audio import Samples, decode
 from stemline.errors import AudioRejected
+from stemline.reader.decoding import decoding
 from stemline.reader.embedded_audio import EmbeddedAudio
 from stemline.reader.flac_range import flac_samples, may_be_checked
 from stemline.reader.range_decoding import decode_range, not_as_told, pcm_samples
@@ -109,15 +110,17 @@ class StemAudio:
         data = self._bytes(place, span.start, span.stop)
         if not may_be_checked(data):
             return None
-        return flac_samples(data, place.sample_rate or 0, _shape(place, span))
+        with decoding():
+            return flac_samples(data, place.sample_rate or 0, _shape(place, span))
 
     def _decoded(self, place: StemPlace, span: _Range) -> Samples:
         """Give what whole packets decode to."""
         data, expected = self._bytes(place, span.start, span.stop), _shape(place, span)
-        if place.format == "flac" and may_be_checked(data):
-            samples, rate = flac_samples(data, place.sample_rate or 0, expected), place.sample_rate
-        else:
-            samples, rate = decode_range(data, place.format, place.name)  # a flac does not need its header
+        with decoding():
+            if place.format == "flac" and may_be_checked(data):
+                samples, rate = flac_samples(data, place.sample_rate or 0, expected), place.sample_rate
+            else:
+                samples, rate = decode_range(data, place.format, place.name)  # a flac does not need its header
         if samples is None:
             raise not_as_told(place.name)
         is_longer = place.format == "mp3" and len(samples) > expected[0]  # its encoder's padding
@@ -158,7 +161,9 @@ class StemAudio:
             )
 
     def _whole(self, place: StemPlace) -> tuple[Samples, int]:
-        sound = decode(io.BytesIO(self._bytes(place, 0, None)))
+        data = self._bytes(place, 0, None)
+        with decoding():
+            sound = decode(io.BytesIO(data))
         return sound.samples, sound.sample_rate
 
     def _header(self, place: StemPlace, size: int) -> bytes:

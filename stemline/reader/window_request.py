@@ -16,7 +16,7 @@ from stemline.errors import UsageError
 QUIETEST_WINDOW_DBFS = -60.0
 """Below, a window is silent: the sum of its stems, if nothing else is asked for."""
 LONGEST_SECONDS = 3600.0
-PREFETCH_BYTES = 32 << 20
+PREFETCH_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
