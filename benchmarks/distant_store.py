@@ -72,7 +72,8 @@ class _Distance:
                     answer = await _read_head(near[0])
                 writer.write(answer)
                 if not head.startswith(b"HEAD "):
-                    self.bytes += await _pass_body(answer, near[0], writer)
+                    size = await _pass_body(answer, near[0], writer)
+                    self.bytes += size  # not in one statement: others add theirs while this one waits
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
