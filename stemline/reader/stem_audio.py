@@ -119,8 +119,8 @@ class StemAudio:
         with decoding():
             if place.format == "flac" and may_be_checked(data):
                 samples, rate = flac_samples(data, place.sample_rate or 0, expected), place.sample_rate
-            else:
-                samples, rate = decode_range(data, place.format, place.name)  # a flac does not need its header
+            else:  # a flac does not need its header
+                samples, rate = decode_range(data, place.format, place.name)
         if samples is None:
             raise not_as_told(place.name)
         is_longer = place.format == "mp3" and len(samples) > expected[0]  # its encoder's padding
