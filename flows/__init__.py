@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from flows.observed_flow import is_server_configured
+from stemline.errors import StemlineError
 
 
 def start(name: str, *, with_engine: bool = False, **parameters: Any) -> Any:  # noqa: ANN401 - as the flow has it
@@ -15,5 +16,16 @@ def start(name: str, *, with_engine: bool = False, **parameters: Any) -> Any:  #
     elsewhere: the engine would start a server of its own first, which takes longer than many a run.
     """
     file = import_module(f"{__name__}.{name}")
-    run = getattr(file, name) if with_engine or is_server_configured() else file.run_steps
-    return run(**parameters)
+    if with_engine or is_server_configured():
+        return _data_of(getattr(file, name)(**parameters, return_state=True))
+    return file.run_steps(**parameters)
+
+
+def _data_of(state: Any) -> Any:  # noqa: ANN401 - of Prefect's states, with what the flow gave
+    """Give what a flow gave, whatever its state is called; raises the error that ended it."""
+    from prefect.results import ResultRecord  # noqa: PLC0415 - imported by the flow
+
+    ended = state.data.result if isinstance(state.data, ResultRecord) else state.data
+    if isinstance(ended, StemlineError):
+        raise ended
+    return ended if ended is not None else state.result()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.observed_flow import flow_on_demand
+from flows.run_name import name_flow_run
 from stemline.run import compaction
 from stemline.settings import load_settings
 
@@ -16,5 +17,5 @@ def merge_parts(config: str, overrides: list[str] | None = None) -> compaction.C
 
 # The flow itself: `from flows.compact_dataset import compact_dataset`, as prefect.yaml does.
 __getattr__ = flow_on_demand(
-    "compact_dataset", merge_parts, flow_run_name="{config}", validate_parameters=False
+    "compact_dataset", merge_parts, flow_run_name=name_flow_run, validate_parameters=False
 )

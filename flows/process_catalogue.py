@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.observed_flow import flow_on_demand
+from flows.run_name import name_flow_run
 from stemline.resolution.redrive import read_codes
 from stemline.run.opening import open_run
 from stemline.run.selection import Result, Selection
@@ -38,5 +39,5 @@ def run_steps(
 
 # The flow itself: `from flows.process_catalogue import process_catalogue`, as prefect.yaml does.
 __getattr__ = flow_on_demand(
-    "process_catalogue", run_steps, flow_run_name="{config}", validate_parameters=False
+    "process_catalogue", run_steps, flow_run_name=name_flow_run, validate_parameters=False
 )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.observed_flow import flow_on_demand
+from flows.run_name import name_flow_run
 from stemline.release.record import Release
 from stemline.run import releasing
 from stemline.settings import load_settings
@@ -19,5 +20,5 @@ def make_release(config: str, name: str | None = None, overrides: list[str] | No
 
 # The flow itself: `from flows.release_dataset import release_dataset`, as prefect.yaml does.
 __getattr__ = flow_on_demand(
-    "release_dataset", make_release, flow_run_name="{config} {name}", validate_parameters=False
+    "release_dataset", make_release, flow_run_name=name_flow_run, validate_parameters=False
 )

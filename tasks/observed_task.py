@@ -5,28 +5,52 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+
+from stemline.errors import StemlineError
+
+if TYPE_CHECKING:
+    from prefect.states import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def observed_task(function: Callable[P, R]) -> Callable[P, R]:
-    """Have Prefect observe a function wherever a flow run is under way."""
+def observed_task(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Have Prefect observe a function wherever a flow run is under way; `name` may name what its parameters have."""
 
-    @cache
-    def make_task() -> Callable[P, R]:
-        from prefect import task  # noqa: PLC0415 - outside a flow run nobody needs it
-        from prefect.cache_policies import NO_CACHE  # noqa: PLC0415
+    def observe(function: Callable[P, R]) -> Callable[P, R]:
+        @cache
+        def make_task() -> Callable[P, R]:
+            from prefect import task  # noqa: PLC0415 - outside a flow run nobody needs it
+            from prefect.cache_policies import NO_CACHE  # noqa: PLC0415
 
-        # No retries and no cache: a paid call is retried by the ledger alone, and the ledger knows what is done.
-        return task(retries=0, cache_policy=NO_CACHE, persist_result=False)(function)
+            # No retries and no cache: a paid call is retried by the ledger alone, and the ledger knows what is done.
+            options = task(retries=0, cache_policy=NO_CACHE, persist_result=False, task_run_name=name)
+            return cast("Callable[P, R]", options(_failing_in_states(function)))
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return (make_task() if _is_in_flow_run() else function)(*args, **kwargs)
+
+        return call
+
+    return observe
+
+
+def _failing_in_states(function: Callable[P, R]) -> Callable[P, R | State[R]]:
+    """Give errors that are expected as states, which raise them again: Prefect logs a traceback of what is raised."""
 
     @wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        return (make_task() if _is_in_flow_run() else function)(*args, **kwargs)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R | State[R]:
+        from prefect.states import Failed  # noqa: PLC0415 - imported by the flow
 
-    return call
+        try:
+            return function(*args, **kwargs)
+        except StemlineError as error:
+            return Failed(message=str(error), data=error)
+
+    return run
 
 
 def _is_in_flow_run() -> bool:

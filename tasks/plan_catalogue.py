@@ -6,7 +6,7 @@ from stemline.run.run import Run
 from tasks.observed_task import observed_task
 
 
-@observed_task
+@observed_task("plan the catalogue")
 def plan_catalogue(run: Run) -> int:
     """Give how many tracks the run is about, after finishing what an earlier run left unpublished."""
     run.publish_leftovers()

@@ -83,7 +83,7 @@ from flows.process_catalogue import process_catalogue as flow, run_steps
 import flows.process_catalogue as file
 assert isinstance(flow, Flow)
 assert file.process_catalogue is flow
-assert flow.fn is run_steps
+assert flow.fn.__wrapped__ is run_steps
 assert flow._entrypoint == "flows.process_catalogue:process_catalogue"
 assert load_flow_from_entrypoint("flows.process_catalogue.process_catalogue") is flow
 assert load_flow_from_entrypoint(f"{file.__file__}:process_catalogue").name == "process_catalogue"

@@ -30,6 +30,13 @@ class CollectedBatches:
         self._pool: CollectPool | None = None
         self._leave: Callable[[], None] = lambda: None
         self._left_at: float | None = None
+        self.number = 0
+        """How many batches were given, and so the number of the last one."""
+
+    @property
+    def next_number(self) -> int:
+        """The number of the batch that comes next."""
+        return self.number + 1
 
     @property
     def is_over(self) -> bool:
@@ -66,6 +73,7 @@ class CollectedBatches:
             if token is not None:
                 tokens.append(token)
                 due = due or time.monotonic() + self._batch_seconds
+        self.number += 1
         return tokens
 
     def _leave_rest(self, pool: CollectPool) -> None:

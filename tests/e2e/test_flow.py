@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -96,10 +97,52 @@ def test_a_server_sees_the_flow_and_its_tasks_completed(project, prefect_api):
     flow_run = ask(prefect_api, "flow_runs/filter")[0]
     assert flow_run["state_type"] == "COMPLETED"
     tasks = ask(prefect_api, "task_runs/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
-    names = {task["name"].rsplit("-", 1)[0] for task in tasks}
-    assert names == {"plan_catalogue", "collect_batch", "publish_batch", "report_run"}
+    names = {task["name"] for task in tasks}
+    assert {"plan the catalogue", "collect batch 1", "publish batch 1", "report"} <= names
+    assert flow_run["name"] == f"night, {datetime.now(UTC):%Y-%m-%d}"
     assert {task["state_type"] for task in tasks} == {"COMPLETED"}
     assert project.provider.key not in str(flow_run) + str(tasks)
+
+
+@pytest.mark.xdist_group("prefect")
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("changes", "key", "code", "state", "sentence"),
+    [
+        ({}, None, 0, ("COMPLETED", "Completed"), "2 tracks: 2 published."),
+        ({"budget": {"run": 1}}, None, 4, ("COMPLETED", "BudgetReached"), "2 held"),
+        ({}, "sk_wrong", 5, ("FAILED", "Failed"), "API key"),
+        (
+            {"dataset": {"partition_by": ["nothing"]}},
+            None,
+            2,
+            ("FAILED", "Failed"),
+            "partition_by names 'nothing'",
+        ),
+    ],
+    ids=["all", "budget", "wrong key", "config"],
+)
+def test_a_flow_runs_state_says_what_the_shell_says(
+    project, prefect_api, changes, key, code, state, sentence
+):  # noqa: PLR0913
+    project.prepare(2, **changes)
+    environment = {
+        **clean_environment(project.folder),
+        "PREFECT_API_URL": prefect_api,
+        "STEM_KEY": key or project.provider.key,
+    }
+    command = [STEMLINE, "run", project.config, "--json"]
+    before = {run["id"] for run in ask(prefect_api, "flow_runs/filter")}
+    done = subprocess.run(
+        command, env=environment, cwd=project.folder, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == code, done.stderr
+    (flow_run,) = [run for run in ask(prefect_api, "flow_runs/filter") if run["id"] not in before]
+    assert (flow_run["state_type"], flow_run["state_name"]) == state
+    assert sentence in flow_run["state"]["message"]
+    assert "Traceback" not in done.stderr
+    logs = ask(prefect_api, "logs/filter", logs={"flow_run_id": {"any_": [flow_run["id"]]}})
+    assert not [each for each in logs if "Traceback" in each["message"]]
 
 
 @pytest.mark.xdist_group("prefect")

@@ -1,0 +1,70 @@
+"""The state in which a flow run ends: what the shell says by exit code and sentence, Prefect says by state and message.
+
+0 Completed; 3 and 4 Completed under a name of their own; 130 Cancelled; the others Failed. Errors that are expected
+become states here, as Prefect would log a traceback of what is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec
+
+from stemline.errors import StemlineError
+from stemline.run.selection import Result
+from stemline.wording import CODES, STATES, counted
+
+if TYPE_CHECKING:
+    from prefect.states import State
+
+P = ParamSpec("P")
+COMPLETED_NAMES = {0: None, 3: "Incomplete", 4: "BudgetReached"}
+"""Of flow runs that did what they could, by exit code; None: as Prefect calls it."""
+INTERRUPTED = 130
+_OK = "ok"
+
+
+def ending_in_states(steps: Callable[P, object]) -> Callable[P, State[object]]:
+    """Give steps that end in a state, with what they gave, or the error that ended them, as its data."""
+
+    @wraps(steps)
+    def run(*args: P.args, **kwargs: P.kwargs) -> State[object]:
+        from prefect.states import Failed  # noqa: PLC0415 - the flow has imported it
+
+        try:
+            ended = steps(*args, **kwargs)
+        except StemlineError as error:
+            return Failed(message=str(error), data=error)
+        return state_of(ended)
+
+    return run
+
+
+def state_of(ended: object) -> State[object]:
+    """Give the state of what a flow came to."""
+    from prefect.states import Cancelled, Completed, Failed  # noqa: PLC0415 - the flow has imported it
+
+    if not isinstance(ended, Result):
+        return Completed(message=str(ended), data=ended)
+    told = result_sentence(ended)
+    if ended.exit_code == INTERRUPTED:
+        return Cancelled(message=told, data=ended)
+    if ended.exit_code not in COMPLETED_NAMES:
+        return Failed(message=told, data=ended)
+    name = COMPLETED_NAMES[ended.exit_code]
+    return Completed(message=told, data=ended, **({"name": name} if name else {}))
+
+
+def result_sentence(result: Result) -> str:
+    """Say what a run came to, and what to do about it: why it stopped, else what most of the rest lack."""
+    states = result.summary["tracks"]
+    shown = ", ".join(f"{states[state]:,} {state}" for state in STATES if state in states)
+    lead = f"{counted(sum(states.values()), 'track')}: {shown or 'none'}."
+    if result.reason:
+        return f"{result.reason} {lead}"
+    others = {code: count for code, count in result.summary["codes"].items() if code != _OK}
+    if not others or result.exit_code == 0:
+        return lead
+    most = max(others, key=lambda code: others[code])
+    wording = CODES[most]
+    return f"{lead} {wording.sentence} {wording.next_step.format(code=most)}"
