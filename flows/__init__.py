@@ -23,7 +23,7 @@ def start(name: str, *, with_engine: bool = False, **parameters: Any) -> Any:  #
 
 def _data_of(state: Any) -> Any:  # noqa: ANN401 - of Prefect's states, with what the flow gave
     """Give what a flow gave, whatever its state is called; raises the error that ended it."""
-    from prefect.results import ResultRecord  # noqa: PLC0415 - imported by the flow
+    from prefect.results import ResultRecord  # type: ignore[attr-defined]  # noqa: PLC0415 - imported by the flow
 
     ended = state.data.result if isinstance(state.data, ResultRecord) else state.data
     if isinstance(ended, StemlineError):

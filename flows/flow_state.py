@@ -10,16 +10,18 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec
 
+from flows.flow_artifacts import show_result
+from flows.flow_watch import watched_by_prefect
 from stemline.errors import StemlineError
 from stemline.run.selection import Result
 from stemline.wording import CODES, STATES, counted
 
 if TYPE_CHECKING:
-    from prefect.states import State
+    from prefect.client.schemas.objects import State
 
 P = ParamSpec("P")
-COMPLETED_NAMES = {0: None, 3: "Incomplete", 4: "BudgetReached"}
-"""Of flow runs that did what they could, by exit code; None: as Prefect calls it."""
+COMPLETED_NAMES = {0: "Completed", 3: "Incomplete", 4: "BudgetReached"}
+"""Of flow runs that did what they could, by exit code."""
 INTERRUPTED = 130
 _OK = "ok"
 
@@ -32,9 +34,12 @@ def ending_in_states(steps: Callable[P, object]) -> Callable[P, State[object]]:
         from prefect.states import Failed  # noqa: PLC0415 - the flow has imported it
 
         try:
-            ended = steps(*args, **kwargs)
+            with watched_by_prefect():
+                ended = steps(*args, **kwargs)
         except StemlineError as error:
             return Failed(message=str(error), data=error)
+        if isinstance(ended, Result):
+            show_result(ended, result_sentence(ended))
         return state_of(ended)
 
     return run
@@ -51,8 +56,7 @@ def state_of(ended: object) -> State[object]:
         return Cancelled(message=told, data=ended)
     if ended.exit_code not in COMPLETED_NAMES:
         return Failed(message=told, data=ended)
-    name = COMPLETED_NAMES[ended.exit_code]
-    return Completed(message=told, data=ended, **({"name": name} if name else {}))
+    return Completed(message=told, data=ended, name=COMPLETED_NAMES[ended.exit_code])
 
 
 def result_sentence(result: Result) -> str:

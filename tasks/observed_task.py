@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 from stemline.errors import StemlineError
 
 if TYPE_CHECKING:
-    from prefect.states import State
+    from prefect.client.schemas.objects import State
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from stemline.run.run import Run
+from stemline.wording import counted
 from tasks.observed_task import observed_task
+
+logger = logging.getLogger("stemline.tasks")
 
 
 @observed_task("plan the catalogue")
@@ -12,4 +17,5 @@ def plan_catalogue(run: Run) -> int:
     run.publish_leftovers()
     selected = run.plan()
     run.publish_set_aside()  # with the cells that were corrected in the manifest just read
+    logger.info("Run %s is about %s.", run.run_id, counted(selected, "track"))
     return selected

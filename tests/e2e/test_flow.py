@@ -104,32 +104,28 @@ def test_a_server_sees_the_flow_and_its_tasks_completed(project, prefect_api):
     assert project.provider.key not in str(flow_run) + str(tasks)
 
 
+STATES = {
+    "all": ({}, 0, ("COMPLETED", "Completed"), "2 tracks: 2 published."),
+    "a limit": ({"budget": {"run": 1}}, 4, ("COMPLETED", "BudgetReached"), "2 held"),
+    "a row": ({"catalogue": {"where": "track_id >= 't00'"}}, 3, ("COMPLETED", "Incomplete"), "1 rejected"),
+    "a key": ({"provider": {"api_key": "sk_wrong"}}, 5, ("FAILED", "Failed"), "API key"),
+    "a column": ({"dataset": {"partition_by": ["no"]}}, 2, ("FAILED", "Failed"), "partition_by names 'no'"),
+}
+"""By what is the matter: keys of the configuration, exit code, state and what its message says."""
+
+
 @pytest.mark.xdist_group("prefect")
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("changes", "key", "code", "state", "sentence"),
-    [
-        ({}, None, 0, ("COMPLETED", "Completed"), "2 tracks: 2 published."),
-        ({"budget": {"run": 1}}, None, 4, ("COMPLETED", "BudgetReached"), "2 held"),
-        ({}, "sk_wrong", 5, ("FAILED", "Failed"), "API key"),
-        (
-            {"dataset": {"partition_by": ["nothing"]}},
-            None,
-            2,
-            ("FAILED", "Failed"),
-            "partition_by names 'nothing'",
-        ),
-    ],
-    ids=["all", "budget", "wrong key", "config"],
-)
-def test_a_flow_runs_state_says_what_the_shell_says(
-    project, prefect_api, changes, key, code, state, sentence
-):  # noqa: PLR0913
+@pytest.mark.parametrize("matter", STATES)
+def test_a_flow_runs_state_says_what_the_shell_says(project, prefect_api, matter):
+    changes, code, state, sentence = STATES[matter]
     project.prepare(2, **changes)
+    if matter == "a row":
+        project.write_manifest([*project.good_rows(2), {"track_id": "t09", "uri": "/no/such/file.flac"}])
     environment = {
         **clean_environment(project.folder),
         "PREFECT_API_URL": prefect_api,
-        "STEM_KEY": key or project.provider.key,
+        "STEM_KEY": project.provider.key,
     }
     command = [STEMLINE, "run", project.config, "--json"]
     before = {run["id"] for run in ask(prefect_api, "flow_runs/filter")}
@@ -142,7 +138,15 @@ def test_a_flow_runs_state_says_what_the_shell_says(
     assert sentence in flow_run["state"]["message"]
     assert "Traceback" not in done.stderr
     logs = ask(prefect_api, "logs/filter", logs={"flow_run_id": {"any_": [flow_run["id"]]}})
-    assert not [each for each in logs if "Traceback" in each["message"]]
+    lines = [each["message"] for each in logs]
+    assert not [line for line in lines if "Traceback" in line]
+    assert project.provider.key not in "\n".join(lines)
+    if state[0] == "COMPLETED":
+        assert any(line.startswith("Run night-") for line in lines)
+        made = ask(prefect_api, "artifacts/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
+        kinds = {each["key"]: each for each in made}
+        assert {"stemline-tracks", "stemline-summary"} <= kinds.keys()
+        assert sentence in kinds["stemline-summary"]["data"]
 
 
 @pytest.mark.xdist_group("prefect")
