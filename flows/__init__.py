@@ -25,7 +25,11 @@ def _data_of(state: Any) -> Any:  # noqa: ANN401 - of Prefect's states, with wha
     """Give what a flow gave, whatever its state is called; raises the error that ended it."""
     from prefect.results import ResultRecord  # type: ignore[attr-defined]  # noqa: PLC0415 - imported by the flow
 
+    from flows.flow_state import FlowStopped  # noqa: PLC0415 - imported by the flow
+
     ended = state.data.result if isinstance(state.data, ResultRecord) else state.data
+    if isinstance(ended, FlowStopped):
+        return ended.result
     if isinstance(ended, StemlineError):
         raise ended
     return ended if ended is not None else state.result()

@@ -6,6 +6,7 @@ become states here, as Prefect would log a traceback of what is raised.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec
@@ -24,6 +25,26 @@ COMPLETED_NAMES = {0: "Completed", 3: "Incomplete", 4: "BudgetReached"}
 """Of flow runs that did what they could, by exit code."""
 INTERRUPTED = 130
 _OK = "ok"
+
+
+class FlowStopped(StemlineError):
+    """A run that ended before its end: Prefect wants an exception of every state that is no success."""
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+def quieten_engine() -> None:
+    """Keep Prefect's engine from logging the traceback of an error that the flow run's state tells already."""
+    for name in ("prefect.flow_runs", "prefect.engine"):
+        logger = logging.getLogger(name)
+        if _is_news not in logger.filters:
+            logger.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], StemlineError))
 
 
 def ending_in_states(steps: Callable[P, object]) -> Callable[P, State[object]]:
@@ -53,9 +74,9 @@ def state_of(ended: object) -> State[object]:
         return Completed(message=str(ended), data=ended)
     told = result_sentence(ended)
     if ended.exit_code == INTERRUPTED:
-        return Cancelled(message=told, data=ended)
+        return Cancelled(message=told, data=FlowStopped(told, ended))
     if ended.exit_code not in COMPLETED_NAMES:
-        return Failed(message=told, data=ended)
+        return Failed(message=told, data=FlowStopped(told, ended))
     return Completed(message=told, data=ended, name=COMPLETED_NAMES[ended.exit_code])
 
 

@@ -23,7 +23,9 @@ def flow_on_demand(name: str, steps: Callable[..., Any], **options: Any) -> Call
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         from prefect import flow  # noqa: PLC0415 - what is put off
 
-        from flows.flow_state import ending_in_states  # noqa: PLC0415 - what is put off
+        from flows.flow_state import ending_in_states, quieten_engine  # noqa: PLC0415 - what is put off
+
+        quieten_engine()
 
         observed = ending_in_states(steps)
         # A worker is told to load the flow by the name of its function.

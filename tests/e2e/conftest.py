@@ -7,6 +7,7 @@ from itertools import count
 
 import httpx
 import pytest
+from support.prefect_server import prefect_server
 from support.project import POOR, RICH, Project, Provider, make_songs
 
 from stemline_local import ApiKey, ServiceOptions
@@ -76,3 +77,10 @@ def break_with(service, project) -> Iterator[Callable[..., None]]:
 
     yield set_faults
     project.provider.http.delete(where, headers=account).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory):
+    """The API URL of a Prefect server with a home of its own."""
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as url:
+        yield url
