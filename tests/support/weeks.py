@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 import duckdb
 import pandas as pd
@@ -26,6 +27,9 @@ from stemline.records import Attempt, CollectedTrack, Job, Phase, Recipe, StemFi
 from stemline.storage import Store, open_store
 
 RECIPE = Recipe("vocals", "best", "flac")
+
+_AT_THE_PARTS = Lock()
+"""One at a time, as runs hold the lease on a dataset's parts: a renewal that is late would undo a newer one."""
 
 
 @dataclass
@@ -52,7 +56,8 @@ class Weeks:
         given = read_columns(replace(source, carried=kept))
         carried = given if kept is None else join_columns(kept, given)
         self.layout = claim_layout(self.store, DatasetLayout(carried=carried))
-        renew_parts(self.store, self.layout)
+        with _AT_THE_PARTS:
+            renew_parts(self.store, self.layout)
         batches = scan_manifest(replace(source, carried=self.layout.carried))
         tracks = [track for batch in batches for track in batch.tracks]
         return [replace(track, columns=load_cells(dump_cells(track.columns))) for track in tracks]
