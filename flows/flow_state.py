@@ -60,10 +60,18 @@ def ending_in_states(steps: Callable[P, object]) -> Callable[P, State[object]]:
         except StemlineError as error:
             return Failed(message=str(error), data=error)
         if isinstance(ended, Result):
-            show_result(ended, result_sentence(ended))
+            _show(ended)
         return state_of(ended)
 
     return run
+
+
+def _show(result: Result) -> None:
+    """Make the result's artifacts; a server that is away by now changes nothing about what the run came to."""
+    try:
+        show_result(result, result_sentence(result))
+    except Exception:  # noqa: BLE001 - whatever Prefect's client raises
+        logging.getLogger("stemline.flows").warning("Prefect did not take the artifacts of this run.")
 
 
 def state_of(ended: object) -> State[object]:

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from types import FrameType
 from typing import Any, cast
@@ -15,7 +16,7 @@ from uuid import UUID
 
 from stemline.records import State
 from stemline.run.access import read_api_keys
-from stemline.run.observer import observed_by, present_observer
+from stemline.run.observer import Observer, observed_by, present_observer
 from stemline.run.run import Run
 
 REFRESH_SECONDS = 10.0
@@ -25,16 +26,13 @@ logger = logging.getLogger("stemline")
 
 @contextmanager
 def watched_by_prefect() -> Iterator[FlowWatch]:
-    """Have the present flow run show what the runs inside are at, unless a terminal does so already."""
-    watch = FlowWatch()
+    """Have the present flow run show what the runs inside are at; progress only where no terminal does so already."""
+    watch, present = FlowWatch(), present_observer()
     logger.addHandler(watch.log)
     level = logger.level
     logger.setLevel(min(level or logging.INFO, logging.INFO))
     try:
-        if present_observer() is None:
-            with observed_by(watch):
-                yield watch
-        else:
+        with observed_by(watch if present is None else _Redacting(present, watch.log)):
             yield watch
     finally:
         logger.removeHandler(watch.log)
@@ -58,6 +56,23 @@ class FlowRunLog(logging.Handler):
         for secret in self.secrets:
             text = text.replace(secret, "***")
         self._run_logger.log(record.levelno, "%s", text)
+
+
+@dataclass(frozen=True)
+class _Redacting:
+    """Another observer of a run, whose API keys are kept out of the flow run's log as well."""
+
+    observer: Observer
+    log: FlowRunLog
+
+    def opened(self, run: Run) -> None:
+        """Take the run's keys first."""
+        self.log.secrets = read_api_keys(run.settings, run.facts)
+        self.observer.opened(run)
+
+    def closed(self, run: Run) -> None:
+        """Pass it on."""
+        self.observer.closed(run)
 
 
 class FlowWatch:
