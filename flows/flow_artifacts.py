@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stemline.records import Code
 from stemline.run.selection import Result
-from stemline.wording import CODES, STATES
-
-_OK = "ok"
+from stemline.wording import STATES, balance_words, code_sentence
 
 
 def show_result(result: Result, sentence: str) -> None:
@@ -26,17 +25,15 @@ def result_rows(result: Result) -> Iterator[dict[str, Any]]:
         if state in states:
             yield {"state or code": str(state), "tracks": states[state], "what it means": STATES[state]}
     for code, count in codes.items():
-        if code != _OK:
-            wording = CODES[code]
-            told = f"{wording.sentence} {wording.next_step.format(code=code)}"
-            yield {"state or code": str(code), "tracks": count, "what it means": told}
+        if code != Code.OK:
+            yield {"state or code": str(code), "tracks": count, "what it means": code_sentence(code)}
 
 
 def result_page(result: Result, sentence: str) -> str:
     """Give the summary as Markdown."""
     summary = result.summary
     credit, requests = summary["credits"], summary["requests"]
-    balance = "" if credit["balance"] is None else f", {credit['balance']:,} left with the provider"
+    balance = balance_words(credit["balance"])
     return "\n".join(
         [
             sentence,

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, ParamSpec
 from flows.flow_artifacts import show_result
 from flows.flow_watch import watched_by_prefect
 from stemline.errors import StemlineError
+from stemline.records import Code
 from stemline.run.selection import Result
-from stemline.wording import CODES, STATES, counted
+from stemline.wording import STATES, code_sentence, counted
+from tasks.observed_task import failing_in_states
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -24,7 +26,6 @@ P = ParamSpec("P")
 COMPLETED_NAMES = {0: "Completed", 3: "Incomplete", 4: "BudgetReached"}
 """Of flow runs that did what they could, by exit code."""
 INTERRUPTED = 130
-_OK = "ok"
 
 
 class FlowStopped(StemlineError):
@@ -47,45 +48,42 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], StemlineError))
 
 
-def ending_in_states(steps: Callable[P, object]) -> Callable[P, State[object]]:
+def ending_in_states(steps: Callable[P, object]) -> Callable[P, object]:
     """Give steps that end in a state, with what they gave, or the error that ended them, as its data."""
 
     @wraps(steps)
+    @failing_in_states
     def run(*args: P.args, **kwargs: P.kwargs) -> State[object]:
-        from prefect.states import Failed  # noqa: PLC0415 - the flow has imported it
+        from prefect.states import Completed  # noqa: PLC0415 - the flow has imported it
 
-        try:
-            with watched_by_prefect():
-                ended = steps(*args, **kwargs)
-        except StemlineError as error:
-            return Failed(message=str(error), data=error)
-        if isinstance(ended, Result):
-            _show(ended)
-        return state_of(ended)
+        with watched_by_prefect():
+            ended = steps(*args, **kwargs)
+        if not isinstance(ended, Result):
+            return Completed(message=str(ended), data=ended)
+        told = result_sentence(ended)
+        _show(ended, told)
+        return state_of(ended, told)
 
     return run
 
 
-def _show(result: Result) -> None:
+def _show(result: Result, told: str) -> None:
     """Make the result's artifacts; a server that is away by now changes nothing about what the run came to."""
     try:
-        show_result(result, result_sentence(result))
+        show_result(result, told)
     except Exception:  # noqa: BLE001 - whatever Prefect's client raises
         logging.getLogger("stemline.flows").warning("Prefect did not take the artifacts of this run.")
 
 
-def state_of(ended: object) -> State[object]:
-    """Give the state of what a flow came to."""
+def state_of(result: Result, told: str) -> State[object]:
+    """Give the state of what a run came to, with this sentence."""
     from prefect.states import Cancelled, Completed, Failed  # noqa: PLC0415 - the flow has imported it
 
-    if not isinstance(ended, Result):
-        return Completed(message=str(ended), data=ended)
-    told = result_sentence(ended)
-    if ended.exit_code == INTERRUPTED:
-        return Cancelled(message=told, data=FlowStopped(told, ended))
-    if ended.exit_code not in COMPLETED_NAMES:
-        return Failed(message=told, data=FlowStopped(told, ended))
-    return Completed(message=told, data=ended, name=COMPLETED_NAMES[ended.exit_code])
+    if result.exit_code == INTERRUPTED:
+        return Cancelled(message=told, data=FlowStopped(told, result))
+    if result.exit_code not in COMPLETED_NAMES:
+        return Failed(message=told, data=FlowStopped(told, result))
+    return Completed(message=told, data=result, name=COMPLETED_NAMES[result.exit_code])
 
 
 def result_sentence(result: Result) -> str:
@@ -95,9 +93,7 @@ def result_sentence(result: Result) -> str:
     lead = f"{counted(sum(states.values()), 'track')}: {shown or 'none'}."
     if result.reason:
         return f"{result.reason} {lead}"
-    others = {code: count for code, count in result.summary["codes"].items() if code != _OK}
+    others = {code: count for code, count in result.summary["codes"].items() if code != Code.OK}
     if not others or result.exit_code == 0:
         return lead
-    most = max(others, key=lambda code: others[code])
-    wording = CODES[most]
-    return f"{lead} {wording.sentence} {wording.next_step.format(code=most)}"
+    return f"{lead} {code_sentence(max(others, key=lambda code: others[code]))}"

@@ -1,16 +1,12 @@
-"""A run as Prefect's users watch it: its log lines, how far it is, what it came to; and a cancellation carried out."""
+"""A run as Prefect's users watch it: its log lines, how far it is; and a cancellation carried out."""
 
 from __future__ import annotations
 
-import contextvars
 import logging
 import signal
-import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
-from types import FrameType
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,6 +14,7 @@ from stemline.records import State
 from stemline.run.access import read_api_keys
 from stemline.run.observer import Observer, observed_by, present_observer
 from stemline.run.run import Run
+from stemline.run.run_watch import RunWatch
 
 REFRESH_SECONDS = 10.0
 _UNDER_WAY = (State.PLANNED, State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED)
@@ -25,17 +22,17 @@ logger = logging.getLogger("stemline")
 
 
 @contextmanager
-def watched_by_prefect() -> Iterator[FlowWatch]:
+def watched_by_prefect() -> Iterator[None]:
     """Have the present flow run show what the runs inside are at; progress only where no terminal does so already."""
-    watch, present = FlowWatch(), present_observer()
-    logger.addHandler(watch.log)
+    log = FlowRunLog()
+    logger.addHandler(log)
     level = logger.level
     logger.setLevel(min(level or logging.INFO, logging.INFO))
     try:
-        with observed_by(watch if present is None else _Redacting(present, watch.log)):
-            yield watch
+        with observed_by(_Redacting(present_observer() or FlowWatch(), log)):
+            yield
     finally:
-        logger.removeHandler(watch.log)
+        logger.removeHandler(log)
         logger.setLevel(level)
 
 
@@ -60,7 +57,7 @@ class FlowRunLog(logging.Handler):
 
 @dataclass(frozen=True)
 class _Redacting:
-    """Another observer of a run, whose API keys are kept out of the flow run's log as well."""
+    """An observer of a run, whose API keys are kept out of the flow run's log."""
 
     observer: Observer
     log: FlowRunLog
@@ -75,33 +72,12 @@ class _Redacting:
         self.observer.closed(run)
 
 
-class FlowWatch:
+class FlowWatch(RunWatch):
     """Watches a run for Prefect; SIGTERM, by which a worker cancels, ends it in good order."""
 
     def __init__(self) -> None:
         """Watch for the present flow run."""
-        self.log = FlowRunLog()
-        self._over = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._restore: list[Callable[[], object]] = []
-
-    def opened(self, run: Run) -> None:
-        """Begin to watch."""
-        self.log.secrets = read_api_keys(run.settings, run.facts)
-        self._handle_cancellation(run)
-        self._over.clear()
-        # The thread gets the flow run's context: what it makes belongs to that run.
-        watch = partial(contextvars.copy_context().run, self._watch, run)
-        self._thread = threading.Thread(target=watch, name="flow-watch", daemon=True)
-        self._thread.start()
-
-    def closed(self, _: Run) -> None:
-        """Stop watching; called while the run's ledger is still open."""
-        self._over.set()
-        if self._thread is not None:
-            self._thread.join()
-        for restore in self._restore:
-            restore()
+        super().__init__(signal.SIGTERM)
 
     def _watch(self, run: Run) -> None:
         artifact: UUID | None = None
@@ -110,15 +86,9 @@ class FlowWatch:
             with suppress(Exception):  # a server that is away is no reason to stop what is paid
                 artifact = _show_progress(artifact, counts)
 
-    def _handle_cancellation(self, run: Run) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-
-        def cancel(_number: int, _: FrameType | None) -> None:
-            run.interrupt()
-
-        before = signal.signal(signal.SIGTERM, cancel)
-        self._restore.append(partial(signal.signal, signal.SIGTERM, before))
+    def _interrupt(self, run: Run, number: int) -> None:
+        del number
+        run.interrupt()
 
 
 def _show_progress(artifact: UUID | None, counts: dict[State, int]) -> UUID:

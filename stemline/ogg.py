@@ -5,10 +5,11 @@ Layout of a page: RFC 3533, section 6. Each link is a whole Ogg file of its own,
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import dataclass
 from typing import IO
+
+from stemline.seekable_file import SeekableFile
 
 MAGIC = b"OggS"
 _FIRST_PAGE = b"OggS\x00\x02"
@@ -27,45 +28,21 @@ class _Page:
     size_bytes: int
 
 
-class LinkFile(io.RawIOBase):
+class LinkFile(SeekableFile):
     """A part of an open file, read as a file of its own."""
 
     def __init__(self, file: IO[bytes], start: int, end: int) -> None:
         """Take the open file and the part's ends."""
-        super().__init__()
-        self._file, self._start, self._size = file, start, end - start
-        self._place = 0
+        super().__init__(end - start)
+        self._file, self._start = file, start
 
-    @property
-    def size_bytes(self) -> int:
-        """How large the part is."""
-        return self._size
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell that it can be searched."""
-        return True
-
-    def tell(self) -> int:
-        """Give the place of the next read."""
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a place, and give it."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
-        self._place = max(base + offset, 0)
-        return self._place
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any writable buffer
-        """Fill a buffer, and give how many bytes that took."""
+    def read(self, size: int | None = -1) -> bytes:
+        """Give up to `size` bytes, fewer only at the end."""
+        left = max(self.size_bytes - self._place, 0)
         self._file.seek(self._start + self._place)
-        data = self._file.read(max(min(len(buffer), self._size - self._place), 0))
-        buffer[: len(data)] = data
+        data = self._file.read(left if size is None or size < 0 else min(size, left))
         self._place += len(data)
-        return len(data)
+        return data
 
 
 def may_have_links(head: bytes, tail: bytes, size_bytes: int) -> bool:

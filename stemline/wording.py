@@ -183,6 +183,17 @@ def run_verdict(exit_code: int | None, tracks: dict[State, int]) -> RunVerdict:
     return RunVerdict(tone, sentence, detail)
 
 
+def code_sentence(code: str) -> str:
+    """Say what a code means, and what to do next."""
+    wording = CODES[Code(code)]
+    return f"{wording.sentence} {wording.next_step.format(code=code)}"
+
+
+def balance_words(balance: int | None) -> str:
+    """Give what stands behind the credits that were charged: how many are left, where that was read."""
+    return "" if balance is None else f", {balance:,} left with the provider"
+
+
 def drift_sentence(drift: int) -> str:
     """Say what it means that the vendor took so many credits beyond what the ledger charged, and what to do."""
     if drift == 0:

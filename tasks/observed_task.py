@@ -27,7 +27,7 @@ def observed_task(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
             # No retries and no cache: a paid call is retried by the ledger alone, and the ledger knows what is done.
             options = task(retries=0, cache_policy=NO_CACHE, persist_result=False, task_run_name=name)
-            return cast("Callable[P, R]", options(_failing_in_states(function)))
+            return cast("Callable[P, R]", options(failing_in_states(function)))
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -38,8 +38,8 @@ def observed_task(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return observe
 
 
-def _failing_in_states(function: Callable[P, R]) -> Callable[P, R | State[R]]:
-    """Give errors that are expected as states, which raise them again: Prefect logs a traceback of what is raised."""
+def failing_in_states(function: Callable[P, R]) -> Callable[P, R | State[R]]:
+    """Give a function that returns expected errors as states: Prefect logs a traceback of what is raised."""
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R | State[R]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from stemline.cli.console import Screen
@@ -18,8 +15,17 @@ from stemline.cli.options import print_json
 from stemline.errors import UsageError
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
+from stemline.run.run_watch import RunWatch
 from stemline.run.selection import Result, Selection
-from stemline.wording import CODES, COLOURS, STATES, counted, drift_sentence, mix_sentence
+from stemline.wording import (
+    COLOURS,
+    STATES,
+    balance_words,
+    code_sentence,
+    counted,
+    drift_sentence,
+    mix_sentence,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -80,30 +86,13 @@ def _find_starter() -> Callable[..., Any]:
     )
 
 
-class RunDisplay:
+class RunDisplay(RunWatch):
     """Shows a run's progress: a bar on a terminal, a line now and then elsewhere. Ctrl-C once ends it in good order."""
 
     def __init__(self, screen: Screen) -> None:
         """Watch on this screen."""
+        super().__init__(signal.SIGINT, signal.SIGTERM)
         self._screen = screen
-        self._over = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._restore: list[Callable[[], object]] = []
-
-    def opened(self, run: Run) -> None:
-        """Begin to watch."""
-        self._handle_signals(run)
-        self._over.clear()
-        self._thread = threading.Thread(target=self._watch, args=(run,), name="display", daemon=True)
-        self._thread.start()
-
-    def closed(self, _: Run) -> None:
-        """Stop watching; called while the run's ledger is still open."""
-        self._over.set()
-        if self._thread is not None:
-            self._thread.join()
-        for restore in self._restore:
-            restore()
 
     def _watch(self, run: Run) -> None:
         if self._screen.notes.is_terminal:
@@ -145,22 +134,14 @@ class RunDisplay:
                     description=", ".join(busy) or "finishing",
                 )
 
-    def _handle_signals(self, run: Run) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-
-        def interrupt(number: int, _: FrameType | None) -> None:
-            if run.is_interrupted:
-                # The second time: stop now. The ledger has what is known, and the next run goes on from there.
-                signal.signal(number, signal.SIG_DFL)
-                signal.raise_signal(number)
-            run.interrupt()  # first: a second signal may come while the sentence is printed
-            with suppress(RuntimeError):  # the signal may have come while something else was printed
-                self._screen.note("Stopping: collecting what is ready. Once more stops at once.")
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before = signal.signal(number, interrupt)
-            self._restore.append(partial(signal.signal, number, before))
+    def _interrupt(self, run: Run, number: int) -> None:
+        if run.is_interrupted:
+            # The second time: stop now. The ledger has what is known, and the next run goes on from there.
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        run.interrupt()  # first: a second signal may come while the sentence is printed
+        with suppress(RuntimeError):  # the signal may have come while something else was printed
+            self._screen.note("Stopping: collecting what is ready. Once more stops at once.")
 
 
 def _show_result(screen: Screen, result: Result) -> None:
@@ -186,7 +167,7 @@ def _show_result(screen: Screen, result: Result) -> None:
     if mix := summary.get("mix"):
         screen.out.print(f"mix       {mix_sentence(mix)}", markup=False)
     credit, requests = summary["credits"], summary["requests"]
-    balance = "" if credit["balance"] is None else f", {credit['balance']:,} left with the provider"
+    balance = balance_words(credit["balance"])
     per_track = "" if requests["per_track"] is None else f" ({requests['per_track']:.2f} a track)"
     screen.out.print(f"credits   {credit['charged']:,} charged{_with_provider(credit)}{balance}")
     if credit["charged_for_earlier"]:
@@ -225,9 +206,7 @@ def _states_table(states: dict[str, int], codes: dict[str, int]) -> Table:
             table.add_row(f"[{COLOURS.get(state, 'cyan')}]{state}[/]", f"{states[state]:,}")
     for code, count in codes.items():
         if code != Code.OK:
-            wording = CODES[Code(code)]
-            next_step = wording.next_step.format(code=code)
-            table.add_row(f"  {code}", f"{count:,}", f"{wording.sentence} {next_step}")
+            table.add_row(f"  {code}", f"{count:,}", code_sentence(code))
     return table
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.command_line import clean_environment
-from support.prefect_server import ask
+from support.prefect_server import ask, flow_logs, flow_runs, prefect, prefect_environment
 
 ROOT = Path(__file__).parents[2]
 STEMLINE = Path(sys.executable).with_name("stemline")
@@ -32,12 +32,8 @@ def test_without_a_server_none_is_started_and_nothing_is_written_to_prefects_hom
 def test_a_server_sees_the_flow_and_its_tasks_completed(project, prefect_api):
     project.prepare(2)
     command = [STEMLINE, "run", project.config, "--json"]
-    environment = {
-        **clean_environment(project.folder),
-        "PREFECT_API_URL": prefect_api,
-        "STEM_KEY": project.provider.key,
-    }
-    before = {run["id"] for run in ask(prefect_api, "flow_runs/filter")}
+    environment = prefect_environment(project, prefect_api)
+    before = flow_runs(prefect_api)
     done = subprocess.run(
         command, env=environment, cwd=project.folder, capture_output=True, text=True, timeout=100, check=False
     )
@@ -45,7 +41,7 @@ def test_a_server_sees_the_flow_and_its_tasks_completed(project, prefect_api):
     assert done.stdout.startswith("{"), done.stdout
     assert done.stdout.endswith("}\n")
     project.assert_published_once(2)
-    (flow_run,) = [run for run in ask(prefect_api, "flow_runs/filter") if run["id"] not in before]
+    (flow_run,) = flow_runs(prefect_api, before)
     assert flow_run["state_type"] == "COMPLETED"
     tasks = ask(prefect_api, "task_runs/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
     names = {task["name"] for task in tasks}
@@ -73,23 +69,18 @@ def test_a_flow_runs_state_says_what_the_shell_says(project, prefect_api, matter
     project.prepare(2, **changes)
     if matter == "a row":
         project.write_manifest([*project.good_rows(2), {"track_id": "t09", "uri": "/no/such/file.flac"}])
-    environment = {
-        **clean_environment(project.folder),
-        "PREFECT_API_URL": prefect_api,
-        "STEM_KEY": project.provider.key,
-    }
+    environment = prefect_environment(project, prefect_api)
     command = [STEMLINE, "run", project.config, "--json"]
-    before = {run["id"] for run in ask(prefect_api, "flow_runs/filter")}
+    before = flow_runs(prefect_api)
     done = subprocess.run(
         command, env=environment, cwd=project.folder, capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == code, done.stderr
-    (flow_run,) = [run for run in ask(prefect_api, "flow_runs/filter") if run["id"] not in before]
+    (flow_run,) = flow_runs(prefect_api, before)
     assert (flow_run["state_type"], flow_run["state_name"]) == state
     assert sentence in flow_run["state"]["message"]
     assert "Traceback" not in done.stderr
-    logs = ask(prefect_api, "logs/filter", logs={"flow_run_id": {"any_": [flow_run["id"]]}})
-    lines = [each["message"] for each in logs]
+    lines = [each["message"] for each in flow_logs(prefect_api, flow_run)]
     assert not [line for line in lines if "Traceback" in line]
     assert project.provider.key not in "\n".join(lines)
     if state[0] == "COMPLETED":
@@ -107,16 +98,7 @@ def test_every_deployment_of_prefect_yaml_can_be_made(tmp_path, prefect_api):
     pools = sorted({deployment["work_pool"]["name"] for deployment in DEPLOYMENTS})
     for pool in pools:
         ask(prefect_api, "work_pools/", name=pool, type="process")
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
-        env=environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    prefect(["--no-prompt", "deploy", "--all"], environment, ROOT)
     made = ask(prefect_api, "deployments/filter")
     assert {each["name"] for each in DEPLOYMENTS} <= {each["name"] for each in made}
 

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.command_line import clean_environment
-from support.prefect_server import ask
+from support.prefect_server import ask, flow_logs, flow_runs, prefect, prefect_environment
 
 ROOT = Path(__file__).parents[2]
 TRACKS = 5
@@ -20,30 +19,17 @@ pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.long]
 @pytest.fixture
 def worker(project, prefect_api):
     """A worker of a pool of its own, and what deploys to it."""
-    environment = {
-        **clean_environment(project.folder),
-        "PREFECT_API_URL": prefect_api,
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-        "STEM_KEY": project.provider.key,
-    }
+    environment = {**prefect_environment(project, prefect_api), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     ask(prefect_api, "work_pools/", name="cancelling", type="process")
     entrypoint = "flows.process_catalogue.process_catalogue"
     deploy = ["--no-prompt", "deploy", entrypoint, "--name", "cancelled", "--pool", "cancelling"]
-    made = prefect(deploy, environment)
-    assert made.returncode == 0, made.stdout + made.stderr
+    prefect(deploy, environment, ROOT)
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "cancelling"]
     with (project.folder / "worker.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
         yield prefect_api
         process.terminate()
         process.wait(30)
-
-
-def prefect(arguments, environment):
-    command = [sys.executable, "-m", "prefect", *arguments]
-    return subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
 
 
 def wait_until(what):
@@ -65,13 +51,12 @@ def test_a_cancelled_flow_run_is_cancelled_and_its_tracks_are_paid_once(project,
     ask(worker, f"flow_runs/{run['id']}/set_state", state={"type": "CANCELLING"}, force=False)
 
     def ended():
-        (found,) = ask(worker, "flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+        (found,) = [each for each in flow_runs(worker) if each["id"] == run["id"]]
         return found if found["state_type"] not in {"RUNNING", "CANCELLING"} else None
 
     found = wait_until(ended)
     assert found["state_type"] == "CANCELLED", found["state"]["message"]
-    logs = ask(worker, "logs/filter", logs={"flow_run_id": {"any_": [run["id"]]}})
-    assert not [each["message"] for each in logs if "Traceback" in each["message"]]
+    assert not [each["message"] for each in flow_logs(worker, run) if "Traceback" in each["message"]]
     assert "Traceback" not in (project.folder / "worker.log").read_text()
     again = project.run()
     assert again.code == 0, again.err

@@ -7,8 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from support.command_line import clean_environment
-from support.prefect_server import ask
+from support.prefect_server import flow_logs, flow_runs, prefect_environment
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.long]
 PROGRAM = """
@@ -40,16 +39,14 @@ with observed_by(Terminal()) if how == "terminal" else nullcontext():
 def test_a_key_in_a_log_line_does_not_reach_prefect(project, prefect_api, how):
     project.prepare(1)
     key = project.provider.key
-    environment = {**clean_environment(project.folder), "PREFECT_API_URL": prefect_api, "STEM_KEY": key}
-    before = {run["id"] for run in ask(prefect_api, "flow_runs/filter")}
+    environment, before = prefect_environment(project, prefect_api), flow_runs(prefect_api)
 
     command = [sys.executable, "-c", PROGRAM, key, str(project.config), how]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
 
     assert done.stdout.splitlines()[-1:] == ["exit 0"], done.stderr
-    (run,) = [each for each in ask(prefect_api, "flow_runs/filter") if each["id"] not in before]
+    (run,) = flow_runs(prefect_api, before)
     assert run["state_type"] == "COMPLETED"
-    logs = ask(prefect_api, "logs/filter", logs={"flow_run_id": {"any_": [run["id"]]}})
-    lines = [each["message"] for each in logs]
-    assert "the key is ***." in lines
+    logs = flow_logs(prefect_api, run)
+    assert "the key is ***." in [each["message"] for each in logs]
     assert key not in json.dumps([run, logs])

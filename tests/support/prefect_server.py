@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from support.command_line import clean_environment
+from support.health import wait_until_healthy
+from support.project import Project
+from support.s3 import free_port
 
 START_SECONDS = 90
 
@@ -21,9 +21,7 @@ START_SECONDS = 90
 @contextmanager
 def prefect_server(home: Path) -> Iterator[str]:
     """Give the API URL of a server with this home."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     command = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
     environment = {**clean_environment(home), "PREFECT_SERVER_UI_ENABLED": "false"}
     log = home / "log.txt"
@@ -33,7 +31,7 @@ def prefect_server(home: Path) -> Iterator[str]:
         )
         try:
             url = f"http://127.0.0.1:{port}/api"
-            _wait_until_healthy(url, process, log)
+            wait_until_healthy(f"{url}/health", process, log, START_SECONDS)
             yield url
         finally:
             process.terminate()
@@ -44,17 +42,32 @@ def prefect_server(home: Path) -> Iterator[str]:
                 process.wait(15)
 
 
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/health", timeout=2).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail(f"The Prefect server did not start: {log.read_text()[-2000:]}")
-
-
 def ask(url: str, path: str, **body: Any) -> Any:
     """Give what the server answers to a request with this body."""
     return httpx.post(f"{url}/{path}", json=body, timeout=20).raise_for_status().json()
+
+
+def prefect_environment(project: Project, url: str) -> dict[str, str]:
+    """Give the environment of a process that knows this server and a project's key."""
+    known = {"PREFECT_API_URL": url, "STEM_KEY": project.provider.key}
+    return {**clean_environment(project.folder), **known}
+
+
+def flow_runs(url: str, besides: Collection[dict[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Give the flow runs that there are, without those that were there before."""
+    before = {run["id"] for run in besides}
+    return [run for run in ask(url, "flow_runs/filter") if run["id"] not in before]
+
+
+def flow_logs(url: str, flow_run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give what a flow run logged, as the server keeps it."""
+    return ask(url, "logs/filter", logs={"flow_run_id": {"any_": [flow_run["id"]]}})
+
+
+def prefect(arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    """Carry out a command of Prefect's."""
+    command = [sys.executable, "-m", "prefect", *arguments]
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

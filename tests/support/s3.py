@@ -8,14 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-import pytest
 from botocore.session import Session
+from support.health import wait_until_healthy
 
 _START_SECONDS = 60.0
 
@@ -62,7 +60,8 @@ def start(folder: Path) -> dict[str, Any]:
         process = subprocess.Popen(
             [sys.executable, "-m", "ministack"], env=environment, stdout=log, stderr=log
         )
-    _wait_until_healthy(endpoint_url, process, folder / "log.txt")
+    health = f"{endpoint_url}/_ministack/health"
+    wait_until_healthy(health, process, folder / "log.txt", _START_SECONDS)
     process.returncode = 0  # nobody here waits for it: who leaves last stops it
     key, secret = _create_user(endpoint_url)
     return {"pid": process.pid, "server": {"endpoint_url": endpoint_url, "key": key, "secret": secret}}
@@ -91,14 +90,3 @@ def _create_user(endpoint_url: str) -> tuple[str, str]:
     made = iam.create_access_key(UserName="tests")["AccessKey"]
     iam.close()
     return made["AccessKeyId"], made["SecretAccessKey"]
-
-
-def _wait_until_healthy(endpoint_url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{endpoint_url}/_ministack/health", timeout=1).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    pytest.fail(f"The S3 server did not start:\n{log.read_text(errors='replace')[-2000:]}")
