@@ -45,7 +45,9 @@ class StemWindows:
         """Take what windows there are, who reads them, and how they are given."""
         self._reader, self._choice, self._delivery = reader, choice, delivery
         text = f"{choice.digest} {reader.form}"
-        self._order = WindowOrder(hashlib.blake2b(text.encode(), digest_size=16).hexdigest(), delivery.seed)
+        self._order = WindowOrder(
+            hashlib.blake2b(text.encode(), digest_size=16).hexdigest(), int(delivery.seed)
+        )
         self._epoch = 0
         self._resumed: WindowProgress | None = None
         self._progress = WindowProgress()
@@ -149,7 +151,7 @@ class StemWindows:
     def _drawn(self, position: int, shards: int) -> tuple[Any, Window]:
         """Give which window stands at a position, and what it says of itself."""
         epoch, place = divmod(position, self.windows_per_epoch)
-        order = _order_of_epoch(self.windows_per_epoch, self._delivery.seed, epoch)
+        order = _order_of_epoch(self.windows_per_epoch, self._order.seed, epoch)
         number = order[place]
         return self._choice[number, order.key ^ number], {"position": position, "shards": shards}
 

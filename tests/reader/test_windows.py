@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -14,6 +15,7 @@ from support.sound_dataset import RATE, SoundDataset
 
 import stemline
 from stemline.errors import StorageError, UsageError
+from stemline.reader.windows import _order_of_epoch
 from stemline.storage.s3_store import S3ObjectStore
 
 STEMS = ("instrumental", "vocals")
@@ -95,6 +97,14 @@ def test_a_state_goes_on_with_the_very_next_window(dataset):
         assert places(next(rest) for _ in range(min(12 - count, 2))) == whole[count : count + 2]
         assert states[count]["epoch"] == resumed.epoch == count // 6
         rest.close()
+
+
+def test_a_seed_of_numpy_is_one_as_well(dataset):
+    windows = dataset.windows(2.0, STEMS, seed=np.int64(3))
+    same = dataset.windows(2.0, STEMS, seed=3, resume=json.loads(json.dumps(windows.state())))
+    found = places(windows)
+    _order_of_epoch.cache_clear()  # for it the two are one key
+    assert found == places(same)
 
 
 def test_ranks_share_an_epoch(dataset, monkeypatch):
