@@ -7,7 +7,8 @@ Each way gives windows of 6 s of four stems, decoded to float32, for as long as 
 once where it does not choose that itself: from this disk, and from an S3 server on this machine with 30 ms added to
 each request (`distant_store.py`). `random` are windows in any order, one of a track at a time; `all` is every window
 of each track that is opened, which is what a pass over everything costs. Bytes and requests are those of the store.
-LitData, Lhotse and WebDataset are left out where they are not installed.
+LitData, Lhotse and WebDataset are left out where they are not installed. At the end a process of its own tells what
+memory reading takes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import argparse
 import importlib
 import io
 import itertools
+import json
 import random
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -56,6 +60,18 @@ READERS = 8
 SONGS = 6
 MILLISECONDS = 30.0
 STEMS = ("vocals", "drums", "bass", "other")
+READER = """
+import json, sys, stemline
+from pathlib import Path
+url, options, stems = sys.argv[1], *map(json.loads, sys.argv[2:])
+def memory():
+    return next(int(line.split()[1]) >> 10 for line in Path("/proc/self/status").open() if "VmRSS" in line)
+windows = stemline.open_dataset(url, options).windows(6, stems, epochs=None)
+before, reading = memory(), 0
+for _, window in zip(range(400), windows):
+    reading = max(reading, memory())
+print(f"memory of a process that only reads: {before} MB, {reading} MB while it does")
+"""
 Blobs = dict[str, bytes]
 Windows = Iterable[object]
 
@@ -166,6 +182,8 @@ def compare(place: Place, load: Load, only: str) -> None:
     for name, way in ways(place, load).items():
         if only in name:
             measure(place, name, way, (load.watched, share))
+    command = [sys.executable, "-c", READER, place.url, json.dumps(place.options), json.dumps(STEMS)]
+    subprocess.run(command, check=True)
 
 
 def window_share(place: Place, load: Load) -> float:
