@@ -9,7 +9,7 @@ from flows.observed_flow import is_server_configured
 from stemline.errors import StemlineError
 
 
-def start(name: str, *, with_engine: bool = False, **parameters: Any) -> Any:  # noqa: ANN401 - as the flow has it
+def start(name: str, /, *, with_engine: bool = False, **parameters: Any) -> Any:  # noqa: ANN401 - as the flow has it
     """Run a flow by name and give what it returns.
 
     Under Prefect's engine where a server is configured or `with_engine` asks for one, as the plain function
