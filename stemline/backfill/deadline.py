@@ -13,6 +13,7 @@ from stemline.ledger import Backfill, Ledger
 from stemline.plan.workload import PendingTrack
 from stemline.settings import ProviderFacts, Settings
 
+DAYS_A_MONTH = 31
 MOST_KEYS = 16
 """So many API keys are tried at most."""
 
@@ -119,12 +120,14 @@ class DeadlineQuestion:
         """Give the settings with limits that let all of it through in time, and these limits in words."""
         budget, days = self.settings.budget, self._windows_left(found.begins_at)
         needed = found.workload.credits_high + found.held_credits
+        # A day ends with less left than its next track needs.
+        a_day = min(needed, math.ceil(needed / days + found.workload.longest_seconds))
+        of_day, of_month = math.ceil(a_day / self.backfill.share), min(needed, DAYS_A_MONTH * a_day)
         changes: dict[str, int] = {}
-        a_day = math.ceil(needed / days / self.backfill.share)
-        if budget.day is not None and budget.day < a_day:
-            changes["day"] = a_day
-        if budget.month is not None and budget.month < needed:
-            changes["month"] = needed
+        if budget.day is not None and budget.day < of_day:
+            changes["day"] = of_day
+        if budget.month is not None and budget.month < of_month:
+            changes["month"] = of_month
         words = " and ".join(f"budget.{name}: {limit}" for name, limit in changes.items())
         return self.settings.model_copy(update={"budget": budget.model_copy(update=changes)}), words
 
