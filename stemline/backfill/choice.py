@@ -87,7 +87,7 @@ def choosing(
             for batch in survey_catalogue(
                 source,
                 facts,
-                lambda track_ids: _needs_no_probe(view, track_ids),
+                lambda track_ids: _needs_no_probe(view, request.mode, track_ids),
                 recipe,
                 view.measured_of,
                 tombstones=look_at_tombstones(view.ledger, store),
@@ -120,9 +120,11 @@ def _column(columns: pa.Schema | None, wanted: str, manifest: str) -> str:
     )
 
 
-def _needs_no_probe(view: LedgerView, track_ids: Sequence[str]) -> set[str]:
-    states = view.states_of(track_ids)
-    return {track_id for track_id, state in states.items() if state is State.PUBLISHED or state in PAID}
+def _needs_no_probe(view: LedgerView, mode: BackfillMode, track_ids: Sequence[str]) -> set[str]:
+    """Name the tracks whose length is of no matter: they are paid, and will not be paid again."""
+    may_be_made_again = mode in (BackfillMode.ALL, BackfillMode.STALE)
+    paid = PAID if may_be_made_again else PAID | {State.PUBLISHED}
+    return {track_id for track_id, state in view.states_of(track_ids).items() if state in paid}
 
 
 class _RowChooser:
