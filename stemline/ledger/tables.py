@@ -95,6 +95,7 @@ tracks = Table(
     Column("failures", Integer),
     Column("run_id", Text),
     Column("updated_at", UtcDateTime),
+    Column("published_as", Text),
 )
 
 attempts = Table(

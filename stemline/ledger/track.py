@@ -40,7 +40,7 @@ class Tracks:
         self._database = database
 
     @once
-    def plan(
+    def plan(  # noqa: PLR0913 - what a run may know of its rows
         self,
         run_id: str,
         rows: Sequence[Track],
@@ -48,6 +48,7 @@ class Tracks:
         max_attempts: int = 3,
         away: Mapping[str, str] | None = None,
         tombstones_known: int | None = None,
+        again: Mapping[str, int] | None = None,
     ) -> PlanCounts:
         """Select tracks for a run; `away` says of those whose source cannot be reached now why: they fail.
 
@@ -55,6 +56,11 @@ class Tracks:
         was held or rejected, or failed retryably fewer than `max_attempts` times. Until it is published its
         position, priority and columns follow the manifest. What happens to a track depends on its id alone,
         never on order or on how many come in one call.
+
+        A published track of `again` is planned again, and so paid for again, when its newest attempt has the number
+        said there (as `remakes.numbers` gave it). With a later one it was made again already, or that was tried in
+        vain: it stays published, however often it is asked for. Where nobody asks for it any more, a track that waits
+        to be made again stands as published.
 
         Raises TombstonesAdded, and plans nothing, when the ledger has more tombstones than the rows were held against
         (`tombstones_known`; None: they were not).
@@ -66,7 +72,9 @@ class Tracks:
             require_tombstones(connection, tombstones_known)
             for start in range(0, len(rows), ROWS_A_STATEMENT):
                 chunk = {row.track_id: row for row in rows[start : start + ROWS_A_STATEMENT]}
-                counted.update(plan_chunk(connection, now, PlanChunk(run, chunk, max_attempts, away or {})))
+                shared_now = self._database.shared_now(connection)
+                wanted = PlanChunk(run, chunk, max_attempts, away or {}, again or {}, shared_now)
+                counted.update(plan_chunk(connection, now, wanted))
         return PlanCounts(counted["new"], counted["known"], counted["revived"])
 
     def next_planned(self, run_id: str, limit: int, *, after: Track | None = None) -> list[Track]:
