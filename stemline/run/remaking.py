@@ -14,6 +14,7 @@ from stemline.dataset.paths import attempt_folder
 from stemline.dataset.stored_tracks import batch_of_part
 from stemline.errors import LeaseHeld, StemlineError, StorageError
 from stemline.ledger import Ledger
+from stemline.ownership import write_record
 from stemline.publisher import LEFTOVER_TRACKS, Publisher
 from stemline.records import PartFile, Recipe
 from stemline.release.cited_audio import audio_named_in, cited_audio
@@ -66,6 +67,8 @@ class RemakeQueue:
         try:
             with rewriting(self.ledger, self.store, destination.dataset_id, patience) as rewriter:
                 replaced = self._replace_all(run_id, rewriter)
+                if replaced:  # the older ones count no more
+                    write_record(self.ledger, self.store, run_id.rsplit("-", 2)[0])
                 self.removal.run(rewriter)
                 return replaced
         except LeaseHeld:
