@@ -96,6 +96,7 @@ tracks = Table(
     Column("failures", Integer),
     Column("run_id", Text),
     Column("updated_at", UtcDateTime),
+    Column("published_as", Text),
 )
 
 attempts = Table(

@@ -30,6 +30,7 @@ from stemline.run.compaction import compact_finished
 from stemline.run.correction import CorrectionQueue
 from stemline.run.lane import LaneWatch
 from stemline.run.lease import free_keys_of_the_dead
+from stemline.run.remaking import RemakeQueue
 from stemline.run.required_rights import reject_without_rights
 from stemline.run.selection import Result, Selection, target_of
 from stemline.run.splitting import SplitKeeping
@@ -88,6 +89,12 @@ class Run:
         """Published tracks of which the manifest says something else by now."""
         key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
         return CorrectionQueue(self.ledger, self.store, self.layout, *key, splits=self.splits)
+
+    @cached_property
+    def remakes(self) -> RemakeQueue:
+        """Published tracks of which there are newer stems."""
+        key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
+        return RemakeQueue(self.ledger, self.store, self.publisher, *key)
 
     @property
     def publisher(self) -> Publisher:
@@ -178,7 +185,8 @@ class Run:
         source = replace(self.source, carried=self.layout.carried)
         recipe = self.settings.recipe.as_recipe()
         find_measured = partial(self.ledger.queries.measured, self.settings.provider.kind, recipe)
-        planning = BatchPlanning(self.ledger, self.store, self.run_id, self.settings.failures.max_attempts)
+        attempts, again = self.settings.failures.max_attempts, self.selection.again
+        planning = BatchPlanning(self.ledger, self.store, self.run_id, attempts, again)
         for surveyed in survey_catalogue(
             source,
             self.facts,
@@ -265,8 +273,11 @@ class Run:
         return attempt.token if state is State.COLLECTED else None
 
     def publish(self, tokens: Sequence[str]) -> int:
-        """Publish collected attempts as one batch; give how many tracks."""
-        return self.publisher.publish(self.run_id, tokens) if tokens else 0
+        """Publish collected attempts as one batch, and what was made again once it is enough; give how many tracks."""
+        if not tokens:
+            return 0
+        published = self.publisher.publish(self.run_id, tokens)
+        return published + self.remakes.add(self.run_id, len(tokens) - published)
 
     def interrupt(self) -> None:
         """Submit nothing more, collect what is ready for a while, then end with exit code 130."""
@@ -282,6 +293,8 @@ class Run:
             self._let_keys_go()
         elif reason is None:
             self._wait_for_others()
+        if not self.is_interrupted:
+            self.remakes.apply(self.run_id)
         corrected = 0 if self.is_interrupted else self.corrections.apply(self.run_id)
         exit_code, summary = self._close(reason)
         summary |= {"corrected": corrected, **(self.splits.book.as_tree() if self.splits else {})}
@@ -295,7 +308,8 @@ class Run:
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
         goes_on = isinstance(reason, KeyWanted) or (isinstance(reason, BackfillStopped) and reason.is_paused)
-        return Result(exit_code, summary, summary["reason"] or late or self.corrections.problem, goes_on)
+        told = summary["reason"] or late or self.remakes.problem or self.corrections.problem
+        return Result(exit_code, summary, told, goes_on)
 
     def _wait_for_others(self) -> None:
         """Wait for what other runs are at of this one's tracks; its keys are free meanwhile, nothing is paid any more.
@@ -326,6 +340,7 @@ class Run:
             sentence = reason.message if reason is not None else "The run was interrupted."
             is_further = any(each.held for each in (self.dispatchers.sessions if self.dispatchers else ()))
             self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence, is_further=is_further)
+        self.ledger.remakes.end_in_vain(self.run_id)
         counts = self.ledger.queries.counts(self.run_id)
         exit_code = self._exit_code(counts, reason)
         summary = self._summarize(counts, reason)
@@ -352,7 +367,8 @@ class Run:
 
     def _find_done(self, track_ids: Sequence[str]) -> Collection[str]:
         found = self.ledger.tracks.states(self.corrections.provider, self.corrections.recipe, track_ids)
-        return {track_id for track_id, state in found.items() if state in DONE}
+        again = self.selection.again  # their source may lie elsewhere by now
+        return {each for each, state in found.items() if state in DONE and each not in again}
 
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:
         if self.is_interrupted and reason is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from stemline.collector import CollectTarget
@@ -21,6 +22,8 @@ class Selection:
     """Instead of the manifest's rows, tracks that came to a bad end: those of these codes, all that failed for ()."""
     backfill: str | None = None
     """Instead of the manifest's rows, those that the backfill of this name froze."""
+    again: Mapping[str, int] = field(default_factory=dict)
+    """Of published tracks that are made again, and so paid for again, the number of the newest attempt there may be."""
 
     @property
     def reads_manifest(self) -> bool:
