@@ -166,6 +166,13 @@ def newest_numbers(connection: Connection, key: Cells, track_ids: Collection[str
     return {track_id: int(number) for track_id, number in connection.execute(query)}
 
 
+def token_replaced(connection: Connection, key: Cells) -> str | None:
+    """Give the published attempt whose stems a new one of a track is to replace; None where that is not made again."""
+    mine = (attempts.c.state == State.PUBLISHED, *(attempts.c[name] == key[name] for name in TRACK_KEY))
+    query = select(attempts.c.token).join(tracks, SAME_TRACK).where(*mine, IS_REMADE)
+    return connection.execute(query).scalar_one_or_none()
+
+
 def begin(connection: Connection, now: datetime, run: Cells, wanted: Mapping[str, int]) -> set[str]:
     """Plan published tracks again whose newest attempt still has the number that is said; give which."""
     if not wanted:
@@ -266,6 +273,7 @@ def supersede(connection: Connection, now: datetime, database: LedgerDatabase, b
         connection.execute(attempts.update().where(attempts.c.token == row["token"]).values(**ended))
         discount_track(connection, database.destination, row)
         write_event(connection, now, row, LedgerEvent("supersede", State.PUBLISHED, State.EXPIRED))
-    for row in rows:
         mine = and_(*(tracks.c[name] == row[name] for name in TRACK_KEY))
         connection.execute(tracks.update().where(mine).values(published_as=None))
+    replaced = attempts.update().where(attempts.c.batch_id == batch_id, attempts.c.replaces.is_not(None))
+    connection.execute(replaced.values(replaces=None))

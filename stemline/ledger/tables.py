@@ -127,6 +127,7 @@ attempts = Table(
     Column("batch_id", Text),
     Column("updated_at", UtcDateTime),
     Column("dataset_id", Text),
+    Column("replaces", Text),
 )
 
 entries = Table(

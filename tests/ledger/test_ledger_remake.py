@@ -298,3 +298,18 @@ def test_a_track_may_not_be_sent_twice_while_it_is_made_again(night):
     attempt(night)
     with pytest.raises(LedgerConflict):
         night.ledger.attempts.reserve(night.run_id, track, "third", 10, Limits())
+
+
+def test_the_database_itself_refuses_a_second_attempt_that_replaces_the_same(night):
+    plan(night, {"t1": 1})
+    attempt(night)
+    with (
+        pytest.raises(LedgerConflict, match="already has a live attempt"),
+        night.ledger.database.write() as connection,
+    ):
+        connection.exec_driver_sql(
+            "INSERT INTO attempts (token, track_id, recipe, provider, number, run_id, state, code, sentence,"
+            " credits_reserved, is_disputed, reserved_at, updated_at, replaces)"
+            " SELECT 'a3', track_id, recipe, provider, 3, run_id, 'submitting', 'ok', '',"
+            " 10, is_disputed, reserved_at, updated_at, 'a1' FROM attempts WHERE token = 'a1'"
+        )

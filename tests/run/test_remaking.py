@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 
 import pandas as pd
@@ -13,6 +15,7 @@ from support.remade import Remade
 
 from stemline.adoption import _adopt
 from stemline.integrity.part_rebuild import PartRebuild
+from stemline.integrity.verification import Thoroughness, check_dataset_integrity
 from stemline.ledger import KnownDataset, open_ledger
 from stemline.records import Code, Failure, State
 from stemline.run.compaction import compact_parts
@@ -208,6 +211,25 @@ def test_a_fresh_ledger_adopts_the_newer_row_alone(objects, tmp_path):
         other.collect("a")
         assert other.replace() == 1
         assert other.numbers() == {"a": 3, "b": 1, "c": 1, "d": 1}
+
+
+def test_an_older_ledger_adopts_what_was_made_again_since(objects, tmp_path):
+    """Its backup was made before the track was made again: to ask for it once more pays for it once more."""
+    with (
+        closing(sqlite3.connect(objects.estate.file)) as ledger,
+        closing(sqlite3.connect(tmp_path / "backup.db")) as copy,
+    ):
+        ledger.backup(copy)
+    objects.collect("a")
+    objects.replace()
+    with open_ledger(f"sqlite:///{tmp_path}/backup.db") as older:
+        counts = _adopt(older, objects.estate.store, objects.estate.settings, lambda _: None)
+        assert (counts.tracks, counts.known, counts.twice) == (1, 3, 0)
+        assert older.remakes.numbers("local", RECIPE, ["a", "b"]) == {"a": 2, "b": 1}
+        assert [each.tracks for each in older.datasets.of_dataset(DATASET)] == [4]
+        assert check_dataset_integrity(objects.estate.store, older, Thoroughness()).is_sound
+        again = _adopt(older, objects.estate.store, objects.estate.settings, lambda _: None)
+        assert (again.tracks, again.known) == (0, 4)
 
 
 def test_the_ledger_counts_each_track_of_the_dataset_once(objects):
