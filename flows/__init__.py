@@ -38,7 +38,12 @@ def _run_with_engine(observed: Any, parameters: dict[str, Any]) -> Any:  # noqa:
 
     require_no_secret(parameters.get("overrides") or ())
     prepare_engine()
-    return _data_of(observed(**parameters, return_state=True))
+    from prefect import tags  # noqa: PLC0415
+
+    from flows.automations import TAG  # noqa: PLC0415
+
+    with tags(TAG):
+        return _data_of(observed(**parameters, return_state=True))
 
 
 def _data_of(state: Any) -> Any:  # noqa: ANN401 - of Prefect's states, with what the flow gave

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -15,6 +16,7 @@ from stemline.errors import UsageError
 
 PATIENCE_SECONDS = 10.0
 """How long a server may take to say that it is there."""
+AGAIN_SECONDS = 0.5
 LOG_NAME = "temporary-server.log"
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -49,13 +51,19 @@ def _quieten_console() -> None:
 
 
 def _require_server(url: str) -> None:
+    from httpx import ConnectError  # noqa: PLC0415
     from prefect.client.orchestration import get_client  # noqa: PLC0415
     from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings  # noqa: PLC0415
 
+    end = time.monotonic() + PATIENCE_SECONDS
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         options = {"timeout": PATIENCE_SECONDS}
         with get_client(sync_client=True, httpx_settings=options) as client:
-            problem = client.api_healthcheck()
+            while (problem := client.api_healthcheck()) is not None:
+                # Where nobody listens waiting is in vain; one that answers otherwise may be busy or starting.
+                if isinstance(problem, ConnectError) or time.monotonic() > end:
+                    break
+                time.sleep(AGAIN_SECONDS)
     if problem is not None:
         raise UsageError(
             f"Prefect's server at {_shown(url)} does not answer ({type(problem).__name__}); nothing was sent.",

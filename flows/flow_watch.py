@@ -57,18 +57,20 @@ def watched_by_prefect() -> Iterator[FlowObserver]:
 
 @contextmanager
 def _logging_to_prefect(redact: Redactor) -> Iterator[None]:
-    """Pass our log lines on to the flow run's; redact these, and what Prefect's engine itself writes there."""
+    """Pass our log lines on to the flow run's alone; redact these, and what Prefect's engine itself writes there."""
     handler, cleaner = FlowRunLog(redact), _RedactingFilter(redact)
     engine = [logging.getLogger(name) for name in ENGINE_LOGGERS]
-    level = logger.level
+    level, propagates = logger.level, logger.propagate
     for each in engine:
         each.addFilter(cleaner)
     logger.addHandler(handler)
+    logger.propagate = False  # the flow run's log reaches the console as well, and is redacted
     logger.setLevel(min(level or logging.INFO, logging.INFO))
     try:
         yield
     finally:
         logger.removeHandler(handler)
+        logger.propagate = propagates
         logger.setLevel(level)
         for each in engine:
             each.removeFilter(cleaner)
