@@ -48,11 +48,10 @@ def _run_with_engine(observed: Any, parameters: dict[str, Any]) -> Any:  # noqa:
 
 def _data_of(state: Any) -> Any:  # noqa: ANN401 - of Prefect's states, with what the flow gave
     """Give what a flow gave, whatever its state is called; raises the error that ended it."""
-    from prefect.results import ResultRecord  # type: ignore[attr-defined]  # noqa: PLC0415 - imported by the flow
-
     from flows.flow_state import FlowStopped  # noqa: PLC0415 - imported by the flow
+    from tasks.observed_task import ended_with  # noqa: PLC0415
 
-    ended = state.data.result if isinstance(state.data, ResultRecord) else state.data
+    ended = ended_with(state)
     if isinstance(ended, FlowStopped):
         return ended.result
     if isinstance(ended, StemlineError):

@@ -31,13 +31,14 @@ async def ensure_automations(client: PrefectClient) -> list[str]:
     """
     changed = []
     for wanted in wanted_automations(await _notification_block(client)):
-        found, *more = await client.read_automations_by_name(wanted.name) or [None]
-        for each in more:
+        found = await client.read_automations_by_name(wanted.name)
+        for each in found[1:]:
             await client.delete_automation(each.id)
-        if found is None:
+        if not found:
             await client.create_automation(wanted)
-        elif _facts(found) != _facts(wanted):
-            await client.update_automation(found.id, wanted.model_copy(update={"enabled": found.enabled}))
+        elif _facts(found[0]) != _facts(wanted):
+            switched = wanted.model_copy(update={"enabled": found[0].enabled})
+            await client.update_automation(found[0].id, switched)
         else:
             continue
         changed.append(wanted.name)
@@ -73,7 +74,7 @@ def wanted_automations(notification: UUID | None) -> Sequence[AutomationCore]:
                 "posture": "Proactive",
                 "within": SILENCE,
             },
-            [ChangeFlowRunState(state=StateType.CRASHED, message=died)],
+            [ChangeFlowRunState(name=None, state=StateType.CRASHED, message=died, force=False)],
         ),
     ]
 

@@ -34,7 +34,8 @@ def observed_task(
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             if not _is_in_flow_run():
                 return function(*args, **kwargs)
-            return make_task(asset(*args, **kwargs) if asset else None)(*args, **kwargs)
+            made: Any = make_task(asset(*args, **kwargs) if asset else None)(*args, **kwargs)
+            return cast("R", _value_of(made))
 
         return call
 
@@ -55,6 +56,27 @@ def _make_task(function: Callable[P, R], name: str, key: str | None) -> Callable
     }
     decorate = task(**options) if key is None else materialize(key, by="stemline", **options)
     return cast("Callable[P, R]", decorate(failing_in_states(function)))
+
+
+def _value_of(made: object) -> object:
+    """Give what a task gave; raises the error whose state it ended in: Prefect hands that state on as a value."""
+    from prefect.client.schemas.objects import State  # noqa: PLC0415 - imported by the flow
+
+    if not isinstance(made, State):
+        return made
+    ended = ended_with(made)
+    raise (
+        ended
+        if isinstance(ended, Exception)
+        else RuntimeError(f"A task ended as {made.name}: {made.message}")
+    )
+
+
+def ended_with(state: State[Any]) -> Any:  # noqa: ANN401 - what a function gave, or the error that ended it
+    """Give what is a state's data, however Prefect has wrapped it."""
+    from prefect.results import ResultRecord  # type: ignore[attr-defined]  # noqa: PLC0415 - imported by the flow
+
+    return state.data.result if isinstance(state.data, ResultRecord) else state.data
 
 
 def failing_in_states(function: Callable[P, R]) -> Callable[P, R | State[R]]:
