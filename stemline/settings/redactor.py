@@ -40,7 +40,7 @@ Tree = TypeVar("Tree")
 
 
 class RedactedError(Exception):
-    """An error whose own text holds what is secret: its traceback, as text, without that."""
+    """Stands for an error whose own text holds what is secret: what it said without that, its traceback as a note."""
 
 
 def is_secret_name(name: str) -> bool:
@@ -83,7 +83,9 @@ class Redactor:
         if redacted == told:
             return error
         if not isinstance(error, StemlineError):
-            return RedactedError(redacted)
+            standing = RedactedError(self("".join(traceback.format_exception_only(error))).strip())
+            standing.add_note(redacted)
+            return standing
         error.message, error.fix = self(error.message), self(error.fix)
         error.args = (error.message,)
         error.__cause__, error.__suppress_context__ = None, True
