@@ -25,12 +25,14 @@ def flow_on_demand(name: str, steps: Callable[..., Any], **options: Any) -> Call
         from prefect import flow  # noqa: PLC0415 - what is put off
 
         from flows.flow_state import ending_in_states, quieten_engine  # noqa: PLC0415 - what is put off
+        from flows.parameters import documented  # noqa: PLC0415
 
         quieten_engine()
 
         observed = ending_in_states(steps)
         # A worker is told to load the flow by the name of its function.
         observed.__name__ = observed.__qualname__ = name
+        observed.__doc__ = documented(steps)
         return flow(name=name, validate_parameters=False, persist_result=False, **options)(observed)
 
     def get_attribute(asked: str) -> Any:  # noqa: ANN401

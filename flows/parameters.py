@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from stemline.errors import UsageError
 from stemline.settings.secret_override import PATTERN
@@ -69,6 +70,15 @@ Decode = Annotated[
 Repair = Annotated[
     bool, Field(description="Mend what can be mended for nothing, and say of the rest why it cannot be.")
 ]
+
+
+def documented(steps: Callable[..., Any]) -> str:
+    """Give a flow's docstring with its parameters' descriptions: the server's form takes them from nowhere else."""
+    lines = [inspect.getdoc(steps) or "", "", "Args:"]
+    for name, each in inspect.signature(steps, eval_str=True).parameters.items():
+        told = [field.description for field in get_args(each.annotation) if isinstance(field, FieldInfo)]
+        lines.append(f"    {name}: {' '.join(filter(None, told))}")
+    return "\n".join(lines)
 
 
 def read_parameters(steps: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:

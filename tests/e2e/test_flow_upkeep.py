@@ -68,7 +68,7 @@ def test_each_flow_ends_in_its_state_with_its_artifacts_and_its_assets(project, 
     compacted, done = run_flow("compact_dataset")
     assert compacted["state"]["message"].startswith("Merged 9 parts of 1 partition to 3"), done.stderr
     assert "CompactionReport(" not in str(artifacts(prefect_api, compacted))
-    assert materialized(prefect_api, asset, "parts_after")["snapshot"] == 1
+    assert materialized(prefect_api, asset, "parts_after")["snapshot"] > 0
 
     verified, done = run_flow("verify_dataset")
     assert verified["state_name"] == "Completed", done.stderr
