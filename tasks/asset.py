@@ -20,7 +20,7 @@ def asset_key(url: str) -> str | None:
     parts = urlsplit(url)
     if not parts.scheme or not parts.netloc:
         path = parts.path if parts.scheme in ("file", "local") else url
-        key = Path(path).expanduser().absolute().as_uri()
+        key = f"file://{Path(path).expanduser().absolute()}"
     else:
         key = f"{parts.scheme.lower()}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     key = key.translate(_REFUSED)
