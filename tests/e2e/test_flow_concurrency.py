@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import time
+
 import pytest
 from support.prefect_server import end_flow, flow_logs, flow_runs, prefect_environment, start_flow
 from support.project import Project
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.long]
+WAIT_SECONDS = 50
 WAITING = "Waiting for the API key"
 
 
@@ -14,19 +18,39 @@ def logged(url, flow_run):
     return [each["message"] for each in flow_logs(url, flow_run)]
 
 
+def soon(what):
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (found := what()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
 def holders(project):
     """Give what happened to leases of API keys, in order: taken, let go."""
     query = "SELECT verb FROM events WHERE verb IN ('acquire_lease', 'release_lease') AND detail NOT LIKE '%dataset:%'"
-    return [verb for (verb,) in project.query(f"{query} ORDER BY id")]
+    return [verb for (verb,) in project.query(f"{query} ORDER BY event_id")]
 
 
 def test_the_same_catalogue_twice_waits_and_never_are_two_runs_on_one_key(project, prefect_api):
-    project.prepare(4)
+    project.prepare(4, provider={"max_in_flight": 1}, execution={"batch_seconds": 60})
     environment, before = prefect_environment(project, prefect_api), flow_runs(prefect_api)
     again = {"config": str(project.config), "wait_minutes": 5}
-    both = [start_flow(environment, "process_catalogue", **again) for _ in range(2)]
-    said = [end_flow(each) for each in both]
+    first = start_flow(environment, "process_catalogue", **again)
+    assert soon(lambda: project.has_happened("record_submission"))
+    first.send_signal(signal.SIGSTOP)  # it holds its key for as long as the lease lasts
+    try:
+        second_one = start_flow(environment, "process_catalogue", **again)
+        waiting = soon(
+            lambda: any(
+                WAITING in line for run in flow_runs(prefect_api, before) for line in logged(prefect_api, run)
+            )
+        )
+    finally:
+        first.send_signal(signal.SIGCONT)
+    said = [end_flow(first), end_flow(second_one)]
 
+    assert waiting, said
     runs = flow_runs(prefect_api, before)
     assert [run["state_name"] for run in runs] == ["Completed", "Completed"], said
     assert holders(project) == ["acquire_lease", "release_lease"] * 2
@@ -39,11 +63,11 @@ def test_without_patience_a_held_key_is_a_failure_that_names_its_holder(project,
     first = project.start("run", project.config, "--json")
     assert first.until(lambda: project.has_happened("record_submission"))
     before = flow_runs(prefect_api)
-    first.send(19)  # SIGSTOP: it holds its key for as long as the lease lasts
+    first.send(signal.SIGSTOP)  # SIGSTOP: it holds its key for as long as the lease lasts
     try:
         said = end_flow(start_flow(environment, "process_catalogue", config=str(project.config)))
     finally:
-        first.send(18)
+        first.send(signal.SIGCONT)
 
     (refused,) = flow_runs(prefect_api, before)
     assert refused["state_type"] == "FAILED"
