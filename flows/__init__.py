@@ -10,7 +10,7 @@ from stemline.errors import StemlineError
 from stemline.settings.redactor import redacting
 
 
-def start(name: str, *, with_engine: bool = False, **parameters: Any) -> Any:  # noqa: ANN401 - as the flow has it
+def start(name: str, /, *, with_engine: bool = False, **parameters: Any) -> Any:  # noqa: ANN401 - as the flow has it
     """Run a flow by name and give what it returns.
 
     Under Prefect's engine where a server is configured or `with_engine` asks for one, as the plain function

@@ -24,6 +24,10 @@ class Limits:
     """When `balance` was asked for; whatever the ledger charged since is taken off it."""
     in_balance: int = 0
     """Open reservations that `balance` has felt long ago if ever: of failed jobs in dispute, and of unknown submits."""
+    backfill: int | None = None
+    """The ceiling of the backfill that a run is part of, over all its runs."""
+    backfill_day: int | None = None
+    """The share of `day` that this backfill may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,9 @@ class Spending:
     month: Spent = Spent()
     not_in_balance: int = 0
     """Credits the balance last read may not show yet: open reservations, and charges since it was read."""
+    backfill: Spent = Spent()
+    """Of the backfill that a run is part of: over its life, and of the present day."""
+    backfill_day: Spent = Spent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +92,25 @@ def windows(now: datetime) -> Windows:
 def check_limits(amount: int, limits: Limits, spending: Spending, now: datetime) -> BudgetHold | None:
     """Give the limit that `amount` more credits would pass, or None when they fit.
 
-    The limit that takes longest to open again is named first: run, month, day, floor.
+    The limit that takes longest to open again is named first: the backfill's, run, month, day, floor.
     """
     window = windows(now)
     caps = (
-        (Code.BUDGET_RUN, "run", limits.run, spending.run.total, None),
-        (Code.BUDGET_MONTH, "month", limits.month, spending.month.total, window.next_month),
-        (Code.BUDGET_DAY, "day", limits.day, spending.day.total, window.next_day),
+        (Code.BUDGET_BACKFILL, "the backfill's ceiling", limits.backfill, spending.backfill.total, None),
+        (Code.BUDGET_RUN, "budget.run", limits.run, spending.run.total, None),
+        (Code.BUDGET_MONTH, "budget.month", limits.month, spending.month.total, window.next_month),
+        (Code.BUDGET_DAY, "budget.day", limits.day, spending.day.total, window.next_day),
+        (
+            Code.BUDGET_SHARE,
+            "the backfill's share of budget.day",
+            limits.backfill_day,
+            spending.backfill_day.total,
+            window.next_day,
+        ),
     )
     for code, name, cap, used, resumes_at in caps:
         if cap is not None and used + amount > cap:
-            sentence = f"{amount} credits do not fit budget.{name}: {used} of {cap} are reserved or charged."
+            sentence = f"{amount} credits do not fit {name}: {used} of {cap} are reserved or charged."
             return BudgetHold(code, sentence, resumes_at if amount <= cap else None)
     return _check_balance(amount, limits, spending.not_in_balance)
 
@@ -108,6 +123,8 @@ def remaining(limits: Limits, spending: Spending) -> int | None:
             (limits.run, spending.run.total),
             (limits.day, spending.day.total),
             (limits.month, spending.month.total),
+            (limits.backfill, spending.backfill.total),
+            (limits.backfill_day, spending.backfill_day.total),
         )
         if cap is not None
     ]

@@ -32,6 +32,8 @@ StemlineError
     ├── TooManyFailures   past `failures.tolerate`; exit 3
     ├── PilotFailed       the first tracks of a provider and recipe did not come back verified; exit 3
     ├── LeaseHeld         another run works with this API key; exit 2
+    ├── KeyWanted         a run that goes first wants the API key of a backfill, which goes on after it
+    ├── BackfillStopped   a person has paused or cancelled the backfill; exit 130
     └── StorageError      the dataset or a local disk cannot be written; exit 2
         └── LedgerAway    the ledger's database is locked or did not answer, for longer than is waited for
 
@@ -210,6 +212,22 @@ class TooManyFailures(StopRun):
 
 class PilotFailed(StopRun):
     """The first tracks of a provider and recipe have not come back verified."""
+
+
+class KeyWanted(StopRun):
+    """A run that goes first wants the API key of a backfill, which goes on after it."""
+
+    exit_code = 130
+
+
+class BackfillStopped(StopRun):
+    """A person has paused or cancelled the backfill: nothing more of it is sent, what was sent is collected."""
+
+    exit_code = 130
+
+    def __init__(self, message: str, *, fix: str = "", is_paused: bool = False) -> None:
+        super().__init__(message, fix=fix)
+        self.is_paused = is_paused
 
 
 class LeaseHeld(StopRun):

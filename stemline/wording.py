@@ -92,6 +92,10 @@ CODES: dict[Code, CodeWording] = {
         "The track has not the rights that catalogue.require_rights asks for.",
         "Say more in the manifest's columns license and ai_training, or ask for less.",
     ),
+    Code.NO_DATE: CodeWording(
+        "The row has no date that can be read, where a backfill asks for one.",
+        "Give it one as 2024-05-01, or name another column with --by.",
+    ),
     Code.BUDGET_RUN: CodeWording(
         "budget.run has no room for it.", "Run again, or raise the limit where one track needs more."
     ),
@@ -100,6 +104,10 @@ CODES: dict[Code, CodeWording] = {
     Code.BUDGET_FLOOR: CodeWording(
         "The balance would fall below budget.floor.", "Buy credits or lower the floor."
     ),
+    Code.BUDGET_BACKFILL: CodeWording(
+        "The backfill's ceiling has no room for it.", "`stemline backfills CONFIG --change NAME --credits N`."
+    ),
+    Code.BUDGET_SHARE: CodeWording("The backfill's share of budget.day has no room for it.", _WAIT),
     Code.OUT_OF_CREDITS: CodeWording(
         "The provider's balance does not cover the track.", "Buy credits and run again."
     ),

@@ -15,8 +15,8 @@ NOW = datetime(2026, 12, 31, 23, 30, tzinfo=UTC)
 credit = st.integers(0, 10_000)
 limit = st.none() | credit
 spent = st.builds(Spent, credit, credit)
-spendings = st.builds(Spending, spent, spent, spent, credit)
-limit_sets = st.builds(Limits, limit, limit, limit, limit, limit)
+spendings = st.builds(Spending, spent, spent, spent, credit, spent, spent)
+limit_sets = st.builds(Limits, limit, limit, limit, limit, limit, backfill=limit, backfill_day=limit)
 
 
 def test_a_window_is_the_utc_day_and_month_wherever_the_clock_stands() -> None:
@@ -50,6 +50,10 @@ CAPS = [
     (Limits(floor=100, balance=110), Spending(not_in_balance=1), Code.BUDGET_FLOOR),
     (Limits(floor=0, balance=None), Spending(), Code.BUDGET_FLOOR),
     (Limits(run=0), Spending(), Code.BUDGET_RUN),
+    (Limits(backfill=100), Spending(backfill=Spent(91)), Code.BUDGET_BACKFILL),
+    (Limits(backfill=100, run=0), Spending(backfill=Spent(91)), Code.BUDGET_BACKFILL),
+    (Limits(backfill_day=100), Spending(backfill_day=Spent(50, 41)), Code.BUDGET_SHARE),
+    (Limits(backfill_day=100, day=100), Spending(backfill_day=Spent(90)), None),
 ]
 
 

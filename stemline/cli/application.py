@@ -9,6 +9,7 @@ import typer
 
 from stemline import __version__
 from stemline.cli.adopting import adopt
+from stemline.cli.backfilling import backfill, backfills
 from stemline.cli.console import Screen
 from stemline.cli.exporting import export
 from stemline.cli.forgetting import forget
@@ -33,6 +34,8 @@ for command in (
     demo,
     plan,
     run,
+    backfill,
+    backfills,
     redrive,
     resolve,
     adopt,

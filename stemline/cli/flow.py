@@ -56,23 +56,35 @@ def run_flow(
     with_engine: bool = False,
 ) -> Result:
     """Process the selection and show what it came to."""
+    result = start_flow(
+        screen,
+        "process_catalogue",
+        with_engine=with_engine,
+        config=str(config),
+        overrides=overrides or [],
+        where=selection.where,
+        limit=selection.limit,
+        redrive=None if selection.redrive is None else [str(code) for code in selection.redrive],
+    )
+    show_result(screen, result)
+    return result
+
+
+def start_flow(screen: Screen, name: str, /, *, with_engine: bool, **parameters: Any) -> Result:  # noqa: ANN401
+    """Give what a flow with these parameters came to, watched while it goes on."""
     start = _find_starter()
     with observed_by(RunDisplay(screen)):
-        result: Result = start(
-            "process_catalogue",
-            with_engine=with_engine,
-            config=str(config),
-            overrides=overrides or [],
-            where=selection.where,
-            limit=selection.limit,
-            redrive=None if selection.redrive is None else [str(code) for code in selection.redrive],
-        )
+        result: Result = start(name, with_engine=with_engine, **parameters)
+    return result
+
+
+def show_result(screen: Screen, result: Result) -> None:
+    """Show what a run came to, or print it as JSON."""
     if screen.is_json:
         print_json(result.summary)
         _show_reason(screen, result)
     else:
         _show_result(screen, result)
-    return result
 
 
 def _find_starter() -> Callable[..., Any]:

@@ -103,6 +103,11 @@ class DispatcherGroup:
         for dispatcher in self._dispatchers:
             dispatcher.call(lambda session: session.abandon())
 
+    def stop(self, reason: StopRun, *, is_abandoned: bool = False) -> None:
+        """Submit nothing more for this reason; with `is_abandoned` wait for nothing more either."""
+        for dispatcher in self._dispatchers:
+            dispatcher.call(lambda session: session.stop(reason, is_abandoned=is_abandoned))
+
     def interrupt(self) -> None:
         """Submit nothing more and collect only what is ready."""
         for dispatcher in self._dispatchers:

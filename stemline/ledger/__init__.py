@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stemline.ledger.adoption_step import AdoptedBatch, AdoptionCounts
+from stemline.ledger.backfill_record import Backfill, BackfillOrder, BackfillState, FrozenRow, SliceProgress
 from stemline.ledger.balance import BalanceReading
 from stemline.ledger.correction import PublishedAttempt
 from stemline.ledger.dataset_registry import KnownDataset
@@ -20,9 +21,13 @@ __all__ = [
     "LEASE_SECONDS",
     "AdoptedBatch",
     "AdoptionCounts",
+    "Backfill",
+    "BackfillOrder",
+    "BackfillState",
     "BalanceReading",
     "BatchRow",
     "CollectAgain",
+    "FrozenRow",
     "KnownDataset",
     "Lease",
     "Ledger",
@@ -36,6 +41,7 @@ __all__ = [
     "ReceivedEvent",
     "RedriveGroup",
     "RunRecord",
+    "SliceProgress",
     "TrackStatus",
     "TrackTiming",
     "open_ledger",

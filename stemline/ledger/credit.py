@@ -19,7 +19,7 @@ from stemline.ledger.charge_totals import add_charges, charged_since
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.run import find_run
-from stemline.ledger.tables import Cells, attempts, entries, totals
+from stemline.ledger.tables import Cells, attempts, entries, runs, totals
 from stemline.ledger.transition import LedgerEvent, write_event
 
 EVERYTHING = "all"
@@ -37,6 +37,12 @@ class Credits:
         now = self._database.clock()
         with self._database.read() as connection:
             return read_spending(connection, find_run(connection, run_id), now, limits or Limits())
+
+    def spending_of(self, provider: str, backfill: str) -> Spending:
+        """Give what is reserved and charged in a provider's present day and month, and of a backfill."""
+        run = {"run_id": "", "provider": provider, "backfill": backfill}
+        with self._database.read() as connection:
+            return read_spending(connection, run, self._database.clock(), Limits())
 
     def charged_for_earlier(self, run_id: str, key_ids: Collection[str]) -> int:
         """Give what was charged since the run began for what earlier runs had submitted with these, its API keys."""
@@ -92,6 +98,9 @@ def read_spending(connection: Connection, run: Cells, now: datetime, limits: Lim
     """Give what the provider's windows hold at `now`."""
     window = windows(now)
     names = {"run": f"run:{run['run_id']}", "day": f"day:{window.day}", "month": f"month:{window.month}"}
+    if run["backfill"] is not None:
+        names["backfill"] = f"backfill:{run['backfill']}"
+        names["backfill_day"] = f"backfill:{run['backfill']}:{window.day}"
     found = _read_totals(connection, run["provider"], [*names.values(), EVERYTHING])
     spent = {name: found.get(key, Spent()) for name, key in names.items()}
     not_in_balance = found.get(EVERYTHING, Spent()).reserved
@@ -103,13 +112,9 @@ def read_spending(connection: Connection, run: Cells, now: datetime, limits: Lim
 def reserve(connection: Connection, now: datetime, attempt: Cells, amount: int) -> None:
     """Book a reservation in the windows of `now`."""
     window = windows(now)
-    owner = {
-        "token": attempt["token"],
-        "run_id": attempt["run_id"],
-        "provider": attempt["provider"],
-        "day": window.day,
-        "month": window.month,
-    }
+    names = ("token", "run_id", "provider")
+    owner = {**{name: attempt[name] for name in names}, "day": window.day, "month": window.month}
+    owner["backfill"] = find_run(connection, attempt["run_id"])["backfill"]
     found = _read_totals(connection, owner["provider"], _windows_of(owner))
     missing = [name for name in _windows_of(owner) if name not in found]
     if missing:
@@ -152,20 +157,27 @@ def open_credits(connection: Connection, token: str) -> int:
 
 def _owner(connection: Connection, token: str) -> dict[str, Any]:
     names = ("token", "run_id", "provider", "day", "month")
-    query = select(*(entries.c[name] for name in names)).where(
-        entries.c.token == token, entries.c.kind == "reserve"
+    query = (
+        select(*(entries.c[name] for name in names), runs.c.backfill)
+        .select_from(entries.join(runs, runs.c.run_id == entries.c.run_id))
+        .where(entries.c.token == token, entries.c.kind == "reserve")
     )
     return dict(connection.execute(query).mappings().one())
 
 
 def _windows_of(owner: Mapping[str, Any]) -> list[str]:
-    return [f"run:{owner['run_id']}", f"day:{owner['day']}", f"month:{owner['month']}", EVERYTHING]
+    """Give the windows a booking counts in; a run that is part of a backfill counts in its two as well."""
+    found = [f"run:{owner['run_id']}", f"day:{owner['day']}", f"month:{owner['month']}", EVERYTHING]
+    if (backfill := owner.get("backfill")) is not None:
+        found += [f"backfill:{backfill}", f"backfill:{backfill}:{owner['day']}"]
+    return found
 
 
 def _book(
     connection: Connection, now: datetime, owner: Mapping[str, Any], amounts: Mapping[str, int]
 ) -> None:
-    rows = [{**owner, "at": now, "kind": kind, "amount": amount} for kind, amount in amounts.items()]
+    fixed = {name: owner[name] for name in ("token", "run_id", "provider", "day", "month")}
+    rows = [{**fixed, "at": now, "kind": kind, "amount": amount} for kind, amount in amounts.items()]
     connection.execute(entries.insert(), rows)
     charged = amounts.get("charge", 0)
     add_charges(connection, [(owner["provider"], now, charged)])

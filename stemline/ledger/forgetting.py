@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, or_, select
+from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, not_, or_, select
 
 from stemline.ledger.cell import load_cells
 from stemline.ledger.database import LedgerDatabase
@@ -18,6 +18,8 @@ from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.tables import (
     SAME_TRACK,
     attempts,
+    backfill_tracks,
+    backfills,
     datasets,
     events,
     inbox,
@@ -102,6 +104,25 @@ class Forgetting:
             for row in connection.execute(query.execution_options(yield_per=TRACKS_A_SLICE)):
                 track_id, provider, recipe, state, location, columns = row
                 yield LedgerTrack(track_id, provider, recipe, State(state), location, load_cells(columns))
+        yield from self._every_frozen()
+
+    def _every_frozen(self) -> Iterator[LedgerTrack]:
+        """Stream what backfills have frozen and no run has planned yet."""
+        frozen = backfill_tracks.join(backfills, backfills.c.name == backfill_tracks.c.backfill)
+        is_known = select(tracks.c.track_id).where(tracks.c.track_id == backfill_tracks.c.track_id).exists()
+        names = (
+            backfill_tracks.c.track_id,
+            backfills.c.provider,
+            backfills.c.recipe,
+            backfill_tracks.c.track,
+        )
+        query = select(*names).select_from(frozen).where(not_(is_known))
+        with self._database.read() as connection:
+            for track_id, provider, recipe, text in connection.execute(
+                query.execution_options(yield_per=TRACKS_A_SLICE)
+            ):
+                row = load_cells(text)
+                yield LedgerTrack(track_id, provider, recipe, State.PLANNED, row["location"], row["columns"])
 
     def rejected(self, track_ids: Collection[str]) -> dict[str, str]:
         """Give those of these ids that a row has which no run could use, with its location."""
@@ -126,7 +147,7 @@ class Forgetting:
 
     def count(self, track_ids: Collection[str]) -> int:
         """Give how many rows still name one of these tracks."""
-        tables = (tracks, attempts, run_tracks, events, rejects)
+        tables = (tracks, attempts, run_tracks, events, rejects, backfill_tracks)
         with self._database.read() as connection:
             return sum(
                 connection.execute(
@@ -173,6 +194,7 @@ class _ForgettingStep:
         query = select(tracks).where(one_of(tracks.c.track_id, names))
         rows = self.connection.execute(query).mappings().all()
         self._empty_rejects(names, [row["location"] for row in rows])
+        self.connection.execute(delete(backfill_tracks).where(one_of(backfill_tracks.c.track_id, names)))
         if rows:
             now = self.database.clock()
             self._rename_tracks(now, rows, names)

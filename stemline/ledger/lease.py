@@ -5,10 +5,11 @@ They are dated by the clock that all holders share, the database's: a host whose
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, RowMapping, select
 
 from stemline.errors import LeaseHeld
 from stemline.ledger.database import LedgerDatabase
@@ -19,6 +20,8 @@ from stemline.ledger.transition import LedgerEvent, write_event
 LEASE_SECONDS = 60.0
 """How long a lease lasts that its holder does not renew."""
 
+WANTED_SECONDS = 15.0
+"""How long a lease is kept for who wants it, and asks no more."""
 NOBODY = ""
 """The holder of a lease that was let go: its fence is good for nothing any more."""
 
@@ -31,6 +34,10 @@ class Lease:
     holder: str
     fence: int
     expires_at: datetime
+    gives_way: bool | None = None
+    """Whether its holder lets it go when somebody who does not give way wants it."""
+    wanted_until: datetime | None = None
+    """Until when it is kept for somebody who asked for it."""
 
 
 @repeating_verbs
@@ -40,36 +47,48 @@ class Leases:
     def __init__(self, database: LedgerDatabase) -> None:
         self._database = database
 
-    def acquire(self, key_id: str, holder: str, ttl_seconds: float) -> int:
+    def acquire(self, key_id: str, holder: str, ttl_seconds: float, *, gives_way: bool = False) -> int:
         """Take the lease on a key and give its fence, higher than any before.
 
         The same holder may take it again. Raises LeaseHeld, naming the holder and when the lease runs out,
-        while somebody else has it.
+        while somebody else has it; who `gives_way` gets none that somebody else wants.
         """
         mine = leases.c.key_id == key_id
         with self._database.write() as connection:
             now = self._database.shared_now(connection)
-            expires_at = now + timedelta(seconds=ttl_seconds)
             lease = connection.execute(select(leases).where(mine)).mappings().one_or_none()
-            # What was let go is free, also by a clock that is behind that of who had it.
-            free = (holder, NOBODY)
-            if lease is not None and lease["expires_at"] > now and lease["holder"] not in free:
-                until = f"{lease['expires_at']:%Y-%m-%d %H:%M:%S} UTC"
-                raise LeaseHeld(
-                    f"{lease['holder']} works with this API key until {until}.",
-                    fix="Wait for it to end; a run that died frees the key at that time.",
-                )
+            if lease is not None:
+                _require_free(lease, holder, now, gives_way=gives_way)
             fence = 1 if lease is None else int(lease["fence"]) + 1
+            taken = {
+                "holder": holder,
+                "fence": fence,
+                "expires_at": now + timedelta(seconds=ttl_seconds),
+                "gives_way": gives_way,
+                "wanted_until": None,
+            }
             if lease is None:
-                first = {"key_id": key_id, "holder": holder, "fence": fence, "expires_at": expires_at}
-                connection.execute(leases.insert(), [first])
+                connection.execute(leases.insert(), [{"key_id": key_id, **taken}])
             else:
-                connection.execute(
-                    leases.update().where(mine).values(holder=holder, fence=fence, expires_at=expires_at)
-                )
+                connection.execute(leases.update().where(mine).values(**taken))
             detail = {"key_id": key_id, "holder": holder, "fence": fence}
             write_event(connection, now, {}, LedgerEvent("acquire_lease", detail=detail))
         return fence
+
+    def want(self, key_id: str) -> bool:
+        """Ask who holds a key's lease to let it go, for WANTED_SECONDS; tell whether that is somebody who gives way."""
+        mine = (leases.c.key_id == key_id, leases.c.gives_way)
+        with self._database.write() as connection:
+            until = self._database.shared_now(connection) + timedelta(seconds=WANTED_SECONDS)
+            asked = leases.update().where(*mine).values(wanted_until=until)
+            return bool(connection.execute(asked).rowcount)
+
+    def is_wanted(self, key_ids: Collection[str]) -> bool:
+        """Tell whether somebody waits for one of these keys."""
+        with self._database.read() as connection:
+            now = self._database.shared_now(connection)
+            wanted = (leases.c.key_id.in_(list(key_ids)), leases.c.wanted_until > now)
+            return connection.execute(select(leases.c.key_id).where(*wanted)).first() is not None
 
     def renew(self, key_id: str, fence: int, ttl_seconds: float) -> datetime:
         """Extend a lease and give its new end; raises LeaseHeld when somebody else took it meanwhile."""
@@ -101,6 +120,18 @@ class Leases:
             now = self._database.shared_now(connection)
             query = select(leases).where(leases.c.expires_at > now).order_by(leases.c.key_id)
             return [Lease(**row) for row in connection.execute(query).mappings()]
+
+
+def _require_free(lease: RowMapping, holder: str, now: datetime, *, gives_way: bool) -> None:
+    """Raise LeaseHeld for a lease that is not to be had."""
+    # What was let go is free, also by a clock that is behind that of who had it.
+    if lease["expires_at"] > now and lease["holder"] not in (holder, NOBODY):
+        raise LeaseHeld(
+            f"{lease['holder']} works with this API key until {lease['expires_at']:%Y-%m-%d %H:%M:%S} UTC.",
+            fix="Wait for it to end; a run that died frees the key at that time.",
+        )
+    if gives_way and lease["wanted_until"] is not None and lease["wanted_until"] > now:
+        raise LeaseHeld("A run that goes first wants this API key.", fix="Wait for it to end.")
 
 
 def require_fence(connection: Connection, key_id: str | None, fence: int) -> datetime:

@@ -11,6 +11,7 @@ from stemline.clock import Clock, utc_now
 from stemline.ledger import migration
 from stemline.ledger.adoption import Adoption
 from stemline.ledger.attempt import Attempts
+from stemline.ledger.backfill import Backfills
 from stemline.ledger.balance import Balances
 from stemline.ledger.batch import Batches
 from stemline.ledger.correction import Corrections
@@ -44,6 +45,7 @@ class Ledger:
         """Give this database its parts."""
         self.database = database
         self.runs = Runs(database)
+        self.backfills = Backfills(database)
         self.tracks = Tracks(database)
         self.redrive_queue = RedriveQueue(database)
         self.attempts = Attempts(database)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 
 from stemline.errors import TombstonesAdded
-from stemline.ledger.lookup import these_tracks
+from stemline.ledger.lookup import one_of, these_tracks
 from stemline.ledger.membership import join_run, of_provider
 from stemline.ledger.retention import hand_over
 from stemline.ledger.row_mapping import track_cells
-from stemline.ledger.tables import UtcDateTime, events, tombstones, tracks
+from stemline.ledger.tables import UtcDateTime, attempts, events, tombstones, tracks
 from stemline.ledger.transition import TrackTransition, move_tracks
 from stemline.records import Code, State, Track
 
@@ -54,6 +54,8 @@ class PlanChunk:
     max_attempts: int
     away: Mapping[str, str] = field(default_factory=dict)
     """Of those whose source cannot be reached now, why."""
+    again: Mapping[str, int] = field(default_factory=dict)
+    """Of those that are made again whatever became of them, the last attempt before."""
 
     def clause(self, track_ids: list[str]) -> ColumnElement[bool]:
         """Give the clause for these tracks of the run's recipe and provider."""
@@ -68,9 +70,13 @@ def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[
     members = [track_id for track_id in chunk.rows if track_id not in standing]
     hand_over(connection, chunk.run, members)
     known = _read_known(connection, chunk, [track_id for track_id in found if track_id not in standing])
+    last = _last_attempts(connection, chunk, known)
     new = [row for track_id, row in chunk.rows.items() if track_id not in found]
     revived = [
-        track_id for track_id, row in known.items() if track_id not in chunk.away and _returns(row, chunk)
+        track_id
+        for track_id, row in known.items()
+        if track_id not in chunk.away
+        and (_returns(row, chunk) or _is_made_again(row, chunk, last.get(track_id, 0)))
     ]
     _insert(connection, now, chunk, new)
     _refresh(connection, now, chunk, known)
@@ -98,6 +104,27 @@ def _read_known(connection: Connection, chunk: PlanChunk, track_ids: list[str]) 
     names = ("track_id", "state", "code", "is_retryable", "failures", "updated_at", *FOLLOWING, *MEASURED)
     query = select(*(tracks.c[name] for name in names)).where(chunk.clause(track_ids))
     return {row["track_id"]: row for row in connection.execute(query).mappings()}
+
+
+def _last_attempts(connection: Connection, chunk: PlanChunk, known: Collection[str]) -> dict[str, int]:
+    """Give the last attempt of each of those tracks that are to be made again; without those that have none."""
+    track_ids = list(chunk.again.keys() & known)
+    if not track_ids:
+        return {}
+    query = (
+        select(attempts.c.track_id, func.max(attempts.c.number))
+        .where(one_of(attempts.c.track_id, track_ids))
+        .where(attempts.c.recipe == chunk.run["recipe"], attempts.c.provider == chunk.run["provider"])
+        .group_by(attempts.c.track_id)
+    )
+    return dict(map(tuple, connection.execute(query).all()))
+
+
+def _is_made_again(row: RowMapping, chunk: PlanChunk, last_attempt: int) -> bool:
+    """Tell whether a person asked for a track that came to a bad end, and none has been made of it since."""
+    asked = chunk.again.get(row["track_id"])
+    is_over = row["state"] in (State.FAILED, State.QUARANTINED, State.EXPIRED)
+    return asked is not None and is_over and last_attempt <= asked
 
 
 def _returns(row: RowMapping, chunk: PlanChunk) -> bool:

@@ -28,10 +28,17 @@ class Runs:
     def __init__(self, database: LedgerDatabase) -> None:
         self._database = database
 
-    def start(
-        self, name: str, provider: str, recipe: Recipe, config_digest: str, key_id: str | None = None
+    def start(  # noqa: PLR0913 - what a run is
+        self,
+        name: str,
+        provider: str,
+        recipe: Recipe,
+        config_digest: str,
+        key_id: str | None = None,
+        *,
+        backfill: str | None = None,
     ) -> str:
-        """Open a run and give its id, which sorts by time."""
+        """Open a run and give its id, which sorts by time; `backfill` names the one it is part of."""
         now = self._database.clock()
         run = {
             "run_id": f"{name}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
@@ -41,6 +48,7 @@ class Runs:
             "config_digest": config_digest,
             "key_id": key_id,
             "started_at": now,
+            "backfill": backfill,
         }
         with self._database.write() as connection:
             connection.execute(runs.insert(), [run])

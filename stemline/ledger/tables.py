@@ -70,6 +70,7 @@ runs = Table(
     Column("totals", Text),
     Column("standing", BigInteger),
     Column("left_as_they_stood", Text),
+    Column("backfill", Text),
 )
 
 run_tracks = Table("run_tracks", metadata, Column("run_id", Text), Column("track_id", Text))
@@ -256,7 +257,44 @@ leases = Table(
     Column("holder", Text),
     Column("fence", BigInteger),
     Column("expires_at", UtcDateTime),
+    Column("gives_way", Boolean),
+    Column("wanted_until", UtcDateTime),
 )
+
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("name", Text),
+    Column("state", Text),
+    Column("made_at", UtcDateTime),
+    Column("finished_at", UtcDateTime),
+    Column("provider", Text),
+    Column("recipe", Text),
+    Column("config_digest", Text),
+    Column("manifest_digest", Text),
+    Column("code_version", Text),
+    Column("facts", Text),
+    Column("request", Text),
+    Column("ceiling", BigInteger),
+    Column("share", Float(53)),
+)
+
+backfill_tracks = Table(
+    "backfill_tracks",
+    metadata,
+    Column("backfill", Text),
+    Column("position", BigInteger),
+    Column("slice", Text),
+    Column("track_id", Text),
+    Column("dated", Text),
+    Column("priority", BigInteger),
+    Column("duration_seconds", Float(53)),
+    Column("row_digest", Text),
+    Column("track", Text),
+    Column("credits", BigInteger),
+    Column("last_attempt", Integer),
+)
+"""The frozen rows by `position`, the order they are sent in; `last_attempt` is that of those that are made again."""
 
 SAME_TRACK = and_(*(attempts.c[name] == tracks.c[name] for name in TRACK_KEY))
 """How attempts are joined with their tracks."""

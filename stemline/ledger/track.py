@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, not_, or_, select
 
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.lookup import these_tracks
@@ -21,7 +22,7 @@ from stemline.ledger.planning import PlanChunk, PlanCounts, plan_chunk, require_
 from stemline.ledger.repetition import once, repeating_verbs
 from stemline.ledger.row_mapping import TrackStatus, status_from_row, track_from_row
 from stemline.ledger.run import ROWS_A_STATEMENT, find_run
-from stemline.ledger.tables import QUEUE_ORDER, tracks
+from stemline.ledger.tables import QUEUE_ORDER, Cells, backfill_tracks, tracks
 from stemline.ledger.transition import TrackTransition, move_tracks
 from stemline.records import Code, Recipe, State, Track
 
@@ -40,7 +41,7 @@ class Tracks:
         self._database = database
 
     @once
-    def plan(
+    def plan(  # noqa: PLR0913 - what is known of the rows
         self,
         run_id: str,
         rows: Sequence[Track],
@@ -48,13 +49,15 @@ class Tracks:
         max_attempts: int = 3,
         away: Mapping[str, str] | None = None,
         tombstones_known: int | None = None,
+        again: Mapping[str, int] | None = None,
     ) -> PlanCounts:
         """Select tracks for a run; `away` says of those whose source cannot be reached now why: they fail.
 
         A new track becomes planned. A known one keeps its state and history; it returns to planned when it
         was held or rejected, or failed retryably fewer than `max_attempts` times. Until it is published its
         position, priority and columns follow the manifest. What happens to a track depends on its id alone,
-        never on order or on how many come in one call.
+        never on order or on how many come in one call. A track in `again` that came to a bad end is planned again
+        whatever its failures, as long as its last attempt is the one given.
 
         Raises TombstonesAdded, and plans nothing, when the ledger has more tombstones than the rows were held against
         (`tombstones_known`; None: they were not).
@@ -66,19 +69,24 @@ class Tracks:
             require_tombstones(connection, tombstones_known)
             for start in range(0, len(rows), ROWS_A_STATEMENT):
                 chunk = {row.track_id: row for row in rows[start : start + ROWS_A_STATEMENT]}
-                counted.update(plan_chunk(connection, now, PlanChunk(run, chunk, max_attempts, away or {})))
+                wanted = PlanChunk(run, chunk, max_attempts, away or {}, again or {})
+                counted.update(plan_chunk(connection, now, wanted))
         return PlanCounts(counted["new"], counted["known"], counted["revived"])
 
     def next_planned(self, run_id: str, limit: int, *, after: Track | None = None) -> list[Track]:
         """Give the run's next tracks, planned or held by an earlier night, in the order of the queue.
 
-        `after` is the last track of the previous page; a track planned again before it is found again by
-        asking without.
+        Of a run that is part of a backfill, in that one's order. `after` is the last track of the previous page; a
+        track planned again before it is found again by asking without.
         """
-        query = select(tracks).order_by(*QUEUE_ORDER).limit(limit)
-        if after is not None:
-            query = query.where(_behind(after))
         with self._database.read() as connection:
+            run = find_run(connection, run_id)
+            if run["backfill"] is not None:
+                query = _in_backfill_order(run, after).limit(limit)
+                return [track_from_row(row) for row in connection.execute(query).mappings()]
+            query = select(tracks).order_by(*QUEUE_ORDER).limit(limit)
+            if after is not None:
+                query = query.where(_behind(after))
             # Each state by itself is read in the queue's order from its index, the two together are not.
             waiting = _waiting(connection, run_id)
             rows = [row for each in waiting for row in connection.execute(query.where(each)).mappings()]
@@ -176,6 +184,22 @@ def _waiting(connection: Connection, run_id: str) -> tuple[ColumnElement[bool], 
     # The state as an expression: its index would go through all that other runs left planned.
     is_either = func.coalesce(tracks.c.state, "").in_([State.PLANNED, State.HELD])
     return (and_(of_run(run), is_either, is_waiting(run)),)
+
+
+def _in_backfill_order(run: Cells, after: Track | None) -> Select[Any]:
+    """Give the query for the waiting tracks of a backfill's run, as that one has put them in order."""
+    frozen = backfill_tracks
+    query = (
+        select(tracks)
+        .join(frozen, and_(frozen.c.track_id == tracks.c.track_id, frozen.c.backfill == run["backfill"]))
+        .where(of_run(run), is_waiting(run))
+        .order_by(frozen.c.position)
+    )
+    if after is None:
+        return query
+    of_after = and_(frozen.c.backfill == run["backfill"], frozen.c.track_id == after.track_id)
+    behind = select(frozen.c.position).where(of_after).correlate(None).scalar_subquery()
+    return query.where(frozen.c.position > behind)
 
 
 def is_away() -> ColumnElement[bool]:

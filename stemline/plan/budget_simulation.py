@@ -18,9 +18,11 @@ class BudgetSimulation:
     The provider's balance is not known to a plan: `budget.floor` plays no part.
     """
 
-    def __init__(self, budget: BudgetSettings, spending: Spending, now: datetime) -> None:
-        """Begin at `now` with what was spent by then."""
-        self.limits = Limits(budget.run, budget.day, budget.month)
+    def __init__(
+        self, budget: BudgetSettings, spending: Spending, now: datetime, limits: Limits | None = None
+    ) -> None:
+        """Begin at `now` with what was spent by then; `limits` are those of the budget where none are given."""
+        self.limits = limits or Limits(budget.run, budget.day, budget.month)
         self._waits_for_windows = budget.on_limit == "wait"
         self._started = self._now = now
         self._spent_before = self._spending = spending
@@ -63,16 +65,16 @@ class BudgetSimulation:
     def _spending_now(self) -> Spending:
         """Give what is spent with all that was reserved so far."""
         found, more = self._spending, self._reserved
-        run, day, month = (
-            replace(window, charged=window.charged + more) for window in (found.run, found.day, found.month)
-        )
-        self._spending, self._reserved = Spending(run, day, month), 0
+        names = ("run", "day", "month", "backfill", "backfill_day")
+        present = {name: getattr(found, name) for name in names}
+        grown = {name: replace(window, charged=window.charged + more) for name, window in present.items()}
+        self._spending, self._reserved = Spending(**grown), 0
         return self._spending
 
     def _move_to(self, instant: datetime) -> None:
         is_new_month = windows(instant).month != windows(self._now).month
         month = Spent() if is_new_month else self._spending.month
-        self._spending = replace(self._spending, day=Spent(), month=month)
+        self._spending = replace(self._spending, day=Spent(), month=month, backfill_day=Spent())
         self._now = instant
 
 

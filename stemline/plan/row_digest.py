@@ -30,13 +30,12 @@ class RowDigest:
         """Add tracks."""
         for track in tracks:
             self.count += 1
-            place = hashlib.sha256(f"{track.track_id}\0{track.location}".encode()).digest()
+            place = _place(track)
             self._places += int.from_bytes(place[:16])
             whole = hashlib.sha256(place + str(track.credits).encode()).digest()
             self._whole += int.from_bytes(whole[:16])
             if self.by_id is not None:
-                credits_ = UNKNOWN if track.credits is None else track.credits
-                self.by_id[track.track_id] = f"{place[:6].hex()} {credits_}"
+                self.by_id[track.track_id] = _row(place, track)
         if self.count > MOST_ROWS:
             self.by_id = None
 
@@ -49,6 +48,19 @@ class RowDigest:
     def places_digest(self) -> str:
         """Give the digest of every row's track id and location: it is the same once tracks are finished."""
         return f"{self._places % _MODULUS:032x}"
+
+
+def row_of(track: Track) -> Row:
+    """Give a row's digest and credits, as `compare_rows` takes them."""
+    return _row(_place(track), track)
+
+
+def _place(track: Track) -> bytes:
+    return hashlib.sha256(f"{track.track_id}\0{track.location}".encode()).digest()
+
+
+def _row(place: bytes, track: Track) -> Row:
+    return f"{place[:6].hex()} {UNKNOWN if track.credits is None else track.credits}"
 
 
 def compare_rows(before: Mapping[str, Row], after: Mapping[str, Row]) -> dict[str, list[str]]:

@@ -67,6 +67,7 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
     *,
     tombstones: TombstoneIndex = NO_TOMBSTONES,
     gate: RightsGate = EVERY_TRACK,
+    is_meant: Callable[[Track], bool] = lambda _: True,
 ) -> Iterator[SurveyedBatch]:
     """Give the selected rows of a manifest, batch by batch, probed where the manifest gives no duration.
 
@@ -74,13 +75,15 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
     their tags say. `find_done` names those of some track ids whose audio need not be probed again, `find_measured`
     gives what others were found to be earlier: while they are as they were, they are not opened again. YouTube URLs are
     taken where the provider makes `recipe` of them; how long they are, it alone knows. What `tombstones` stand for is
-    not opened, nor what does not pass the gate; what is done or under way stays.
+    not opened, nor what does not pass the gate; what is done or under way stays. Rows that are not `is_meant` are left
+    out: before they are opened, but for those of a listing, of which only their tags tell.
     """
     from stemline.manifest.scan import scan_manifest  # noqa: PLC0415 -- it loads DuckDB, which few need
 
     rules = _TrackRules(facts, takes_videos=recipe is not None and recipe.stems == facts.video_stems)
     for given in scan_manifest(source):
-        taken, refused = tombstones.sort(given.tracks, given.rejects)
+        meant = given.tracks if given.is_listing else tuple(filter(is_meant, given.tracks))
+        taken, refused = tombstones.sort(meant, given.rejects)
         done = find_done([track.track_id for track in taken])
         taken, without_rights = _pass_gate(taken, done, gate)
         batch = replace(given, tracks=taken, rejects=(*refused, *without_rights))
@@ -98,6 +101,7 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
             )
         )
         tracks = [each for each in checked if isinstance(each, Track)]
+        tracks = list(filter(is_meant, tracks)) if given.is_listing else tracks
         rejects = [each for each in checked if isinstance(each, Reject)]
         # Again: of a listing, the artists are known only now.
         usable, unusable = tombstones.sort(tracks, (*batch.rejects, *rejects))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stemline.errors import TombstonesAdded
@@ -28,8 +29,11 @@ class BatchPlanning:
         """Read them."""
         self.tombstones = self._latest = take_over_tombstones(self.ledger, self.store)
 
-    def plan(self, batch: SurveyedBatch) -> SurveyedBatch:
-        """Plan a batch's tracks and give the batch; what was forgotten since it was read is among its rejects."""
+    def plan(self, batch: SurveyedBatch, again: Mapping[str, int] | None = None) -> SurveyedBatch:
+        """Plan a batch's tracks and give the batch; what was forgotten since it was read is among its rejects.
+
+        `again` are those to be made again whatever became of them, with their last attempts.
+        """
         while True:
             if self._latest is not self.tombstones:
                 batch = without_forgotten(batch, self._latest)
@@ -40,6 +44,7 @@ class BatchPlanning:
                     max_attempts=self.max_attempts,
                     away=batch.away,
                     tombstones_known=self._latest.number,
+                    again=again,
                 )
             except TombstonesAdded:
                 self._latest = take_over_tombstones(self.ledger, self.store)

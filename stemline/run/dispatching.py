@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from stemline.budget import Limits
 from stemline.client import Access
 from stemline.dispatcher import DispatcherGroup, LeasedKey, ReadyQueue, RunParameters, running_dispatchers
 from stemline.ledger import Ledger
 from stemline.providers import load_provider
 from stemline.records import Event, State
 from stemline.run.access import fingerprint, open_accesses
+from stemline.run.lane import LaneWatch, lane_limits, lane_requests
 from stemline.run.limits import LiveBudget
 from stemline.settings import ProviderFacts, Settings
 from stemline.webhooks import receiving_webhooks
@@ -30,6 +32,8 @@ class DispatcherSetup:
     run_id: str
     fences: Mapping[str, int]
     """The fence of each API key's lease, by the key's fingerprint."""
+    lane: LaneWatch | None = None
+    """What looks after the backfill that the run is part of."""
 
     @contextmanager
     def start(self) -> Iterator[DispatcherGroup]:
@@ -80,10 +84,10 @@ class DispatcherSetup:
             run_id=self.run_id,
             kind=settings.provider.kind,
             recipe=settings.recipe.as_recipe(),
-            read_limits=LiveBudget(settings),
+            read_limits=self._limits_reader(),
             on_limit=settings.budget.on_limit,
             max_in_flight=settings.provider.max_in_flight,
-            requests_per_minute=settings.provider.requests_per_minute or self.facts.requests_per_minute,
+            requests_per_minute=self._requests_per_minute(),
             max_attempts=settings.failures.max_attempts,
             tolerate=settings.failures.tolerate,
             pilot=settings.provider.pilot_tracks,
@@ -92,3 +96,12 @@ class DispatcherSetup:
             send=settings.catalogue.send,
             hook_url=hook_url,
         )
+
+    def _limits_reader(self) -> Callable[[], Limits]:
+        read, lane = LiveBudget(self.settings), self.lane
+        return read if lane is None else lambda: lane_limits(read(), lane.backfill)
+
+    def _requests_per_minute(self) -> int:
+        if self.lane is not None:
+            return lane_requests(self.settings, self.facts, self.lane.backfill)
+        return self.settings.provider.requests_per_minute or self.facts.requests_per_minute

@@ -61,5 +61,6 @@ def _wait_until_free(settings: Settings, end: float) -> None:
 
 def _held_by_another(ledger: Ledger, key_ids: set[str]) -> Lease | None:
     free_keys_of_the_dead(ledger)
-    held = (lease for lease in ledger.leases.held() if lease.key_id in key_ids)
+    # A backfill that gives way lets its key go when the run that is opened asks for it: it is not waited for here.
+    held = (lease for lease in ledger.leases.held() if lease.key_id in key_ids and not lease.gives_way)
     return next((lease for lease in held if lease.holder != holder_name()), None)

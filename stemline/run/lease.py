@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
@@ -17,16 +18,31 @@ T = TypeVar("T")
 
 PATIENCE = 600.0
 """How long a run waits for another one to have rewritten the dataset's parts."""
+KEY_PATIENCE = 600.0
+"""How long a run waits for a backfill to collect what is ready, and let the API key go."""
+KEY_SECONDS = 0.5
+"""How often it asks for it."""
 PARTS_SECONDS = 0.25
 """How often it looks."""
 
 
 @contextmanager
-def holding_key(ledger: Ledger, key_id: str) -> Iterator[int]:
-    """Hold the API key; take it over at once from a process of this machine that is dead."""
-    holder = holder_name()
-    free_keys_of_the_dead(ledger)
-    fence = ledger.leases.acquire(key_id, holder, LEASE_SECONDS)
+def holding_key(ledger: Ledger, key_id: str, *, gives_way: bool = False) -> Iterator[int]:
+    """Hold the API key; take it over at once from a process of this machine that is dead.
+
+    Who `gives_way` waits for it as long as need be, and lets it go when it is wanted. Others are waited for by nobody
+    but a holder who gives way, KEY_PATIENCE at most: raises LeaseHeld.
+    """
+    end = math.inf if gives_way else time.monotonic() + KEY_PATIENCE
+    while True:
+        free_keys_of_the_dead(ledger)
+        try:
+            fence = ledger.leases.acquire(key_id, holder_name(), LEASE_SECONDS, gives_way=gives_way)
+            break
+        except LeaseHeld:
+            if time.monotonic() >= end or not (gives_way or ledger.leases.want(key_id)):
+                raise
+        time.sleep(KEY_SECONDS)
     try:
         yield fence
     finally:

@@ -54,14 +54,19 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
         ledger = stack.enter_context(open_ledger(settings.ledger_url))
         claim = claim_dataset(ledger, store, settings)
         key_ids = [fingerprint(key) for key in read_api_keys(settings, facts)]
-        layout = _claim_layout(ledger, store, layout, claim)
-        fences = {key_id: stack.enter_context(holding_key(ledger, key_id)) for key_id in key_ids}
+        layout = join_layout(ledger, store, layout, claim)
+        gives_way = selection.backfill is not None
+        fences = {
+            key_id: stack.enter_context(holding_key(ledger, key_id, gives_way=gives_way))
+            for key_id in key_ids
+        }
         run_id = ledger.runs.start(
             settings.name,
             settings.provider.kind,
             settings.recipe.as_recipe(),
             settings.digest(),
             key_ids[0],
+            backfill=selection.backfill,
         )
         run = Run(settings, selection, facts, ledger, store, layout, run_id, fences, claim, source)
         run.splits = keep_splits(store, settings.dataset.splits, layout, run_id)
@@ -76,7 +81,7 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
             raise
 
 
-def _claim_layout(ledger: Ledger, store: Store, layout: DatasetLayout, claim: DatasetClaim) -> DatasetLayout:
+def join_layout(ledger: Ledger, store: Store, layout: DatasetLayout, claim: DatasetClaim) -> DatasetLayout:
     """Join the manifest's columns to the dataset's, and bring older parts to them before anything is spent."""
     with (
         ledger.database.write()
@@ -100,7 +105,7 @@ def _plan_layout(
     """
     kept, source = kept_columns(store), source_of(settings, selection)
     dataset = settings.dataset
-    if kept is not None and selection.redrive is not None:
+    if kept is not None and not selection.reads_manifest:
         return source, DatasetLayout(dataset.partition_by, kept, dataset.audio, find_source_root(source))
     parsed = parse_manifest(source)
     stack.callback(parsed.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from stemline.collector import CollectResult, Relink
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import write_rejects, write_run_summary
-from stemline.errors import StemlineError
+from stemline.errors import BackfillStopped, KeyWanted, StemlineError, StopRun
 from stemline.ledger import CollectAgain, Ledger
 from stemline.manifest import ManifestSource
 from stemline.ownership import DatasetClaim
 from stemline.plan.metadata_check import count_unclear
 from stemline.plan.prediction import Prediction, predict_run
-from stemline.plan.survey import survey_catalogue
+from stemline.plan.survey import SurveyedBatch, survey_catalogue, without_forgotten
 from stemline.publisher import Publisher
 from stemline.records import Code, ReadyTrack, State
 from stemline.report import write_report
@@ -29,6 +29,7 @@ from stemline.run.booking import Booking
 from stemline.run.collected_batches import CollectedBatches
 from stemline.run.compaction import compact_finished
 from stemline.run.correction import CorrectionQueue
+from stemline.run.lane import LaneWatch
 from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.required_rights import reject_without_rights
 from stemline.run.selection import Result, Selection, target_of
@@ -46,6 +47,8 @@ DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSIN
 INTERRUPTED = (
     "The run was interrupted. Run again: it goes on from here, and collects what is with the provider."
 )
+FROZEN_ROWS = 5_000
+"""So many rows of a backfill are planned at a time."""
 OTHERS_SECONDS = 0.5
 """How often a run that has done its part looks whether another one has done its own."""
 
@@ -116,11 +119,45 @@ class Run:
 
     def plan(self) -> int:
         """Put the tracks the run is about into the ledger, and give how many that are."""
-        selected = self._survey() if self.selection.redrive is None else self._redrive(self.selection.redrive)
+        selected = self._select()
         self.selected = selected
         if not self.is_interrupted:
             self.predicted = predict_run(self.settings, self.facts, self.ledger, self.run_id)
         return selected
+
+    def _select(self) -> int:
+        if self.selection.redrive is not None:
+            return self._redrive(self.selection.redrive)
+        if self.selection.backfill is not None:
+            return self._take_frozen(self.selection.backfill)
+        return self._survey()
+
+    def _take_frozen(self, name: str) -> int:
+        """Plan what a backfill has left to do, as it was frozen; give how many tracks."""
+        planning = BatchPlanning(self.ledger, self.store, self.run_id, self.settings.failures.max_attempts)
+        selected, after = 0, -1
+        while rows := self.ledger.backfills.to_do(name, after, FROZEN_ROWS):
+            after = rows[-1][0]
+            tracks = tuple(row.track for _, row in rows)
+            self.claim.require_here([track.track_id for track in tracks])
+            again = {row.track.track_id: row.last_attempt for _, row in rows if row.last_attempt is not None}
+            batch = planning.plan(
+                without_forgotten(SurveyedBatch(tracks, ()), planning.tombstones), again=again
+            )
+            self.ledger.runs.reject(self.run_id, batch.rejects)
+            if self.splits is not None:
+                self.splits.notice(batch.tracks, len(batch.tracks))
+            selected += len(batch.tracks) + len(batch.rejects)
+        if self.splits is not None:
+            self.splits.decide()
+        reject_without_rights(self.ledger, self.run_id, self.settings.catalogue.rights_gate)
+        self._write_rejects()
+        self.ledger.quarantine.collect_again(self._quarantined)
+        return selected
+
+    def _write_rejects(self) -> None:
+        rejects = self.ledger.queries.rejected_rows(self.run_id)
+        write_rejects(self.store, self.run_id, rejects, self.layout.source_root)
 
     def _redrive(self, codes: Collection[Code]) -> int:
         """Collect again for nothing what can be, and plan the rest again; give how many tracks."""
@@ -171,8 +208,7 @@ class Run:
             self.splits.decide()
         if self.source.parsed is not None:
             self.source.parsed.close()
-        rejects = self.ledger.queries.rejected_rows(self.run_id)
-        write_rejects(self.store, self.run_id, rejects, self.layout.source_root)
+        self._write_rejects()
         self.ledger.quarantine.collect_again(self._quarantined)
         return selected
 
@@ -192,14 +228,32 @@ class Run:
         from stemline.collector.threads import thread_runner  # noqa: PLC0415
         from stemline.run.dispatching import DispatcherSetup  # noqa: PLC0415
 
-        setup = DispatcherSetup(self.settings, self.facts, self.ledger, self.run_id, self.fences)
-        with setup.start() as self.dispatchers, thread_runner(target_of(self.settings)) as runner:
+        lane = self._lane()
+        setup = DispatcherSetup(self.settings, self.facts, self.ledger, self.run_id, self.fences, lane)
+        with (
+            setup.start() as self.dispatchers,
+            lane or nullcontext(),
+            thread_runner(target_of(self.settings)) as runner,
+        ):
             with collecting(self.dispatchers.ready_tracks(), runner) as pool:
                 self.collected.begin(pool, self.dispatchers.abandon)
                 if self.is_interrupted:
                     self.interrupt()
                 yield self.collected
             self.dispatchers.settle()
+
+    def _lane(self) -> LaneWatch | None:
+        """Give what looks after the backfill that the run is part of."""
+        name = self.selection.backfill
+        return None if name is None else LaneWatch(self.ledger, name, self.fences, self._stop_for)
+
+    def _stop_for(self, reason: StopRun) -> None:
+        """Submit nothing more; for a run that wants the key, leave what is with the provider to it as well."""
+        is_wanted = isinstance(reason, KeyWanted)
+        if self.dispatchers is not None:
+            self.dispatchers.stop(reason, is_abandoned=is_wanted)
+        if is_wanted:
+            self.collected.interrupt()
 
     def _has_work(self) -> bool:
         """Tell whether a request may have to be sent: for a planned track, or for what an earlier run left."""
@@ -231,20 +285,25 @@ class Run:
     def finish(self) -> Result:
         """Give the run's result, and write its summary and report into the dataset."""
         reason = self.dispatchers.reason if self.dispatchers else None
-        if reason is None:
+        if isinstance(reason, KeyWanted):
+            self._let_keys_go()
+        elif reason is None:
             self._wait_for_others()
         corrected = 0 if self.is_interrupted else self.corrections.apply(self.run_id)
         exit_code, summary = self._close(reason)
         summary |= {"corrected": corrected, **(self.splits.book.as_tree() if self.splits else {})}
-        if self.settings.dataset.compact == "auto" and not self.is_interrupted:
+        if self.settings.dataset.compact == "auto" and not (
+            self.is_interrupted or isinstance(reason, KeyWanted)
+        ):
             summary["compacted"] = compact_finished(self.ledger, self.store, self.claim.known.dataset_id)
         write_run_summary(self.store, self.run_id, summary)
         write_report(self.ledger, self.store, self.run_id, self.layout.source_root)
         with suppress(StemlineError):  # what fails is left to the next run
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
+        goes_on = isinstance(reason, KeyWanted) or (isinstance(reason, BackfillStopped) and reason.is_paused)
         told = summary["reason"] or late or self.corrections.problem
-        return Result(exit_code, summary, self.redactor(told))
+        return Result(exit_code, summary, self.redactor(told), goes_on)
 
     def _wait_for_others(self) -> None:
         """Wait for what other runs are at of this one's tracks; its keys are free meanwhile, nothing is paid any more.
@@ -253,11 +312,14 @@ class Run:
         """
         if not self.ledger.recovery.under_way_elsewhere(self.run_id, self.fences):
             return
-        for key_id, fence in self.fences.items():
-            self.ledger.leases.release(key_id, fence)
+        self._let_keys_go()
         while not self.is_interrupted and self.ledger.recovery.under_way_elsewhere(self.run_id, self.fences):
             time.sleep(OTHERS_SECONDS)
             free_keys_of_the_dead(self.ledger)
+
+    def _let_keys_go(self) -> None:
+        for key_id, fence in self.fences.items():
+            self.ledger.leases.release(key_id, fence)
 
     def abort(self, error: StemlineError) -> None:
         """End a run that an error cut off: the ledger says so, and the report too where it can be written."""

@@ -19,6 +19,13 @@ class Selection:
     limit: int | None = None
     redrive: tuple[Code, ...] | None = None
     """Instead of the manifest's rows, tracks that came to a bad end: those of these codes, all that failed for ()."""
+    backfill: str | None = None
+    """Instead of the manifest's rows, those that the backfill of this name froze."""
+
+    @property
+    def reads_manifest(self) -> bool:
+        """Whether the rows come from the manifest as it is now."""
+        return self.redrive is None and self.backfill is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,8 @@ class Result:
     summary: dict[str, Any]
     reason: str = ""
     """Why it stopped early, as a sentence with the fix; empty when it did not."""
+    goes_on: bool = False
+    """Whether the backfill it is part of goes on by itself, once a person or another run lets it."""
 
 
 def source_of(settings: Settings, selection: Selection) -> ManifestSource:

@@ -1,0 +1,137 @@
+"""A backfill begun: what is asked for is chosen, shown and frozen, or the one of that name goes on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from stemline.backfill.choice import BackfillChoice, choosing
+from stemline.backfill.forecast import BackfillForecast, forecast_backfill
+from stemline.backfill.freezing import changed_since, freeze_choice, new_backfill
+from stemline.backfill.request import BackfillRequest, check_name
+from stemline.clock import utc_now
+from stemline.errors import UsageError
+from stemline.ledger import Backfill
+from stemline.plan.ledger_view import open_ledger_view
+from stemline.run.existing_ledger import upgrade_ledger
+from stemline.settings import ProviderFacts, Settings, load_facts
+from stemline.storage import open_store
+from stemline.wording import counted
+
+logger = logging.getLogger(__name__)
+
+TOLD_SLICES = 24
+"""So many slices are told one by one; `--json` has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillPlan:
+    """A backfill that nobody has frozen yet, with all that is said of it before."""
+
+    backfill: Backfill
+    choice: BackfillChoice
+    forecast: BackfillForecast
+
+
+@contextmanager
+def planning(
+    settings: Settings,
+    name: str | None,
+    request: BackfillRequest,
+    *,
+    ceiling: int | None = None,
+    share: float = 1.0,
+) -> Iterator[BackfillPlan]:
+    """Give the plan of a new backfill, for the length of the block; writes nothing and spends nothing."""
+    facts = load_facts(settings.provider.kind)
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    with open_ledger_view(settings) as view, choosing(settings, request, facts, view, store) as choice:
+        made_at = utc_now() if view.ledger is None else view.ledger.clock()
+        named = name or request.default_name(settings.name)
+        backfill = new_backfill(settings, facts, choice, named, made_at, ceiling=ceiling, share=share)
+        order = request.order
+        slices, to_pay = choice.rows.slices(order), choice.rows.to_pay(order)
+        yield BackfillPlan(
+            backfill, choice, forecast_backfill(settings, facts, view.ledger, backfill, slices, to_pay=to_pay)
+        )
+
+
+def find_backfill(settings: Settings, name: str) -> Backfill | None:
+    """Give the backfill of that name; None when there is none, or no ledger yet."""
+    with open_ledger_view(settings) as view:
+        return None if view.ledger is None else view.ledger.backfills.get(name)
+
+
+def begin_backfill(  # noqa: PLR0913 - what may be asked for
+    settings: Settings,
+    name: str | None,
+    words: Mapping[str, str | None],
+    *,
+    ceiling: int | None = None,
+    share: str = "100%",
+    pay_again: int | None = None,
+) -> str:
+    """Freeze what is asked for, or find what was frozen under that name; give its name.
+
+    `pay_again` are the credits that may be paid for tracks once more. Raises UsageError for what cannot be asked, and
+    where more would be paid again than that.
+    """
+    upgrade_ledger(settings)
+    request = BackfillRequest.from_words(words)
+    named = check_name(name or request.default_name(settings.name))
+    found = find_backfill(settings, named)
+    if found is not None:
+        say_changes(found, settings, load_facts(settings.provider.kind))
+        return named
+    with planning(settings, named, request, ceiling=ceiling, share=read_share(share)) as plan:
+        require_agreement(plan, pay_again or 0)
+        freeze_choice(settings, plan.backfill, plan.choice)
+        _tell(plan)
+    return named
+
+
+def _tell(plan: BackfillPlan) -> None:
+    """Say what was frozen, for whoever did not see the plan before."""
+    found, name = plan.forecast, plan.backfill.name
+    logger.info(
+        "Backfill %s is frozen: %s, %s credits at most, done by %s UTC at the latest.",
+        name,
+        counted(found.tracks, "track"),
+        f"{found.workload.credits_high:,}",
+        f"{found.ends_at[1]:%Y-%m-%d %H:%M}",
+    )
+    for each in found.slices[:TOLD_SLICES]:
+        logger.info(
+            "Slice %s: %s, %s credits.", each.slice, counted(each.tracks, "track"), f"{each.credits:,}"
+        )
+
+
+def require_agreement(plan: BackfillPlan, agreed: int) -> None:
+    """Raise UsageError where more credits would be paid for tracks once more than somebody has agreed to."""
+    again = plan.choice.paid_again
+    if again > agreed:
+        raise UsageError(
+            f"Backfill {plan.backfill.name} pays up to {again:,} credits for tracks that were paid for before, "
+            f"and {agreed:,} are agreed to.",
+            fix=f"Give the flow the parameter pay_again: {again}, or freeze it with `stemline backfill … --yes`.",
+        )
+
+
+def say_changes(backfill: Backfill, settings: Settings, facts: ProviderFacts) -> None:
+    """Say what is otherwise now than when a backfill was frozen."""
+    for sentence in changed_since(backfill, settings, facts):
+        logger.warning("Backfill %s: %s", backfill.name, sentence)
+
+
+def read_share(text: str) -> float:
+    """Give a share such as `50%` or `0.5`; raises UsageError for anything else."""
+    number, percent, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = 0.0
+    if rest or not 0 < share <= 1:
+        raise UsageError(f"--share {text!r} is no share.", fix="Write it as 50%, above 0% and at most 100%.")
+    return share

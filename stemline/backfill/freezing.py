@@ -1,0 +1,87 @@
+"""A backfill frozen: from then on neither the clock nor the manifest is read for it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from stemline import __version__
+from stemline.backfill.choice import BackfillChoice
+from stemline.dataset.layout import DatasetLayout
+from stemline.dataset.metadata import check_layout, write_rejects
+from stemline.errors import UsageError
+from stemline.ledger import Backfill, open_ledger
+from stemline.manifest.manifest_file import find_source_root
+from stemline.ownership import claim_dataset
+from stemline.run.opening import join_layout
+from stemline.run.selection import Selection, source_of
+from stemline.settings import ProviderFacts, Settings
+from stemline.storage import open_store
+
+
+def new_backfill(  # noqa: PLR0913 - what a backfill is
+    settings: Settings,
+    facts: ProviderFacts,
+    choice: BackfillChoice,
+    name: str,
+    made_at: datetime,
+    *,
+    ceiling: int | None = None,
+    share: float = 1.0,
+) -> Backfill:
+    """Give the backfill of a choice, which nobody has frozen yet."""
+    return Backfill(
+        name,
+        settings.provider.kind,
+        settings.recipe.as_recipe(),
+        settings.digest(),
+        choice.digest.digest,
+        __version__,
+        facts.model_dump(mode="json"),
+        choice.request.as_tree(),
+        made_at,
+        ceiling,
+        share,
+    )
+
+
+def freeze_choice(settings: Settings, backfill: Backfill, choice: BackfillChoice) -> None:
+    """Keep a backfill and its rows in the ledger, and the rows that it leaves out in the dataset's rejects.
+
+    The manifest's columns join the dataset's, as when a run begins: its runs do not read the manifest.
+    """
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    root = find_source_root(source_of(settings, Selection()))
+    dataset = settings.dataset
+    layout = DatasetLayout(dataset.partition_by, choice.columns, dataset.audio, root)
+    layout = replace(layout, gives_splits=dataset.splits is not None)
+    store.check_writable()
+    check_layout(store, layout)
+    with open_ledger(settings.ledger_url) as ledger:
+        join_layout(ledger, store, layout, claim_dataset(ledger, store, settings))
+        write_rejects(store, f"backfill-{backfill.name}", choice.rejected, root)
+        ledger.backfills.freeze(backfill, choice.rows.rows())
+
+
+def changed_since(backfill: Backfill, settings: Settings, facts: ProviderFacts) -> Iterator[str]:
+    """Give what is otherwise now than when a backfill was frozen, as sentences; it goes on as it was frozen.
+
+    Raises UsageError where it cannot: what it froze is for another provider or recipe.
+    """
+    for what, then, now in (
+        ("provider.kind", backfill.provider, settings.provider.kind),
+        ("recipe", backfill.recipe.name, settings.recipe.as_recipe().name),
+    ):
+        if then != now:
+            raise UsageError(
+                f"Backfill {backfill.name} was frozen with {what} {then}, and the configuration says {now}.",
+                fix=f"Set {what} back to go on with it, or give the new one another --name.",
+            )
+    if backfill.code_version != __version__:
+        yield f"It was frozen by stemline {backfill.code_version}; this is {__version__}."
+    if backfill.config_digest != settings.digest():
+        yield "The configuration is another one than when it was frozen."
+    for name, value in facts.model_dump(mode="json").items():
+        if name in backfill.facts and backfill.facts[name] != value:
+            yield f"The provider's {name} was {backfill.facts[name]} then and is {value} now."

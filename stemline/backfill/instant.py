@@ -1,0 +1,71 @@
+"""When a row is from: instants read from dates, times and ISO text, and the slices they lie in."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from enum import StrEnum
+
+from stemline.errors import UsageError
+
+FIRST_YEAR, LAST_YEAR = 1, 9_999
+
+
+class SliceLength(StrEnum):
+    """How long one slice is."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+
+def read_instant(value: object) -> datetime | None:
+    """Give the UTC instant of a date, a time or ISO text; None for what is none.
+
+    A day is its first moment, a bare year or month (also as a number) its first day; a time without a zone is in UTC.
+    """
+    try:
+        return _read(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _read(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, (int, float)):
+        is_year = FIRST_YEAR <= value <= LAST_YEAR and value == int(value)
+        return datetime(int(value), 1, 1, tzinfo=UTC) if is_year and value >= 1_000 else None
+    text = str(value).strip()
+    text += {4: "-01-01", 7: "-01"}.get(len(text), "")
+    return _read(datetime.fromisoformat(text))
+
+
+def read_bound(text: str | None, option: str) -> datetime | None:
+    """Give the instant of an option such as `--since`; raises UsageError, naming it, for what is no date."""
+    if text is None:
+        return None
+    found = read_instant(text)
+    if found is None:
+        raise UsageError(
+            f"{option} {text!r} is no date.", fix="Write it as 2024-05-01, 2024-05 or 2024-05-01T12:00:00Z."
+        )
+    return found
+
+
+def slice_of(instant: datetime, length: SliceLength) -> str:
+    """Give the name of the slice an instant lies in, such as `2024-05`; a week is the ISO week, `2024-W18`."""
+    match length:
+        case SliceLength.DAY:
+            return f"{instant.date().isoformat()}"
+        case SliceLength.WEEK:
+            year, week, _ = instant.isocalendar()
+            return f"{year:04d}-W{week:02d}"
+        case SliceLength.MONTH:
+            return f"{instant.year:04d}-{instant.month:02d}"
+        case SliceLength.YEAR:
+            return f"{instant.year:04d}"

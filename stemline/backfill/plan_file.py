@@ -1,0 +1,74 @@
+"""A backfill's plan saved in a file, and held to before it is frozen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from stemline.backfill.beginning import BackfillPlan
+from stemline.errors import PlanOutdated, UsageError
+from stemline.settings import Section
+
+
+class BackfillPlanFile(Section):
+    """The contents of the file."""
+
+    stemline_backfill: Literal[1] = 1
+    """The version of the file format."""
+    name: str
+    config_digest: str
+    manifest_digest: str
+    request: dict[str, Any]
+    ceiling: int | None
+    share: float
+    slices: list[tuple[str, int, int]]
+    """Name, tracks and credits of each."""
+
+
+def save_backfill_plan(path: Path, plan: BackfillPlan) -> None:
+    """Write a plan to a file; raises UsageError where that cannot be written."""
+    try:
+        path.write_text(_of(plan).model_dump_json(indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"The plan cannot be written to {path}: {error.strerror}.") from error
+
+
+def check_backfill_plan(path: Path, plan: BackfillPlan) -> None:
+    """Raise PlanOutdated where a plan is not what was saved, naming what moved; UsageError for a file that is none."""
+    fix = f"Make one with `stemline backfill … --dry-run --out {path}`."
+    try:
+        saved = BackfillPlanFile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"The plan {path} cannot be read: {error.strerror}.", fix=fix) from error
+    except ValidationError as error:
+        raise UsageError(f"{path} is no plan of a backfill, or damaged.", fix=fix) from error
+    now = _of(plan)
+    moved = [name for name in BackfillPlanFile.model_fields if getattr(saved, name) != getattr(now, name)]
+    if not moved:
+        return
+    words = {
+        "config_digest": "the configuration",
+        "manifest_digest": "the rows",
+        "request": "what is asked for",
+    }
+    before, after = (sum(tracks for _, tracks, _ in each.slices) for each in (saved, now))
+    raise PlanOutdated(
+        f"The plan {path} no longer holds: {', '.join(words.get(name, name) for name in moved)} moved "
+        f"({before:,} tracks then, {after:,} now).",
+        fix=fix,
+    )
+
+
+def _of(plan: BackfillPlan) -> BackfillPlanFile:
+    backfill = plan.backfill
+    return BackfillPlanFile(
+        name=backfill.name,
+        config_digest=backfill.config_digest,
+        manifest_digest=backfill.manifest_digest,
+        request=dict(backfill.request),
+        ceiling=backfill.ceiling,
+        share=backfill.share,
+        slices=[(each.slice, each.tracks, each.credits) for each in plan.forecast.slices],
+    )

@@ -1,0 +1,102 @@
+"""What a frozen backfill has left to do, and what of the catalogue is otherwise now: shown, and not taken in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from stemline.backfill.choice import PAID, choosing
+from stemline.backfill.chosen_rows import SliceTotal
+from stemline.backfill.forecast import BackfillForecast, forecast_backfill
+from stemline.backfill.freezing import changed_since
+from stemline.backfill.request import BackfillMode, BackfillRequest
+from stemline.ledger import Backfill, FrozenRow, Ledger, SliceProgress
+from stemline.plan.delivery import SourceDelivery
+from stemline.plan.ledger_view import LedgerView
+from stemline.plan.row_digest import compare_rows
+from stemline.plan.workload import PendingTrack
+from stemline.settings import ProviderFacts, Settings, load_facts
+from stemline.storage import open_store
+from stemline.wording import counted
+
+ROWS = 10_000
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """What is left of a backfill."""
+
+    backfill: Backfill
+    progress: list[SliceProgress]
+    forecast: BackfillForecast
+    changes: list[str]
+    """What is otherwise now than when it was frozen, as sentences."""
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether every track is published as asked for."""
+        return all(each.done == each.tracks for each in self.progress)
+
+
+def read_remainder(settings: Settings, ledger: Ledger, backfill: Backfill) -> Remainder:
+    """Give what is left; the manifest is not read. Raises UsageError where it is for another provider or recipe."""
+    facts = load_facts(settings.provider.kind)
+    changes = list(changed_since(backfill, settings, facts))
+    slices, cost = Counter[str](), Counter[str]()
+    for row in _left(ledger, backfill):
+        slices[row.slice] += 1
+        cost[row.slice] += row.credits
+    totals = [SliceTotal(name, count, cost[name]) for name, count in slices.items()]
+    forecast = forecast_backfill(
+        settings, facts, ledger, backfill, totals, to_pay=tracks_to_pay(settings, ledger, backfill)
+    )
+    return Remainder(backfill, ledger.backfills.progress(backfill.name), forecast, changes)
+
+
+def tracks_to_pay(settings: Settings, ledger: Ledger, backfill: Backfill) -> Iterator[PendingTrack]:
+    """Give what is left to pay, in the order in which it is sent."""
+    delivery = SourceDelivery(settings)
+    for row in _left(ledger, backfill):
+        if row.credits:
+            yield PendingTrack(row.track.duration_seconds, delivery.is_upload(row.track.location))
+
+
+def _left(ledger: Ledger, backfill: Backfill) -> Iterator[FrozenRow]:
+    """Give the rows that are not published as asked for; those that are paid by now cost nothing more."""
+    after = -1
+    key = (backfill.provider, backfill.recipe)
+    while rows := ledger.backfills.to_do(backfill.name, after, ROWS):
+        after = rows[-1][0]
+        states = ledger.tracks.states(*key, [row.track.track_id for _, row in rows])
+        for _, row in rows:
+            is_paid = states.get(row.track.track_id) in PAID
+            yield replace(row, credits=0) if is_paid else row
+
+
+def manifest_changes(
+    settings: Settings, facts: ProviderFacts, view: LedgerView, backfill: Backfill
+) -> Iterator[str]:
+    """Give how the catalogue differs from what a backfill froze, as sentences; the manifest is read for it."""
+    asked = BackfillRequest.from_words(backfill.request)
+    store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    frozen = dict(_digests(view, backfill))
+    with choosing(settings, replace(asked, mode=BackfillMode.ALL), facts, view, store) as choice:
+        now = {row.track.track_id: row.row_digest for row in choice.rows.rows()}
+    told = {
+        "gone": "no longer in the manifest, or outside the bounds by now: made as frozen",
+        "changed": "with another location or length by now: made as frozen",
+        "new": "within the bounds and not among what was frozen: another backfill or run takes them",
+    }
+    for how, names in compare_rows(frozen, now).items():
+        if names:
+            some = f"{', '.join(names[:NAMED])}{', …' if len(names) > NAMED else ''}"
+            yield f"{counted(len(names))} {told[how]} ({some})."
+
+
+def _digests(view: LedgerView, backfill: Backfill) -> Iterator[tuple[str, str]]:
+    after = ""
+    while view.ledger is not None and (rows := view.ledger.backfills.rows_of(backfill.name, after, ROWS)):
+        after = rows[-1].track.track_id
+        yield from ((row.track.track_id, row.row_digest) for row in rows)
