@@ -23,6 +23,7 @@ from stemline.plan.survey import SurveyedBatch, survey_catalogue, without_forgot
 from stemline.publisher import Publisher
 from stemline.records import Code, ReadyTrack, State
 from stemline.report import write_report
+from stemline.run.access import read_api_keys
 from stemline.run.batch_planning import BatchPlanning
 from stemline.run.booking import Booking
 from stemline.run.collected_batches import CollectedBatches
@@ -36,6 +37,7 @@ from stemline.run.selection import Result, Selection, target_of
 from stemline.run.splitting import SplitKeeping
 from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
 from stemline.settings import ProviderFacts, Settings, outputs_kept_since
+from stemline.settings.redactor import Redactor, redactor_of
 from stemline.storage import Store
 
 if TYPE_CHECKING:
@@ -95,6 +97,11 @@ class Run:
         """Published tracks of which there are newer stems."""
         key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
         return RemakeQueue(self.ledger, self.store, self.publisher, *key)
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What keeps its secrets out of what it says of itself."""
+        return redactor_of(self.settings, read_api_keys(self.settings, self.facts))
 
     @property
     def publisher(self) -> Publisher:
@@ -309,7 +316,7 @@ class Run:
         late = self.dispatchers.late_sentence if self.dispatchers else ""
         goes_on = isinstance(reason, KeyWanted) or (isinstance(reason, BackfillStopped) and reason.is_paused)
         told = summary["reason"] or late or self.remakes.problem or self.corrections.problem
-        return Result(exit_code, summary, told, goes_on)
+        return Result(exit_code, summary, self.redactor(told), goes_on)
 
     def _wait_for_others(self) -> None:
         """Wait for what other runs are at of this one's tracks; its keys are free meanwhile, nothing is paid any more.
@@ -337,7 +344,7 @@ class Run:
     def _close(self, reason: StemlineError | None) -> tuple[int, dict[str, Any]]:
         """Hold what was not begun, and book the run as finished; give its exit code and summary."""
         if reason is not None or self.is_interrupted:
-            sentence = reason.message if reason is not None else "The run was interrupted."
+            sentence = self.redactor(reason.message) if reason is not None else "The run was interrupted."
             is_further = any(each.held for each in (self.dispatchers.sessions if self.dispatchers else ()))
             self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence, is_further=is_further)
         self.ledger.remakes.end_in_vain(self.run_id)
@@ -360,7 +367,7 @@ class Run:
             "requests": summarize_requests(self.dispatchers),
             "seconds": round(time.monotonic() - self.started, 3),
             "predicted": self.predicted.as_tree() if self.predicted else None,
-            "reason": str(reason) if reason is not None else INTERRUPTED if self.is_interrupted else None,
+            "reason": self.redactor(str(reason)) if reason else INTERRUPTED if self.is_interrupted else None,
             "dataset": self.store.url(),
             "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
         }
