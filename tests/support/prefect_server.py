@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from support.s3 import free_port
 
 START_SECONDS = 90
 STOP_SECONDS = 15
+BUSY_SECONDS = 30
+"""How long a server may say that its database is locked."""
 
 
 class PrefectServer:
@@ -75,8 +78,13 @@ def prefect_server(home: Path) -> Iterator[PrefectServer]:
 
 
 def ask(url: str, path: str, **body: Any) -> Any:
-    """Give what the server answers to a request with this body."""
-    return httpx.post(f"{url}/{path}", json=body, timeout=20).raise_for_status().json()
+    """Give what the server answers to a request with this body; one that is busy is asked again, as Prefect's client does."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        answer = httpx.post(f"{url}/{path}", json=body, timeout=20)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+            return answer.raise_for_status().json()
+        time.sleep(0.2)
 
 
 def prefect_environment(project: Project, url: str) -> dict[str, str]:

@@ -94,6 +94,24 @@ class Worker:
         self._runs.append(run["id"])
         return run["id"]
 
+    def crash_when_silent(self, seconds: int) -> None:
+        """Have the server call a flow run crashed of which it hears nothing for so long: neither a heartbeat nor an end."""
+        deployment = f"prefect.deployment.{self._deployment}"
+        heartbeat, ends = "prefect.flow-run.heartbeat", [f"prefect.flow-run.{kind.title()}" for kind in ENDED]
+        trigger = {
+            "type": "event",
+            "posture": "Proactive",
+            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": {"prefect.resource.role": "deployment", "prefect.resource.id": deployment},
+            "after": [heartbeat],
+            "expect": [heartbeat, *ends],
+            "for_each": ["prefect.resource.id"],
+            "threshold": 1,
+            "within": seconds,
+        }
+        action = {"type": "change-flow-run-state", "state": "CRASHED", "message": "Nothing was heard of it."}
+        ask(self.url, "automations/", name=self._name, trigger=trigger, actions=[action])
+
     def run(self, run: str) -> dict[str, Any]:
         """Give a flow run as the server has it."""
         return httpx.get(f"{self.url}/flow_runs/{run}", timeout=20).raise_for_status().json()
@@ -106,6 +124,14 @@ class Worker:
             return found if found["state_type"] in ENDED else None
 
         return wait_for(look, f"the flow run's end\n{self.log[-3000:]}", seconds)
+
+    def wait_for_event(self, verb: str) -> None:
+        """Wait until the project's ledger has an event of a verb."""
+        wait_for(lambda: self.project.has_happened(verb), f"{verb}\n{self.log[-3000:]}")
+
+    def press_retry(self, run: str) -> dict[str, Any]:
+        """Have a flow run carried out again, as the UI's button does; give what the server says to it."""
+        return self.set_state(run, "SCHEDULED", "AwaitingRetry")
 
     def set_state(self, run: str, kind: str, name: str | None = None) -> dict[str, Any]:
         """Ask for a flow run's state, as a button in the UI does."""
