@@ -30,9 +30,19 @@ def test_a_flow_that_failed_midway_is_retried_and_pays_only_for_what_is_left(new
     break_with({"fault": "key_revoked", "endpoint": "POST /api/v1/jobs", "nth": [3]})
     run = worker.begin()
     ended = worker.ended(run)
-    assert ended["state_type"] == "COMPLETED", worker.log
-    assert ended["run_count"] == 2
+    assert (ended["state_type"], ended["run_count"]) == ("COMPLETED", 2), worker.log
+    assert "Traceback" not in worker.log
     worker.project.assert_published_once(TRACKS)
+
+
+def test_a_flow_that_fails_at_its_last_try_too_says_why_as_the_shell_does(new_worker):
+    worker = new_worker(PREFECT_FLOWS_DEFAULT_RETRIES="1", STEM_KEY="sk_wrong")
+    ended = worker.ended(worker.begin())
+    assert (ended["state_type"], ended["run_count"]) == ("FAILED", 2), worker.log
+    assert ended["state"]["message"].startswith("StemSplit refused the API key")
+    assert "Traceback" not in worker.log
+    assert_books_are_right(worker.project, TRACKS)
+    assert worker.project.provider.charged == 0
 
 
 def test_a_flow_run_killed_and_retried_from_the_ui_goes_on_from_there(new_worker):
@@ -42,6 +52,7 @@ def test_a_flow_run_killed_and_retried_from_the_ui_goes_on_from_there(new_worker
     worker.kill_run(run)
     assert worker.ended(run)["state_type"] == "CRASHED"
     assert_books_are_right(worker.project, TRACKS)
+    worker.wait_until_let_go(run)
     assert worker.press_retry(run)["status"] == "ACCEPT"
     ended = worker.ended(run)
     assert (ended["state_type"], ended["run_count"]) == ("COMPLETED", 2), worker.log
@@ -54,9 +65,10 @@ def test_a_completed_flow_run_retried_from_the_ui_pays_nothing(new_worker):
     assert worker.ended(run)["state_type"] == "COMPLETED", worker.log
     worker.project.assert_published_once(TRACKS)
     before = worker.project.files()
-    print("RETRY", worker.press_retry(run))
+    worker.wait_until_let_go(run)
+    assert worker.press_retry(run)["status"] == "ACCEPT"
     ended = worker.ended(run)
-    assert ended["state_type"] == "COMPLETED", worker.log
+    assert (ended["state_type"], ended["run_count"]) == ("COMPLETED", 2), worker.log
     worker.project.assert_published_once(TRACKS)
     assert worker.project.files() == before
 

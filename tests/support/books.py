@@ -19,5 +19,7 @@ def assert_books_are_right(project: Project, count: int) -> None:
     twice = "SELECT token FROM credit_entries WHERE kind = 'charge' GROUP BY token HAVING count(*) > 1"
     assert project.query(twice) == []
     assert 0 <= project.provider.charged - project.charges() <= project.open_reservations()
-    totals = project.query("SELECT coalesce(sum(reserved), 0), coalesce(sum(charged), 0) FROM credit_totals WHERE period = 'all'")
+    totals = project.query(
+        "SELECT coalesce(sum(reserved), 0), coalesce(sum(charged), 0) FROM credit_totals WHERE period = 'all'"
+    )
     assert totals in ([], [(project.open_reservations(), project.charges())])

@@ -129,6 +129,16 @@ class Worker:
         """Wait until the project's ledger has an event of a verb."""
         wait_for(lambda: self.project.has_happened(verb), f"{verb}\n{self.log[-3000:]}")
 
+    def wait_until_let_go(self, run: str) -> None:
+        """Wait until the worker is done with a flow run; until then it may yet call it crashed, also one tried again."""
+        told = {"event": {"name": ["prefect.worker.executed-flow-run"]}}
+        wait_for(
+            lambda: any(
+                run in str(each["related"]) for each in ask(self.url, "events/filter", filter=told)["events"]
+            ),
+            "the worker's last word on the flow run",
+        )
+
     def press_retry(self, run: str) -> dict[str, Any]:
         """Have a flow run carried out again, as the UI's button does; give what the server says to it."""
         return self.set_state(run, "SCHEDULED", "AwaitingRetry")
