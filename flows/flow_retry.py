@@ -1,4 +1,4 @@
-"""A flow run that Prefect tries again: its engine does so for an error that is raised, and not for a failed state that is returned."""
+"""A flow run that Prefect tries again: it does so for an error that is raised, and fails at a failed state returned."""
 
 from __future__ import annotations
 

@@ -49,24 +49,18 @@ def test_a_flow_run_goes_on_to_its_end_when_its_worker_is_killed(worker):
     assert_next_run_finishes(worker)
 
 
-def test_a_flow_run_ends_in_good_order_when_its_worker_is_stopped(worker):
-    run = worker.begin()
-    worker.wait_for_event("record_submission")
-    worker.stop()
-    ended = worker.ended(run)
-    wait_for(lambda: not processes_of(run), "the end of its process")
-    print("STATE", ended["state_type"], ended["state"]["message"])
-    assert_books_are_right(worker.project, TRACKS)
-    worker.start()
-    assert_next_run_finishes(worker)
-
-
-def test_a_flow_run_that_died_with_its_worker_is_called_crashed_by_the_automation(worker):
+@pytest.mark.parametrize("end", ["power cut", "worker stopped"])
+def test_a_flow_run_that_died_with_its_worker_is_called_crashed_by_the_automation(worker, end):
     worker.crash_when_silent(SILENCE)
     run = worker.begin()
     worker.wait_for_event("record_submission")
-    worker.kill()
-    assert worker.kill_run(run)
+    if end == "power cut":
+        worker.kill()
+        assert worker.kill_run(run)
+    else:
+        worker.stop()  # which kills what it has started, and says nothing to the server
+    wait_for(lambda: not processes_of(run), "the end of the flow run's process")
+    assert worker.run(run)["state_type"] == "RUNNING"
     assert_books_are_right(worker.project, TRACKS)
     worker.start()
     assert_next_run_finishes(worker)

@@ -77,8 +77,6 @@ def test_the_same_deployment_begun_twice_at_once_pays_once(new_worker):
     worker = new_worker()
     runs = [worker.begin(), worker.begin()]
     ended = [worker.ended(run) for run in runs]
-    for each in ended:
-        print("STATE", each["state_type"], each["state"]["message"])
     assert "COMPLETED" in {each["state_type"] for each in ended}, worker.log
     for each in ended:
         if each["state_type"] != "COMPLETED":

@@ -78,7 +78,7 @@ def prefect_server(home: Path) -> Iterator[PrefectServer]:
 
 
 def ask(url: str, path: str, **body: Any) -> Any:
-    """Give what the server answers to a request with this body; one that is busy is asked again, as Prefect's client does."""
+    """Give what the server answers to a request with this body; one that is busy is asked again, as by Prefect itself."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         answer = httpx.post(f"{url}/{path}", json=body, timeout=20)

@@ -95,7 +95,7 @@ class Worker:
         return run["id"]
 
     def crash_when_silent(self, seconds: int) -> None:
-        """Have the server call a flow run crashed of which it hears nothing for so long: neither a heartbeat nor an end."""
+        """Have the server call a flow run crashed that gives neither a heartbeat nor an end for so long."""
         deployment = f"prefect.deployment.{self._deployment}"
         heartbeat, ends = "prefect.flow-run.heartbeat", [f"prefect.flow-run.{kind.title()}" for kind in ENDED]
         trigger = {
@@ -130,7 +130,7 @@ class Worker:
         wait_for(lambda: self.project.has_happened(verb), f"{verb}\n{self.log[-3000:]}")
 
     def wait_until_let_go(self, run: str) -> None:
-        """Wait until the worker is done with a flow run; until then it may yet call it crashed, also one tried again."""
+        """Wait until the worker is done with a flow run: until then it may call it crashed, also one tried again."""
         told = {"event": {"name": ["prefect.worker.executed-flow-run"]}}
         wait_for(
             lambda: any(
