@@ -47,17 +47,25 @@ def test_a_flow_run_is_completed_when_the_server_was_killed_and_is_back(new_work
     own_server.kill()
     own_server.start()
     ended = worker.ended(run, 300)
-    assert (ended["state_type"], ended["state"]["message"]) == ("COMPLETED", "5 tracks: 5 published.")
+    assert (ended["state_type"], ended["state"]["message"]) == (
+        "COMPLETED",
+        f"{TRACKS} tracks: {TRACKS} published.",
+    )
     worker.project.assert_published_once(TRACKS)
 
 
-def test_a_flow_run_whose_server_stays_away_does_its_work_and_is_called_crashed_later(new_worker, own_server):
+def test_a_flow_run_whose_server_stays_away_does_its_work_and_is_called_crashed_later(
+    new_worker, own_server, break_with
+):
+    pause = {"fault": "too_many_requests", "endpoint": "POST /api/v1/jobs", "nth": [2], "seconds": 20}
+    break_with(pause)  # for the heartbeat to be known before the work is done
     # By default Prefect's client goes on asking for some minutes.
     worker = new_worker(PREFECT_CLIENT_MAX_RETRIES="1")
     worker.crash_when_silent(SILENCE)
     run = worker.begin()
-    worker.wait_for_event("record_submission")
+    worker.wait_for_heartbeat(run)
     own_server.kill()
+    assert worker.project.query("SELECT 1 FROM tracks WHERE state <> 'published'")
     wait_for(lambda: not processes_of(run), f"the end of its process\n{worker.log[-3000:]}", 300)
     worker.project.assert_published_once(TRACKS)
     own_server.start()

@@ -37,7 +37,12 @@ class PrefectServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         command = ["server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
-        environment = {**clean_environment(self._home), "PREFECT_SERVER_UI_ENABLED": "false"}
+        environment = {
+            **clean_environment(self._home),
+            "PREFECT_SERVER_UI_ENABLED": "false",
+            # Else what automations waited for is forgotten when the server was away for a while.
+            "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
+        }
         log = self._home / "log.txt"
         with log.open("ab") as file:
             self._process = subprocess.Popen(
@@ -78,7 +83,7 @@ def prefect_server(home: Path) -> Iterator[PrefectServer]:
 
 
 def ask(url: str, path: str, **body: Any) -> Any:
-    """Give what the server answers to a request with this body; one that is busy is asked again, as by Prefect itself."""
+    """Give what the server answers to a request with this body; a busy one is asked again, as by Prefect itself."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         answer = httpx.post(f"{url}/{path}", json=body, timeout=20)

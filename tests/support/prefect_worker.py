@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 FLOW = "flows.process_catalogue.process_catalogue"
 WAIT_SECONDS = 90
 POLL_SECONDS = 0.1
+HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 T = TypeVar("T")
 
@@ -97,14 +98,14 @@ class Worker:
     def crash_when_silent(self, seconds: int) -> None:
         """Have the server call a flow run crashed that gives neither a heartbeat nor an end for so long."""
         deployment = f"prefect.deployment.{self._deployment}"
-        heartbeat, ends = "prefect.flow-run.heartbeat", [f"prefect.flow-run.{kind.title()}" for kind in ENDED]
+        ends = [f"prefect.flow-run.{kind.title()}" for kind in ENDED]
         trigger = {
             "type": "event",
             "posture": "Proactive",
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
             "match_related": {"prefect.resource.role": "deployment", "prefect.resource.id": deployment},
-            "after": [heartbeat],
-            "expect": [heartbeat, *ends],
+            "after": [HEARTBEAT],
+            "expect": [HEARTBEAT, *ends],
             "for_each": ["prefect.resource.id"],
             "threshold": 1,
             "within": seconds,
@@ -129,15 +130,18 @@ class Worker:
         """Wait until the project's ledger has an event of a verb."""
         wait_for(lambda: self.project.has_happened(verb), f"{verb}\n{self.log[-3000:]}")
 
+    def wait_for_heartbeat(self, run: str) -> None:
+        """Wait until the server has heard from a flow run that it lives."""
+        wait_for(lambda: self._has_event(HEARTBEAT, run), "a heartbeat of the flow run")
+
     def wait_until_let_go(self, run: str) -> None:
         """Wait until the worker is done with a flow run: until then it may call it crashed, also one tried again."""
-        told = {"event": {"name": ["prefect.worker.executed-flow-run"]}}
-        wait_for(
-            lambda: any(
-                run in str(each["related"]) for each in ask(self.url, "events/filter", filter=told)["events"]
-            ),
-            "the worker's last word on the flow run",
-        )
+        told = "prefect.worker.executed-flow-run"
+        wait_for(lambda: self._has_event(told, run), "the worker's last word on the flow run")
+
+    def _has_event(self, name: str, run: str) -> bool:
+        found = ask(self.url, "events/filter", filter={"event": {"name": [name]}})["events"]
+        return any(run in str([each["resource"], each["related"]]) for each in found)
 
     def press_retry(self, run: str) -> dict[str, Any]:
         """Have a flow run carried out again, as the UI's button does; give what the server says to it."""
