@@ -56,9 +56,6 @@ def ending_in_states(steps: Callable[P, object]) -> Callable[P, object]:
     def run(*args: P.args, **kwargs: P.kwargs) -> State[object]:
         from prefect.states import Completed  # noqa: PLC0415 - the flow has imported it
 
-        from flows.flow_console import outlive_worker  # noqa: PLC0415 - imports Prefect
-
-        outlive_worker()
         with watched_by_prefect():
             ended = steps(*args, **kwargs)
         if not isinstance(ended, Result):

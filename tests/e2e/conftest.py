@@ -82,5 +82,5 @@ def break_with(service, project) -> Iterator[Callable[..., None]]:
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory):
     """The API URL of a Prefect server with a home of its own."""
-    with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
-        yield server.url
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as url:
+        yield url

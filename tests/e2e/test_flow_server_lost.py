@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.books import assert_books_are_right
-from support.prefect_server import prefect_environment, prefect_server
+from support.prefect_server import mortal_server, prefect_environment
 from support.prefect_worker import Worker, processes_of, wait_for
 
 TRACKS = 5
@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.long, pytest.mark.
 
 @pytest.fixture(scope="module")
 def own_server(tmp_path_factory):
-    """A server that may be killed, and is started again by who does."""
-    with prefect_server(tmp_path_factory.mktemp("mortal")) as server:
+    """A server of this file's own, which is started again by whoever kills it."""
+    with mortal_server(tmp_path_factory.mktemp("mortal")) as server:
         yield server
 
 

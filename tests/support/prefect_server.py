@@ -72,8 +72,15 @@ class PrefectServer:
 
 
 @contextmanager
-def prefect_server(home: Path) -> Iterator[PrefectServer]:
-    """Give a server with this home that answers, for the length of a `with` block."""
+def prefect_server(home: Path) -> Iterator[str]:
+    """Give the API URL of a server with this home."""
+    with mortal_server(home) as server:
+        yield server.url
+
+
+@contextmanager
+def mortal_server(home: Path) -> Iterator[PrefectServer]:
+    """Give a server with this home that may be killed, and started again by who does."""
     server = PrefectServer(home)
     try:
         server.start()
