@@ -1,0 +1,148 @@
+"""What the server must hold for the flows: a work pool, secrets, deployments and automations."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestration.folder import CLONE
+from orchestration.server import POOL
+from stemline.errors import StemlineError
+
+DEPLOYMENTS = CLONE / "prefect.yaml"
+SECRET = re.compile(r"prefect\.blocks\.secret\.([a-z0-9-]+)")
+DEPLOY_SECONDS = 180
+
+
+def ensure_pool() -> bool:
+    """Have the work pool of prefect.yaml, whose flow runs are processes; give whether it had to be made."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectNotFound
+    from prefect.workers.process import ProcessWorker
+
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_work_pool(POOL)
+        except ObjectNotFound:
+            template = ProcessWorker.get_default_base_job_template()
+            client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+            return True
+    return False
+
+
+def ensure_secrets(around: Mapping[str, str] = os.environ) -> tuple[list[str], list[str]]:
+    """Have a secret block for each that prefect.yaml names, from the variable of its name.
+
+    Gives those that were made or changed, and those that are neither there nor in the environment.
+    """
+    from prefect.blocks.system import Secret
+
+    changed, missing = [], []
+    for name in secret_names():
+        stored, given = _stored_secret(name), around.get(variable_of(name))
+        if given and given != stored:
+            Secret(value=given).save(name, overwrite=True)
+            changed.append(name)
+        elif stored is None and not given:
+            missing.append(name)
+    return changed, missing
+
+
+def secret_names() -> list[str]:
+    """Give the names of the secret blocks that prefect.yaml reads."""
+    return sorted(set(SECRET.findall(DEPLOYMENTS.read_text(encoding="utf-8"))))
+
+
+def variable_of(secret: str) -> str:
+    """Give the environment variable that a secret block is made from: `stemsplit-api-key` is `STEMSPLIT_API_KEY`."""
+    return secret.upper().replace("-", "_")
+
+
+def ensure_deployments(deployed: str, environment: Mapping[str, str]) -> str:
+    """Have every deployment of prefect.yaml; give the digest of what is deployed now.
+
+    Nothing is deployed again that is deployed as it is: what was changed in the UI, such as a schedule paused, stays.
+    """
+    digest = deployment_digest()
+    if digest == deployed and deployment_names() <= _stored_deployments():
+        return digest
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=CLONE,
+        capture_output=True,
+        text=True,
+        timeout=DEPLOY_SECONDS,
+        check=False,
+    )
+    if done.returncode:
+        raise StemlineError(f"`prefect deploy --all` failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return digest
+
+
+def deployment_names() -> set[str]:
+    """Give the names of the deployments in prefect.yaml."""
+    return {each["name"] for each in yaml.safe_load(DEPLOYMENTS.read_bytes())["deployments"]}
+
+
+def deployment_digest() -> str:
+    """Give a digest of all that a deployment is made from: prefect.yaml, the flows' parameters, Prefect itself."""
+    whole = hashlib.sha256(version("prefect").encode())
+    for path in [DEPLOYMENTS, *sorted((CLONE / "flows").glob("*.py"))]:
+        whole.update(path.read_bytes())
+    return whole.hexdigest()
+
+
+def ensure_automations() -> int | None:
+    """Have the automations that the flows come with; give how many there are then, None where they come with none."""
+    if find_spec("flows.automations") is None:
+        return None
+    from prefect.client.orchestration import get_client
+
+    ensure = import_module("flows.automations").ensure_automations
+    if inspect.iscoroutinefunction(ensure):
+        asyncio.run(_ensure_asynchronously(ensure))
+    else:
+        with get_client(sync_client=True) as client:
+            ensure(client)
+    with get_client(sync_client=True) as client:
+        return len(client.read_automations())
+
+
+async def _ensure_asynchronously(ensure: Any) -> None:  # noqa: ANN401 - of a module that may not be there
+    from prefect.client.orchestration import get_client
+
+    async with get_client() as client:
+        await ensure(client)
+
+
+def _stored_secret(name: str) -> str | None:
+    """Give the value of a secret block; None where there is none."""
+    from prefect.blocks.system import Secret
+
+    try:
+        return str(Secret.load(name).get())
+    except ValueError:
+        return None
+
+
+def _stored_deployments() -> set[str]:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        return {each.name for each in client.read_deployments()}
