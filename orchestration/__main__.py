@@ -38,6 +38,7 @@ def night(folder: Folder = DEFAULT_FOLDER) -> None:
 @app.command()
 def down(
     folder: Folder = DEFAULT_FOLDER,
+    *,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the database and the logs.")] = False,
 ) -> None:
     """End the server, the worker and the flow runs, and remove their files; a PostgreSQL database is left as it is."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from orchestration import objects
 from orchestration.folder import Known, ServerFolder, database_words
 from orchestration.process import find_process
-from orchestration.server import POOL, ensure_server, ensure_worker, find_port
+from orchestration.server import POOL, end_all, ensure_server, ensure_worker, find_port
 from stemline.errors import UsageError
 
 Echo = Callable[[str], object]
@@ -22,8 +22,7 @@ def bring_up(folder: ServerFolder, port: int | None, echo: Echo) -> None:
     with folder.alone():
         known = folder.read()
         _check_as_asked(known, port, database)
-        if find_process(known.processes.get("server")) is None:
-            known.port, known.database = find_port(port, known), database
+        _choose_address(folder, known, port, database)
         environment = enter(folder, known.port)
         steps = _Steps(echo)
         steps.take(
@@ -35,6 +34,17 @@ def bring_up(folder: ServerFolder, port: int | None, echo: Echo) -> None:
         steps.take("deployments", lambda: _deploy(folder, known, environment), _names())
         _take_automations(steps)
     _say_where(known, environment, steps, echo)
+
+
+def _choose_address(folder: ServerFolder, known: Known, port: int | None, database: str) -> None:
+    """Choose where the server is to be, unless it runs; end what knows another address, or is not known itself."""
+    if known.starting:
+        end_all(folder)
+    if find_process(known.processes.get("server")) is None:
+        found = find_port(port, known)
+        if found != known.port:
+            end_all(folder)
+        known.port, known.database = found, database
 
 
 def enter(folder: ServerFolder, port: int) -> dict[str, str]:

@@ -94,7 +94,8 @@ def _planned_run(client: SyncPrefectClient, deployment: UUID, begins: datetime) 
 
     chosen = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
     for run in client.read_flow_runs(deployment_filter=chosen):
-        if run.expected_start_time and abs(run.expected_start_time - begins) < timedelta(seconds=1):
+        planned = run.expected_start_time
+        if planned is not None and abs(planned.timestamp() - begins.timestamp()) < 1:
             return run
     return None
 

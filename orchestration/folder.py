@@ -40,6 +40,8 @@ class Known:
     """Where the history is, without a password."""
     deployed: str = ""
     """The digest of what was deployed."""
+    starting: str = ""
+    """Which process was being started: an `up` that was killed then has left one that is not known."""
     processes: dict[str, KnownProcess] = field(default_factory=dict)
 
 

@@ -9,14 +9,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import SecretStr
 
 from orchestration.folder import CLONE
 from orchestration.server import POOL
@@ -55,7 +55,7 @@ def ensure_secrets(around: Mapping[str, str] = os.environ) -> tuple[list[str], l
     for name in secret_names():
         stored, given = _stored_secret(name), around.get(variable_of(name))
         if given and given != stored:
-            Secret(value=given).save(name, overwrite=True)
+            Secret(value=SecretStr(given)).save(name, overwrite=True)
             changed.append(name)
         elif stored is None and not given:
             missing.append(name)
@@ -133,12 +133,15 @@ async def _ensure_asynchronously(ensure: Any) -> None:  # noqa: ANN401 - of a mo
 
 def _stored_secret(name: str) -> str | None:
     """Give the value of a secret block; None where there is none."""
-    from prefect.blocks.system import Secret
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
 
-    try:
-        return str(Secret.load(name).get())
-    except ValueError:
-        return None
+    with get_client(sync_client=True) as client:
+        try:
+            document = client.read_block_document_by_name(name, "secret", include_secrets=True)
+        except ObjectNotFound:
+            return None
+    return str(document.data["value"])
 
 
 def _stored_deployments() -> set[str]:

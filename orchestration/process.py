@@ -60,12 +60,19 @@ def _is_marked(process: psutil.Process, folder: ServerFolder) -> bool:
         return False
 
 
+def hold_process(process: psutil.Process) -> None:
+    """Hold a process still until it is told to end."""
+    with suppress(psutil.Error):
+        process.suspend()
+
+
 def end_processes(told: Iterable[psutil.Process], others: Iterable[psutil.Process], seconds: float) -> None:
     """Tell some to end; kill those of all that are left after so many seconds."""
     told = list(told)
     for process in told:
         with suppress(psutil.Error):
             process.terminate()
+            process.resume()  # one that is held hears nothing before
     left = wait_until_gone([*told, *others], seconds)
     for process in left:
         with suppress(psutil.Error):
@@ -74,7 +81,7 @@ def end_processes(told: Iterable[psutil.Process], others: Iterable[psutil.Proces
 
 
 def wait_until_gone(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Give the processes that are still alive after so many seconds; one that only its parent has not noticed is gone."""
+    """Give the processes still alive after so many seconds; one that only its parent has not noticed is gone."""
     deadline = time.monotonic() + seconds
     while (left := [each for each in processes if _is_alive(each)]) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -83,6 +90,6 @@ def wait_until_gone(processes: Sequence[psutil.Process], seconds: float) -> list
 
 def _is_alive(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False

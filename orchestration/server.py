@@ -17,6 +17,7 @@ from orchestration.process import (
     POLL_SECONDS,
     end_processes,
     find_process,
+    hold_process,
     marked_processes,
     start_prefect,
 )
@@ -27,6 +28,7 @@ USUAL_PORT = 4200
 START_SECONDS = 120
 FLOW_END_SECONDS = 40
 """A run that is told to end collects what is ready for 15 s at most, and publishes it."""
+WORKER_END_SECONDS = 10
 SERVER_END_SECONDS = 15
 POOL = "stemline"
 WORKER = "this machine"
@@ -63,13 +65,14 @@ def is_free(port: int) -> bool:
 
 
 def ensure_server(folder: ServerFolder, known: Known, environment: Mapping[str, str]) -> bool:
-    """Have the server run and answer; give whether it had to be started. One that never answers is replaced."""
+    """Have the server run and answer; give whether it had to be started. One that never answers is replaced.
+
+    The worker and the flow runs of a server that was killed go on, and find the new one at the same address.
+    """
     process = find_process(known.processes.get("server"))
     if process is not None and _answers(known.port, process, START_SECONDS):
         return False
-    end_all(
-        folder
-    )  # a worker without its server, a server that answers nobody, what an `up` cut off has left
+    end_processes(filter(None, [process]), [], SERVER_END_SECONDS)
     port = str(known.port)
     command = ["server", "start", "--host", "127.0.0.1", "--port", port]
     _start(folder, known, "server", command, environment)
@@ -94,15 +97,16 @@ def ensure_worker(folder: ServerFolder, known: Known, environment: Mapping[str, 
 
 def end_all(folder: ServerFolder) -> int:
     """End all that was started for this folder, flow runs in good order first; give how many processes there were."""
-    found = marked_processes(folder)
-    known = folder.read().processes
-    servers = [each for each in found if each == find_process(known.get("server"))]
-    others = [each for each in found if each not in servers]
-    # The worker and the flow runs, not what a flow run has started for itself: it ends that itself.
-    worker = find_process(known.get("worker"))
-    told = [each for each in others if _parent(each) not in others or _parent(each) == worker]
-    end_processes(told, others, FLOW_END_SECONDS)
-    end_processes(servers, marked_processes(folder), SERVER_END_SECONDS)
+    known, found = folder.read().processes, marked_processes(folder)
+    server, worker = find_process(known.get("server")), find_process(known.get("worker"))
+    runs = [each for each in found if each not in (server, worker)]
+    if worker is not None:
+        # One that is told to end kills its flow runs at once, and one that goes on starts new ones.
+        hold_process(worker)
+    # What a flow run has started for itself it ends itself.
+    end_processes([each for each in runs if _parent(each) not in runs], runs, FLOW_END_SECONDS)
+    end_processes(filter(None, [worker]), [], WORKER_END_SECONDS)
+    end_processes(filter(None, [server]), marked_processes(folder), SERVER_END_SECONDS)
     return len(found)
 
 
@@ -117,7 +121,10 @@ def _parent(process: psutil.Process) -> psutil.Process | None:
 def _start(
     folder: ServerFolder, known: Known, role: str, command: list[str], environment: Mapping[str, str]
 ) -> None:
+    known.starting = role
+    folder.write(known)
     known.processes[role] = start_prefect(command, environment, folder, folder.log(role))
+    known.starting = ""
     folder.write(known)
 
 
