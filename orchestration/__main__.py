@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from orchestration.folder import DEFAULT_FOLDER, ServerFolder
+from orchestration.folder import CLONE, DEFAULT_FOLDER, ServerFolder
 from stemline.errors import StemlineError
 
+DEMO_FOLDER = CLONE / "demo" / "night"
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Folder = Annotated[Path, typer.Option(help="Where all of the server's files are.")]
@@ -28,11 +29,14 @@ def up(
 
 
 @app.command()
-def night(folder: Folder = DEFAULT_FOLDER) -> None:
+def night(
+    folder: Folder = DEFAULT_FOLDER,
+    catalogue: Annotated[Path, typer.Option(help="Where catalogue and dataset go.")] = DEMO_FOLDER,
+) -> None:
     """Process a made catalogue by a schedule of the server, with no key; show the run until its end."""
     from orchestration.demo_night import run_demo_night
 
-    run_demo_night(ServerFolder(folder.resolve()), typer.echo)
+    run_demo_night(ServerFolder(folder.resolve()), catalogue.resolve(), typer.echo)
 
 
 @app.command()

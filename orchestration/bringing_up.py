@@ -50,6 +50,7 @@ def _choose_address(folder: ServerFolder, known: Known, port: int | None, databa
 def enter(folder: ServerFolder, port: int) -> dict[str, str]:
     """Have this process know the folder's server and no other; give the environment. Before Prefect is imported."""
     environment = folder.environment(port)
+    folder.temporary.mkdir(parents=True, exist_ok=True)
     os.environ.clear()
     os.environ.update(environment)
     return environment

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from orchestration.bringing_up import Echo, address, enter
-from orchestration.folder import CLONE, ServerFolder
+from orchestration.folder import ServerFolder
 from orchestration.process import find_process
 from orchestration.server import POOL
 from stemline.demo import make_demo
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
 FLOW, NAME = "process_catalogue", "demo"
-FOLDER = CLONE / "demo" / "night"
 SONGS = 3
 AHEAD_SECONDS = (10, 30, 90)
 """Before the schedule begins, at the first try and at the next: the server looks for new deployments every few seconds,
@@ -29,7 +29,7 @@ WAIT_SECONDS = 600
 POLL_SECONDS = 0.5
 
 
-def run_demo_night(folder: ServerFolder, echo: Echo) -> None:
+def run_demo_night(folder: ServerFolder, catalogue: Path, echo: Echo) -> None:
     """Deploy the made catalogue with a daily schedule and show its first run; raises StemlineError if it fails."""
     known = folder.read()
     if any(find_process(known.processes.get(role)) is None for role in ("server", "worker")):
@@ -37,7 +37,7 @@ def run_demo_night(folder: ServerFolder, echo: Echo) -> None:
     enter(folder, known.port)
     from prefect.client.orchestration import get_client
 
-    config = make_demo(FOLDER, None, SONGS)
+    config = make_demo(catalogue, None, SONGS)
     with get_client(sync_client=True) as client:
         run = _follow(client, _plan_run(client, str(config), echo), echo)
     echo(f"{address(known)}/runs/flow-run/{run.id}")

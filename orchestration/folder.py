@@ -55,6 +55,11 @@ class ServerFolder:
         """Give the log of the server or the worker."""
         return self.path / f"{role}.log"
 
+    @property
+    def temporary(self) -> Path:
+        """Give the folder for temporary files."""
+        return self.path / "tmp"
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep every other `up` and `down` of this folder waiting for the length of a `with` block."""
@@ -101,6 +106,7 @@ class ServerFolder:
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "5",  # the server is next door: 10 s is for distant ones
             "DO_NOT_TRACK": "1",
+            "TMPDIR": str(self.temporary),  # a worker leaves folders there
         }
 
     @property
