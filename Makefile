@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 LOCK := $(COMPILE) pyproject.toml
 
-.PHONY: help setup demo up night down test test-long chaos check format bench lock clean
+.PHONY: help setup demo up night deploy down test test-long chaos check format bench lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
@@ -46,6 +46,9 @@ up: .venv/.run ## Prefect here: server, worker, deployments; again, only what is
 
 night: .venv/.run ## A scheduled run of that server on a made catalogue, until its end: no key, no network
 	@$(BIN)/python -m orchestration night
+
+deploy: .venv/.run ## Pool, secrets, deployments and automations on the server that PREFECT_API_URL names
+	@$(BIN)/python -m orchestration deploy
 
 down: ## End what `make up` started and remove its files; KEEP=1 keeps its database and logs
 	@if test -x $(BIN)/python; then $(BIN)/python -m orchestration down $(if $(KEEP),--keep); fi

@@ -1,4 +1,4 @@
-"""`python -m orchestration up | night | down`: what `make` runs."""
+"""`python -m orchestration up | night | deploy | down`: what `make` runs."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ def night(
     from orchestration.demo_night import run_demo_night
 
     run_demo_night(ServerFolder(folder.resolve()), catalogue.resolve(), typer.echo)
+
+
+@app.command()
+def deploy() -> None:
+    """Have pool, secrets, deployments and automations on the server that Prefect's settings name."""
+    from orchestration.deploying import deploy_all
+
+    deploy_all(typer.echo)
 
 
 @app.command()

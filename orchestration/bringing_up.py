@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from orchestration import objects
 from orchestration.folder import Known, ServerFolder, database_words
 from orchestration.process import find_process
 from orchestration.server import POOL, end_all, ensure_server, ensure_worker, find_port
+from orchestration.steps import Echo, Steps, take_automations, take_secrets
 from stemline.errors import UsageError
-
-Echo = Callable[[str], object]
 
 
 def bring_up(folder: ServerFolder, port: int | None, echo: Echo) -> None:
@@ -24,15 +20,15 @@ def bring_up(folder: ServerFolder, port: int | None, echo: Echo) -> None:
         _check_as_asked(known, port, database)
         _choose_address(folder, known, port, database)
         environment = enter(folder, known.port)
-        steps = _Steps(echo)
+        steps = Steps(echo)
         steps.take(
             "server", lambda: ensure_server(folder, known, environment), f"{address(known)}, {database}"
         )
         steps.take("work pool", objects.ensure_pool, f"{POOL}, of processes")
-        _take_secrets(steps)
+        take_secrets(steps)
         steps.take("worker", lambda: ensure_worker(folder, known, environment), f"of {POOL}")
-        steps.take("deployments", lambda: _deploy(folder, known, environment), _names())
-        _take_automations(steps)
+        steps.take("deployments", lambda: _deploy(folder, known, environment), objects.deployed_names())
+        take_automations(steps)
     _say_where(known, environment, steps, echo)
 
 
@@ -61,31 +57,6 @@ def address(known: Known) -> str:
     return f"http://127.0.0.1:{known.port}"
 
 
-@dataclass
-class _Steps:
-    """The lines that say what each step came to."""
-
-    echo: Echo
-    is_changed: bool = False
-    _began: float = field(default_factory=time.monotonic)
-
-    def take(self, name: str, step: Callable[[], bool], what: str) -> None:
-        """Take a step, which gives whether it changed anything."""
-        began = time.monotonic()
-        is_changed = step()
-        self.say(name, f"{what} ({time.monotonic() - began:.0f} s)" if is_changed else what, is_changed)
-
-    def say(self, name: str, what: str, is_changed: bool) -> None:  # noqa: FBT001 - the two of every line
-        """Say what a step came to."""
-        self.is_changed |= is_changed
-        self.echo(f"{'+' if is_changed else ' '} {name:<12}{what}")
-
-    @property
-    def seconds(self) -> float:
-        """How long all of it took until now."""
-        return time.monotonic() - self._began
-
-
 def _check_as_asked(known: Known, port: int | None, database: str) -> None:
     """Raise UsageError where the server runs already, on another port or another database."""
     if find_process(known.processes.get("server")) is None:
@@ -101,30 +72,12 @@ def _check_as_asked(known: Known, port: int | None, database: str) -> None:
 
 
 def _deploy(folder: ServerFolder, known: Known, environment: dict[str, str]) -> bool:
-    before = known.deployed
-    known.deployed = objects.ensure_deployments(before, environment)
+    known.deployed, is_changed = objects.ensure_deployments(known.deployed, environment)
     folder.write(known)
-    return known.deployed != before
+    return is_changed
 
 
-def _names() -> str:
-    return ", ".join(sorted(objects.deployment_names()))
-
-
-def _take_secrets(steps: _Steps) -> None:
-    changed, missing = objects.ensure_secrets()
-    named = ", ".join(objects.secret_names()) or "none asked for"
-    steps.say("secrets", named, bool(changed))
-    for name in missing:
-        steps.echo(f"    {name} is missing: export {objects.variable_of(name)}, then make up again.")
-
-
-def _take_automations(steps: _Steps) -> None:
-    count = objects.ensure_automations()
-    steps.say("automations", "none" if count is None else str(count), is_changed=False)
-
-
-def _say_where(known: Known, environment: dict[str, str], steps: _Steps, echo: Echo) -> None:
+def _say_where(known: Known, environment: dict[str, str], steps: Steps, echo: Echo) -> None:
     if not steps.is_changed:
         echo("Nothing had to be changed.")
     echo(f"\nThe UI: {address(known)}   ({steps.seconds:.0f} s; end it with `make down`)")

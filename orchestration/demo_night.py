@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from orchestration.bringing_up import Echo, address, enter
+from orchestration.bringing_up import address, enter
 from orchestration.folder import ServerFolder
 from orchestration.process import find_process
 from orchestration.server import POOL
+from orchestration.steps import Echo
 from stemline.demo import make_demo
 from stemline.errors import StemlineError, UsageError
 

@@ -72,14 +72,14 @@ def variable_of(secret: str) -> str:
     return secret.upper().replace("-", "_")
 
 
-def ensure_deployments(deployed: str, environment: Mapping[str, str]) -> str:
-    """Have every deployment of prefect.yaml; give the digest of what is deployed now.
+def ensure_deployments(deployed: str, environment: Mapping[str, str]) -> tuple[str, bool]:
+    """Have every deployment of prefect.yaml; give the digest of what is deployed now, and whether that took doing.
 
     Nothing is deployed again that is deployed as it is: what was changed in the UI, such as a schedule paused, stays.
     """
     digest = deployment_digest()
     if digest == deployed and deployment_names() <= _stored_deployments():
-        return digest
+        return digest, False
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     done = subprocess.run(
         command,
@@ -92,12 +92,17 @@ def ensure_deployments(deployed: str, environment: Mapping[str, str]) -> str:
     )
     if done.returncode:
         raise StemlineError(f"`prefect deploy --all` failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return digest
+    return digest, True
 
 
 def deployment_names() -> set[str]:
     """Give the names of the deployments in prefect.yaml."""
     return {each["name"] for each in yaml.safe_load(DEPLOYMENTS.read_bytes())["deployments"]}
+
+
+def deployed_names() -> str:
+    """Give the same as words."""
+    return ", ".join(sorted(deployment_names()))
 
 
 def deployment_digest() -> str:
@@ -108,10 +113,16 @@ def deployment_digest() -> str:
     return whole.hexdigest()
 
 
-def ensure_automations() -> int | None:
-    """Have the automations that the flows come with; give how many there are then, None where they come with none."""
-    if find_spec("flows.automations") is None:
-        return None
+def ensure_automations() -> tuple[int, bool]:
+    """Have the automations that the flows come with; give how many there are then, and whether any was changed."""
+    before = _stored_automations()
+    if find_spec("flows.automations") is not None:
+        _call_ensure_automations()
+    after = _stored_automations()
+    return len(after), after != before
+
+
+def _call_ensure_automations() -> None:
     from prefect.client.orchestration import get_client
 
     ensure = import_module("flows.automations").ensure_automations
@@ -120,8 +131,14 @@ def ensure_automations() -> int | None:
     else:
         with get_client(sync_client=True) as client:
             ensure(client)
+
+
+def _stored_automations() -> set[str]:
+    """Give all automations there are, whole."""
+    from prefect.client.orchestration import get_client
+
     with get_client(sync_client=True) as client:
-        return len(client.read_automations())
+        return {each.model_dump_json() for each in client.read_automations()}
 
 
 async def _ensure_asynchronously(ensure: Any) -> None:  # noqa: ANN401 - of a module that may not be there
