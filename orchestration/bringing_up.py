@@ -14,7 +14,7 @@ from stemline.errors import UsageError
 
 def bring_up(folder: ServerFolder, port: int | None, echo: Echo) -> None:
     """Have everything there and say what was done; raises UsageError where it is there otherwise than asked for."""
-    database = database_words()
+    database, around = database_words(), dict(os.environ)
     with folder.alone():
         known = folder.read()
         _check_as_asked(known, port, database)
@@ -25,7 +25,7 @@ def bring_up(folder: ServerFolder, port: int | None, echo: Echo) -> None:
             "server", lambda: ensure_server(folder, known, environment), f"{address(known)}, {database}"
         )
         steps.take("work pool", objects.ensure_pool, f"{POOL}, of processes")
-        take_secrets(steps)
+        take_secrets(steps, around)
         steps.take("worker", lambda: ensure_worker(folder, known, environment), f"of {POOL}")
         steps.take("deployments", lambda: _deploy(folder, known, environment), objects.deployed_names())
         take_automations(steps)
@@ -46,6 +46,9 @@ def _choose_address(folder: ServerFolder, known: Known, port: int | None, databa
 def enter(folder: ServerFolder, port: int) -> dict[str, str]:
     """Have this process know the folder's server and no other; give the environment. Before Prefect is imported."""
     environment = folder.environment(port)
+    for variable in objects.configured_variables():
+        # The blocks have them: a worker that had them too would never hear of another key.
+        environment.pop(variable, None)
     folder.temporary.mkdir(parents=True, exist_ok=True)
     os.environ.clear()
     os.environ.update(environment)

@@ -83,7 +83,9 @@ def _deploy(client: SyncPrefectClient, config: str, begins: datetime) -> UUID:
         path=usual.path,
         pull_steps=usual.pull_steps,
         parameter_openapi_schema=usual.parameter_openapi_schema,
-        parameters={"config": config},
+        enforce_parameter_schema=usual.enforce_parameter_schema,
+        parameters={**usual.parameters, "config": config},
+        tags=usual.tags,
         schedules=[schedule],
         work_pool_name=POOL,
     )

@@ -32,6 +32,6 @@ def deploy_all(echo: Echo) -> None:
             )
     steps = Steps(echo)
     steps.take("work pool", objects.ensure_pool, POOL)
-    take_secrets(steps)
+    take_secrets(steps, os.environ)
     steps.take("deployments", lambda: objects.ensure_deployments("", os.environ)[1], objects.deployed_names())
     take_automations(steps)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import inspect
-import os
 import re
 import subprocess
 import sys
@@ -23,7 +21,7 @@ from orchestration.server import POOL
 from stemline.errors import StemlineError
 
 DEPLOYMENTS = CLONE / "prefect.yaml"
-SECRET = re.compile(r"prefect\.blocks\.secret\.([a-z0-9-]+)")
+VARIABLE = re.compile(r"\$\{(\w+)")
 DEPLOY_SECONDS = 180
 
 
@@ -44,32 +42,35 @@ def ensure_pool() -> bool:
     return False
 
 
-def ensure_secrets(around: Mapping[str, str] = os.environ) -> tuple[list[str], list[str]]:
-    """Have a secret block for each that prefect.yaml names, from the variable of its name.
+def ensure_secrets(around: Mapping[str, str]) -> tuple[bool, list[str]]:
+    """Have a secret block for each variable of the deployed configurations that the environment sets.
 
-    Gives those that were made or changed, and those that are neither there nor in the environment.
+    Gives whether any had to be made or changed, and the variables that neither the environment nor a block has.
     """
     from prefect.blocks.system import Secret
 
-    changed, missing = [], []
-    for name in secret_names():
-        stored, given = _stored_secret(name), around.get(variable_of(name))
+    is_changed, missing = False, []
+    for variable in configured_variables():
+        name, given = block_name(variable), around.get(variable)
+        stored = _stored_secret(name)
         if given and given != stored:
             Secret(value=SecretStr(given)).save(name, overwrite=True)
-            changed.append(name)
+            is_changed = True
         elif stored is None and not given:
-            missing.append(name)
-    return changed, missing
+            missing.append(variable)
+    return is_changed, missing
 
 
-def secret_names() -> list[str]:
-    """Give the names of the secret blocks that prefect.yaml reads."""
-    return sorted(set(SECRET.findall(DEPLOYMENTS.read_text(encoding="utf-8"))))
+def configured_variables() -> list[str]:
+    """Give the environment variables that the configurations of prefect.yaml's deployments name."""
+    configs = {each["parameters"]["config"] for each in _deployments()}
+    texts = [(CLONE / config).read_text(encoding="utf-8") for config in configs]
+    return sorted({variable for text in texts for variable in VARIABLE.findall(text)})
 
 
-def variable_of(secret: str) -> str:
-    """Give the environment variable that a secret block is made from: `stemsplit-api-key` is `STEMSPLIT_API_KEY`."""
-    return secret.upper().replace("-", "_")
+def block_name(variable: str) -> str:
+    """Give the name of the secret block for a variable, as flows look for it: `stemsplit-api-key`."""
+    return variable.lower().replace("_", "-").strip("-")
 
 
 def ensure_deployments(deployed: str, environment: Mapping[str, str]) -> tuple[str, bool]:
@@ -97,7 +98,7 @@ def ensure_deployments(deployed: str, environment: Mapping[str, str]) -> tuple[s
 
 def deployment_names() -> set[str]:
     """Give the names of the deployments in prefect.yaml."""
-    return {each["name"] for each in yaml.safe_load(DEPLOYMENTS.read_bytes())["deployments"]}
+    return {each["name"] for each in _deployments()}
 
 
 def deployed_names() -> str:
@@ -115,37 +116,18 @@ def deployment_digest() -> str:
 
 def ensure_automations() -> tuple[int, bool]:
     """Have the automations that the flows come with; give how many there are then, and whether any was changed."""
-    before = _stored_automations()
-    if find_spec("flows.automations") is not None:
-        _call_ensure_automations()
-    after = _stored_automations()
-    return len(after), after != before
-
-
-def _call_ensure_automations() -> None:
     from prefect.client.orchestration import get_client
 
-    ensure = import_module("flows.automations").ensure_automations
-    if inspect.iscoroutinefunction(ensure):
-        asyncio.run(_ensure_asynchronously(ensure))
-    else:
-        with get_client(sync_client=True) as client:
-            ensure(client)
-
-
-def _stored_automations() -> set[str]:
-    """Give all automations there are, whole."""
-    from prefect.client.orchestration import get_client
-
+    is_changed = find_spec("flows.automations") is not None and asyncio.run(_ensure_automations())
     with get_client(sync_client=True) as client:
-        return {each.model_dump_json() for each in client.read_automations()}
+        return len(client.read_automations()), is_changed
 
 
-async def _ensure_asynchronously(ensure: Any) -> None:  # noqa: ANN401 - of a module that may not be there
+async def _ensure_automations() -> bool:
     from prefect.client.orchestration import get_client
 
     async with get_client() as client:
-        await ensure(client)
+        return bool(await import_module("flows.automations").ensure_automations(client))
 
 
 def _stored_secret(name: str) -> str | None:
@@ -166,3 +148,8 @@ def _stored_deployments() -> set[str]:
 
     with get_client(sync_client=True) as client:
         return {each.name for each in client.read_deployments()}
+
+
+def _deployments() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load(DEPLOYMENTS.read_bytes())["deployments"]
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from orchestration import objects
@@ -36,12 +36,14 @@ class Steps:
         return time.monotonic() - self._began
 
 
-def take_secrets(steps: Steps) -> None:
+def take_secrets(steps: Steps, around: Mapping[str, str]) -> None:
     """Have the secret blocks, and name the variables of those that are missing."""
-    changed, missing = objects.ensure_secrets()
-    steps.say("secrets", ", ".join(objects.secret_names()) or "none asked for", bool(changed))
-    for name in missing:
-        steps.echo(f"    {name} is missing: export {objects.variable_of(name)}, and do this again.")
+    is_changed, missing = objects.ensure_secrets(around)
+    variables = objects.configured_variables()
+    held = [objects.block_name(each) for each in variables if each not in missing]
+    steps.say("secrets", ", ".join(held) or "none yet", is_changed)
+    if missing:
+        steps.echo(f"    not set: {', '.join(missing)}; export what your catalogue needs, and do this again.")
 
 
 def take_automations(steps: Steps) -> None:

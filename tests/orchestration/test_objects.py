@@ -8,7 +8,13 @@ import pytest
 import yaml
 
 from orchestration.folder import Known
-from orchestration.objects import DEPLOYMENTS, deployment_digest, deployment_names, variable_of
+from orchestration.objects import (
+    DEPLOYMENTS,
+    block_name,
+    configured_variables,
+    deployment_digest,
+    deployment_names,
+)
 from orchestration.server import POOL, find_port
 from stemline.errors import UsageError
 
@@ -30,8 +36,9 @@ def test_the_digest_of_what_is_deployed_is_the_same_for_the_same(tmp_path, monke
     assert deployment_digest() != before
 
 
-def test_a_secret_block_comes_from_the_variable_of_its_name():
-    assert variable_of("stemsplit-api-key") == "STEMSPLIT_API_KEY"
+def test_a_secret_block_is_called_like_its_variable():
+    assert "STEMSPLIT_API_KEY" in configured_variables()
+    assert block_name("STEMSPLIT_API_KEY") == "stemsplit-api-key"
 
 
 @pytest.fixture

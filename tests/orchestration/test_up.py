@@ -11,7 +11,7 @@ import yaml
 from support.prefect_server import ask
 
 from orchestration.folder import CLONE
-from orchestration.process import find_process
+from orchestration.process import find_process, marked_processes
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("orchestration"), pytest.mark.timeout(600)]
 NAMES = {each["name"] for each in yaml.safe_load((CLONE / "prefect.yaml").read_text())["deployments"]}
@@ -69,6 +69,18 @@ def test_a_scheduled_night_on_a_made_catalogue_is_green(brought_up, tmp_path):
     assert run["auto_scheduled"]
     assert "3 tracks: 3 published." in printed
     assert (tmp_path / "dataset" / "tracks").is_dir()
+
+
+def test_what_the_environment_sets_is_kept_in_secret_blocks_and_renewed(brought_up, monkeypatch):
+    for key, mark in (("sk_first_secret", "+"), ("sk_first_secret", " "), ("sk_second_secret", "+")):
+        monkeypatch.setitem(brought_up.variables, "STEMSPLIT_API_KEY", key)
+        printed = brought_up.up()
+
+        assert f"{mark} secrets     stemsplit-api-key" in printed
+        assert key not in printed
+        (block,) = ask(brought_up.url, "block_documents/filter", include_secrets=True)
+        assert (block["name"], block["data"]["value"]) == ("stemsplit-api-key", key)
+    assert not [each for each in marked_processes(brought_up.folder) if "STEMSPLIT_API_KEY" in each.environ()]
 
 
 def test_another_port_than_it_has_is_refused_with_the_way_out(brought_up):
