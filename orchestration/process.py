@@ -32,8 +32,11 @@ def start_prefect(
             stderr=output,
             start_new_session=True,
         )
+    began = psutil.Process(
+        process.pid
+    ).create_time()  # nobody has waited for it yet: it is there, dead or alive
     process.returncode = 0  # nobody here waits for it: it is to outlive this command
-    return KnownProcess(process.pid, psutil.Process(process.pid).create_time())
+    return KnownProcess(process.pid, began)
 
 
 def find_process(known: KnownProcess | None) -> psutil.Process | None:

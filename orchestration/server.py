@@ -69,15 +69,13 @@ def ensure_server(folder: ServerFolder, known: Known, environment: Mapping[str, 
 
     The worker and the flow runs of a server that was killed go on, and find the new one at the same address.
     """
-    process = find_process(known.processes.get("server"))
-    if process is not None and _answers(known.port, process, START_SECONDS):
+    server = known.processes.get("server")
+    if server is not None and _wait(lambda: _answers(known.port), server):
         return False
-    end_processes(filter(None, [process]), [], SERVER_END_SECONDS)
-    port = str(known.port)
-    command = ["server", "start", "--host", "127.0.0.1", "--port", port]
-    _start(folder, known, "server", command, environment)
-    process = find_process(known.processes["server"])
-    if process is None or not _answers(known.port, process, START_SECONDS):
+    end_processes(filter(None, [find_process(server)]), [], SERVER_END_SECONDS)
+    command = ["server", "start", "--host", "127.0.0.1", "--port", str(known.port)]
+    server = _start(folder, known, "server", command, environment)
+    if not _wait(lambda: _answers(known.port), server):
         raise _did_not_start("server", folder.log("server"))
     return True
 
@@ -87,10 +85,9 @@ def ensure_worker(folder: ServerFolder, known: Known, environment: Mapping[str, 
     if find_process(known.processes.get("worker")) is not None:
         return False
     command = ["worker", "start", "--pool", POOL, "--name", WORKER, "--type", "process"]
-    _start(folder, known, "worker", command, environment)
-    process = find_process(known.processes["worker"])
-    began = datetime.fromtimestamp(known.processes["worker"].began, UTC)
-    if process is None or not _wait(lambda: _has_reported(known.port, began), process, START_SECONDS):
+    worker = _start(folder, known, "worker", command, environment)
+    began = datetime.fromtimestamp(worker.began, UTC)
+    if not _wait(lambda: _has_reported(known.port, began), worker):
         raise _did_not_start("worker", folder.log("worker"))
     return True
 
@@ -120,16 +117,17 @@ def _parent(process: psutil.Process) -> psutil.Process | None:
 
 def _start(
     folder: ServerFolder, known: Known, role: str, command: list[str], environment: Mapping[str, str]
-) -> None:
+) -> KnownProcess:
     known.starting = role
     folder.write(known)
     known.processes[role] = start_prefect(command, environment, folder, folder.log(role))
     known.starting = ""
     folder.write(known)
+    return known.processes[role]
 
 
-def _answers(port: int, process: psutil.Process, seconds: float) -> bool:
-    return _wait(lambda: _ask(port, "get", "health") is True, process, seconds)
+def _answers(port: int) -> bool:
+    return _ask(port, "get", "health") is True
 
 
 def _has_reported(port: int, since: datetime) -> bool:
@@ -154,11 +152,10 @@ def _ask(port: int, method: str, path: str, **options: Any) -> Any:  # noqa: ANN
         return None
 
 
-def _wait(happened: Callable[[], bool], process: psutil.Process, seconds: float) -> bool:
+def _wait(happened: Callable[[], bool], process: KnownProcess) -> bool:
     """Wait for something that a process is to do; give whether it came, before its end and in time."""
-    deadline = time.monotonic() + seconds
-    known = KnownProcess(process.pid, process.create_time())
-    while find_process(known) is not None and time.monotonic() < deadline:
+    deadline = time.monotonic() + START_SECONDS
+    while find_process(process) is not None and time.monotonic() < deadline:
         if happened():
             return True
         time.sleep(POLL_SECONDS)
