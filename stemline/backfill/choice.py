@@ -14,7 +14,7 @@ from stemline.backfill.instant import read_instant, slice_of
 from stemline.backfill.request import BackfillMode, BackfillRequest
 from stemline.dataset.columns import join_columns
 from stemline.dataset.metadata import kept_columns
-from stemline.errors import UsageError
+from stemline.errors import ManifestError
 from stemline.known_tombstones import look_at_tombstones
 from stemline.ledger import FrozenRow
 from stemline.ledger.backfill_record import UNDATED, Standing
@@ -70,7 +70,7 @@ def choosing(
 ) -> Iterator[BackfillChoice]:
     """Give the rows a backfill would be about, for the length of the block; writes nothing and spends nothing.
 
-    Raises ConfigError, ManifestError or DatasetReplaced as a run would, UsageError for a column that is not there.
+    Raises ConfigError, ManifestError or DatasetReplaced as a run would; ManifestError too where the column is missing.
     """
     recipe = settings.recipe.as_recipe()
     check_recipe(recipe, facts)
@@ -108,13 +108,13 @@ def _joined(source: ManifestSource) -> pa.Schema:
 
 
 def _column(columns: pa.Schema | None, wanted: str, manifest: str) -> str:
-    """Give the column of that name, in whatever case; raises UsageError, naming a near one, when there is none."""
+    """Give the column of that name, in whatever case; raises ManifestError, naming a near one, when there is none."""
     names = [] if columns is None else list(columns.names)
     found = [name for name in names if name.lower() == wanted.strip().lower()]
     if found:
         return wanted if wanted in found else found[0]
     near = get_close_matches(wanted, names, n=1)
-    raise UsageError(
+    raise ManifestError(
         f'--by {wanted}: the manifest "{manifest}" has no such column; it has {", ".join(names) or "none"}.',
         fix=f"Did you mean --by {near[0]}?" if near else "Name a column of dates or times with --by COLUMN.",
     )

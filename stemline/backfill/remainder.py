@@ -11,6 +11,7 @@ from stemline.backfill.chosen_rows import SliceTotal
 from stemline.backfill.forecast import BackfillForecast, forecast_backfill
 from stemline.backfill.freezing import changed_since
 from stemline.backfill.request import BackfillMode, BackfillRequest
+from stemline.errors import ManifestError
 from stemline.ledger import Backfill, FrozenRow, Ledger, SliceProgress
 from stemline.plan.delivery import SourceDelivery
 from stemline.plan.ledger_view import LedgerView
@@ -78,7 +79,19 @@ def _left(ledger: Ledger, backfill: Backfill) -> Iterator[FrozenRow]:
 def manifest_changes(
     settings: Settings, facts: ProviderFacts, view: LedgerView, backfill: Backfill
 ) -> Iterator[str]:
-    """Give how the catalogue differs from what a backfill froze, as sentences; the manifest is read for it."""
+    """Give how the catalogue differs from what a backfill froze, as sentences; the manifest is read for it.
+
+    One that cannot be read by now is a difference as well: nothing of it is needed any more.
+    """
+    try:
+        yield from _compare_rows(settings, facts, view, backfill)
+    except ManifestError as error:
+        yield f"The catalogue cannot be compared with what was frozen: {error.message}"
+
+
+def _compare_rows(
+    settings: Settings, facts: ProviderFacts, view: LedgerView, backfill: Backfill
+) -> Iterator[str]:
     asked = BackfillRequest.from_words(backfill.request)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     frozen = dict(_digests(view, backfill))

@@ -12,7 +12,7 @@ from stemline.backfill.beginning import BackfillPlan, find_backfill, planning, r
 from stemline.backfill.deadline import DeadlineAnswer, DeadlineQuestion
 from stemline.backfill.freezing import freeze_choice
 from stemline.backfill.instant import read_bound
-from stemline.backfill.plan_file import check_backfill_plan, save_backfill_plan
+from stemline.backfill.plan_file import check_backfill_plan, check_frozen, save_backfill_plan
 from stemline.backfill.remainder import Remainder, manifest_changes, read_remainder, tracks_to_pay
 from stemline.backfill.request import BackfillRequest, check_name
 from stemline.cli.backfill_tables import (
@@ -58,7 +58,7 @@ class BackfillCommand:
         words: Mapping[str, str | None],
         *,
         ceiling: int | None,
-        share: str,
+        share: str | None,
         deadline: str | None,
     ) -> Self:
         """Read the options; raises UsageError for a wrong one, and for others than what the name was frozen with."""
@@ -66,17 +66,25 @@ class BackfillCommand:
         named = check_name(name or request.default_name(settings.name))
         read_bound(deadline, "--deadline")
         upgrade_ledger(settings)
+        asked_share = None if share is None else read_share(share)
         found = find_backfill(settings, named)
         if found is not None:
-            _refuse_others(found, words, ceiling)
-        return cls(screen, settings, named, request, ceiling, read_share(share), deadline, found)
+            _refuse_others(found, words, ceiling, asked_share)
+        return cls(screen, settings, named, request, ceiling, asked_share or 1.0, deadline, found)
 
-    def show_only(self, out: Path | None) -> None:
+    def show_only(self, out: Path | None, saved: Path | None) -> None:
         """Show what it would do, or what is left of it and what has changed since; writes nothing but `out`."""
         if self.found is not None:
+            self._require_frozen(self.found, saved)
+            if out is not None:
+                raise UsageError(
+                    f"Backfill {self.name} is frozen already.", fix="Leave --out away: it can no longer move."
+                )
             self._show_left(self.found, with_manifest=True)
             return
         with self._planned() as plan:
+            if saved is not None:
+                check_backfill_plan(saved, plan)
             answer = self._answer(plan)
             if out is not None:
                 save_backfill_plan(out, plan)
@@ -90,6 +98,7 @@ class BackfillCommand:
     def agree(self, saved: Path | None, ask: Agree | None, *, is_agreed: bool) -> bool:
         """Show what is going to be done and have it agreed to; a new one is frozen then. Tell whether it was."""
         if self.found is not None:
+            self._require_frozen(self.found, saved)
             left = self._show_left(self.found)
             most = left.forecast.workload.credits_high
             return ask is None or ask(f"Spend up to {most:,} credits with {self.found.provider}?")
@@ -120,6 +129,10 @@ class BackfillCommand:
             planning(self.settings, self.name, self.request, ceiling=self.ceiling, share=self.share) as plan,
         ):
             yield plan
+
+    def _require_frozen(self, found: Backfill, saved: Path | None) -> None:
+        if saved is not None:
+            check_frozen(saved, found)
 
     def _answer(self, plan: BackfillPlan) -> DeadlineAnswer | None:
         rows, order = plan.choice.rows, plan.choice.request.order
@@ -153,7 +166,9 @@ class BackfillCommand:
             return DeadlineQuestion(self.settings, facts, view.ledger, backfill, to_pay, at).answer()
 
 
-def _refuse_others(found: Backfill, words: Mapping[str, str | None], ceiling: int | None) -> None:
+def _refuse_others(
+    found: Backfill, words: Mapping[str, str | None], ceiling: int | None, share: float | None
+) -> None:
     """Raise UsageError where what is asked for is not what was frozen under the name."""
     given = {name: word for name, word in words.items() if word is not None}
     asked = BackfillRequest.from_words({**found.request, **given}).as_tree()
@@ -167,6 +182,11 @@ def _refuse_others(found: Backfill, words: Mapping[str, str | None], ceiling: in
         raise UsageError(
             f"Backfill {found.name} has {ceiling_words(found)}.",
             fix=f"`stemline backfills CONFIG --change {found.name} --credits {ceiling}` changes that.",
+        )
+    if share is not None and share != found.share:
+        raise UsageError(
+            f"Backfill {found.name} has a share of {found.share:.0%}.",
+            fix=f"`stemline backfills CONFIG --change {found.name} --share {share:.0%}` changes that.",
         )
 
 

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import SECONDS, History
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.dated_catalogue import SECONDS, History
 
 from stemline.errors import ManifestError, UsageError
 from stemline.records import Code, Recipe, State
