@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -36,6 +36,7 @@ SHOWN = 20
 """So many of the rows that are left out are named."""
 NOT_BEGUN = Standing(State.PLANNED, "", 0)
 PAID = frozenset({State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED, State.UNKNOWN})
+PAYING_AGAIN = (BackfillMode.STALE, BackfillMode.ALL)
 BAD_ENDS = frozenset({State.FAILED, State.QUARANTINED, State.EXPIRED})
 
 
@@ -65,11 +66,18 @@ class BackfillChoice:
 
 
 @contextmanager
-def choosing(
-    settings: Settings, request: BackfillRequest, facts: ProviderFacts, view: LedgerView, store: Store
+def choosing(  # noqa: PLR0913 - all that says which rows are meant
+    settings: Settings,
+    request: BackfillRequest,
+    facts: ProviderFacts,
+    view: LedgerView,
+    store: Store,
+    *,
+    pays_again: bool | None = None,
 ) -> Iterator[BackfillChoice]:
     """Give the rows a backfill would be about, for the length of the block; writes nothing and spends nothing.
 
+    What is published is looked at where it may be paid again, to know its length; None: as the mode asked for has it.
     Raises ConfigError, ManifestError or DatasetReplaced as a run would; ManifestError too where the column is missing.
     """
     recipe = settings.recipe.as_recipe()
@@ -84,10 +92,14 @@ def choosing(
             choice = BackfillChoice(request, ChosenRows(folder), columns=_joined(source))
             by = _column(choice.columns, request.by, settings.catalogue.manifest)
             chooser = _RowChooser(choice, by, view, settings, facts)
+            is_again = request.mode in PAYING_AGAIN if pays_again is None else pays_again
+            known = PAID if is_again else PAID | {State.PUBLISHED}
+            # The dates of a listing are in its files' tags: the ledger has them of each file that is as it was.
+            known = frozenset() if parsed.file.listing is not None else known
             for batch in survey_catalogue(
                 source,
                 facts,
-                lambda track_ids: _needs_no_probe(view, track_ids),
+                lambda track_ids: _in_states(view, track_ids, known),
                 recipe,
                 view.measured_of,
                 tombstones=look_at_tombstones(view.ledger, store),
@@ -120,9 +132,10 @@ def _column(columns: pa.Schema | None, wanted: str, manifest: str) -> str:
     )
 
 
-def _needs_no_probe(view: LedgerView, track_ids: Sequence[str]) -> set[str]:
-    states = view.states_of(track_ids)
-    return {track_id for track_id, state in states.items() if state is State.PUBLISHED or state in PAID}
+def _in_states(view: LedgerView, track_ids: Sequence[str], wanted: Collection[State]) -> set[str]:
+    if not wanted:
+        return set()
+    return {track_id for track_id, state in view.states_of(track_ids).items() if state in wanted}
 
 
 class _RowChooser:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stemline.backfill.choice import PAID, choosing
+from stemline.backfill.choice import PAID, PAYING_AGAIN, choosing
 from stemline.backfill.chosen_rows import SliceTotal
 from stemline.backfill.forecast import BackfillForecast, forecast_backfill
 from stemline.backfill.freezing import changed_since
@@ -95,7 +95,8 @@ def _compare_rows(
     asked = BackfillRequest.from_words(backfill.request)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     frozen = dict(_digests(view, backfill))
-    with choosing(settings, replace(asked, mode=BackfillMode.ALL), facts, view, store) as choice:
+    whole, is_again = replace(asked, mode=BackfillMode.ALL), asked.mode in PAYING_AGAIN
+    with choosing(settings, whole, facts, view, store, pays_again=is_again) as choice:
         now = {row.track.track_id: row.row_digest for row in choice.rows.rows()}
     told = {
         "gone": "no longer in the manifest, or outside the bounds by now: made as frozen",

@@ -203,6 +203,13 @@ def test_a_mode_takes_what_it_says_and_says_what_it_pays_again(every_state, mode
         assert left_out + len(taken) == 14
 
 
+def test_what_is_paid_again_costs_what_it_is_long_though_the_manifest_does_not_say(catalogue, history):
+    catalogue.write(["2015-01-01"], duration_seconds="")
+    history.bring(0, State.PUBLISHED)
+    with catalogue.planned(mode="all") as plan:
+        assert plan.choice.paid_again == SECONDS
+
+
 def test_what_is_to_be_made_again_waits_until_it_has_another_attempt(every_state):
     every_state.freeze(mode="all")
     with every_state.ledger() as ledger:

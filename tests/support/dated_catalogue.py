@@ -23,6 +23,9 @@ SECONDS = 60
 """How long each track is: so many credits it costs."""
 
 
+SIZE = 960_000
+
+
 class Catalogue:
     """A manifest of links, and the configuration of backfills over it."""
 
@@ -104,7 +107,7 @@ class History:
         """Bring track `number` of the manifest to a state; what failed may be tried again unless it is fatal."""
         ledger, token = self.ledger, f"token{self.prefix}{number}"
         where = location or f"https://x.example/{number}.mp3"
-        track = Track(f"t{number:02d}", where, number + 1, duration_seconds=float(SECONDS))
+        track = Track(f"t{number:02d}", where, number + 1, duration_seconds=float(SECONDS), size_bytes=SIZE)
         ledger.tracks.plan(self.run_id, [track])
         if state is State.PLANNED:
             return
