@@ -22,6 +22,9 @@ from stemline.wording import counted
 
 logger = logging.getLogger(__name__)
 
+TOLD_SLICES = 24
+"""So many slices are told one by one; `--json` has all."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackfillPlan:
@@ -85,8 +88,24 @@ def begin_backfill(  # noqa: PLR0913 - what may be asked for
     with planning(settings, named, request, ceiling=ceiling, share=read_share(share)) as plan:
         require_agreement(plan, pay_again or 0)
         freeze_choice(settings, plan.backfill, plan.choice)
-    logger.info("Backfill %s is frozen: %s.", named, counted(plan.forecast.tracks, "track"))
+        _tell(plan)
     return named
+
+
+def _tell(plan: BackfillPlan) -> None:
+    """Say what was frozen, for whoever did not see the plan before."""
+    found, name = plan.forecast, plan.backfill.name
+    logger.info(
+        "Backfill %s is frozen: %s, %s credits at most, done by %s UTC at the latest.",
+        name,
+        counted(found.tracks, "track"),
+        f"{found.workload.credits_high:,}",
+        f"{found.ends_at[1]:%Y-%m-%d %H:%M}",
+    )
+    for each in found.slices[:TOLD_SLICES]:
+        logger.info(
+            "Slice %s: %s, %s credits.", each.slice, counted(each.tracks, "track"), f"{each.credits:,}"
+        )
 
 
 def require_agreement(plan: BackfillPlan, agreed: int) -> None:

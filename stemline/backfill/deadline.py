@@ -13,9 +13,10 @@ from stemline.ledger import Backfill, Ledger
 from stemline.plan.workload import PendingTrack
 from stemline.settings import ProviderFacts, Settings
 
+DAYS_A_MONTH = 31
 MOST_KEYS = 16
 """So many API keys are tried at most."""
-PARTS_OF_DAYS = (1.0, 0.95, 0.8, 0.5, 0.0)
+PARTS_OF_DAYS = (1.0, 0.8, 0.5, 0.0)
 """Limits of the day are tried with which it would be done in such parts of the days that are left."""
 
 
@@ -122,7 +123,7 @@ class DeadlineQuestion:
     def _roomy(self, found: BackfillForecast) -> tuple[Settings, str]:
         """Give settings with limits that let all of it through in time, and these limits in words.
 
-        Tracks do not fill a day to its last credit: of a few limits, the lowest that is enough, or else the highest.
+        Of a few limits, the lowest that is enough, or else the highest.
         """
         days = self._windows_left(found.begins_at)
         tried = [self._with_limits(found, max(1.0, days * part)) for part in PARTS_OF_DAYS]
@@ -133,9 +134,11 @@ class DeadlineQuestion:
         """Give the settings whose limits let it through within so many days, besides what was spent today."""
         spent, budget = read_spending(self.ledger, self.backfill), self.settings.budget
         needed = found.workload.credits_high + found.held_credits
+        # A day ends with less left than its next track needs.
+        a_day = min(needed, math.ceil(needed / days + found.workload.longest_seconds))
         limits = {
-            "day": math.ceil((needed + spent.day.total) / days / self.backfill.share),
-            "month": needed + spent.month.total,
+            "day": math.ceil((a_day + spent.day.total) / self.backfill.share),
+            "month": min(needed, DAYS_A_MONTH * a_day) + spent.month.total,
         }
         changes = {name: limit for name, limit in limits.items() if (getattr(budget, name) or limit) < limit}
         words = " and ".join(f"budget.{name}: {limit}" for name, limit in changes.items())
