@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from stemline.backfill.beginning import BackfillPlan, find_backfill, planning, read_share, require_agreement
+from stemline.backfill.beginning import (
+    BackfillPlan,
+    find_backfill,
+    planning,
+    read_share,
+    refuse_other_rows,
+    require_agreement,
+)
 from stemline.backfill.deadline import DeadlineAnswer, DeadlineQuestion
 from stemline.backfill.freezing import freeze_choice
 from stemline.backfill.instant import read_bound
@@ -170,13 +177,11 @@ def _refuse_others(
     found: Backfill, words: Mapping[str, str | None], ceiling: int | None, share: float | None
 ) -> None:
     """Raise UsageError where what is asked for is not what was frozen under the name."""
-    given = {name: word for name, word in words.items() if word is not None}
-    asked = BackfillRequest.from_words({**found.request, **given}).as_tree()
-    others = [name for name in given if asked[name] != found.request.get(name)]
-    if others:
+    refuse_other_rows(found, words)
+    if words.get("order") not in (None, found.order):
         raise UsageError(
-            f"Backfill {found.name} was frozen with --{others[0]} {found.request.get(others[0])}.",
-            fix="Go on with it by --name alone, or give the new one another --name.",
+            f"Backfill {found.name} goes {found.order} first.",
+            fix=f"`stemline backfills CONFIG --change {found.name} --order {words['order']}` changes that.",
         )
     if ceiling is not None and ceiling != found.ceiling:
         raise UsageError(

@@ -128,7 +128,7 @@ def test_what_was_frozen_otherwise_is_refused(years):
     assert backfill(years, *BOUNDS, "--share", "50%", "--credits", "100", "--yes").code == 0
     for argv, told in (
         (("--since", "2011"), "was frozen with --since"),
-        (("--order", "oldest"), "was frozen with --order newest"),
+        (("--order", "oldest"), "goes newest first"),
         (("--share", "25%"), "has a share of 50%"),
         (("--credits", "99"), "has a ceiling of 100 credits"),
         (("--set", "recipe.format=flac"), "was frozen with recipe"),
