@@ -19,6 +19,7 @@ from stemline.backfill.beginning import (
 from stemline.backfill.deadline import DeadlineAnswer, DeadlineQuestion
 from stemline.backfill.freezing import freeze_choice
 from stemline.backfill.instant import read_bound
+from stemline.backfill.legs import refused
 from stemline.backfill.plan_file import check_backfill_plan, check_frozen, save_backfill_plan
 from stemline.backfill.remainder import Remainder, manifest_changes, read_remainder, tracks_to_pay
 from stemline.backfill.request import BackfillRequest, check_name
@@ -34,7 +35,7 @@ from stemline.cli.console import Screen, spinner
 from stemline.cli.flow import show_result, start_flow
 from stemline.cli.options import print_json
 from stemline.errors import UsageError
-from stemline.ledger import Backfill
+from stemline.ledger import Backfill, BackfillState
 from stemline.plan.ledger_view import open_ledger_view
 from stemline.plan.workload import PendingTrack
 from stemline.run.existing_ledger import upgrade_ledger
@@ -105,6 +106,8 @@ class BackfillCommand:
     def agree(self, saved: Path | None, ask: Agree | None, *, is_agreed: bool) -> bool:
         """Show what is going to be done and have it agreed to; a new one is frozen then. Tell whether it was."""
         if self.found is not None:
+            if self.found.state is BackfillState.CANCELLED:
+                raise refused(self.found)
             self._require_frozen(self.found, saved)
             left = self._show_left(self.found)
             most = left.forecast.workload.credits_high

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from pathlib import Path
 
 import av
 import pytest
@@ -263,3 +265,71 @@ def tag(song, to, date: str) -> None:
         for frame in source.decode(audio=0):
             target.mux(stream.encode(frame))
         target.mux(stream.encode(None))
+
+
+def test_nothing_to_do_is_done(years):
+    made = backfill(years, "--since", "2030", "--yes", "--json")
+    assert made.code == 0, made.err
+    assert (made.tree["tracks"], made.tree["slices"]) == ({}, [])
+    assert made.tree["backfill"]["state"] == "finished"
+
+
+def test_two_that_begin_the_same_one_at_once_pay_nothing_twice(years):
+    assert backfill(years, *BOUNDS, "--yes", STEM_KEY="sk_nobody").code == 5
+    both = [years.start("backfill", years.config, "--name", "old", "--json") for _ in range(2)]
+    for done in [each.wait() for each in both]:
+        assert done.code == 0, done.err
+        assert done.tree["tracks"] == {"published": TRACKS}
+        assert done.tree["backfill"]["state"] == "finished"
+    years.assert_published_once(TRACKS)
+
+
+def test_a_deadline_is_answered_with_what_would_help(years):
+    years.write_config(provider={"pilot": 0}, budget={"day": 4})
+    asked = (*BOUNDS, "--deadline", "2000-01-01")
+    late = backfill(years, *asked, "--dry-run", "--json").tree["deadline"]
+    assert (late["can_be"], late["remedies"]) == ("no", [])
+    soon = backfill(years, *BOUNDS, "--deadline", "9999-01-01", "--dry-run", "--json").tree["deadline"]
+    assert (soon["at"], soon["can_be"]) == ("9999-01-01T00:00:00+00:00", "yes")
+    told = backfill(years, *asked, "--dry-run")
+    assert "It is not done by 2000-01-01 00:00 UTC." in " ".join(told.out.split())
+
+
+@pytest.mark.long
+def test_what_is_made_is_adopted_verified_released_and_exported_like_any_other(years):
+    assert backfill(years, *BOUNDS, "--yes").code == 0
+    for argv in (("verify",), ("compact",), ("release", "r1"), ("releases",)):
+        command, *rest = argv
+        done = years.stemline(command, years.config, *rest)
+        assert done.code == 0, (argv, done.err)
+    years.ledger.unlink()
+    refused = backfill(years, *BOUNDS, "--yes")
+    assert (refused.code, "adopt" in refused.err) == (2, True)
+    assert years.stemline("adopt", years.config).code == 0
+    again = backfill(years, *BOUNDS, "--yes", "--json")
+    assert again.code == 0, again.err
+    assert again.tree["tracks"] == {}
+    assert len(years.provider.jobs()) == TRACKS
+
+
+def lines_of_the_page() -> list[str]:
+    """Give the command lines of docs/backfill.md, those in its text too."""
+    text = (Path(__file__).parents[2] / "docs" / "backfill.md").read_text()
+    block = re.search(r"^```\n(stemline .*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line.split("  #")[0].strip() for line in block[1].splitlines()]
+
+
+@pytest.mark.long
+def test_each_command_of_the_page_does_what_it_says(years):
+    years.write_manifest([{**row, "released_on": f"{2015 + n}"} for n, row in enumerate(dated(years))])
+    lines = lines_of_the_page()
+    assert len(lines) == 4
+    for line in lines:
+        words = [str(years.config) if word.startswith("configs/") else word for word in line.split()[1:]]
+        words += [] if words[0] == "backfills" or "--dry-run" in words else ["--yes"]
+        done = years.stemline(*words)
+        assert done.code == 0, (line, done.err)
+        assert bool(years.query("SELECT name FROM backfills")) is ("--dry-run" not in words)
+    years.assert_published_once(TRACKS)
+    for words in (("--pause", "old"), ("--change", "old", "--share", "10%")):
+        assert years.stemline("backfills", years.config, *words).code == (2 if "--pause" in words else 0)

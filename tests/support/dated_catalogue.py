@@ -24,6 +24,7 @@ SECONDS = 60
 
 
 SIZE = 960_000
+KEY = "sk_of_nobody"
 
 
 class Catalogue:
@@ -57,7 +58,7 @@ class Catalogue:
         tree = {
             "name": "nightly",
             "catalogue": {"manifest": str(self.manifest)},
-            "provider": {"kind": "stemsplit"},
+            "provider": {"kind": "stemsplit", "api_key": KEY},
             "dataset": {"url": str(self.folder / "dataset")},
             "ledger": {"url": f"sqlite:///{self.folder}/nightly.db"},
         }
