@@ -8,7 +8,7 @@ import pytest
 
 from stemline.backfill.beginning import begin_backfill
 from stemline.backfill.freezing import freeze_choice
-from stemline.errors import LedgerOutdated, UsageError
+from stemline.errors import UsageError
 from stemline.records import State
 
 WORDS = {"since": "2015", "until": "2020"}
@@ -79,11 +79,3 @@ def test_what_is_otherwise_by_now_is_told(two, caplog):
     with caplog.at_level(logging.WARNING):
         begin_backfill(two.settings(), "old", WORDS)
     assert "The configuration is another one than when it was frozen." in caplog.text
-
-
-def test_a_dataset_whose_ledger_is_lost_is_not_paid_for_again(two, history):
-    history.bring(0, State.PUBLISHED)
-    two.overrides = [f"ledger.url=sqlite:///{two.folder}/fresh.db"]
-    with pytest.raises(LedgerOutdated) as refused:
-        begin_backfill(two.settings(), "old", WORDS)
-    assert "stemline adopt" in refused.value.fix
