@@ -11,7 +11,7 @@ from typing import Any
 
 from stemline.backfill.progress import progress_tree
 from stemline.errors import UsageError
-from stemline.ledger import BackfillState, Ledger, open_ledger
+from stemline.ledger import Backfill, BackfillState, Ledger, open_ledger
 from stemline.ledger.backfill_record import WAITING
 from stemline.records import State
 from stemline.run.access import fingerprint, read_api_keys
@@ -66,6 +66,9 @@ class BackfillLegs:
             if is_over and backfill.state is BackfillState.OPEN:
                 backfill = ledger.backfills.move(self.name, BackfillState.FINISHED)
             shown = progress_tree(ledger, backfill, progress)
+        if backfill.state is BackfillState.CANCELLED and last.goes_on:  # while it waited for its turn
+            reason = str(stopped(backfill))
+            last = replace(last, reason=reason, summary={**last.summary, "reason": reason})
         tracks = {name: count for name, count in states.items() if name != WAITING}
         summary = {**last.summary, "tracks": tracks, **self._sums(), **shown}
         return replace(last, summary=summary, goes_on=False)
@@ -94,9 +97,7 @@ class BackfillLegs:
             if backfill.state is BackfillState.CANCELLED:
                 if self._results:
                     return False
-                raise UsageError(
-                    stopped(backfill).message, fix="Give the rest to a backfill of another --name."
-                )
+                raise refused(backfill)
             if backfill.state is BackfillState.FINISHED:
                 backfill = ledger.backfills.move(self.name, BackfillState.OPEN)
             reason = (
@@ -121,3 +122,8 @@ class BackfillLegs:
             return "A run that goes first wants its API key."
         held = [lease for lease in ledger.leases.held() if lease.key_id in key_ids and lease.holder]
         return f"{held[0].holder} works with its API key." if held else ""
+
+
+def refused(backfill: Backfill) -> UsageError:
+    """Give the error of who would go on with a backfill that is cancelled."""
+    return UsageError(stopped(backfill).message, fix="Give the rest to a backfill of another --name.")

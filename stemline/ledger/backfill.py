@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from stemline.errors import LedgerConflict
+from stemline.ledger.backfill_order import put_in_order
 from stemline.ledger.backfill_record import (
     MOVES,
     WAITING,
@@ -76,7 +77,7 @@ class Backfills:
             connection.execute(backfills.insert(), [backfill_cells(backfill)])
             while chunk := list(islice(cells, ROWS_A_STATEMENT)):
                 connection.execute(backfill_tracks.insert(), chunk)
-            _put_in_order(connection, backfill.name, backfill.order)
+            put_in_order(connection, backfill.name, backfill.order)
             event = LedgerEvent("freeze_backfill", detail={"backfill": backfill.name})
             write_event(connection, backfill.made_at, {}, event)
 
@@ -84,6 +85,13 @@ class Backfills:
         """Give the backfill of that name; None when there is none."""
         with self._database.read() as connection:
             row = _find(connection, name)
+        return None if row is None else backfill_from_row(row)
+
+    def of_run(self, run_id: str) -> Backfill | None:
+        """Give the backfill that a run is part of; None for a run of its own."""
+        query = select(backfills).join(runs, runs.c.backfill == backfills.c.name)
+        with self._database.read() as connection:
+            row = connection.execute(query.where(runs.c.run_id == run_id)).mappings().one_or_none()
         return None if row is None else backfill_from_row(row)
 
     def every(self) -> list[Backfill]:
@@ -133,7 +141,7 @@ class Backfills:
             )
             self._save(connection, backfill, changed)
             if changed.order is not backfill.order:
-                _put_in_order(connection, name, changed.order)
+                put_in_order(connection, name, changed.order)
             return changed
 
     def standings(
@@ -269,33 +277,6 @@ def not_done() -> ColumnElement[bool]:
 def _with_tracks(*columns: Any) -> Select[Any]:  # noqa: ANN401 - tables and columns alike
     frozen = backfill_tracks.join(backfills, backfills.c.name == backfill_tracks.c.backfill)
     return select(*columns).select_from(frozen.outerjoin(tracks, SAME_TRACK))
-
-
-def _put_in_order(connection: Connection, name: str, order: BackfillOrder) -> None:
-    """Number a backfill's rows by who goes first; rows without a date go last, equals by date and as they came."""
-    dated, position = backfill_tracks.c.dated, backfill_tracks.c.position
-    newest = (dated.is_(None), dated.desc())
-    keys = {
-        BackfillOrder.NEWEST: newest,
-        BackfillOrder.OLDEST: (dated.is_(None), dated),
-        BackfillOrder.PRIORITY: (backfill_tracks.c.priority.desc(), *newest),
-        BackfillOrder.SHORTEST: (
-            backfill_tracks.c.duration_seconds.is_(None),
-            backfill_tracks.c.duration_seconds,
-            *newest,
-        ),
-    }[order]
-    place = func.row_number().over(order_by=[*keys, position, backfill_tracks.c.track_id])
-    numbered = (
-        select(backfill_tracks.c.track_id, place.label("place"))
-        .where(backfill_tracks.c.backfill == name)
-        .subquery()
-    )
-    connection.execute(
-        backfill_tracks.update()
-        .where(backfill_tracks.c.backfill == name, backfill_tracks.c.track_id == numbered.c.track_id)
-        .values(position=numbered.c.place)
-    )
 
 
 def _find(connection: Connection, name: str) -> RowMapping | None:
