@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -51,9 +52,12 @@ from stemline.settings import Settings
 T = TypeVar("T")
 LEASE_SECONDS = 3_600.0
 """Leases last longer here than a minute: renewing them for a year would be most of what is simulated."""
-LOOK_SECONDS = 20.0
+LOOK_SECONDS = 600.0
+"""A backfill that waits looks so late where nobody has stirred."""
 LIMITS_SECONDS = 1_800.0
 BATCH_TRACKS = 50
+NO_STEM = replace(STEM, size_bytes=0)
+"""Nothing is carried, and so nothing is learnt of the bandwidth."""
 _PROCESS: ContextVar[Process] = ContextVar("process")
 
 
@@ -87,7 +91,6 @@ class Host:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(stemline.run.opening, "open_ledger", self.open_ledger)
             patch.setattr(stemline.backfill.legs, "open_ledger", self.open_ledger)
-            patch.setattr(stemline.backfill.legs, "LOOK_SECONDS", LOOK_SECONDS)
             patch.setattr(stemline.run.lease, "holder_name", lambda: f"{_PROCESS.get().name}:1")
             patch.setattr(stemline.run.lease, "is_dead", self._is_dead)
             patch.setattr(stemline.run.lease, "time", waits)
@@ -97,7 +100,9 @@ class Host:
             patch.setattr(stemline.ownership, "list_track_parts", lambda _: iter(["one.parquet"]))
             patch.setattr(stemline.ownership, "_unknown_parts", lambda *_: iter(()))
             patch.setattr(stemline.publisher, "find_unpublishable", lambda *_, **__: {})
-            patch.setattr(Publisher, "_write", lambda self, _, batch_id: self.ledger.batches.publish(batch_id))
+            patch.setattr(
+                Publisher, "_write", lambda self, _, batch_id: self.ledger.batches.publish(batch_id)
+            )
             patch.setattr(stemline.dispatcher.submitter, "LIMITS_SECONDS", LIMITS_SECONDS)
             for module in (
                 stemline.dispatcher.dispatcher,
@@ -132,7 +137,7 @@ class Host:
         return await self._carry_out(process, lambda: self._legs(process, settings, name))
 
     def _legs(self, process: Process, settings: Settings, name: str) -> Result:
-        legs = BackfillLegs(settings, name, sleep=sleep)
+        legs = BackfillLegs(settings, name, sleep=self._look_later)
         while (selection := legs.next()) is not None:
             legs.note(self._run(process, settings, selection))
         return legs.result()
@@ -173,8 +178,13 @@ class Host:
         lane = run._lane()
         group = self._make_group(process, run, queue, lane)
         run.dispatchers = group
-        run.__dict__["collected"] = SimpleNamespace(interrupt=lambda: None)  # what is ready is collected at once
-        working = [asyncio.create_task(_work(group, queue)), asyncio.create_task(_collect(process, run, queue))]
+        run.__dict__["collected"] = SimpleNamespace(
+            interrupt=lambda: None
+        )  # what is ready is collected at once
+        working = [
+            asyncio.create_task(_work(group, queue)),
+            asyncio.create_task(_collect(process, run, queue)),
+        ]
         process.tasks = [*working]
         if lane is not None:
             process.tasks.append(asyncio.create_task(self._watch(lane)))
@@ -202,6 +212,17 @@ class Host:
             connect=lambda _: Connection(self.account, process),
         )
 
+    def _look_later(self, seconds: float) -> None:
+        """Let a backfill look whether it may go on a while after anything may have changed."""
+
+        async def wait() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._changed.wait()
+            await asyncio.sleep(seconds)
+
+        await_only(wait())
+
     async def _watch(self, lane: LaneWatch) -> None:
         """Look after the lane, a second after anything may have changed."""
         while True:
@@ -223,7 +244,7 @@ async def _collect(process: Process, run: Run, queue: VirtualQueue) -> None:
         process.require_life()
         for each in ready:
             outcome = CollectedTrack(
-                each.attempt.token, (STEM,), 120.0, "Am", "provider", "provider", run.ledger.clock()
+                each.attempt.token, (NO_STEM,), 120.0, "Am", "provider", "provider", run.ledger.clock()
             )
             token = run.book(each, outcome)
             tokens += [] if token is None else [token]
@@ -260,5 +281,3 @@ def _guarded(
         after()
 
     return guarded
-
-

@@ -17,6 +17,8 @@ Dialect = Literal["stemsplit", "aistemsplitter"]
 SLACK = 1.35
 """The backfill is to be done in so much less than all days: pauses and a low ceiling take their part."""
 OLD, SECOND = "old", "second"
+AT_WORK = 16.05 / 24
+"""The hour of a day, as a share, at which the backfill is at work: a new day of the budget began at 16 h."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def draw_backfill_year(  # noqa: PLR0913 - its size
             (first, first + chance.uniform(0.5, 2.5)),
             (second, second + chance.uniform(0.5, 2.5)),
         ),
-        reordered=days * chance.uniform(0.4, 0.5),
+        reordered=int(days * chance.uniform(0.4, 0.5)) + AT_WORK,
         raised_after=chance.uniform(0.1, 2.0),
         second_from=first * 0.8,
         second_until=first + days * chance.uniform(0.1, 0.2),

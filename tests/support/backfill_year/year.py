@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -65,10 +66,12 @@ class YearFigures:
 
 @dataclass
 class YearRun:
-    """A year at work."""
+    """A year at work, in a folder that is empty."""
 
     year: BackfillYear
     folder: Path
+    on_day: Callable[[int, int], object] = lambda *_: None
+    """Told after each day how many there were, and how many orders."""
 
     def __post_init__(self) -> None:
         self.loop = VirtualLoop()
@@ -115,7 +118,13 @@ class YearRun:
         self._note_places()
         self._forecast("at the start, without what persons do")
         working = [self._carry_backfill(OLD), self._nights()]
-        persons = [self._pause(), self._reorder(), self._second(), self._examine_days(), self._kill_backfills()]
+        persons = [
+            self._pause(),
+            self._reorder(),
+            self._second(),
+            self._examine_days(),
+            self._kill_backfills(),
+        ]
         tasks = [asyncio.create_task(each) for each in (*working, *persons)]
         await _until_done(tasks[: len(working)], tasks)
 
@@ -202,6 +211,7 @@ class YearRun:
             self.host.stir()
             await self._until(end)
             self.ledger.backfills.move(OLD, BackfillState.OPEN)
+            self.host.stir()
             self.lost += (end - begin) * DAY
         self._forecast("after all that persons did")
 
@@ -243,6 +253,7 @@ class YearRun:
         while True:
             await asyncio.sleep(DAY)
             self.books.examine()
+            self.on_day(round(self.loop.time() / DAY), len(self.account.orders))
 
     # what they need
 
@@ -304,11 +315,6 @@ class YearRun:
         }
 
 
-def carry_out(year: BackfillYear, folder: Path) -> YearFigures:
-    """Carry a year out in a folder that is empty."""
-    return YearRun(year, folder).carry_out()
-
-
 def _stamp(at: datetime) -> str:
     """Give an instant as the ledger's file has it."""
     return f"{at:%Y-%m-%d %H:%M:%S.%f}"
@@ -328,5 +334,3 @@ async def _until_done(working: list[asyncio.Task[None]], tasks: list[asyncio.Tas
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
