@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stemline.collector import CollectResult, Relink
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import write_rejects, write_run_summary
-from stemline.errors import BackfillStopped, KeyWanted, StemlineError, StopRun
+from stemline.errors import BackfillStopped, KeyWanted, OrderChanged, StemlineError, StopRun
 from stemline.ledger import CollectAgain, Ledger
 from stemline.manifest import ManifestSource
 from stemline.ownership import DatasetClaim
@@ -50,6 +50,9 @@ INTERRUPTED = (
 )
 FROZEN_ROWS = 5_000
 """So many rows of a backfill are planned at a time."""
+LEG_TRACKS = 20_000
+"""About so many waiting tracks of a backfill is one run: each run plans and ends all that it is about, and one that gives
+its key to another each night would do that for all of the backfill each night. It is the work of half a day."""
 OTHERS_SECONDS = 0.5
 """How often a run that has done its part looks whether another one has done its own."""
 
@@ -83,6 +86,8 @@ class Run:
     mixes: MixTally = field(default_factory=MixTally)
     passed_over: Counter[str] = field(default_factory=Counter)
     """Files of a listing that are no audio by their names, by the ends of these."""
+    reached: int | None = None
+    """The place in its backfill's order up to which the run is about it; None: the rest is among it."""
     unclear_training: int = 0
     """Tracks of which the manifest says nothing clear about AI training, though it says something."""
 
@@ -142,8 +147,8 @@ class Run:
     def _take_frozen(self, name: str) -> int:
         """Plan what a backfill has left to do, as it was frozen; give how many tracks."""
         planning = BatchPlanning(self.ledger, self.store, self.run_id, self.settings.failures.max_attempts)
-        selected, after = 0, -1
-        while rows := self.ledger.backfills.to_do(name, after, FROZEN_ROWS):
+        selected, waiting, after = 0, 0, self.selection.behind
+        while waiting < LEG_TRACKS and (rows := self.ledger.backfills.to_do(name, after, FROZEN_ROWS)):
             after = rows[-1][0]
             tracks = tuple(row.track for _, row in rows)
             self.claim.require_here([track.track_id for track in tracks])
@@ -155,12 +160,19 @@ class Run:
             if self.splits is not None:
                 self.splits.notice(batch.tracks, len(batch.tracks))
             selected += len(batch.tracks) + len(batch.rejects)
+            waiting += self._count_waiting(batch)
+        self.reached = after if waiting >= LEG_TRACKS else None
         if self.splits is not None:
             self.splits.decide()
         reject_without_rights(self.ledger, self.run_id, self.settings.catalogue.rights_gate)
         self._write_rejects()
         self.ledger.quarantine.collect_again(self._quarantined)
         return selected
+
+    def _count_waiting(self, batch: SurveyedBatch) -> int:
+        ids, recipe = [track.track_id for track in batch.tracks], self.settings.recipe.as_recipe()
+        states = self.ledger.tracks.states(self.settings.provider.kind, recipe, ids)
+        return sum(state in (State.PLANNED, State.HELD) for state in states.values())
 
     def _write_rejects(self) -> None:
         rejects = self.ledger.queries.rejected_rows(self.run_id)
@@ -314,9 +326,11 @@ class Run:
         with suppress(StemlineError):  # what fails is left to the next run
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
-        goes_on = isinstance(reason, KeyWanted) or (isinstance(reason, BackfillStopped) and reason.is_paused)
+        is_part_done = not self.is_interrupted and (reason is None or exit_code == 0)
+        reached = self.reached if is_part_done else None
+        goes_on = reached is not None or _goes_on(reason)
         told = summary["reason"] or late or self.remakes.problem or self.corrections.problem
-        return Result(exit_code, summary, self.redactor(told), goes_on)
+        return Result(exit_code, summary, self.redactor(told), goes_on, reached)
 
     def _wait_for_others(self) -> None:
         """Wait for what other runs are at of this one's tracks; its keys are free meanwhile, nothing is paid any more.
@@ -389,3 +403,9 @@ class Run:
         if counts.get(State.HELD):
             return 4
         return 0 if is_all_published else 3
+
+
+def _goes_on(reason: StopRun | None) -> bool:
+    """Tell whether a backfill goes on by itself after a run that was stopped for this reason."""
+    is_paused = isinstance(reason, BackfillStopped) and reason.is_paused
+    return is_paused or isinstance(reason, KeyWanted | OrderChanged)
