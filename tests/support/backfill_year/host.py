@@ -1,8 +1,8 @@
 """The machine that all processes of a simulated year run on: real runs on the virtual clock.
 
 What blocks in a run (asking for the API key, waiting for its turn) is carried into the loop by a greenlet, as
-SQLAlchemy does it for its own blocking code. Runs, their opening, lanes, leases, dispatchers, ledger and budgets are the
-real ones. Simulated are the vendor, the clock, the host, and collecting; parts and reports are not written.
+SQLAlchemy does it for its own blocking code. Runs, their opening, lanes, leases, dispatchers, ledger and budgets are
+the real ones. Simulated are the vendor, the clock, the host, and collecting; parts and reports are not written.
 """
 
 from __future__ import annotations
@@ -266,7 +266,7 @@ def _make_fast(ledger: Ledger) -> None:
     ledger.database._engine.dispose()
 
     @event.listens_for(ledger.database._engine, "connect")
-    def _relax(connection: Any, _: object) -> None:  # noqa: ANN401 - sqlite3's own
+    def _relax(connection: Any, _: object) -> None:
         connection.execute("PRAGMA synchronous=OFF")
 
 

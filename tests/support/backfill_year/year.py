@@ -196,7 +196,7 @@ class YearRun:
             assert result.exit_code == 0, f"night {night}: {result}"
             self.figures.nights.append(self.loop.time() - self._night_began)
 
-    def _note_run(self, process: Process, run: Run) -> None:
+    def _note_run(self, process: Process, _: Run) -> None:
         if process.kind == "nightly":
             self.figures.waits.append(self.loop.time() - self._night_began)
 
