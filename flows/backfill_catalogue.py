@@ -24,16 +24,19 @@ def run_steps(  # noqa: PLR0913 - those of `stemline backfill`
     name: str | None = None,
     since: str | None = None,
     until: str | None = None,
-    by: str = "released_on",
+    by: str | None = None,
     where: str | None = None,
-    mode: str = "missing",
-    order: str = "newest",
-    slice: str = "month",  # noqa: A002 - the option's name
+    mode: str | None = None,
+    order: str | None = None,
+    slice: str | None = None,  # noqa: A002 - the option's name
     credits: int | None = None,  # noqa: A002 - the option's name
-    share: str = "100%",
+    share: str | None = None,
     pay_again: int | None = None,
 ) -> Result:
-    """Freeze the backfill, or go on with the one of that name; run after run until it is done, or a limit stops it."""
+    """Freeze the backfill, or go on with the one of that name; run after run until it is done, or a limit stops it.
+
+    What is not given is as `stemline backfill` has it, or as it was frozen.
+    """
     settings = load_settings(Path(config), overrides or [])
     words = {
         "since": since,

@@ -24,12 +24,14 @@ def flow_on_demand(name: str, steps: Callable[..., Any], **options: Any) -> Call
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         from prefect import flow  # noqa: PLC0415 - what is put off
 
-        from flows.flow_state import ending_in_states, quieten_engine  # noqa: PLC0415 - what is put off
+        from flows.flow_console import outliving_worker  # noqa: PLC0415 - what is put off
+        from flows.flow_retry import raising_for_retries  # noqa: PLC0415
+        from flows.flow_state import ending_in_states, quieten_engine  # noqa: PLC0415
         from flows.parameters import documented  # noqa: PLC0415
 
         quieten_engine()
 
-        observed = ending_in_states(steps)
+        observed = outliving_worker(raising_for_retries(ending_in_states(steps)))
         # A worker is told to load the flow by the name of its function.
         observed.__name__ = observed.__qualname__ = name
         observed.__doc__ = documented(steps)

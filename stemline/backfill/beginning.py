@@ -70,22 +70,25 @@ def begin_backfill(  # noqa: PLR0913 - what may be asked for
     words: Mapping[str, str | None],
     *,
     ceiling: int | None = None,
-    share: str = "100%",
+    share: str | None = None,
     pay_again: int | None = None,
 ) -> str:
     """Freeze what is asked for, or find what was frozen under that name; give its name.
 
-    `pay_again` are the credits that may be paid for tracks once more. Raises UsageError for what cannot be asked, and
-    where more would be paid again than that.
+    `pay_again` are the credits that may be paid for tracks once more. Raises UsageError for what cannot be asked, where
+    more would be paid again than that, and where other rows were frozen under the name. Order, ceiling and share are
+    then what they are by now: a person may have changed them.
     """
     upgrade_ledger(settings)
     request = BackfillRequest.from_words(words)
     named = check_name(name or request.default_name(settings.name))
     found = find_backfill(settings, named)
     if found is not None:
+        refuse_other_rows(found, words)
         say_changes(found, settings, load_facts(settings.provider.kind))
         return named
-    with planning(settings, named, request, ceiling=ceiling, share=read_share(share)) as plan:
+    part = 1.0 if share is None else read_share(share)
+    with planning(settings, named, request, ceiling=ceiling, share=part) as plan:
         require_agreement(plan, pay_again or 0)
         freeze_choice(settings, plan.backfill, plan.choice)
         _tell(plan)
@@ -105,6 +108,18 @@ def _tell(plan: BackfillPlan) -> None:
     for each in found.slices[:TOLD_SLICES]:
         logger.info(
             "Slice %s: %s, %s credits.", each.slice, counted(each.tracks, "track"), f"{each.credits:,}"
+        )
+
+
+def refuse_other_rows(found: Backfill, words: Mapping[str, str | None]) -> None:
+    """Raise UsageError where other rows are asked for than those that were frozen under the name."""
+    given = {name: word for name, word in words.items() if word is not None and name != "order"}
+    asked = BackfillRequest.from_words({**found.request, **given}).as_tree()
+    others = [name for name in given if asked[name] != found.request.get(name)]
+    if others:
+        raise UsageError(
+            f"Backfill {found.name} was frozen with --{others[0]} {found.request.get(others[0])}.",
+            fix="Go on with it by --name alone, or give the new one another --name.",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ from stemline.backfill.instant import read_instant, slice_of
 from stemline.backfill.request import BackfillMode, BackfillRequest
 from stemline.dataset.columns import join_columns
 from stemline.dataset.metadata import kept_columns
-from stemline.errors import UsageError
+from stemline.errors import ManifestError
 from stemline.known_tombstones import look_at_tombstones
 from stemline.ledger import FrozenRow
 from stemline.ledger.backfill_record import UNDATED, Standing
@@ -36,6 +36,7 @@ SHOWN = 20
 """So many of the rows that are left out are named."""
 NOT_BEGUN = Standing(State.PLANNED, "", 0)
 PAID = frozenset({State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED, State.UNKNOWN})
+PAYING_AGAIN = (BackfillMode.STALE, BackfillMode.ALL)
 BAD_ENDS = frozenset({State.FAILED, State.QUARANTINED, State.EXPIRED})
 
 
@@ -65,12 +66,19 @@ class BackfillChoice:
 
 
 @contextmanager
-def choosing(
-    settings: Settings, request: BackfillRequest, facts: ProviderFacts, view: LedgerView, store: Store
+def choosing(  # noqa: PLR0913 - all that says which rows are meant
+    settings: Settings,
+    request: BackfillRequest,
+    facts: ProviderFacts,
+    view: LedgerView,
+    store: Store,
+    *,
+    pays_again: bool | None = None,
 ) -> Iterator[BackfillChoice]:
     """Give the rows a backfill would be about, for the length of the block; writes nothing and spends nothing.
 
-    Raises ConfigError, ManifestError or DatasetReplaced as a run would, UsageError for a column that is not there.
+    What is published is looked at where it may be paid again, to know its length; None: as the mode asked for has it.
+    Raises ConfigError, ManifestError or DatasetReplaced as a run would; ManifestError too where the column is missing.
     """
     recipe = settings.recipe.as_recipe()
     check_recipe(recipe, facts)
@@ -84,10 +92,14 @@ def choosing(
             choice = BackfillChoice(request, ChosenRows(folder), columns=_joined(source))
             by = _column(choice.columns, request.by, settings.catalogue.manifest)
             chooser = _RowChooser(choice, by, view, settings, facts)
+            is_again = request.mode in PAYING_AGAIN if pays_again is None else pays_again
+            known = PAID if is_again else PAID | {State.PUBLISHED}
+            # The dates of a listing are in its files' tags: the ledger has them of each file that is as it was.
+            known = frozenset() if parsed.file.listing is not None else known
             for batch in survey_catalogue(
                 source,
                 facts,
-                lambda track_ids: _needs_no_probe(view, request.mode, track_ids),
+                lambda track_ids: _in_states(view, track_ids, known),
                 recipe,
                 view.measured_of,
                 tombstones=look_at_tombstones(view.ledger, store),
@@ -108,23 +120,22 @@ def _joined(source: ManifestSource) -> pa.Schema:
 
 
 def _column(columns: pa.Schema | None, wanted: str, manifest: str) -> str:
-    """Give the column of that name, in whatever case; raises UsageError, naming a near one, when there is none."""
+    """Give the column of that name, in whatever case; raises ManifestError, naming a near one, when there is none."""
     names = [] if columns is None else list(columns.names)
     found = [name for name in names if name.lower() == wanted.strip().lower()]
     if found:
         return wanted if wanted in found else found[0]
     near = get_close_matches(wanted, names, n=1)
-    raise UsageError(
+    raise ManifestError(
         f'--by {wanted}: the manifest "{manifest}" has no such column; it has {", ".join(names) or "none"}.',
         fix=f"Did you mean --by {near[0]}?" if near else "Name a column of dates or times with --by COLUMN.",
     )
 
 
-def _needs_no_probe(view: LedgerView, mode: BackfillMode, track_ids: Sequence[str]) -> set[str]:
-    """Name the tracks whose length is of no matter: they are paid, and will not be paid again."""
-    may_be_made_again = mode in (BackfillMode.ALL, BackfillMode.STALE)
-    paid = PAID if may_be_made_again else PAID | {State.PUBLISHED}
-    return {track_id for track_id, state in view.states_of(track_ids).items() if state in paid}
+def _in_states(view: LedgerView, track_ids: Sequence[str], wanted: Collection[State]) -> set[str]:
+    if not wanted:
+        return set()
+    return {track_id for track_id, state in view.states_of(track_ids).items() if state in wanted}
 
 
 class _RowChooser:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from stemline.backfill.forecast import BackfillForecast, forecast_backfill
+from stemline.backfill.forecast import BackfillForecast, forecast_backfill, read_spending
 from stemline.budget import windows
 from stemline.ledger import Backfill, Ledger
 from stemline.plan.workload import PendingTrack
@@ -16,6 +16,8 @@ from stemline.settings import ProviderFacts, Settings
 DAYS_A_MONTH = 31
 MOST_KEYS = 16
 """So many API keys are tried at most."""
+PARTS_OF_DAYS = (1.0, 0.8, 0.5, 0.0)
+"""Limits of the day are tried with which it would be done in such parts of the days that are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,13 @@ class DeadlineQuestion:
         if suffices:
             yield from suffices
             return
+        spent = read_spending(self.ledger, self.backfill).backfill.total
+        ceiling = spent + found.workload.credits_high + found.held_credits
         together = self._keys_needed(limits, whole, keys_now - 1)
         if together is not None:
             parts = [words] if words else []
             parts += ["--share 100%"] if self.backfill.share < 1 else []
-            parts += ["a higher --credits"] if self.backfill.ceiling is not None and found.held else []
+            parts += [f"--credits {ceiling}"] if self.backfill.ceiling is not None and found.held else []
             parts += [_keys(together)] if together > keys_now else []
             yield " and ".join(parts)
 
@@ -117,17 +121,26 @@ class DeadlineQuestion:
         return low
 
     def _roomy(self, found: BackfillForecast) -> tuple[Settings, str]:
-        """Give the settings with limits that let all of it through in time, and these limits in words."""
-        budget, days = self.settings.budget, self._windows_left(found.begins_at)
+        """Give settings with limits that let all of it through in time, and these limits in words.
+
+        Of a few limits, the lowest that is enough, or else the highest.
+        """
+        days = self._windows_left(found.begins_at)
+        tried = [self._with_limits(found, max(1.0, days * part)) for part in PARTS_OF_DAYS]
+        enough = (each for each in tried if self._is_in_time(self._forecast(each[0], self.backfill)))
+        return next(enough, tried[-1])
+
+    def _with_limits(self, found: BackfillForecast, days: float) -> tuple[Settings, str]:
+        """Give the settings whose limits let it through within so many days, besides what was spent today."""
+        spent, budget = read_spending(self.ledger, self.backfill), self.settings.budget
         needed = found.workload.credits_high + found.held_credits
         # A day ends with less left than its next track needs.
         a_day = min(needed, math.ceil(needed / days + found.workload.longest_seconds))
-        of_day, of_month = math.ceil(a_day / self.backfill.share), min(needed, DAYS_A_MONTH * a_day)
-        changes: dict[str, int] = {}
-        if budget.day is not None and budget.day < of_day:
-            changes["day"] = of_day
-        if budget.month is not None and budget.month < of_month:
-            changes["month"] = of_month
+        limits = {
+            "day": math.ceil((a_day + spent.day.total) / self.backfill.share),
+            "month": min(needed, DAYS_A_MONTH * a_day) + spent.month.total,
+        }
+        changes = {name: limit for name, limit in limits.items() if (getattr(budget, name) or limit) < limit}
         words = " and ".join(f"budget.{name}: {limit}" for name, limit in changes.items())
         return self.settings.model_copy(update={"budget": budget.model_copy(update=changes)}), words
 

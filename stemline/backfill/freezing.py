@@ -10,7 +10,7 @@ from stemline import __version__
 from stemline.backfill.choice import BackfillChoice
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import check_layout, write_rejects
-from stemline.errors import UsageError
+from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Backfill, open_ledger
 from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import claim_dataset
@@ -49,7 +49,8 @@ def new_backfill(  # noqa: PLR0913 - what a backfill is
 def freeze_choice(settings: Settings, backfill: Backfill, choice: BackfillChoice) -> None:
     """Keep a backfill and its rows in the ledger, and the rows that it leaves out in the dataset's rejects.
 
-    The manifest's columns join the dataset's, as when a run begins: its runs do not read the manifest.
+    The manifest's columns join the dataset's, as when a run begins: its runs do not read the manifest. Raises
+    UsageError where somebody else has frozen one of that name since it was looked for.
     """
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     root = find_source_root(source_of(settings, Selection()))
@@ -60,8 +61,13 @@ def freeze_choice(settings: Settings, backfill: Backfill, choice: BackfillChoice
     check_layout(store, layout)
     with open_ledger(settings.ledger_url) as ledger:
         join_layout(ledger, store, layout, claim_dataset(ledger, store, settings))
+        try:
+            ledger.backfills.freeze(backfill, choice.rows.rows())
+        except LedgerConflict as error:
+            raise UsageError(
+                str(error), fix="Go on with it by --name alone, or give another --name."
+            ) from error
         write_rejects(store, f"backfill-{backfill.name}", choice.rejected, root)
-        ledger.backfills.freeze(backfill, choice.rows.rows())
 
 
 def changed_since(backfill: Backfill, settings: Settings, facts: ProviderFacts) -> Iterator[str]:

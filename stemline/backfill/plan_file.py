@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from stemline.backfill.beginning import BackfillPlan
 from stemline.errors import PlanOutdated, UsageError
+from stemline.ledger import Backfill
 from stemline.settings import Section
 
 
@@ -37,13 +38,7 @@ def save_backfill_plan(path: Path, plan: BackfillPlan) -> None:
 
 def check_backfill_plan(path: Path, plan: BackfillPlan) -> None:
     """Raise PlanOutdated where a plan is not what was saved, naming what moved; UsageError for a file that is none."""
-    fix = f"Make one with `stemline backfill … --dry-run --out {path}`."
-    try:
-        saved = BackfillPlanFile.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"The plan {path} cannot be read: {error.strerror}.", fix=fix) from error
-    except ValidationError as error:
-        raise UsageError(f"{path} is no plan of a backfill, or damaged.", fix=fix) from error
+    saved = _read(path)
     now = _of(plan)
     moved = [name for name in BackfillPlanFile.model_fields if getattr(saved, name) != getattr(now, name)]
     if not moved:
@@ -57,8 +52,35 @@ def check_backfill_plan(path: Path, plan: BackfillPlan) -> None:
     raise PlanOutdated(
         f"The plan {path} no longer holds: {', '.join(words.get(name, name) for name in moved)} moved "
         f"({before:,} tracks then, {after:,} now).",
-        fix=fix,
+        fix=_fix(path),
     )
+
+
+def check_frozen(path: Path, backfill: Backfill) -> None:
+    """Raise PlanOutdated where what was frozen is not what a plan showed; UsageError for a file that is none.
+
+    Order, ceiling and share may have been changed since, by somebody who may.
+    """
+    saved, order = _read(path), {"order": str(backfill.order)}
+    is_same = saved.manifest_digest == backfill.manifest_digest
+    if saved.name != backfill.name or not is_same or {**saved.request, **order} != backfill.request:
+        raise PlanOutdated(
+            f"Backfill {backfill.name} was not frozen from the plan {path}.",
+            fix="Go on with it by --name alone, or freeze the plan's under the plan's own name.",
+        )
+
+
+def _read(path: Path) -> BackfillPlanFile:
+    try:
+        return BackfillPlanFile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"The plan {path} cannot be read: {error.strerror}.", fix=_fix(path)) from error
+    except ValidationError as error:
+        raise UsageError(f"{path} is no plan of a backfill, or damaged.", fix=_fix(path)) from error
+
+
+def _fix(path: Path) -> str:
+    return f"Make one with `stemline backfill … --dry-run --out {path}`."
 
 
 def _of(plan: BackfillPlan) -> BackfillPlanFile:

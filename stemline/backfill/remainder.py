@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stemline.backfill.choice import PAID, choosing
+from stemline.backfill.choice import PAID, PAYING_AGAIN, choosing
 from stemline.backfill.chosen_rows import SliceTotal
 from stemline.backfill.forecast import BackfillForecast, forecast_backfill
 from stemline.backfill.freezing import changed_since
 from stemline.backfill.request import BackfillMode, BackfillRequest
+from stemline.errors import ManifestError
 from stemline.ledger import Backfill, FrozenRow, Ledger, SliceProgress
 from stemline.plan.delivery import SourceDelivery
 from stemline.plan.ledger_view import LedgerView
@@ -78,11 +79,24 @@ def _left(ledger: Ledger, backfill: Backfill) -> Iterator[FrozenRow]:
 def manifest_changes(
     settings: Settings, facts: ProviderFacts, view: LedgerView, backfill: Backfill
 ) -> Iterator[str]:
-    """Give how the catalogue differs from what a backfill froze, as sentences; the manifest is read for it."""
+    """Give how the catalogue differs from what a backfill froze, as sentences; the manifest is read for it.
+
+    One that cannot be read by now is a difference as well: nothing of it is needed any more.
+    """
+    try:
+        yield from _compare_rows(settings, facts, view, backfill)
+    except ManifestError as error:
+        yield f"The catalogue cannot be compared with what was frozen: {error.message}"
+
+
+def _compare_rows(
+    settings: Settings, facts: ProviderFacts, view: LedgerView, backfill: Backfill
+) -> Iterator[str]:
     asked = BackfillRequest.from_words(backfill.request)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     frozen = dict(_digests(view, backfill))
-    with choosing(settings, replace(asked, mode=BackfillMode.ALL), facts, view, store) as choice:
+    whole, is_again = replace(asked, mode=BackfillMode.ALL), asked.mode in PAYING_AGAIN
+    with choosing(settings, whole, facts, view, store, pays_again=is_again) as choice:
         now = {row.track.track_id: row.row_digest for row in choice.rows.rows()}
     told = {
         "gone": "no longer in the manifest, or outside the bounds by now: made as frozen",

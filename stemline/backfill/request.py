@@ -16,6 +16,7 @@ from stemline.errors import UsageError
 from stemline.ledger import BackfillOrder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class BackfillMode(StrEnum):
@@ -94,7 +95,8 @@ class BackfillRequest:
         digest = hashlib.sha256(json.dumps(self.as_tree(), sort_keys=True).encode()).hexdigest()[:6]
         first = f"{self.since:%Y-%m-%d}" if self.since else "begin"
         last = f"{self.until:%Y-%m-%d}" if self.until else "end"
-        return f"{catalogue[:24]}.{first}.{last}.{digest}"
+        plain = _NO_NAME.sub("-", catalogue)[:24].strip("-._") or "backfill"
+        return f"{plain}.{first}.{last}.{digest}"
 
 
 def check_name(name: str) -> str:

@@ -49,6 +49,8 @@ def steer_backfill(  # noqa: PLR0913 - what may be asked for
     if not any((pause, resume, cancel, change)):
         return []
     with open_existing_ledger(settings) as ledger:
+        for name in filter(None, (pause, resume, cancel, change)):
+            require_backfill(ledger, name)  # all or nothing: a typing error in one of them changes none
         told = [_move(ledger, name, state) for state, name in asked.items() if name is not None]
         if change is not None:
             told.append(_change(ledger, change, order, ceiling, share))
@@ -74,7 +76,6 @@ def _follows(ledger: Ledger, backfill: Backfill) -> Iterator[str]:
 
 
 def _change(ledger: Ledger, name: str, order: str | None, ceiling: int | None, share: str | None) -> str:
-    require_backfill(ledger, name)
     asked = None if order is None else BackfillRequest.from_words({"order": order}).order
     changed = _said(
         lambda: ledger.backfills.change(

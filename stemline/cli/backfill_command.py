@@ -8,11 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from stemline.backfill.beginning import BackfillPlan, find_backfill, planning, read_share, require_agreement
+from stemline.backfill.beginning import (
+    BackfillPlan,
+    find_backfill,
+    planning,
+    read_share,
+    refuse_other_rows,
+    require_agreement,
+)
 from stemline.backfill.deadline import DeadlineAnswer, DeadlineQuestion
 from stemline.backfill.freezing import freeze_choice
 from stemline.backfill.instant import read_bound
-from stemline.backfill.plan_file import check_backfill_plan, save_backfill_plan
+from stemline.backfill.legs import refused
+from stemline.backfill.plan_file import check_backfill_plan, check_frozen, save_backfill_plan
 from stemline.backfill.remainder import Remainder, manifest_changes, read_remainder, tracks_to_pay
 from stemline.backfill.request import BackfillRequest, check_name
 from stemline.cli.backfill_tables import (
@@ -27,7 +35,7 @@ from stemline.cli.console import Screen, spinner
 from stemline.cli.flow import show_result, start_flow
 from stemline.cli.options import print_json
 from stemline.errors import UsageError
-from stemline.ledger import Backfill
+from stemline.ledger import Backfill, BackfillState
 from stemline.plan.ledger_view import open_ledger_view
 from stemline.plan.workload import PendingTrack
 from stemline.run.existing_ledger import upgrade_ledger
@@ -58,7 +66,7 @@ class BackfillCommand:
         words: Mapping[str, str | None],
         *,
         ceiling: int | None,
-        share: str,
+        share: str | None,
         deadline: str | None,
     ) -> Self:
         """Read the options; raises UsageError for a wrong one, and for others than what the name was frozen with."""
@@ -66,17 +74,25 @@ class BackfillCommand:
         named = check_name(name or request.default_name(settings.name))
         read_bound(deadline, "--deadline")
         upgrade_ledger(settings)
+        asked_share = None if share is None else read_share(share)
         found = find_backfill(settings, named)
         if found is not None:
-            _refuse_others(found, words, ceiling)
-        return cls(screen, settings, named, request, ceiling, read_share(share), deadline, found)
+            _refuse_others(found, words, ceiling, asked_share)
+        return cls(screen, settings, named, request, ceiling, asked_share or 1.0, deadline, found)
 
-    def show_only(self, out: Path | None) -> None:
+    def show_only(self, out: Path | None, saved: Path | None) -> None:
         """Show what it would do, or what is left of it and what has changed since; writes nothing but `out`."""
         if self.found is not None:
+            self._require_frozen(self.found, saved)
+            if out is not None:
+                raise UsageError(
+                    f"Backfill {self.name} is frozen already.", fix="Leave --out away: it can no longer move."
+                )
             self._show_left(self.found, with_manifest=True)
             return
         with self._planned() as plan:
+            if saved is not None:
+                check_backfill_plan(saved, plan)
             answer = self._answer(plan)
             if out is not None:
                 save_backfill_plan(out, plan)
@@ -90,6 +106,9 @@ class BackfillCommand:
     def agree(self, saved: Path | None, ask: Agree | None, *, is_agreed: bool) -> bool:
         """Show what is going to be done and have it agreed to; a new one is frozen then. Tell whether it was."""
         if self.found is not None:
+            if self.found.state is BackfillState.CANCELLED:
+                raise refused(self.found)
+            self._require_frozen(self.found, saved)
             left = self._show_left(self.found)
             most = left.forecast.workload.credits_high
             return ask is None or ask(f"Spend up to {most:,} credits with {self.found.provider}?")
@@ -120,6 +139,10 @@ class BackfillCommand:
             planning(self.settings, self.name, self.request, ceiling=self.ceiling, share=self.share) as plan,
         ):
             yield plan
+
+    def _require_frozen(self, found: Backfill, saved: Path | None) -> None:
+        if saved is not None:
+            check_frozen(saved, found)
 
     def _answer(self, plan: BackfillPlan) -> DeadlineAnswer | None:
         rows, order = plan.choice.rows, plan.choice.request.order
@@ -153,20 +176,25 @@ class BackfillCommand:
             return DeadlineQuestion(self.settings, facts, view.ledger, backfill, to_pay, at).answer()
 
 
-def _refuse_others(found: Backfill, words: Mapping[str, str | None], ceiling: int | None) -> None:
+def _refuse_others(
+    found: Backfill, words: Mapping[str, str | None], ceiling: int | None, share: float | None
+) -> None:
     """Raise UsageError where what is asked for is not what was frozen under the name."""
-    given = {name: word for name, word in words.items() if word is not None}
-    asked = BackfillRequest.from_words({**found.request, **given}).as_tree()
-    others = [name for name in given if asked[name] != found.request.get(name)]
-    if others:
+    refuse_other_rows(found, words)
+    if words.get("order") not in (None, found.order):
         raise UsageError(
-            f"Backfill {found.name} was frozen with --{others[0]} {found.request.get(others[0])}.",
-            fix="Go on with it by --name alone, or give the new one another --name.",
+            f"Backfill {found.name} goes {found.order} first.",
+            fix=f"`stemline backfills CONFIG --change {found.name} --order {words['order']}` changes that.",
         )
     if ceiling is not None and ceiling != found.ceiling:
         raise UsageError(
             f"Backfill {found.name} has {ceiling_words(found)}.",
             fix=f"`stemline backfills CONFIG --change {found.name} --credits {ceiling}` changes that.",
+        )
+    if share is not None and share != found.share:
+        raise UsageError(
+            f"Backfill {found.name} has a share of {found.share:.0%}.",
+            fix=f"`stemline backfills CONFIG --change {found.name} --share {share:.0%}` changes that.",
         )
 
 

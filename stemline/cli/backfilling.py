@@ -9,6 +9,7 @@ import typer
 
 from stemline.cli.console import Screen, confirm, require_somebody_to_ask
 from stemline.cli.options import Config, Engine, Json, Set, Where, Yes, print_json, read_config
+from stemline.errors import UsageError
 
 
 def backfill(
@@ -32,7 +33,9 @@ def backfill(
     credits_: Annotated[
         int | None, typer.Option("--credits", min=1, metavar="N", help="Its own ceiling.")
     ] = None,
-    share: Annotated[str, typer.Option(help="Its part of the rate and of the day's credits.")] = "100%",
+    share: Annotated[
+        str | None, typer.Option(help="Its part of the rate and of the day's credits (default: 100%).")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Its name; the same one again goes on with it.")] = None,
     deadline: Annotated[
         str | None, typer.Option(metavar="D", help="Say whether it can be done by this day.")
@@ -66,8 +69,10 @@ def backfill(
         screen, settings, name, words, ceiling=credits_, share=share, deadline=deadline
     )
     if is_dry_run:
-        command.show_only(out)
+        command.show_only(out, saved)
         return
+    if out is not None:
+        raise UsageError("--out saves what --dry-run shows.", fix="Give it with --dry-run.")
     is_asked = not (yes or settings.provider.kind == "local")
     if is_asked:
         require_somebody_to_ask(screen, settings)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from stemline.cli.console import Screen
 from stemline.cli.options import print_json
+from stemline.cli.slice_words import SliceWords
 from stemline.errors import UsageError
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
@@ -110,11 +111,12 @@ class RunDisplay(RunWatch):
         if self._screen.notes.is_terminal:
             self._watch_on_terminal(run)
             return
-        started = time.monotonic()
+        started, slices = time.monotonic(), SliceWords(run.ledger, run.selection.backfill)
         while not self._over.wait(PLAIN_SECONDS):
             counts = run.ledger.queries.counts(run.run_id)
             states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
-            self._screen.note(f"{time.monotonic() - started:6.0f} s  {states or 'reading the manifest'}")
+            said = "; ".join(filter(None, (states or "reading the manifest", slices.read())))
+            self._screen.note(f"{time.monotonic() - started:6.0f} s  {said}")
 
     def _watch_on_terminal(self, run: Run) -> None:
         from rich.progress import (
@@ -135,6 +137,7 @@ class RunDisplay(RunWatch):
         )
         with Progress(*columns, console=self._screen.notes, transient=True) as progress:
             bar = progress.add_task("reading the manifest", total=None)
+            slices = SliceWords(run.ledger, run.selection.backfill)
             while not self._over.wait(REFRESH_SECONDS):
                 counts = run.ledger.queries.counts(run.run_id)
                 done = sum(counts.get(state, 0) for state in ENDED_STATES)
@@ -143,7 +146,7 @@ class RunDisplay(RunWatch):
                     bar,
                     completed=done,
                     total=sum(counts.values()) or None,
-                    description=", ".join(busy) or "finishing",
+                    description="; ".join(filter(None, (slices.read(), ", ".join(busy) or "finishing"))),
                 )
 
     def _interrupt(self, run: Run, number: int) -> None:

@@ -114,6 +114,12 @@ def kept_columns(store: Store) -> pa.Schema | None:
     return kept.carried if kept is not None and kept.is_begun else None
 
 
+def recorded_columns(store: Store) -> pa.Schema | None:
+    """Give the columns of the manifests so far, with no part yet too; None where nothing says what they were."""
+    kept = read_layout(store)
+    return kept.carried if kept is not None and (kept.is_begun or "columns" in kept.tree) else None
+
+
 def columns_digest(tree: Mapping[str, Any]) -> str:
     """Give a digest of the columns that parts have by a layout."""
     schema = tracks_schema(columns_from_tree(tree["columns"]), tree["partition_by"])

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from stemline.errors import LedgerConflict
+from stemline.ledger.backfill_order import put_in_order
 from stemline.ledger.backfill_record import (
     MOVES,
     WAITING,
@@ -48,9 +49,10 @@ from stemline.ledger.tables import (
     totals,
     tracks,
 )
-from stemline.ledger.transition import LedgerEvent, write_event
+from stemline.ledger.transition import RELEASED, LedgerEvent, write_event
 from stemline.records import Recipe, State
 
+BAD_ENDS = (State.FAILED, State.QUARANTINED, State.EXPIRED)
 SAME_TRACK = and_(
     tracks.c.track_id == backfill_tracks.c.track_id,
     tracks.c.recipe == backfills.c.recipe,
@@ -75,7 +77,7 @@ class Backfills:
             connection.execute(backfills.insert(), [backfill_cells(backfill)])
             while chunk := list(islice(cells, ROWS_A_STATEMENT)):
                 connection.execute(backfill_tracks.insert(), chunk)
-            _put_in_order(connection, backfill.name, backfill.order)
+            put_in_order(connection, backfill.name, backfill.order)
             event = LedgerEvent("freeze_backfill", detail={"backfill": backfill.name})
             write_event(connection, backfill.made_at, {}, event)
 
@@ -83,6 +85,13 @@ class Backfills:
         """Give the backfill of that name; None when there is none."""
         with self._database.read() as connection:
             row = _find(connection, name)
+        return None if row is None else backfill_from_row(row)
+
+    def of_run(self, run_id: str) -> Backfill | None:
+        """Give the backfill that a run is part of; None for a run of its own."""
+        query = select(backfills).join(runs, runs.c.backfill == backfills.c.name)
+        with self._database.read() as connection:
+            row = connection.execute(query.where(runs.c.run_id == run_id)).mappings().one_or_none()
         return None if row is None else backfill_from_row(row)
 
     def every(self) -> list[Backfill]:
@@ -132,7 +141,7 @@ class Backfills:
             )
             self._save(connection, backfill, changed)
             if changed.order is not backfill.order:
-                _put_in_order(connection, name, changed.order)
+                put_in_order(connection, name, changed.order)
             return changed
 
     def standings(
@@ -143,6 +152,7 @@ class Backfills:
         query = select(
             *(tracks.c[name] for name in names),
             _latest_attempt().label("last_attempt"),
+            _latest_attempt(is_accepted=True).label("last_accepted"),
         ).where(one_of(tracks.c.track_id, track_ids))
         found: dict[str, Standing] = {}
         otherwise: set[str] = set()
@@ -151,9 +161,9 @@ class Backfills:
                 if (row.provider, row.recipe) == (provider, recipe.name):
                     is_over = not row.is_retryable or row.failures >= max_attempts
                     is_failed = row.state == State.FAILED and is_over
-                    found[row.track_id] = Standing(
-                        State(row.state), row.location, row.last_attempt, is_failed
-                    )
+                    is_published = row.state == State.PUBLISHED
+                    last = row.last_accepted if is_published else row.last_attempt
+                    found[row.track_id] = Standing(State(row.state), row.location, last, is_failed)
                 elif row.state == State.PUBLISHED:
                     otherwise.add(row.track_id)
         nowhere = Standing(State.PLANNED, "", 0)
@@ -240,22 +250,23 @@ class Backfills:
 
 def not_begun() -> ColumnElement[bool]:
     """Give the clause for rows that no run has planned, or that are to be made again and were not yet."""
-    is_again = and_(
-        backfill_tracks.c.last_attempt.is_not(None),
-        tracks.c.state.in_([State.PUBLISHED, State.FAILED, State.QUARANTINED, State.EXPIRED]),
-        _latest_attempt() <= backfill_tracks.c.last_attempt,
+    state, asked = tracks.c.state, backfill_tracks.c.last_attempt
+    is_as_before = or_(
+        and_(state == State.PUBLISHED, _latest_attempt(is_accepted=True) <= asked),
+        and_(state.in_(BAD_ENDS), _latest_attempt() <= asked),
     )
+    is_again = and_(asked.is_not(None), is_as_before)
     return or_(tracks.c.state.is_(None), is_again)
 
 
-def _latest_attempt() -> ScalarSelect[int]:
-    """Give the number of a track's last attempt, 0 where there was none."""
-    return (
-        select(func.coalesce(func.max(attempts.c.number), 0))
-        .where(*(attempts.c[name] == tracks.c[name] for name in TRACK_KEY))
-        .correlate(tracks)
-        .scalar_subquery()
+def _latest_attempt(*, is_accepted: bool = False) -> ScalarSelect[int]:
+    """Give the number of a track's last attempt, 0 where there was none; with `is_accepted`, of those not released."""
+    numbers = select(func.coalesce(func.max(attempts.c.number), 0)).where(
+        *(attempts.c[name] == tracks.c[name] for name in TRACK_KEY)
     )
+    if is_accepted:
+        numbers = numbers.where(attempts.c.state != RELEASED)
+    return numbers.correlate(tracks).scalar_subquery()
 
 
 def not_done() -> ColumnElement[bool]:
@@ -266,33 +277,6 @@ def not_done() -> ColumnElement[bool]:
 def _with_tracks(*columns: Any) -> Select[Any]:  # noqa: ANN401 - tables and columns alike
     frozen = backfill_tracks.join(backfills, backfills.c.name == backfill_tracks.c.backfill)
     return select(*columns).select_from(frozen.outerjoin(tracks, SAME_TRACK))
-
-
-def _put_in_order(connection: Connection, name: str, order: BackfillOrder) -> None:
-    """Number a backfill's rows by who goes first; rows without a date go last, equals by date and as they came."""
-    dated, position = backfill_tracks.c.dated, backfill_tracks.c.position
-    newest = (dated.is_(None), dated.desc())
-    keys = {
-        BackfillOrder.NEWEST: newest,
-        BackfillOrder.OLDEST: (dated.is_(None), dated),
-        BackfillOrder.PRIORITY: (backfill_tracks.c.priority.desc(), *newest),
-        BackfillOrder.SHORTEST: (
-            backfill_tracks.c.duration_seconds.is_(None),
-            backfill_tracks.c.duration_seconds,
-            *newest,
-        ),
-    }[order]
-    place = func.row_number().over(order_by=[*keys, position, backfill_tracks.c.track_id])
-    numbered = (
-        select(backfill_tracks.c.track_id, place.label("place"))
-        .where(backfill_tracks.c.backfill == name)
-        .subquery()
-    )
-    connection.execute(
-        backfill_tracks.update()
-        .where(backfill_tracks.c.backfill == name, backfill_tracks.c.track_id == numbered.c.track_id)
-        .values(position=numbered.c.place)
-    )
 
 
 def _find(connection: Connection, name: str) -> RowMapping | None:

@@ -13,6 +13,7 @@ from stemline.budget import Spending
 from stemline.ledger import BatchRow, Ledger, PublishedTrack, RunRecord
 from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Code, State
+from stemline.report.backfill_section import BackfillDigest, gather_backfill
 from stemline.report.markup import without_secrets
 from stemline.report.musical_key import key_index
 from stemline.report.page_file import DATASET_ROOT
@@ -103,6 +104,7 @@ class RunDigest:
     link_root: str | None
     """What leads from the page to the dataset's root; None where that is not of this machine."""
     rejects_key: str | None
+    backfill: BackfillDigest | None = None
 
     @property
     def seconds(self) -> float:
@@ -147,6 +149,7 @@ def gather(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE
         root_url=without_secrets(store.url()),
         link_root=DATASET_ROOT if "://" not in store.url() else None,
         rejects_key=rejects_key if store.exists(rejects_key) else None,
+        backfill=gather_backfill(ledger, run_id),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stemline import __version__
-from stemline.report import music_charts, section
+from stemline.report import backfill_section, music_charts, section
 from stemline.report.comparison import compare_prediction
 from stemline.report.digest import RunDigest
 from stemline.report.frame import brand, html_page, instant
@@ -17,6 +17,7 @@ def render(digest: RunDigest) -> str:
         _headline(digest),
         section.counters(digest),
         section.states(digest),
+        backfill_section.slices(digest.backfill),
         section.throughput(digest),
         compare_prediction(digest),
         element("div", section.spending(digest), *music_charts.music_panels(digest.music), class_="pair"),

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Self
 
 from stemline.budget import Limits
-from stemline.errors import BackfillStopped, KeyWanted, LedgerAway, StopRun, UsageError
+from stemline.errors import BackfillStopped, KeyWanted, LedgerAway, OrderChanged, StopRun, UsageError
 from stemline.ledger import Backfill, BackfillState, Ledger
 from stemline.settings import ProviderFacts, Settings
 
@@ -63,13 +63,15 @@ class LaneWatch:
                 logger.warning("The backfill's state could not be read: %s", error)
 
     def _look(self) -> None:
-        self.backfill = require_backfill(self._ledger, self._name)
+        before, self.backfill = self.backfill, require_backfill(self._ledger, self._name)
         if self._ledger.leases.is_wanted(self._key_ids):
             self._stop(
                 KeyWanted("Another run wants the API key, and goes first.", fix="It goes on after it.")
             )
         elif self.backfill.state is not BackfillState.OPEN:
             self._stop(stopped(self.backfill))
+        elif self.backfill.order is not before.order:
+            self._stop(OrderChanged(f"The order of backfill {self._name} was changed.", fix="It goes on."))
 
 
 def stopped(backfill: Backfill) -> BackfillStopped:

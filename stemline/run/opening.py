@@ -9,7 +9,7 @@ from dataclasses import replace
 from stemline.dataset.card import write_dataset_card
 from stemline.dataset.columns import join_columns
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.metadata import check_layout, claim_layout, kept_columns
+from stemline.dataset.metadata import check_layout, claim_layout, kept_columns, recorded_columns
 from stemline.dataset.renewal import is_behind, renew_parts
 from stemline.errors import ConfigError, StemlineError
 from stemline.ledger import Ledger, open_ledger
@@ -103,10 +103,11 @@ def _plan_layout(
 
     Raises ManifestError for a value that the type the dataset keeps its column in cannot hold.
     """
-    kept, source = kept_columns(store), source_of(settings, selection)
-    dataset = settings.dataset
-    if kept is not None and not selection.reads_manifest:
-        return source, DatasetLayout(dataset.partition_by, kept, dataset.audio, find_source_root(source))
+    source, dataset = source_of(settings, selection), settings.dataset
+    recorded = None if selection.reads_manifest else recorded_columns(store)
+    if recorded is not None:
+        return source, DatasetLayout(dataset.partition_by, recorded, dataset.audio, find_source_root(source))
+    kept = kept_columns(store)
     parsed = parse_manifest(source)
     stack.callback(parsed.close)
     source = replace(source, carried=kept, parsed=parsed)

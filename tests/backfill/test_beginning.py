@@ -1,0 +1,81 @@
+"""A backfill begun as the flow begins it: frozen once, gone on with after that."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from stemline.backfill.beginning import begin_backfill
+from stemline.backfill.freezing import freeze_choice
+from stemline.errors import UsageError
+from stemline.records import State
+
+WORDS = {"since": "2015", "until": "2020"}
+
+
+@pytest.fixture
+def two(catalogue):
+    catalogue.write(["2015-01-01", "2016-01-01"])
+    return catalogue
+
+
+def test_it_is_frozen_once_and_goes_on_after_that(two):
+    assert begin_backfill(two.settings(), "old", WORDS, ceiling=500, share="50%") == "old"
+    two.write(["2015-01-01", "2016-01-01", "2017-01-01"])
+    assert begin_backfill(two.settings(), "old", WORDS) == "old"
+    assert begin_backfill(two.settings(), "old", {}) == "old"
+    assert two.frozen() == ["t01", "t00"]
+    with two.ledger() as ledger:
+        found = ledger.backfills.get("old")
+    assert (found.ceiling, found.share) == (500, 0.5)
+
+
+def test_without_a_name_the_same_request_is_the_same_backfill(two):
+    named = begin_backfill(two.settings(), None, WORDS)
+    assert begin_backfill(two.settings(), None, WORDS) == named
+    assert begin_backfill(two.settings(), None, {**WORDS, "order": "oldest"}) != named
+
+
+@pytest.mark.parametrize(
+    "other", [{"since": "2016"}, {"mode": "all"}, {"slice": "year"}, {"where": "true"}, {"by": "x"}]
+)
+def test_other_rows_under_the_same_name_are_refused(two, other):
+    begin_backfill(two.settings(), "old", WORDS)
+    with pytest.raises(UsageError, match=f"was frozen with --{next(iter(other))} "):
+        begin_backfill(two.settings(), "old", {**WORDS, **other})
+
+
+def test_another_order_ceiling_and_share_are_what_a_person_has_made_of_them(two):
+    begin_backfill(two.settings(), "old", WORDS, ceiling=500)
+    with two.ledger() as ledger:
+        ledger.backfills.change("old", ceiling=900)
+    begin_backfill(two.settings(), "old", {**WORDS, "order": "oldest"}, ceiling=500, share="10%")
+    with two.ledger() as ledger:
+        found = ledger.backfills.get("old")
+    assert (found.ceiling, found.share, found.order) == (900, 1.0, "newest")
+
+
+def test_what_is_paid_again_needs_somebody_who_agreed_to_that_sum(two, history):
+    history.bring(0, State.PUBLISHED)
+    for agreed in (None, 59):
+        with pytest.raises(UsageError, match="up to 60 credits for tracks that were paid for before"):
+            begin_backfill(two.settings(), "old", {"mode": "all"}, pay_again=agreed)
+    assert history.ledger.backfills.every() == []
+    assert begin_backfill(two.settings(), "old", {"mode": "all"}, pay_again=60) == "old"
+
+
+def test_one_frozen_by_somebody_else_meanwhile_is_left_as_it_is(two):
+    with two.planned(**WORDS) as plan:
+        begin_backfill(two.settings(), "old", {"since": "2016"})
+        with pytest.raises(UsageError, match="There is a backfill old already"):
+            freeze_choice(two.settings(), plan.backfill, plan.choice)
+    assert two.frozen() == ["t01"]
+
+
+def test_what_is_otherwise_by_now_is_told(two, caplog):
+    begin_backfill(two.settings(), "old", WORDS)
+    two.overrides = ["failures.tolerate=3%"]
+    with caplog.at_level(logging.WARNING):
+        begin_backfill(two.settings(), "old", WORDS)
+    assert "The configuration is another one than when it was frozen." in caplog.text

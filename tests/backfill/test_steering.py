@@ -1,0 +1,93 @@
+"""Backfills steered from anywhere that reaches their ledger."""
+
+from __future__ import annotations
+
+import pytest
+
+from stemline.backfill.steering import list_backfills, steer_backfill
+from stemline.errors import UsageError
+from stemline.ledger import BackfillState
+from stemline.records import State
+
+
+@pytest.fixture
+def steer(catalogue):
+    """Steer `old`, of three tracks."""
+    catalogue.write(["2015-01-01", "2016-01-01", "2017-01-01"])
+    catalogue.freeze()
+    return lambda **asked: steer_backfill(catalogue.settings(), **asked)
+
+
+def refusal(steer, **asked) -> str:
+    with pytest.raises(UsageError) as refused:
+        steer(**asked)
+    assert refused.value.fix
+    return refused.value.message
+
+
+def test_pause_resume_and_cancel_say_what_follows(steer, history):
+    assert steer(pause="old") == ["Backfill old is paused."]
+    assert steer(pause="old") == ["Backfill old is paused."]
+    (resumed,) = steer(resume="old")
+    assert resumed.startswith("Backfill old is open. A process that waits goes on;")
+    history.bring(0, State.PROCESSING)
+    history.bring(1, State.UNKNOWN)
+    (cancelled,) = steer(cancel="old")
+    assert cancelled == (
+        "Backfill old is cancelled. "
+        "2 tracks with the provider or without an answer: whoever has the key collects them."
+    )
+    assert refusal(steer, resume="old") == "Backfill old is cancelled: it cannot become open."
+    assert refusal(steer, change="old", share="10%").endswith("nothing of it is changed any more.")
+
+
+def test_what_is_finished_is_not_steered(steer, history):
+    history.ledger.backfills.move("old", BackfillState.FINISHED)
+    for option in ("pause", "resume", "cancel"):
+        assert refusal(steer, **{option: "old"}) == "Backfill old is finished."
+
+
+def test_a_name_that_is_not_there_names_those_that_are(steer):
+    for asked in ({"pause": "new"}, {"change": "new", "ceiling": 5}):
+        assert refusal(steer, **asked) == "The ledger knows no backfill new; there are: old."
+
+
+def test_order_ceiling_and_share_are_changed(steer, catalogue):
+    assert catalogue.frozen() == ["t02", "t01", "t00"]
+    (told,) = steer(change="old", order="oldest", ceiling=1_200, share="25%")
+    assert told == "Backfill old: oldest first, a ceiling of 1,200 credits, 25% of rate and day."
+    assert catalogue.frozen() == ["t00", "t01", "t02"]
+
+
+def test_a_change_of_nothing_and_a_change_for_nobody_are_refused(steer):
+    for asked in ({"change": "old"}, {"share": "50%"}, {"pause": "old", "order": "oldest"}):
+        assert refusal(steer, **asked) == "--change NAME goes with --order, --credits or --share."
+    assert "is no share" in refusal(steer, change="old", share="0%")
+    assert "is not known" in refusal(steer, change="old", order="cheapest")
+
+
+def test_what_is_refused_changes_nothing(steer, history):
+    refusal(steer, pause="old", cancel="new")
+    refusal(steer, change="old", ceiling=5, share="0%")
+    found = history.ledger.backfills.get("old")
+    assert (found.state, found.ceiling) == (BackfillState.OPEN, None)
+
+
+def test_nothing_to_steer_makes_no_ledger(catalogue):
+    assert steer_backfill(catalogue.settings()) == []
+    assert list_backfills(catalogue.settings()) == []
+    with pytest.raises(UsageError, match="Nothing has run"):
+        steer_backfill(catalogue.settings(), pause="old")
+    assert not (catalogue.folder / "nightly.db").exists()
+
+
+@pytest.mark.usefixtures("steer")
+def test_each_is_listed_with_its_progress_newest_first(catalogue, history):
+    catalogue.freeze("newer", since="2017", ceiling=90, share=0.5)
+    history.bring(2, State.PUBLISHED)
+    newer, old = list_backfills(catalogue.settings())
+    assert [each["backfill"]["name"] for each in (newer, old)] == ["newer", "old"]
+    assert (newer["backfill"]["credits"]["ceiling"], newer["backfill"]["share"]) == (90, 0.5)
+    assert newer["backfill"]["tracks"] == {"published": 1}
+    assert old["backfill"]["tracks"] == {"published": 1, "waiting": 2}
+    assert [each["slice"] for each in old["slices"]] == ["2017-01", "2016-01", "2015-01"]
