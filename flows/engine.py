@@ -16,6 +16,8 @@ from stemline.errors import UsageError
 
 PATIENCE_SECONDS = 10.0
 """How long a server may take to say that it is there."""
+START_SECONDS = 120
+"""How long a temporary server may take on a machine that is busy; Prefect's own patience is 20 s."""
 AGAIN_SECONDS = 0.5
 LOG_NAME = "temporary-server.log"
 _QUIET = {
@@ -82,7 +84,7 @@ def _start_temporary_server() -> None:
     server = SubprocessASGIServer()
     try:
         with log.open("wb") as file, _printing_to(file):
-            server.start()
+            server.start(timeout=START_SECONDS)
     except Exception as error:
         server.stop()
         raise UsageError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 
@@ -32,7 +34,8 @@ def test_with_a_temporary_server_and_a_fresh_home_nothing_but_the_result_is_prin
 
     assert done.code == 0, done.err
     assert done.tree["tracks"] == {"published": 2}
-    assert done.err == ""
+    # A line of our own every 10 s, where the machine is that slow.
+    assert not [line for line in done.err.splitlines() if not re.match(r" +\d+ s  ", line)]
     assert (tmp_path / "fresh" / "temporary-server.log").exists()
     project.assert_published_once(2)
 
