@@ -61,7 +61,8 @@ class Worker:
     @property
     def log(self) -> str:
         """What it has printed, and what its flow runs have."""
-        return (self.project.folder / "worker.log").read_text(errors="replace")
+        path = self.project.folder / "worker.log"
+        return path.read_text(errors="replace") if path.exists() else "It was not started."
 
     def start(self) -> None:
         """Start a process of it."""
