@@ -87,6 +87,11 @@ class DispatcherGroup:
         for dispatcher in self._dispatchers:
             dispatcher.call(lambda session: session.notify())
 
+    def reread(self) -> None:
+        """Say that who goes first is another by now: tracks read ahead are read again; any thread may call."""
+        for session in self.sessions[:1]:  # they share one queue
+            session.track_queue.refresh()
+
     def start(self) -> None:
         """Start a thread for each."""
         for dispatcher in self._dispatchers:

@@ -238,7 +238,13 @@ class Run:
     def _lane(self) -> LaneWatch | None:
         """Give what looks after the backfill that the run is part of."""
         name = self.selection.backfill
-        return None if name is None else LaneWatch(self.ledger, name, self.fences, self._stop_for)
+        if name is None:
+            return None
+        return LaneWatch(self.ledger, name, self.fences, stop=self._stop_for, reorder=self._reorder)
+
+    def _reorder(self) -> None:
+        if self.dispatchers is not None:
+            self.dispatchers.reread()
 
     def _stop_for(self, reason: StopRun) -> None:
         """Submit nothing more; for a run that wants the key, leave what is with the provider to it as well."""
