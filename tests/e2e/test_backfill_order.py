@@ -78,4 +78,21 @@ def test_a_lower_ceiling_holds_for_a_run_under_way(years):
     assert done.code == 4, done.err
     assert 0 < done.tree["tracks"]["published"] < TRACKS
     assert "budget_backfill" in done.tree["codes"]
+    assert "--change NAME --credits N" in done.tree["reason"]
     assert years.open_reservations() == 0
+
+
+@pytest.mark.long
+def test_a_day_that_is_used_up_is_waited_for_and_a_larger_share_lets_it_go_on_at_once(years):
+    provider = {"pilot": 0, "max_in_flight": 1}
+    years.write_config(provider=provider, budget={"day": 40, "on_limit": "wait"})
+    running = begin(years, "--share", "20%")
+    assert running.until(lambda: years.has_happened("publish_batch", 1))
+    assert not running.is_over_within(3)
+    (about,) = years.stemline("backfills", years.config, "--json").tree["backfills"]
+    spent = about["backfill"]["credits"]
+    assert (about["backfill"]["state"], spent["reserved"] + spent["charged"] <= 8) == ("open", True)
+    assert years.stemline("backfills", years.config, "--change", "old", "--share", "100%").code == 0
+    done = running.wait()
+    assert done.code == 0, done.err
+    years.assert_published_once(TRACKS)
