@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 LOCK := $(COMPILE) pyproject.toml
 
-.PHONY: help setup demo test test-long chaos check format bench lock clean
+.PHONY: help setup demo up night deploy down test test-long chaos check format bench lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
@@ -40,6 +40,18 @@ setup: .venv/.run ## Create .venv with what running needs; the other targets add
 
 demo: .venv/.run ## The main job on a made catalogue: no key, no network
 	@$(BIN)/stemline demo
+
+up: .venv/.run ## Prefect here: server, worker, deployments; again, only what is missing: make up PORT=4300
+	@$(BIN)/python -m orchestration up $(if $(PORT),--port $(PORT))
+
+night: .venv/.run ## A scheduled run of that server on a made catalogue, until its end: no key, no network
+	@$(BIN)/python -m orchestration night
+
+deploy: .venv/.run ## Pool, secrets, deployments and automations on the server that PREFECT_API_URL names
+	@$(BIN)/python -m orchestration deploy
+
+down: ## End what `make up` started and remove its files; KEEP=1 keeps its database and logs
+	@if test -x $(BIN)/python; then $(BIN)/python -m orchestration down $(if $(KEEP),--keep); fi
 
 test: .venv/.test ## Run the tests, with the same examples each time
 	@$(BIN)/pytest -n auto --dist loadgroup
@@ -72,5 +84,5 @@ lock: .venv/.run ## Pin again what pyproject.toml asks for
 	$(LOCK) --group build --constraint requirements-test.lock --output-file requirements.lock
 	$(COMPILE) tests/release/readers.in --output-file tests/release/readers.lock
 
-clean: ## Remove what runs leave behind
+clean: down ## Remove what runs leave behind
 	rm -rf demo .stemline stems dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -61,6 +61,4 @@ def run_steps(  # noqa: PLR0913 - those of `stemline backfill`
 
 
 # The flow itself: `from flows.backfill_catalogue import backfill_catalogue`, as prefect.yaml does.
-__getattr__ = flow_on_demand(
-    "backfill_catalogue", run_steps, flow_run_name=name_flow_run, validate_parameters=False
-)
+__getattr__ = flow_on_demand("backfill_catalogue", run_steps, flow_run_name=name_flow_run)

@@ -1,32 +1,106 @@
-"""What a run came to, as artifacts of its flow run: a table of states and codes, and a summary with links."""
+"""What a flow came to, as artifacts of its flow run: tables, and a summary with links; each catalogue has its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from functools import singledispatch
 from typing import Any
 
+from stemline.integrity.finding import IntegrityReport
 from stemline.records import Code
+from stemline.release.record import Release
+from stemline.run.compaction import CompactionReport
+from stemline.run.run import Run
 from stemline.run.selection import Result
+from stemline.settings.redactor import present_redactor
 from stemline.wording import STATES, balance_words, code_sentence
 
-
-def show_result(result: Result, sentence: str) -> None:
-    """Make the artifacts of a run's result."""
-    from prefect.artifacts import create_markdown_artifact, create_table_artifact  # noqa: PLC0415
-
-    create_table_artifact(list(result_rows(result)), key="stemline-tracks", description="Tracks of this run")
-    create_markdown_artifact(result_page(result, sentence), key="stemline-summary", description=sentence)
+Row = dict[str, Any]
+MOST_ROWS = 500
+"""So many findings are in the table; the summary says how many there are."""
+_PAGES: dict[type, str] = {CompactionReport: "compaction", Release: "release"}
+COLUMNS = ("what", "of", "tracks", "charged", "reserved", "limit", "meaning")
 
 
-def result_rows(result: Result) -> Iterator[dict[str, Any]]:
+def artifact_key(catalogue: str, kind: str) -> str:
+    """Give an artifact's key, such as `stemline-night-progress`: lowercase letters, digits and dashes alone.
+
+    A catalogue whose name has others gets a few digits more, so that no two share a key.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", catalogue.lower()).strip("-")
+    if plain != catalogue:
+        plain += f"-{hashlib.sha256(catalogue.encode()).hexdigest()[:4]}"
+    return f"stemline-{plain}-{kind}"
+
+
+@singledispatch
+def show_ended(ended: object, catalogue: str, sentence: str, credit_rows: Sequence[Row]) -> None:
+    """Make the artifacts of what a flow's steps gave."""
+    del credit_rows
+    kind = _PAGES.get(type(ended), "summary")
+    _show_page(catalogue, kind, sentence, sentence)
+
+
+@show_ended.register
+def show_result(ended: Result, catalogue: str, sentence: str, credit_rows: Sequence[Row]) -> None:
+    """Make those of a run's result: states, codes and credits by window, and the summary."""
+    rows = [*result_rows(ended), *credit_rows]
+    _show_table(catalogue, "tracks", rows, "Tracks of this run, and credits by window")
+    _show_page(catalogue, "summary", result_page(ended, sentence), sentence)
+
+
+@show_ended.register
+def show_integrity(ended: IntegrityReport, catalogue: str, sentence: str, credit_rows: Sequence[Row]) -> None:
+    """Make those of a check: a table of the findings, and the summary."""
+    del credit_rows
+    rows = list(finding_rows(ended))
+    _show_table(catalogue, "findings", rows[:MOST_ROWS], sentence)
+    shown = f"\n- shown of {len(rows):,} findings: {MOST_ROWS}" if len(rows) > MOST_ROWS else ""
+    notes = "".join(f"\n- {note}" for note in ended.notes)
+    page = (
+        f"{sentence}\n\n- dataset: {_link(ended.dataset)}\n- read: {ended.read:,} audio objects{shown}{notes}"
+    )
+    _show_page(catalogue, "verification", page, sentence)
+
+
+def result_rows(result: Result) -> Iterator[Row]:
     """Give a row a state, then one a code with what it means and what to do."""
     states, codes = result.summary["tracks"], result.summary["codes"]
     for state in STATES:
         if state in states:
-            yield {"state or code": str(state), "tracks": states[state], "what it means": STATES[state]}
+            yield _row("state", str(state), tracks=states[state], meaning=STATES[state])
     for code, count in codes.items():
         if code != Code.OK:
-            yield {"state or code": str(code), "tracks": count, "what it means": code_sentence(code)}
+            yield _row("code", str(code), tracks=count, meaning=code_sentence(code))
+
+
+def credits_by_window(run: Run) -> list[Row]:
+    """Give a row a window: what is charged and reserved in it, and the limit the configuration sets."""
+    spending, limits = run.ledger.credits.spending(run.run_id), run.settings.budget
+    windows = (
+        ("run", spending.run, limits.run, "this run"),
+        ("day", spending.day, limits.day, "all runs of this UTC day"),
+        ("month", spending.month, limits.month, "all runs of this UTC month"),
+    )
+    return [
+        _row("credits", name, charged=spent.charged, reserved=spent.reserved, limit=limit, meaning=meaning)
+        for name, spent, limit, meaning in windows
+    ]
+
+
+def finding_rows(report: IntegrityReport) -> Iterator[Row]:
+    """Give a row for everything that is wrong, and for what a repair came to."""
+    for damage in report.damages:
+        yield {"finding": damage.kind.value, "where": damage.path, "what": damage.sentence}
+    for row in report.rows:
+        yield {"finding": row.fault.value.replace("_", " "), "where": row.track_id, "what": row.sentence}
+    for left in report.leftovers:
+        yield {"finding": left.what, "where": left.path, "what": "was begun and has not ended"}
+    for outcome in report.outcomes or ():
+        word = "mended" if outcome.is_mended else "unmended"
+        yield {"finding": word, "where": outcome.path, "what": outcome.sentence}
 
 
 def result_page(result: Result, sentence: str) -> str:
@@ -45,6 +119,26 @@ def result_page(result: Result, sentence: str) -> str:
             f"- run: `{summary['run_id']}`, exit code {result.exit_code}, {summary['seconds']:,.0f} s",
         ]
     )
+
+
+def _row(what: str, of: str, **cells: object) -> Row:
+    return dict.fromkeys(COLUMNS) | {"what": what, "of": of} | cells
+
+
+def _show_table(catalogue: str, kind: str, rows: Sequence[Row], description: str) -> None:
+    from prefect.artifacts import create_table_artifact  # noqa: PLC0415 - imported by the flow
+
+    told = present_redactor().tree(list(rows))
+    create_table_artifact(
+        told, key=artifact_key(catalogue, kind), description=present_redactor()(description)
+    )
+
+
+def _show_page(catalogue: str, kind: str, page: str, description: str) -> None:
+    from prefect.artifacts import create_markdown_artifact  # noqa: PLC0415 - imported by the flow
+
+    redact = present_redactor()
+    create_markdown_artifact(redact(page), key=artifact_key(catalogue, kind), description=redact(description))
 
 
 def _link(url: str) -> str:

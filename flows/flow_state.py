@@ -7,16 +7,23 @@ become states here, as Prefect would log a traceback of what is raised.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-from flows.flow_artifacts import show_result
-from flows.flow_watch import watched_by_prefect
+from flows.flow_artifacts import show_ended
+from flows.flow_secrets import with_secrets
+from flows.flow_sentence import flow_sentence
+from flows.flow_watch import FlowObserver, watched_by_prefect
+from flows.parameters import read_parameters
 from stemline.errors import StemlineError
-from stemline.records import Code
+from stemline.integrity.finding import IntegrityReport
 from stemline.run.selection import Result
-from stemline.wording import STATES, code_sentence, counted
+from stemline.settings import load_settings
+from stemline.settings.redactor import present_redactor
+from stemline.settings.secret_override import require_no_secret
 from tasks.observed_task import failing_in_states
 
 if TYPE_CHECKING:
@@ -52,48 +59,46 @@ def ending_in_states(steps: Callable[P, object]) -> Callable[P, object]:
     """Give steps that end in a state, with what they gave, or the error that ended them, as its data."""
 
     @wraps(steps)
-    @failing_in_states
-    def run(*args: P.args, **kwargs: P.kwargs) -> State[object]:
-        from prefect.states import Completed  # noqa: PLC0415 - the flow has imported it
-
-        with watched_by_prefect():
-            ended = steps(*args, **kwargs)
-        if not isinstance(ended, Result):
-            return Completed(message=str(ended), data=ended)
-        told = result_sentence(ended)
-        _show(ended, told)
-        return state_of(ended, told)
+    def run(*args: P.args, **kwargs: P.kwargs) -> State[object] | object:
+        given = signature(steps).bind(*args, **kwargs).arguments
+        with with_secrets(given):
+            return failing_in_states(_run_steps)(steps, given)
 
     return run
 
 
-def _show(result: Result, told: str) -> None:
-    """Make the result's artifacts; a server that is away by now changes nothing about what the run came to."""
+def _run_steps(steps: Callable[..., object], given: Mapping[str, Any]) -> State[object]:
+    parameters = read_parameters(steps, given)
+    require_no_secret(parameters.get("overrides") or ())
+    with watched_by_prefect() as observer:
+        ended = steps(**parameters)
+        told = present_redactor()(flow_sentence(ended))
+        _show(ended, parameters, told, observer)
+        return state_of(ended, told)
+
+
+def _show(ended: object, parameters: Mapping[str, Any], told: str, observer: FlowObserver) -> None:
+    """Make the artifacts; a server that is away by now changes nothing about what the flow came to."""
     try:
-        show_result(result, told)
+        name = load_settings(Path(parameters["config"]), parameters.get("overrides") or []).name
+        show_ended(ended, name, told, observer.credit_rows)
     except Exception:  # noqa: BLE001 - whatever Prefect's client raises
         logging.getLogger("stemline.flows").warning("Prefect did not take the artifacts of this run.")
 
 
-def state_of(result: Result, told: str) -> State[object]:
-    """Give the state of what a run came to, with this sentence."""
+def state_of(ended: object, told: str) -> State[object]:
+    """Give the state of what a flow came to, with this sentence."""
     from prefect.states import Cancelled, Completed, Failed  # noqa: PLC0415 - the flow has imported it
 
-    if result.exit_code == INTERRUPTED:
-        return Cancelled(message=told, data=FlowStopped(told, result))
-    if result.exit_code not in COMPLETED_NAMES:
-        return Failed(message=told, data=FlowStopped(told, result))
-    return Completed(message=told, data=result, name=COMPLETED_NAMES[result.exit_code])
+    exit_code = _exit_code(ended)
+    if isinstance(ended, Result) and exit_code not in COMPLETED_NAMES:
+        make = Cancelled if exit_code == INTERRUPTED else Failed
+        return make(message=told, data=FlowStopped(told, ended))
+    return Completed(message=told, data=ended, name=COMPLETED_NAMES[exit_code])
 
 
-def result_sentence(result: Result) -> str:
-    """Say what a run came to, and what to do about it: why it stopped, else what most of the rest lack."""
-    states = result.summary["tracks"]
-    shown = ", ".join(f"{states[state]:,} {state}" for state in STATES if state in states)
-    lead = f"{counted(sum(states.values()), 'track')}: {shown or 'none'}."
-    if result.reason:
-        return f"{result.reason} {lead}"
-    others = {code: count for code, count in result.summary["codes"].items() if code != Code.OK}
-    if not others or result.exit_code == 0:
-        return lead
-    return f"{lead} {code_sentence(max(others, key=lambda code: others[code]))}"
+def _exit_code(ended: object) -> int:
+    """Give the exit code that the command ends with at the shell."""
+    if isinstance(ended, Result):
+        return ended.exit_code
+    return 3 if isinstance(ended, IntegrityReport) and not ended.is_sound else 0

@@ -4,103 +4,158 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
+from flows.flow_artifacts import Row, artifact_key, credits_by_window
+from stemline.errors import StemlineError
 from stemline.records import State
-from stemline.run.access import read_api_keys
 from stemline.run.observer import Observer, observed_by, present_observer
 from stemline.run.run import Run
 from stemline.run.run_watch import RunWatch
+from stemline.settings.redactor import Redactor, present_redactor
 
 REFRESH_SECONDS = 10.0
+ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 _UNDER_WAY = (State.PLANNED, State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED)
 logger = logging.getLogger("stemline")
 
 
+@dataclass
+class FlowObserver:
+    """Tells several observers of a run, and keeps what its credits came to: its ledger is closed afterwards."""
+
+    observers: tuple[Observer, ...]
+    credit_rows: list[Row] = field(default_factory=list)
+
+    def opened(self, run: Run) -> None:
+        """Pass it on."""
+        for each in self.observers:
+            each.opened(run)
+
+    def closed(self, run: Run) -> None:
+        """Read the credits, and pass it on."""
+        with suppress(StemlineError):
+            self.credit_rows = credits_by_window(run)
+        for each in reversed(self.observers):
+            each.closed(run)
+
+
 @contextmanager
-def watched_by_prefect() -> Iterator[None]:
-    """Have the present flow run show what the runs inside are at; progress only where no terminal does so already."""
-    log = FlowRunLog()
-    logger.addHandler(log)
-    level = logger.level
+def watched_by_prefect() -> Iterator[FlowObserver]:
+    """Have the present flow run show what the runs inside are at, beside a terminal that does; give the observer."""
+    terminal = present_observer()
+    # A terminal takes the signals itself.
+    watches = (FlowWatch(signal.SIGTERM),) if terminal is None else (terminal, FlowWatch())
+    observer = FlowObserver(watches)
+    with _logging_to_prefect(present_redactor()), observed_by(observer):
+        yield observer
+
+
+@contextmanager
+def _logging_to_prefect(redact: Redactor) -> Iterator[None]:
+    """Pass our log lines on to the flow run's alone; redact these, and what Prefect's engine itself writes there."""
+    handler, cleaner = FlowRunLog(redact), _RedactingFilter(redact)
+    engine = [logging.getLogger(name) for name in ENGINE_LOGGERS]
+    level, propagates = logger.level, logger.propagate
+    for each in engine:
+        each.addFilter(cleaner)
+    logger.addHandler(handler)
+    logger.propagate = False  # the flow run's log reaches the console as well, and is redacted
     logger.setLevel(min(level or logging.INFO, logging.INFO))
     try:
-        with observed_by(_Redacting(present_observer() or FlowWatch(), log)):
-            yield
+        yield
     finally:
-        logger.removeHandler(log)
+        logger.removeHandler(handler)
+        logger.propagate = propagates
         logger.setLevel(level)
+        for each in engine:
+            each.removeFilter(cleaner)
+
+
+class _RedactingFilter(logging.Filter):
+    """Takes what is secret out of records, in place."""
+
+    def __init__(self, redact: Redactor) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = text_of(record, self._redact), ()
+        record.exc_info = record.exc_text = None
+        return True
 
 
 class FlowRunLog(logging.Handler):
     """Passes log lines on to the flow run's, from any thread, without what is secret."""
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Redactor) -> None:
         """Write to the log of the present flow run."""
         super().__init__(logging.INFO)
         from prefect.logging import get_run_logger  # noqa: PLC0415 - imported by the flow
 
         self._run_logger = get_run_logger()
-        self.secrets: Collection[str] = ()
+        self._redact = redact
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass a line on."""
-        text = record.getMessage()
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        self._run_logger.log(record.levelno, "%s", text)
+        self._run_logger.log(record.levelno, "%s", text_of(record, self._redact))
 
 
-@dataclass(frozen=True)
-class _Redacting:
-    """An observer of a run, whose API keys are kept out of the flow run's log."""
-
-    observer: Observer
-    log: FlowRunLog
-
-    def opened(self, run: Run) -> None:
-        """Take the run's keys first."""
-        self.log.secrets = read_api_keys(run.settings, run.facts)
-        self.observer.opened(run)
-
-    def closed(self, run: Run) -> None:
-        """Pass it on."""
-        self.observer.closed(run)
+def text_of(record: logging.LogRecord, redact: Redactor) -> str:
+    """Give a record's text without what is secret, and its traceback where the error is none of ours."""
+    text = record.getMessage()
+    if record.exc_info and record.exc_info[1] and not isinstance(record.exc_info[1], StemlineError):
+        text += "\n" + logging.Formatter().formatException(record.exc_info)
+    return redact(text)
 
 
 class FlowWatch(RunWatch):
     """Watches a run for Prefect; SIGTERM, by which a worker cancels, ends it in good order."""
 
-    def __init__(self) -> None:
-        """Watch for the present flow run."""
-        super().__init__(signal.SIGTERM)
+    patience: ClassVar[float | None] = 10.0
 
     def _watch(self, run: Run) -> None:
-        artifact: UUID | None = None
-        while not self._over.wait(REFRESH_SECONDS):
-            counts = run.ledger.queries.counts(run.run_id)
-            with suppress(Exception):  # a server that is away is no reason to stop what is paid
-                artifact = _show_progress(artifact, counts)
+        progress = ProgressArtifact(artifact_key(run.settings.name, "progress"))
+        is_told = True
+        is_over = False
+        while True:
+            try:
+                progress.show(run.ledger.queries.counts(run.run_id))
+            except Exception as error:  # noqa: BLE001 - neither ledger nor server stop what is paid, or the watching
+                # The ledger may be closed by now where the server kept this waiting.
+                if is_told and not self._over.is_set():
+                    logger.warning("How far the run is cannot be shown now: %s.", type(error).__name__)
+                is_told = False
+            if is_over:
+                return
+            is_over = self._over.wait(REFRESH_SECONDS)
 
     def _interrupt(self, run: Run, number: int) -> None:
         del number
         run.interrupt()
 
 
-def _show_progress(artifact: UUID | None, counts: dict[State, int]) -> UUID:
-    """Show how many tracks are through; give the artifact that does."""
-    from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: PLC0415
+@dataclass
+class ProgressArtifact:
+    """How many of a run's tracks are through, as an artifact: 0 when it begins, and the last value when it ends."""
 
-    total = sum(counts.values())
-    through = total - sum(counts.get(state, 0) for state in _UNDER_WAY)
-    percent = 100.0 * through / total if total else 0.0
-    told = ", ".join(f"{count:,} {state}" for state, count in counts.items()) or "reading the manifest"
-    shown: dict[str, Any] = {"progress": percent, "description": told}
-    if artifact is None:
-        return cast("UUID", create_progress_artifact(**shown, key="stemline-progress"))
-    update_progress_artifact(artifact, **shown)
-    return artifact
+    key: str
+    _id: UUID | None = None
+
+    def show(self, counts: dict[State, int]) -> None:
+        """Show this."""
+        from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: PLC0415
+
+        total = sum(counts.values())
+        through = total - sum(counts.get(state, 0) for state in _UNDER_WAY)
+        told = ", ".join(f"{count:,} {state}" for state, count in counts.items()) or "reading the manifest"
+        percent = 100.0 * through / total if total else 0.0
+        shown: dict[str, Any] = {"progress": percent, "description": told}
+        if self._id is None:
+            self._id = cast("UUID", create_progress_artifact(**shown, key=self.key))
+        else:
+            update_progress_artifact(self._id, **shown)

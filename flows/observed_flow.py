@@ -14,7 +14,8 @@ from typing import Any
 def flow_on_demand(name: str, steps: Callable[..., Any], **options: Any) -> Callable[[str], Any]:  # noqa: ANN401
     """Give a module's `__getattr__` (PEP 562) that makes its plain function a flow when `name` is first asked for.
 
-    `options` are those of `prefect.flow`.
+    `options` are those of `prefect.flow`. Parameters are checked by the flow itself, which says what is wrong in a
+    sentence; Prefect would log a traceback, and the parameters with it.
     """
 
     @cache
@@ -23,14 +24,18 @@ def flow_on_demand(name: str, steps: Callable[..., Any], **options: Any) -> Call
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         from prefect import flow  # noqa: PLC0415 - what is put off
 
-        from flows.flow_state import ending_in_states, quieten_engine  # noqa: PLC0415 - what is put off
+        from flows.flow_console import outliving_worker  # noqa: PLC0415 - what is put off
+        from flows.flow_retry import raising_for_retries  # noqa: PLC0415
+        from flows.flow_state import ending_in_states, quieten_engine  # noqa: PLC0415
+        from flows.parameters import documented  # noqa: PLC0415
 
         quieten_engine()
 
-        observed = ending_in_states(steps)
+        observed = outliving_worker(raising_for_retries(ending_in_states(steps)))
         # A worker is told to load the flow by the name of its function.
         observed.__name__ = observed.__qualname__ = name
-        return flow(name=name, **options)(observed)
+        observed.__doc__ = documented(steps)
+        return flow(name=name, validate_parameters=False, persist_result=False, **options)(observed)
 
     def get_attribute(asked: str) -> Any:  # noqa: ANN401
         if asked == name:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flows.flow_secrets import with_secrets
 from stemline.errors import StemlineError
 from stemline.settings import load_settings
+from stemline.settings.redactor import present_redactor
 
 
 def name_flow_run() -> str:
@@ -16,7 +18,9 @@ def name_flow_run() -> str:
 
     parameters = flow_run.parameters
     day = f"{flow_run.scheduled_start_time:%Y-%m-%d}"
-    return ", ".join([_catalogue_name(parameters), *_selection_words(parameters), day])
+    with with_secrets(parameters):
+        words = [_catalogue_name(parameters), *_selection_words(parameters), day]
+        return present_redactor()(", ".join(words))
 
 
 def _catalogue_name(parameters: Mapping[str, Any]) -> str:
@@ -24,7 +28,7 @@ def _catalogue_name(parameters: Mapping[str, Any]) -> str:
     config = str(parameters.get("config", ""))
     try:
         return load_settings(Path(config), parameters.get("overrides") or []).name
-    except StemlineError:
+    except (StemlineError, TypeError, AttributeError):  # parameters of the wrong type come here unchecked
         return config
 
 
@@ -33,6 +37,8 @@ def _selection_words(parameters: Mapping[str, Any]) -> list[str]:
     words = [str(parameters[name]) for name in ("name", "where") if parameters.get(name)]
     if parameters.get("limit") is not None:
         words.append(f"limit {parameters['limit']}")
+    if parameters.get("sample") is not None:
+        words.append(f"sample {parameters['sample']}")
     if (codes := parameters.get("redrive")) is not None:
         words.append(f"redrive {' '.join(map(str, codes)) or 'all'}")
     return words

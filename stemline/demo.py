@@ -16,8 +16,11 @@ from stemline.local import load_local_service
 SHOWN_COLUMNS = ("track_id", "title", "duration_seconds", "bpm", "key", "credits_charged")
 
 
-def make_demo(folder: Path, source: Path | None) -> Path:
-    """Make the catalogue, unless it is there already, and its configuration; give the configuration's path."""
+SONGS = 12
+
+
+def make_demo(folder: Path, source: Path | None, songs: int = SONGS) -> Path:
+    """Make a catalogue of so many songs, unless it is there already, and its configuration; give the latter's path."""
     if source is not None and not source.is_dir():
         raise ManifestError(f"There is no folder {source}.", fix="Give --from a folder of audio files.")
     try:
@@ -29,7 +32,7 @@ def make_demo(folder: Path, source: Path | None) -> Path:
         ) from error
     manifest = folder / "catalogue" / "manifest.csv"
     if source is None and not manifest.exists():
-        load_local_service().make_catalogue(manifest.parent)
+        load_local_service().make_catalogue(manifest.parent, songs)
     # A person's own folder gets a name of its own, so that neither ledger nor dataset mix with the made songs.
     name = (
         "demo" if source is None else f"demo-{hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:8]}"

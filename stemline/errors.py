@@ -33,6 +33,7 @@ StemlineError
     ├── PilotFailed       the first tracks of a provider and recipe did not come back verified; exit 3
     ├── LeaseHeld         another run works with this API key; exit 2
     ├── KeyWanted         a run that goes first wants the API key of a backfill, which goes on after it
+    ├── OrderChanged      a person has changed the order of a backfill, which goes on in it
     ├── BackfillStopped   a person has paused or cancelled the backfill; exit 130
     └── StorageError      the dataset or a local disk cannot be written; exit 2
         └── LedgerAway    the ledger's database is locked or did not answer, for longer than is waited for
@@ -216,6 +217,12 @@ class PilotFailed(StopRun):
 
 class KeyWanted(StopRun):
     """A run that goes first wants the API key of a backfill, which goes on after it."""
+
+    exit_code = 130
+
+
+class OrderChanged(StopRun):
+    """A person has changed the order of a backfill: it goes on in the new one, in another run."""
 
     exit_code = 130
 

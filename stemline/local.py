@@ -46,8 +46,8 @@ class LocalService(Protocol):
     def serve(self, **options: Any) -> None:  # noqa: ANN401 - as the command line has them
         """Run the service in this process until it is told to stop; an option that is None is the service's own."""
 
-    def make_catalogue(self, folder: Path) -> Path:
-        """Write a small catalogue of made songs; give its manifest."""
+    def make_catalogue(self, folder: Path, songs: int) -> Path:
+        """Write a small catalogue of so many made songs; give its manifest."""
 
 
 def load_local_service() -> LocalService:

@@ -7,7 +7,7 @@ writing the same bytes under the same names again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from stemline.dataset.card import tell_change
@@ -20,7 +20,7 @@ from stemline.errors import StorageError
 from stemline.ledger import Ledger
 from stemline.ledger.row_mapping import BatchRow
 from stemline.ownership import write_record
-from stemline.records import Attempt, Recipe
+from stemline.records import Attempt, PartFile, Recipe
 from stemline.splits.split_book import SplitBook
 from stemline.storage import Store
 
@@ -39,7 +39,16 @@ class Publisher:
     """What gives each row its split; None: the manifest alone does."""
 
     def publish(self, run_id: str, tokens: Sequence[str]) -> int:
-        """Publish these collected attempts as one batch, without those that cannot be; give how many tracks."""
+        """Publish these collected attempts as one batch, without those that cannot be; give how many tracks.
+
+        What replaces older stems is left to whoever rewrites the parts that have these.
+        """
+        remade = self.ledger.remakes.among(tokens)
+        batch_id = self.open_batch(run_id, [token for token in tokens if token not in remade])
+        return 0 if batch_id is None else self._write(run_id, batch_id)
+
+    def open_batch(self, run_id: str, tokens: Sequence[str]) -> str | None:
+        """Have these collected attempts be one batch, without those that cannot be published; None: there is none."""
         found = self.ledger.batches.collected(tokens)
         reasons = find_unpublishable(_dataset_batch("unopened", run_id, found), self.layout)
         if reasons:
@@ -48,10 +57,10 @@ class Publisher:
         here = {row.attempt.token for row in found}
         fit = [token for token in tokens if token in here and token not in reasons]
         if not fit:
-            return 0
+            return None
         batch_id = _batch_id(fit)
         self.ledger.batches.open(run_id, batch_id, fit)
-        return self._write(run_id, batch_id)
+        return batch_id
 
     def publish_leftovers(
         self, run_id: str, provider: str, recipe: Recipe, spared: Collection[str] = ()
@@ -81,26 +90,37 @@ class Publisher:
         for each in made:
             clear_quarantine(self.store, each)
 
-    def _write(self, run_id: str, batch_id: str) -> int:
+    def write_batch(
+        self, run_id: str, batch_id: str, place: Callable[[str], str] = str
+    ) -> tuple[DatasetBatch, list[PartFile]]:
+        """Write an opened batch's parts, without what cannot be published; give the batch, and what its parts are.
+
+        `place` tells where each is put that waits to be live; what is given bears the keys they have then.
+        """
         # The run that opened the batch, so that whoever repeats the write gives the same bytes.
         opener = self.ledger.batches.run_of(batch_id)
         batch = self._with_splits(_dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id)))
         write_record(self.ledger, self.store, run_id.rsplit("-", 2)[0])
         try:
-            written = write_parts(self.store, batch, self.layout)
+            return batch, write_parts(self.store, batch, self.layout, place)
         except (ValueError, StorageError):
             if not self._set_aside(batch):
                 raise
             batch = self._with_splits(_dataset_batch(batch_id, opener, self.ledger.batches.rows(batch_id)))
-            if not batch.rows:
-                return 0
-            written = write_parts(self.store, batch, self.layout)
-        count = self.ledger.batches.publish(batch_id, written)
+            return batch, write_parts(self.store, batch, self.layout, place) if batch.rows else []
+
+    def book_batch(self, batch: DatasetBatch, written: Sequence[PartFile] = ()) -> int:
+        """Note that a batch is in the tables, in parts that no snapshot lists yet; give how many tracks that is."""
+        count = self.ledger.batches.publish(batch.batch_id, written)
         if self.splits is not None:
             self.splits.note({row.attempt.track.track_id: row.split for row in batch.rows})
         tell_change(self.store)
         discard_staged(self.store, batch, self.layout)
         return min(count, len(batch.rows))
+
+    def _write(self, run_id: str, batch_id: str) -> int:
+        batch, written = self.write_batch(run_id, batch_id)
+        return self.book_batch(batch, written) if batch.rows else 0
 
     def _with_splits(self, batch: DatasetBatch) -> DatasetBatch:
         """Give the batch with the split of each row; what was in none yet is decided before a part has it."""

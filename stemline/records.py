@@ -80,6 +80,9 @@ class Code(StrEnum):
     ALL_SILENT = "all_silent"
     # expired
     OUTPUTS_EXPIRED = "outputs_expired"
+    SUPERSEDED = "superseded"
+    # published: with the stems it had before
+    NOT_MADE_AGAIN = "not_made_again"
 
 
 MIX = "mix"

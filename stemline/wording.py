@@ -146,6 +146,13 @@ CODES: dict[Code, CodeWording] = {
     Code.WRONG_DURATION: CodeWording("A stem is not as long as its source.", _KEPT),
     Code.ALL_SILENT: CodeWording("Every stem is silent; so may its source be.", _KEPT),
     Code.OUTPUTS_EXPIRED: CodeWording("The provider deleted the stems before they were collected.", _PAID),
+    Code.SUPERSEDED: CodeWording(
+        "The track was made again: later stems have replaced these.", "Nothing is to be done."
+    ),
+    Code.NOT_MADE_AGAIN: CodeWording(
+        "The track was to be made again and was not; it is in the dataset as it was before.",
+        "See what is said of it; a new backfill asks for it once more, and pays for that.",
+    ),
 }
 
 

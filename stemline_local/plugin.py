@@ -66,8 +66,8 @@ def serve(*, keys: Sequence[str], balance: int | None, **options: Any) -> None: 
     serve_until_stopped(ServiceOptions(keys=tuple(ApiKey.parse(text) for text in texts), **given))
 
 
-def make_catalogue(folder: Path) -> Path:
-    """Write a dozen made songs and the manifest that lists them; give the manifest."""
+def make_catalogue(folder: Path, songs: int) -> Path:
+    """Write so many made songs and the manifest that lists them; give the manifest."""
     from stemline_local.songs import make_catalogue as make_songs
 
-    return make_songs(folder)
+    return make_songs(folder, count=songs)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("stemline", "stemline_local", "flows", "tasks")
+PACKAGES = ("stemline", "stemline_local", "orchestration", "flows", "tasks")
 
 
 def modules() -> Iterator[tuple[Path, ast.Module]]:

@@ -7,11 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from stemline.backfill.progress import progress_tree
 from stemline.errors import UsageError
-from stemline.ledger import Backfill, BackfillState, Ledger, open_ledger
+from stemline.ledger import Backfill, BackfillOrder, BackfillState, Ledger, open_ledger
 from stemline.ledger.backfill_record import WAITING
 from stemline.records import State
 from stemline.run.access import fingerprint, read_api_keys
@@ -37,6 +38,9 @@ class BackfillLegs:
     name: str
     sleep: Callable[[float], None] = time.sleep
     _results: list[Result] = field(default_factory=list)
+    _behind: int = -1
+    """The place in the order up to which its runs have done all there was to do."""
+    _order: BackfillOrder | None = None
 
     def next(self) -> Selection | None:
         """Give what the next run is about, once it may begin; None when there is no next one.
@@ -49,11 +53,13 @@ class BackfillLegs:
         with open_ledger(self.settings.ledger_url) as ledger:
             if not self._wait_for_turn(ledger):
                 return None
-        return Selection(backfill=self.name)
+        return Selection(backfill=self.name, behind=self._behind)
 
     def note(self, result: Result) -> None:
         """Take what a run came to."""
         self._results.append(result)
+        if result.reached is not None:
+            self._behind = result.reached
 
     def result(self) -> Result:
         """Give what all of it came to, and book the backfill as finished where nothing is left to do."""
@@ -71,7 +77,9 @@ class BackfillLegs:
             last = replace(last, reason=reason, summary={**last.summary, "reason": reason})
         tracks = {name: count for name, count in states.items() if name != WAITING}
         summary = {**last.summary, "tracks": tracks, **self._sums(), **shown}
-        return replace(last, summary=summary, goes_on=False)
+        # The last run may have been about the rest alone, and what failed was in an earlier one.
+        exit_code = last.exit_code or (0 if tracks.keys() <= {State.PUBLISHED} else 3)
+        return replace(last, exit_code=exit_code, summary=summary, goes_on=False)
 
     def _sums(self) -> dict[str, Any]:
         """Give the figures that add up over the runs."""
@@ -106,6 +114,7 @@ class BackfillLegs:
                 else self._key_holder(ledger)
             )
             if not reason:
+                self._note_order(backfill.order)
                 return True
             if reason != told:
                 logger.warning("Backfill %s waits. %s", self.name, reason)
@@ -115,13 +124,20 @@ class BackfillLegs:
     def _key_holder(self, ledger: Ledger) -> str:
         """Say who has one of its keys, or wants it; empty when they are free."""
         free_keys_of_the_dead(ledger)
-        key_ids = [
-            fingerprint(key) for key in read_api_keys(self.settings, load_facts(self.settings.provider.kind))
-        ]
-        if ledger.leases.is_wanted(key_ids):
+        if ledger.leases.is_wanted(self._key_ids):
             return "A run that goes first wants its API key."
-        held = [lease for lease in ledger.leases.held() if lease.key_id in key_ids and lease.holder]
+        held = [lease for lease in ledger.leases.held() if lease.key_id in self._key_ids and lease.holder]
         return f"{held[0].holder} works with its API key." if held else ""
+
+    @cached_property
+    def _key_ids(self) -> list[str]:
+        keys = read_api_keys(self.settings, load_facts(self.settings.provider.kind))
+        return [fingerprint(key) for key in keys]
+
+    def _note_order(self, order: BackfillOrder) -> None:
+        """Begin at the front again where a person has changed the order."""
+        if order is not self._order:
+            self._order, self._behind = order, -1
 
 
 def refused(backfill: Backfill) -> UsageError:

@@ -7,9 +7,9 @@ Stems and what each second of them holds go before tracks: a reader never finds 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +64,13 @@ class DatasetBatch:
             raise ValueError(f"batch_id {self.batch_id!r} must be letters, digits, '.', '_' or '-'")
 
 
-def write_parts(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> list[PartFile]:
+def write_parts(
+    store: Store, batch: DatasetBatch, layout: DatasetLayout, place: Callable[[str], str] = str
+) -> list[PartFile]:
     """Write a batch's parts, each in one atomic PUT; give what they are.
 
-    With `embedded` audio the staged objects are read back here and stay until `discard_staged`.
+    `place` tells where each is put that waits to be live; what is given bears the keys they have then. With `embedded`
+    audio the staged objects are read back here and stay until `discard_staged`.
 
     Raises:
         ConfigError: the dataset was begun with another layout or a newer schema.
@@ -76,32 +79,34 @@ def write_parts(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> lis
     """
     layout = claim_layout(store, layout, is_publishing=True)
     while True:
-        written = _write(store, batch, layout)
+        written = _write(store, batch, layout, place)
         latest = claim_layout(store, layout)
         if latest.tracks.equals(layout.tracks):
             return written
         layout = latest  # a column joined while the parts were written: they get it too
 
 
-def _write(store: Store, batch: DatasetBatch, layout: DatasetLayout) -> list[PartFile]:
+def _write(
+    store: Store, batch: DatasetBatch, layout: DatasetLayout, place: Callable[[str], str]
+) -> list[PartFile]:
+    def put(key: str, schema: pa.Schema, groups: Iterable[pa.Table]) -> None:
+        written.append(replace(put_part(store, place(key), schema, groups), key=key))
+
     folders = _folders(batch, layout)
     # Made before anything is written: a cell that does not fit leaves nothing behind.
     tables = {name: _table([row.track for row in rows], layout.tracks) for name, rows in folders.items()}
-    written = []
+    written: list[PartFile] = []
     for name, rows in folders.items():
         stems = [stem for row in rows for stem in row.stems]
         groups = (_table(group, layout.stems) for group in _stem_groups(store, stems, layout))
-        written.append(put_part(store, part_key("stems", name, batch.batch_id), layout.stems, groups))
+        put(part_key("stems", name, batch.batch_id), layout.stems, groups)
     for name, rows in folders.items():
         seconds = [stem for row in rows for stem in row.stems if stem["activity"] is not None]
         if seconds:
-            key, tables_of = (
-                part_key("activity", name, batch.batch_id),
-                activity_tables(seconds, layout.activity),
-            )
-            written.append(put_part(store, key, layout.activity, tables_of))
+            tables_of = activity_tables(seconds, layout.activity)
+            put(part_key("activity", name, batch.batch_id), layout.activity, tables_of)
     for name, table in tables.items():
-        written.append(put_part(store, part_key("tracks", name, batch.batch_id), layout.tracks, [table]))
+        put(part_key("tracks", name, batch.batch_id), layout.tracks, [table])
     return written
 
 

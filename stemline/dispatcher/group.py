@@ -87,11 +87,6 @@ class DispatcherGroup:
         for dispatcher in self._dispatchers:
             dispatcher.call(lambda session: session.notify())
 
-    def reread(self) -> None:
-        """Say that who goes first is another by now: tracks read ahead are read again; any thread may call."""
-        for session in self.sessions[:1]:  # they share one queue
-            session.track_queue.refresh()
-
     def start(self) -> None:
         """Start a thread for each."""
         for dispatcher in self._dispatchers:
@@ -153,7 +148,8 @@ def make_dispatchers(  # noqa: PLR0913 - those of `running_dispatchers`
     A simulation runs them on a loop of its own, whose clock is not the machine's.
     """
     key_ids = tuple(key.key_id for key in keys)
-    track_queue = TrackQueue(ledger, parameters.run_id, key_ids, _pilot(ledger, parameters, key_ids))
+    pilot, keeps_place = _pilot(ledger, parameters, key_ids), parameters.is_backfill
+    track_queue = TrackQueue(ledger, parameters.run_id, key_ids, pilot, keeps_place=keeps_place)
 
     def build_session(key: LeasedKey, producer: ReadyProducer) -> DispatcherSession:
         pacer = Pacer(parameters.requests_per_minute)

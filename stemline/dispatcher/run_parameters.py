@@ -36,6 +36,8 @@ class RunParameters:
     """How many tracks of a provider and recipe must come back verified before others are sent."""
     send: str = "auto"
     """How objects of a store are sent: auto | url | upload."""
+    is_backfill: bool = False
+    """Whether the run is part of a backfill, whose order its tracks are in."""
     hook_url: str | None = None
     """Where the provider calls us when a job has ended: polls are a safety net then."""
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)

@@ -24,10 +24,17 @@ class TrackQueue:
     """The API keys that submit."""
     pilot: Pilot | None = None
     """What the first tracks of a provider and recipe must pass; None: nothing."""
+    keeps_place: bool = False
+    """Whether the ledger is read on from where it was.
+
+    A backfill's order is no index of what waits: from its front, all that is done would be gone through for each page.
+    """
     on_change: Callable[[], object] = lambda: None
     """Called when a key's tracks may have made room in the pilot: the other keys look again."""
     _are_orphans_claimed: bool = False
     _page: deque[Track] = field(default_factory=deque)
+    _last: Track | None = None
+    """The last track that was read, where the next page begins behind it."""
     _failed: set[str] = field(default_factory=set)
     """Ids of the tracks that failed and have not come to a good end since."""
     _lock: Lock = field(default_factory=Lock)
@@ -46,7 +53,7 @@ class TrackQueue:
             if self.pilot is not None and not self.pilot.is_over:
                 if not self.pilot.has_room():
                     return None
-                self._page.clear()  # a track of the pilot that is to be tried again goes first
+                self._forget()  # a track of the pilot that is to be tried again goes first
                 self._read()
             track = self._page.popleft() if self._page else None
             if track is not None and self.pilot is not None:
@@ -97,7 +104,7 @@ class TrackQueue:
     def refresh(self) -> None:
         """Forget what was read of the ledger: it has changed."""
         with self._lock:
-            self._page.clear()
+            self._forget()
 
     def retry_failed(self, key_id: str, max_attempts: int) -> bool:
         """Put failures that may be tried again back into the queue, for this key first; give whether there are any."""
@@ -116,9 +123,18 @@ class TrackQueue:
             self.on_change()
         return count
 
+    def _forget(self) -> None:
+        self._page.clear()
+        self._last = None
+
     def _read(self) -> None:
-        if not self._page:
-            self._page.extend(self.ledger.tracks.next_planned(self.run_id, PAGE_TRACKS))
+        if self._page:
+            return
+        found = self.ledger.tracks.next_planned(self.run_id, PAGE_TRACKS, after=self._last)
+        if not found and self._last is not None:  # what was planned again meanwhile may be in front
+            found = self.ledger.tracks.next_planned(self.run_id, PAGE_TRACKS)
+        self._page.extend(found)
+        self._last = found[-1] if found and self.keeps_place else None
 
     def count_success(self, track_id: str) -> None:
         """Count a track as failed no longer."""

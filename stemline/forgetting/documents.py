@@ -10,7 +10,6 @@ from typing import Any
 from stemline.dataset.metadata import write_rejects
 from stemline.errors import LedgerConflict
 from stemline.forgetting.order import ForgetOrder
-from stemline.forgetting.parts import opened
 from stemline.forgetting.place import Finding
 from stemline.ledger import Ledger
 from stemline.ledger.forgetting import REWORDED
@@ -18,6 +17,7 @@ from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Code, Reject
 from stemline.report import write_report
 from stemline.report.page_file import REPORTS_PREFIX
+from stemline.rewrite.part_rows import opened
 from stemline.storage import Store
 
 REJECTS_PREFIX = "_stemline/rejects"

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from stemline.dataset.parts import part_writer
-from stemline.dataset.renewal import damaged_part
-from stemline.rewrite.partfiles import fetched
+from stemline.rewrite.part_rows import PARTS_AT_ONCE, opened, write_without
 from stemline.storage import Store
-
-PARTS_AT_ONCE = 8
 
 
 def count_rows(store: Store, keys: Sequence[str], track_ids: Collection[str]) -> Iterator[tuple[str, int]]:
@@ -38,28 +32,7 @@ def count_rows(store: Store, keys: Sequence[str], track_ids: Collection[str]) ->
         yield from ((key, rows) for key, rows in zip(keys, threads.map(count, keys), strict=True) if rows)
 
 
-def write_without(store: Store, key: str, track_ids: Collection[str], path: Path) -> int:
+def write_without_tracks(store: Store, key: str, track_ids: Collection[str], path: Path) -> int:
     """Write a part without the rows of these tracks to a local file; give how many rows are left."""
-    wanted, left = pa.array(sorted(track_ids), pa.string()), 0
-    with opened(store, key) as part, part_writer(path, part.schema_arrow) as writer:
-        for number in range(part.num_row_groups):
-            table = part.read_row_group(number)
-            rest = table.filter(pc.invert(pc.is_in(table.column("track_id"), value_set=wanted)))
-            left += rest.num_rows
-            if rest.num_rows:
-                writer.write_table(rest)
-    return left
-
-
-@contextmanager
-def opened(store: Store, key: str) -> Iterator[pq.ParquetFile]:
-    """Open a part where it lies, or a copy of it; raises StorageError, naming it, for one that is damaged."""
-    with fetched(store, [key]) as (path,):
-        try:
-            # The folders of a partition are no columns of its own.
-            with pq.ParquetFile(path) as part:
-                yield part
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowInvalid, OSError) as error:
-            raise damaged_part(store, key) from error
+    wanted = pa.array(sorted(track_ids), pa.string())
+    return write_without(store, key, lambda table: pc.is_in(table.column("track_id"), value_set=wanted), path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stemline.errors import StorageError
 from stemline.forgetting.order import ForgetOrder
-from stemline.forgetting.parts import count_rows, write_without
+from stemline.forgetting.parts import count_rows, write_without_tracks
 from stemline.forgetting.place import Finding
 from stemline.forgetting.tables import prune_folders
 from stemline.release.counts import ReleaseCounts
@@ -93,7 +93,7 @@ class _ReleaseChange:
             return None
 
     def _write(self, key: str, path: Path) -> ReleaseFile | None:
-        left = write_without(self.store, key, self.order.track_ids, path)
+        left = write_without_tracks(self.store, key, self.order.track_ids, path)
         with fetched(self.store, [key]) as (old,):
             self.before.add(self._table(key), old)
         if not left:

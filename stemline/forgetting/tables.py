@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stemline.dataset.paths import TABLES
 from stemline.forgetting.order import ForgetOrder
-from stemline.forgetting.parts import count_rows, write_without
+from stemline.forgetting.parts import count_rows, write_without_tracks
 from stemline.forgetting.place import Finding
 from stemline.rewrite.rewrite import Replacement, RewritePlan, Rewriter
 from stemline.rewrite.snapshot import POINTER_KEY, SNAPSHOTS_PREFIX, live_parts, read_snapshot, snapshot_key
@@ -47,7 +47,7 @@ class TablesPlace:
     def _replacement(self, rewriter: Rewriter, rewrite_id: str, key: str, order: ForgetOrder) -> Replacement:
         with scratch_folder() as folder:
             path = folder / "part.parquet"
-            left = write_without(self.store, key, order.track_ids, path)
+            left = write_without_tracks(self.store, key, order.track_ids, path)
             return Replacement((key,), (rewriter.stage(rewrite_id, key, path),) if left else ())
 
 

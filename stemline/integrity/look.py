@@ -184,6 +184,10 @@ class _Judgement:
                     key = (each.track_id, each.provider, each.recipe)
                     has_rows = each.state == State.PUBLISHED and "stems" not in self._of.unread
                     file.add_row(attempt_folder(each.attempt), has_rows, *key)
+            for page in self._ledger.holdings.replaced() if self._ledger else ():
+                for each in page:
+                    key = (each.track_id, each.provider, each.recipe)
+                    file.add_row(attempt_folder(each.attempt), False, *key)  # noqa: FBT003 - a cell
         return self._look.comparison.without_owner(candidates, owners)
 
     def _rewrites(self) -> Iterator[Leftover]:

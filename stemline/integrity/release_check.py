@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from stemline.errors import StemlineError
 from stemline.forgetting.parts import count_rows
 from stemline.integrity.finding import DamageKind, Leftover, ObjectDamage
 from stemline.integrity.known_parts import absent
 from stemline.integrity.part_reading import PARTS_AT_ONCE
+from stemline.release.cited_audio import audio_named_in, list_stem_parts
 from stemline.release.record import (
     CARD_NAME,
     CROISSANT_NAME,
@@ -57,19 +55,11 @@ class ReleaseCheck:
 
     def audio(self) -> Iterator[str]:
         """Give the audio that releases name, finished or not: they may name what is no longer in the tables."""
-        for name, sizes in self._listed().items():
-            for path in sorted(sizes):
-                if path.startswith("stems/") and path.endswith(_PART):
-                    yield from self._named_in(release_key(name, path))
-
-    def _named_in(self, key: str) -> Iterator[str]:
-        try:
-            with fetched(self.store, [key]) as (path,):
-                table = pq.read_table(path, columns=["path"], partitioning=None)
-        except (pa.ArrowException, OSError, ValueError, LookupError, StemlineError):
-            self.is_blind = True
-            return
-        yield from (each for each in table.column(0).to_pylist() if each is not None)
+        for key in list_stem_parts(self.store):
+            try:
+                yield from audio_named_in(self.store, key)
+            except StemlineError:
+                self.is_blind = True
 
     def _listed(self) -> Mapping[str, dict[str, int]]:
         """Give the sizes of each release's files by their paths in it."""

@@ -85,11 +85,10 @@ class AdoptionStep:
         for row in self._batch.rows:
             theirs = self._by_track[row.attempt.track.track_id]
             own = next((each for each in theirs if each["token"] == row.attempt.token), None)
+            published = [each["number"] for each in theirs if each["state"] == State.PUBLISHED]
             if own is not None and own["state"] == State.PUBLISHED:
                 known.append(row.attempt.token)
-            elif row.attempt.track.track_id in seen or any(
-                each["state"] == State.PUBLISHED for each in theirs
-            ):
+            elif row.attempt.track.track_id in seen or max(published, default=0) >= row.attempt.number:
                 twice += 1
             elif own is not None:
                 behind.append((own, row))
@@ -167,6 +166,16 @@ class AdoptionStep:
         for other in self._by_track[row.attempt.track.track_id]:
             if other["token"] == row.attempt.token or other["state"] not in LIVE:
                 continue
+            if other["state"] == State.PUBLISHED:  # it was made again by whoever had the ledger since
+                one = attempts.update().where(attempts.c.token == other["token"])
+                ended = {
+                    "state": State.EXPIRED,
+                    "code": Code.SUPERSEDED,
+                    "sentence": SUPERSEDED,
+                    "batch_id": None,
+                }
+                self._connection.execute(one.values(**ended, updated_at=self._now))
+                continue
             # What was paid is kept as paid; whether the rest was charged, the next balance tells.
             is_paid = other["credits_charged"] is not None
             state = State.EXPIRED if is_paid else State.FAILED
@@ -190,6 +199,7 @@ class AdoptionStep:
             "sentence": "",
             "is_retryable": False,
             "updated_at": self._now,
+            "published_as": None,
         }
         if known:
             chosen = tracks.update().where(*own, tracks.c.track_id.in_(list(known)))
@@ -257,6 +267,7 @@ class AdoptionStep:
             "code": Code.OK.value,
             "sentence": "",
             "is_disputed": False,
+            "replaces": None,
             "credits_charged": row.credits_charged,
             "source_sha256": row.source_sha256,
             "ready_at": row.collected.collected_at,

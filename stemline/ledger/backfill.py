@@ -49,9 +49,10 @@ from stemline.ledger.tables import (
     totals,
     tracks,
 )
-from stemline.ledger.transition import LedgerEvent, write_event
+from stemline.ledger.transition import RELEASED, LedgerEvent, write_event
 from stemline.records import Recipe, State
 
+BAD_ENDS = (State.FAILED, State.QUARANTINED, State.EXPIRED)
 SAME_TRACK = and_(
     tracks.c.track_id == backfill_tracks.c.track_id,
     tracks.c.recipe == backfills.c.recipe,
@@ -151,6 +152,7 @@ class Backfills:
         query = select(
             *(tracks.c[name] for name in names),
             _latest_attempt().label("last_attempt"),
+            _latest_attempt(is_accepted=True).label("last_accepted"),
         ).where(one_of(tracks.c.track_id, track_ids))
         found: dict[str, Standing] = {}
         otherwise: set[str] = set()
@@ -159,9 +161,9 @@ class Backfills:
                 if (row.provider, row.recipe) == (provider, recipe.name):
                     is_over = not row.is_retryable or row.failures >= max_attempts
                     is_failed = row.state == State.FAILED and is_over
-                    found[row.track_id] = Standing(
-                        State(row.state), row.location, row.last_attempt, is_failed
-                    )
+                    is_published = row.state == State.PUBLISHED
+                    last = row.last_accepted if is_published else row.last_attempt
+                    found[row.track_id] = Standing(State(row.state), row.location, last, is_failed)
                 elif row.state == State.PUBLISHED:
                     otherwise.add(row.track_id)
         nowhere = Standing(State.PLANNED, "", 0)
@@ -248,22 +250,23 @@ class Backfills:
 
 def not_begun() -> ColumnElement[bool]:
     """Give the clause for rows that no run has planned, or that are to be made again and were not yet."""
-    is_again = and_(
-        backfill_tracks.c.last_attempt.is_not(None),
-        tracks.c.state.in_([State.PUBLISHED, State.FAILED, State.QUARANTINED, State.EXPIRED]),
-        _latest_attempt() <= backfill_tracks.c.last_attempt,
+    state, asked = tracks.c.state, backfill_tracks.c.last_attempt
+    is_as_before = or_(
+        and_(state == State.PUBLISHED, _latest_attempt(is_accepted=True) <= asked),
+        and_(state.in_(BAD_ENDS), _latest_attempt() <= asked),
     )
+    is_again = and_(asked.is_not(None), is_as_before)
     return or_(tracks.c.state.is_(None), is_again)
 
 
-def _latest_attempt() -> ScalarSelect[int]:
-    """Give the number of a track's last attempt, 0 where there was none."""
-    return (
-        select(func.coalesce(func.max(attempts.c.number), 0))
-        .where(*(attempts.c[name] == tracks.c[name] for name in TRACK_KEY))
-        .correlate(tracks)
-        .scalar_subquery()
+def _latest_attempt(*, is_accepted: bool = False) -> ScalarSelect[int]:
+    """Give the number of a track's last attempt, 0 where there was none; with `is_accepted`, of those not released."""
+    numbers = select(func.coalesce(func.max(attempts.c.number), 0)).where(
+        *(attempts.c[name] == tracks.c[name] for name in TRACK_KEY)
     )
+    if is_accepted:
+        numbers = numbers.where(attempts.c.state != RELEASED)
+    return numbers.correlate(tracks).scalar_subquery()
 
 
 def not_done() -> ColumnElement[bool]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, not_, or_, select
 
 from stemline.errors import LedgerConflict
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import count_batch, discount_track, lies_in
 from stemline.ledger.part import note_parts
+from stemline.ledger.remake import IS_REMADE, supersede
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import BatchRow, attempts_with_tracks, batch_row_from_row, without_activity
 from stemline.ledger.run import find_run
-from stemline.ledger.tables import attempts, batches
+from stemline.ledger.tables import SAME_TRACK, attempts, batches, tracks
 from stemline.ledger.transition import (
     AttemptTransition,
     LedgerEvent,
@@ -61,7 +62,8 @@ class Batches:
     def publish(self, batch_id: str, written: Sequence[PartFile] = ()) -> int:
         """Mark a batch and every track in it as published, in these parts; give how many (0: it already was).
 
-        What each second of their stems holds is in the tables by now, and forgotten here.
+        What replaces older stems supersedes the attempt that they are of. What each second of its stems holds is in the
+        tables by now, and forgotten here.
         """
         now = self._database.clock()
         members = select(attempts).where(attempts.c.batch_id == batch_id, attempts.c.state == State.COLLECTED)
@@ -74,6 +76,7 @@ class Batches:
                 raise LedgerConflict(message)
             if batch["published_at"] is not None:
                 return 0
+            supersede(connection, now, self._database, batch_id)
             for row in connection.execute(members).mappings().all():
                 values = {"result": without_activity(row["result"])}
                 publish = AttemptTransition("publish", State.PUBLISHED, State.PUBLISHED, values=values)
@@ -86,7 +89,10 @@ class Batches:
             return int(batch["members"])
 
     def unpublished(self, provider: str, recipe: Recipe, *, spared: Collection[str] = ()) -> list[str]:
-        """Give the batches that were opened and not published, oldest first; none of a `spared` API key's."""
+        """Give the batches that were opened and not published, oldest first; none of a `spared` API key's.
+
+        Those that replace older stems are not among them: `remakes.waiting` gives them.
+        """
         theirs = select(attempts.c.token).where(
             attempts.c.batch_id == batches.c.batch_id, attempts.c.key_id.in_(list(spared))
         )
@@ -100,6 +106,7 @@ class Batches:
                     attempts.c.provider == provider,
                     attempts.c.recipe == recipe.name,
                     lies_in(self._database.destination),
+                    not_(_is_remake()),
                 )
                 .exists()
             )
@@ -172,7 +179,10 @@ class Batches:
     def collected_unbatched(
         self, provider: str, recipe: Recipe, *, limit: int | None = None, spared: Collection[str] = ()
     ) -> list[str]:
-        """Give the tokens of collected attempts in no batch yet, oldest first; none of a `spared` API key's."""
+        """Give the tokens of collected attempts in no batch yet, oldest first; none of a `spared` API key's.
+
+        Those that replace older stems are not among them: `remakes.waiting` gives them.
+        """
         query = (
             select(attempts.c.token)
             .where(
@@ -183,6 +193,7 @@ class Batches:
                 attempts.c.code.is_distinct_from(Code.UNPUBLISHABLE),
                 or_(attempts.c.key_id.is_(None), attempts.c.key_id.not_in(list(spared))),
                 lies_in(self._database.destination),
+                not_(_is_remake()),
             )
             .order_by(attempts.c.reserved_at, attempts.c.token)
             .limit(limit)
@@ -193,3 +204,8 @@ class Batches:
 
 def _members(connection: Connection, batch_id: str) -> set[str]:
     return set(connection.scalars(select(attempts.c.token).where(attempts.c.batch_id == batch_id)))
+
+
+def _is_remake() -> ColumnElement[bool]:
+    """Give the clause for attempts that make a track again."""
+    return select(tracks.c.track_id).where(SAME_TRACK, IS_REMADE).correlate(attempts).exists()

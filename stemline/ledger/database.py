@@ -30,7 +30,10 @@ SELECT set_config('lock_timeout', '{BUSY_SECONDS}s', true),
 """
 """PostgreSQL's one writer at a time: the number is any constant, the lock is the database's own."""
 CONFLICTS = (
-    (("attempts_one_live", "attempts.track_id"), "This track already has a live attempt."),
+    (
+        ("attempts_one_live", "attempts_one_replacing", "attempts.track_id"),
+        "This track already has a live attempt.",
+    ),
     (("attempts_one_per_job", "attempts.job_id"), "This job already belongs to another attempt."),
     (("attempts_pkey", "attempts.token"), "This token is already in use."),
     (("credit_entries_once", "credit_entries.token"), "This attempt's credits were already booked."),

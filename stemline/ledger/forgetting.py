@@ -210,6 +210,7 @@ class _ForgettingStep:
             "columns": "{}",
             "duration_seconds": None,
             "size_bytes": None,
+            "published_as": None,
             "state": State.REJECTED.value,
             "is_retryable": False,
             **said,

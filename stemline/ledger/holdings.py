@@ -12,10 +12,16 @@ from stemline.ledger.dataset_registry import STORED, lies_in
 from stemline.ledger.part import merged_batches
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import recipe_from_name
-from stemline.ledger.tables import attempts, batches
-from stemline.records import Attempt, State, Track
+from stemline.ledger.tables import SAME_TRACK, attempts, batches, tracks
+from stemline.records import Attempt, Code, State, Track
 
 PAGE = 10_000
+
+
+def is_superseded() -> ColumnElement[bool]:
+    """Give the clause for attempts whose stems later ones have replaced, and whose audio may still be there."""
+    ended = (attempts.c.state == State.EXPIRED, attempts.c.code == Code.SUPERSEDED)
+    return and_(*ended, attempts.c.result.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,12 @@ class Holdings:
         """Give what may have audio there: what is published or collected, and what a run may be collecting now."""
         stored = and_(attempts.c.state.in_(STORED), lies_in(self._database.destination))
         return self._pages(or_(stored, attempts.c.state == State.READY))
+
+    def replaced(self) -> Iterator[Sequence[HeldAttempt]]:
+        """Give those whose rows later stems replace, or have replaced: their audio stays until that is done."""
+        remade = select(tracks.c.track_id).where(SAME_TRACK, tracks.c.published_as.is_not(None))
+        replacing = and_(attempts.c.state == State.PUBLISHED, remade.correlate(attempts).exists())
+        return self._pages(and_(or_(replacing, is_superseded()), lies_in(self._database.destination)))
 
     def states(self, tokens: Collection[str]) -> dict[str, str]:
         """Give the states of those of these attempts that the ledger knows."""

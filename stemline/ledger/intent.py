@@ -11,6 +11,7 @@ from stemline.errors import LedgerConflict
 from stemline.ledger import credit
 from stemline.ledger.membership import is_waiting
 from stemline.ledger.planning import MEASURED
+from stemline.ledger.remake import token_replaced
 from stemline.ledger.row_mapping import track_cells
 from stemline.ledger.run import find_run
 from stemline.ledger.tables import TRACK_KEY, Cells, attempts, tracks
@@ -53,6 +54,7 @@ def _attempt_cells(connection: Connection, now: datetime, owner: Cells, amount: 
     return {
         **owner,
         "number": connection.execute(earlier).scalar_one() + 1,
+        "replaces": token_replaced(connection, owner),
         "state": State.SUBMITTING,
         "code": Code.OK,
         "sentence": "",

@@ -28,6 +28,7 @@ from stemline.ledger.quarantine import Quarantine
 from stemline.ledger.queries import Queries
 from stemline.ledger.recovery import Recovery
 from stemline.ledger.redrive import RedriveQueue
+from stemline.ledger.remake import Remakes
 from stemline.ledger.repetition import repeat
 from stemline.ledger.retention import Retention
 from stemline.ledger.run import Runs
@@ -48,6 +49,8 @@ class Ledger:
         self.backfills = Backfills(database)
         self.tracks = Tracks(database)
         self.redrive_queue = RedriveQueue(database)
+        self.remakes = Remakes(database)
+        """What is published and paid for once more."""
         self.attempts = Attempts(database)
         self.credits = Credits(database)
         self.balances = Balances(database)

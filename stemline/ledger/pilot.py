@@ -146,7 +146,8 @@ def read_standing(
 
 def _results(connection: Connection, question: PilotQuestion) -> tuple[int, list[PilotTrack]]:
     """Give how many tracks were collected as asked, and those that were in another format."""
-    joined = tracks.outerjoin(attempts, and_(SAME_TRACK, attempts.c.state.in_(KEPT)))
+    # Of one that is made again the attempt that is in the tables says nothing.
+    joined = tracks.outerjoin(attempts, and_(SAME_TRACK, attempts.c.state == tracks.c.state))
     query = select(tracks.c.track_id, attempts.c.result).select_from(joined)
     rows = connection.execute(_some(query.where(tracks.c.state.in_(KEPT)), question)).all()
     formats = {track_id: _other_format(result) for track_id, result in rows}

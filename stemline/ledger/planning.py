@@ -23,6 +23,7 @@ from sqlalchemy import (
 from stemline.errors import TombstonesAdded
 from stemline.ledger.lookup import one_of, these_tracks
 from stemline.ledger.membership import join_run, of_provider
+from stemline.ledger.remake import IS_REMADE, begin, leave
 from stemline.ledger.retention import hand_over
 from stemline.ledger.row_mapping import track_cells
 from stemline.ledger.tables import UtcDateTime, attempts, events, tombstones, tracks
@@ -55,7 +56,9 @@ class PlanChunk:
     away: Mapping[str, str] = field(default_factory=dict)
     """Of those whose source cannot be reached now, why."""
     again: Mapping[str, int] = field(default_factory=dict)
-    """Of those that are made again whatever became of them, the last attempt before."""
+    """Of those that are made again whatever became of them, the number of the newest attempt there may be."""
+    shared_now: datetime | None = None
+    """Now, by the clock of the leases."""
 
     def clause(self, track_ids: list[str]) -> ColumnElement[bool]:
         """Give the clause for these tracks of the run's recipe and provider."""
@@ -64,9 +67,7 @@ class PlanChunk:
 
 def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[str, int]:
     """Insert and refresh a chunk's tracks; give how many were `new`, `known` and `revived`."""
-    states = select(tracks.c.track_id, tracks.c.state).where(chunk.clause(list(chunk.rows)))
-    found: dict[str, str] = dict(map(tuple, connection.execute(states).all()))
-    standing = {track_id for track_id, state in found.items() if state == State.PUBLISHED}
+    found, standing, begun = _read_states(connection, now, chunk)
     members = [track_id for track_id in chunk.rows if track_id not in standing]
     hand_over(connection, chunk.run, members)
     known = _read_known(connection, chunk, [track_id for track_id in found if track_id not in standing])
@@ -85,7 +86,23 @@ def plan_chunk(connection: Connection, now: datetime, chunk: PlanChunk) -> dict[
         move_tracks(connection, now, chunk.clause(revived), again)
     _set_aside(connection, now, chunk)
     join_run(connection, chunk.run["run_id"], members, standing)
-    return {"new": len(new), "known": len(found), "revived": len(revived)}
+    return {"new": len(new), "known": len(found), "revived": len(revived) + len(begun)}
+
+
+def _read_states(
+    connection: Connection, now: datetime, chunk: PlanChunk
+) -> tuple[set[str], set[str], set[str]]:
+    """Give the tracks that are known, those of them that stand as published, and those made again from now on."""
+    states = select(tracks.c.track_id, tracks.c.state, IS_REMADE).where(chunk.clause(list(chunk.rows)))
+    rows = connection.execute(states).all()
+    published = {track_id for track_id, state, _ in rows if state == State.PUBLISHED}
+    wanted = {each: chunk.again[each] for each in published & chunk.again.keys() - chunk.away.keys()}
+    begun = begin(connection, now, chunk.run, wanted)
+    unwanted = [
+        each for each, state, is_remade in rows if is_remade and state in IDLE and each not in chunk.again
+    ]
+    left = leave(connection, (now, chunk.shared_now or now), chunk.run, unwanted)
+    return {track_id for track_id, _, _ in rows}, published - begun | left, begun
 
 
 def require_tombstones(connection: Connection, known: int | None) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, and_, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, RowMapping, Select, and_, not_, or_, select
 
 from stemline.errors import LedgerConflict
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.membership import add_members, of_provider, of_run
+from stemline.ledger.remake import keep_standing, newest_numbers
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import dump_collected, job_from_row
 from stemline.ledger.run import find_run
@@ -75,7 +76,9 @@ class Quarantine:
                 return False
             require_state(row, "accept", {State.QUARANTINED, State.EXPIRED})
             state = connection.execute(select(tracks.c.state).where(same_track(row))).scalar_one()
-            if state != row["state"]:
+            if state == State.PUBLISHED and _was_to_replace(connection, row):
+                keep_standing(connection, row)
+            elif state != row["state"]:
                 message = (
                     f"Track {row['track_id']} is {state} by now: its attempt {row['token']} is not accepted."
                 )
@@ -143,6 +146,13 @@ class Quarantine:
             for row in rows:
                 move_attempt(connection, now, row, _again(row))
             return len(rows)
+
+
+def _was_to_replace(connection: Connection, attempt: RowMapping) -> bool:
+    """Tell whether a published track was to be made again by an attempt, and no later one was accepted."""
+    newest = newest_numbers(connection, attempt, [attempt["track_id"]])
+    is_superseded = attempt["code"] == Code.SUPERSEDED
+    return not is_superseded and newest.get(attempt["track_id"]) == attempt["number"]
 
 
 def is_collectable(kept_since: datetime) -> ColumnElement[bool]:

@@ -96,6 +96,7 @@ tracks = Table(
     Column("failures", Integer),
     Column("run_id", Text),
     Column("updated_at", UtcDateTime),
+    Column("published_as", Text),
 )
 
 attempts = Table(
@@ -126,6 +127,7 @@ attempts = Table(
     Column("batch_id", Text),
     Column("updated_at", UtcDateTime),
     Column("dataset_id", Text),
+    Column("replaces", Text),
 )
 
 entries = Table(

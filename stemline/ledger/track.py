@@ -59,6 +59,11 @@ class Tracks:
         never on order or on how many come in one call. A track in `again` that came to a bad end is planned again
         whatever its failures, as long as its last attempt is the one given.
 
+        A published track of `again` is planned again, and so paid for again, when its newest attempt has the number
+        said there (as `remakes.numbers` gave it). With a later one it was made again already, or that was tried in
+        vain: it stays published, however often it is asked for. Where nobody asks for it any more, a track that waits
+        to be made again stands as published.
+
         Raises TombstonesAdded, and plans nothing, when the ledger has more tombstones than the rows were held against
         (`tombstones_known`; None: they were not).
         """
@@ -69,7 +74,8 @@ class Tracks:
             require_tombstones(connection, tombstones_known)
             for start in range(0, len(rows), ROWS_A_STATEMENT):
                 chunk = {row.track_id: row for row in rows[start : start + ROWS_A_STATEMENT]}
-                wanted = PlanChunk(run, chunk, max_attempts, away or {}, again or {})
+                shared_now = self._database.shared_now(connection)
+                wanted = PlanChunk(run, chunk, max_attempts, away or {}, again or {}, shared_now)
                 counted.update(plan_chunk(connection, now, wanted))
         return PlanCounts(counted["new"], counted["known"], counted["revived"])
 

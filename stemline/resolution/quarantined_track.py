@@ -21,6 +21,7 @@ from stemline.records import Attempt, CollectedTrack, Job, ReadyTrack, State, St
 from stemline.resolution.unknown_track import Resolution, no_track
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lease import holding_key
+from stemline.run.remaking import RemakeQueue
 from stemline.run.selection import Selection, source_of, target_of
 from stemline.settings import Settings
 from stemline.splits.split_book import open_split_book
@@ -53,7 +54,8 @@ def accept_track(settings: Settings, track_id: str) -> Resolution:
             run_id = ledger.quarantine.run_of(attempt.token)
             splits = open_split_book(store, settings.dataset.splits, run_id)
             publisher = Publisher(ledger, store, _layout(settings, store), splits)
-            is_published = publisher.publish(run_id, [attempt.token]) > 0
+            remakes = RemakeQueue(ledger, store, publisher, attempt.provider, attempt.recipe)
+            is_published = publisher.publish(run_id, [attempt.token]) + remakes.apply(run_id) > 0
             publisher.clear_kept(attempt)
     state = State.PUBLISHED if is_published else State.COLLECTED
     return Resolution(
@@ -90,13 +92,19 @@ def _find(ledger: Ledger, settings: Settings, track_id: str) -> Attempt:
     state = ledger.tracks.states(kind, recipe, [track_id]).get(track_id)
     if state is None:
         raise no_track(ledger, settings, track_id)
-    if state not in KEPT:
+    made = [each for each in ledger.attempts.of_track(kind, track_id) if each.recipe == recipe]
+    newest = next((each for each in reversed(made) if each.job_id is not None), None)
+    if newest is None or (state not in KEPT and not _was_to_replace(ledger, state, newest)):
         raise UsageError(
             f"Track {track_id} is {state}, not quarantined.",
             fix="`stemline status` lists those that are.",
         )
-    made = [each for each in ledger.attempts.of_track(kind, track_id) if each.recipe == recipe]
-    return next(each for each in reversed(made) if each.job_id is not None)
+    return newest
+
+
+def _was_to_replace(ledger: Ledger, state: State, newest: Attempt) -> bool:
+    """Tell whether a published track was to be made again, and that is in quarantine."""
+    return state is State.PUBLISHED and ledger.holdings.states([newest.token])[newest.token] in KEPT
 
 
 @contextmanager

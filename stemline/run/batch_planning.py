@@ -21,6 +21,8 @@ class BatchPlanning:
     store: Store
     run_id: str
     max_attempts: int
+    again: Mapping[str, int] = field(default_factory=dict)
+    """Published tracks that are made again, as `tracks.plan` takes them."""
     tombstones: TombstoneIndex = field(init=False)
     """As they were when the rows were begun to be read."""
     _latest: TombstoneIndex = field(init=False)
@@ -44,7 +46,7 @@ class BatchPlanning:
                     max_attempts=self.max_attempts,
                     away=batch.away,
                     tombstones_known=self._latest.number,
-                    again=again,
+                    again=self.again if again is None else again,
                 )
             except TombstonesAdded:
                 self._latest = take_over_tombstones(self.ledger, self.store)

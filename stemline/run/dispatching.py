@@ -94,6 +94,7 @@ class DispatcherSetup:
             selected=self._to_do(),
             job_timeout_seconds=settings.provider.job_timeout,
             send=settings.catalogue.send,
+            is_backfill=self.lane is not None,
             hook_url=hook_url,
         )
 

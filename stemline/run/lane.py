@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Self
 
 from stemline.budget import Limits
-from stemline.errors import BackfillStopped, KeyWanted, LedgerAway, StopRun, UsageError
+from stemline.errors import BackfillStopped, KeyWanted, LedgerAway, OrderChanged, StopRun, UsageError
 from stemline.ledger import Backfill, BackfillState, Ledger
 from stemline.settings import ProviderFacts, Settings
 
@@ -36,20 +36,10 @@ class LaneWatch:
     """Looks after a backfill's run: stops it when a person says so, or when a run that goes first wants its key."""
 
     def __init__(
-        self,
-        ledger: Ledger,
-        name: str,
-        key_ids: Collection[str],
-        *,
-        stop: Callable[[StopRun], None],
-        reorder: Callable[[], None],
+        self, ledger: Ledger, name: str, key_ids: Collection[str], stop: Callable[[StopRun], None]
     ) -> None:
-        """Watch for the length of a `with` block; `stop` may be called more than once, from a thread of its own.
-
-        `reorder` is called, from there too, when a person has changed who goes first.
-        """
-        self._ledger, self._name, self._key_ids = ledger, name, tuple(key_ids)
-        self._stop, self._reorder = stop, reorder
+        """Watch for the length of a `with` block; `stop` may be called more than once, from a thread of its own."""
+        self._ledger, self._name, self._key_ids, self._stop = ledger, name, tuple(key_ids), stop
         self.backfill = require_backfill(ledger, name)
         """As it was last read: a person may change its ceiling or share while it runs."""
         self._over = threading.Event()
@@ -74,14 +64,14 @@ class LaneWatch:
 
     def _look(self) -> None:
         before, self.backfill = self.backfill, require_backfill(self._ledger, self._name)
-        if self.backfill.order is not before.order:
-            self._reorder()
         if self._ledger.leases.is_wanted(self._key_ids):
             self._stop(
                 KeyWanted("Another run wants the API key, and goes first.", fix="It goes on after it.")
             )
         elif self.backfill.state is not BackfillState.OPEN:
             self._stop(stopped(self.backfill))
+        elif self.backfill.order is not before.order:
+            self._stop(OrderChanged(f"The order of backfill {self._name} was changed.", fix="It goes on."))
 
 
 def stopped(backfill: Backfill) -> BackfillStopped:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stemline.collector import CollectResult, Relink
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import write_rejects, write_run_summary
-from stemline.errors import BackfillStopped, KeyWanted, StemlineError, StopRun
+from stemline.errors import BackfillStopped, KeyWanted, OrderChanged, StemlineError, StopRun
 from stemline.ledger import CollectAgain, Ledger
 from stemline.manifest import ManifestSource
 from stemline.ownership import DatasetClaim
@@ -23,6 +23,7 @@ from stemline.plan.survey import SurveyedBatch, survey_catalogue, without_forgot
 from stemline.publisher import Publisher
 from stemline.records import Code, ReadyTrack, State
 from stemline.report import write_report
+from stemline.run.access import read_api_keys
 from stemline.run.batch_planning import BatchPlanning
 from stemline.run.booking import Booking
 from stemline.run.collected_batches import CollectedBatches
@@ -30,11 +31,13 @@ from stemline.run.compaction import compact_finished
 from stemline.run.correction import CorrectionQueue
 from stemline.run.lane import LaneWatch
 from stemline.run.lease import free_keys_of_the_dead
+from stemline.run.remaking import RemakeQueue
 from stemline.run.required_rights import reject_without_rights
 from stemline.run.selection import Result, Selection, target_of
 from stemline.run.splitting import SplitKeeping
 from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
 from stemline.settings import ProviderFacts, Settings, outputs_kept_since
+from stemline.settings.redactor import Redactor, redactor_of
 from stemline.storage import Store
 
 if TYPE_CHECKING:
@@ -47,6 +50,11 @@ INTERRUPTED = (
 )
 FROZEN_ROWS = 5_000
 """So many rows of a backfill are planned at a time."""
+LEG_TRACKS = 20_000
+"""About so many waiting tracks of a backfill is one run, the work of half a day.
+
+Each run plans and ends all that it is about: one that gives its key to another each night would do that for all of it.
+"""
 OTHERS_SECONDS = 0.5
 """How often a run that has done its part looks whether another one has done its own."""
 
@@ -80,6 +88,8 @@ class Run:
     mixes: MixTally = field(default_factory=MixTally)
     passed_over: Counter[str] = field(default_factory=Counter)
     """Files of a listing that are no audio by their names, by the ends of these."""
+    reached: int | None = None
+    """The place in its backfill's order up to which the run is about it; None: the rest is among it."""
     unclear_training: int = 0
     """Tracks of which the manifest says nothing clear about AI training, though it says something."""
 
@@ -88,6 +98,17 @@ class Run:
         """Published tracks of which the manifest says something else by now."""
         key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
         return CorrectionQueue(self.ledger, self.store, self.layout, *key, splits=self.splits)
+
+    @cached_property
+    def remakes(self) -> RemakeQueue:
+        """Published tracks of which there are newer stems."""
+        key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
+        return RemakeQueue(self.ledger, self.store, self.publisher, *key)
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What keeps its secrets out of what it says of itself."""
+        return redactor_of(self.settings, read_api_keys(self.settings, self.facts))
 
     @property
     def publisher(self) -> Publisher:
@@ -128,8 +149,8 @@ class Run:
     def _take_frozen(self, name: str) -> int:
         """Plan what a backfill has left to do, as it was frozen; give how many tracks."""
         planning = BatchPlanning(self.ledger, self.store, self.run_id, self.settings.failures.max_attempts)
-        selected, after = 0, -1
-        while rows := self.ledger.backfills.to_do(name, after, FROZEN_ROWS):
+        selected, waiting, after = 0, 0, self.selection.behind
+        while waiting < LEG_TRACKS and (rows := self.ledger.backfills.to_do(name, after, FROZEN_ROWS)):
             after = rows[-1][0]
             tracks = tuple(row.track for _, row in rows)
             self.claim.require_here([track.track_id for track in tracks])
@@ -141,12 +162,19 @@ class Run:
             if self.splits is not None:
                 self.splits.notice(batch.tracks, len(batch.tracks))
             selected += len(batch.tracks) + len(batch.rejects)
+            waiting += self._count_waiting(batch)
+        self.reached = after if waiting >= LEG_TRACKS else None
         if self.splits is not None:
             self.splits.decide()
         reject_without_rights(self.ledger, self.run_id, self.settings.catalogue.rights_gate)
         self._write_rejects()
         self.ledger.quarantine.collect_again(self._quarantined)
         return selected
+
+    def _count_waiting(self, batch: SurveyedBatch) -> int:
+        ids, recipe = [track.track_id for track in batch.tracks], self.settings.recipe.as_recipe()
+        states = self.ledger.tracks.states(self.settings.provider.kind, recipe, ids)
+        return sum(state in (State.PLANNED, State.HELD) for state in states.values())
 
     def _write_rejects(self) -> None:
         rejects = self.ledger.queries.rejected_rows(self.run_id)
@@ -178,7 +206,8 @@ class Run:
         source = replace(self.source, carried=self.layout.carried)
         recipe = self.settings.recipe.as_recipe()
         find_measured = partial(self.ledger.queries.measured, self.settings.provider.kind, recipe)
-        planning = BatchPlanning(self.ledger, self.store, self.run_id, self.settings.failures.max_attempts)
+        attempts, again = self.settings.failures.max_attempts, self.selection.again
+        planning = BatchPlanning(self.ledger, self.store, self.run_id, attempts, again)
         for surveyed in survey_catalogue(
             source,
             self.facts,
@@ -238,13 +267,7 @@ class Run:
     def _lane(self) -> LaneWatch | None:
         """Give what looks after the backfill that the run is part of."""
         name = self.selection.backfill
-        if name is None:
-            return None
-        return LaneWatch(self.ledger, name, self.fences, stop=self._stop_for, reorder=self._reorder)
-
-    def _reorder(self) -> None:
-        if self.dispatchers is not None:
-            self.dispatchers.reread()
+        return None if name is None else LaneWatch(self.ledger, name, self.fences, self._stop_for)
 
     def _stop_for(self, reason: StopRun) -> None:
         """Submit nothing more; for a run that wants the key, leave what is with the provider to it as well."""
@@ -271,8 +294,11 @@ class Run:
         return attempt.token if state is State.COLLECTED else None
 
     def publish(self, tokens: Sequence[str]) -> int:
-        """Publish collected attempts as one batch; give how many tracks."""
-        return self.publisher.publish(self.run_id, tokens) if tokens else 0
+        """Publish collected attempts as one batch, and what was made again once it is enough; give how many tracks."""
+        if not tokens:
+            return 0
+        published = self.publisher.publish(self.run_id, tokens)
+        return published + self.remakes.add(self.run_id, len(tokens) - published)
 
     def interrupt(self) -> None:
         """Submit nothing more, collect what is ready for a while, then end with exit code 130."""
@@ -288,6 +314,8 @@ class Run:
             self._let_keys_go()
         elif reason is None:
             self._wait_for_others()
+        if not self.is_interrupted:
+            self.remakes.apply(self.run_id)
         corrected = 0 if self.is_interrupted else self.corrections.apply(self.run_id)
         exit_code, summary = self._close(reason)
         summary |= {"corrected": corrected, **(self.splits.book.as_tree() if self.splits else {})}
@@ -300,8 +328,11 @@ class Run:
         with suppress(StemlineError):  # what fails is left to the next run
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
-        goes_on = isinstance(reason, KeyWanted) or (isinstance(reason, BackfillStopped) and reason.is_paused)
-        return Result(exit_code, summary, summary["reason"] or late or self.corrections.problem, goes_on)
+        is_part_done = not self.is_interrupted and (reason is None or exit_code == 0)
+        reached = self.reached if is_part_done else None
+        goes_on = reached is not None or _goes_on(reason)
+        told = summary["reason"] or late or self.remakes.problem or self.corrections.problem
+        return Result(exit_code, summary, self.redactor(told), goes_on, reached)
 
     def _wait_for_others(self) -> None:
         """Wait for what other runs are at of this one's tracks; its keys are free meanwhile, nothing is paid any more.
@@ -329,9 +360,10 @@ class Run:
     def _close(self, reason: StemlineError | None) -> tuple[int, dict[str, Any]]:
         """Hold what was not begun, and book the run as finished; give its exit code and summary."""
         if reason is not None or self.is_interrupted:
-            sentence = reason.message if reason is not None else "The run was interrupted."
+            sentence = self.redactor(reason.message) if reason is not None else "The run was interrupted."
             is_further = any(each.held for each in (self.dispatchers.sessions if self.dispatchers else ()))
             self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence, is_further=is_further)
+        self.ledger.remakes.end_in_vain(self.run_id)
         counts = self.ledger.queries.counts(self.run_id)
         exit_code = self._exit_code(counts, reason)
         summary = self._summarize(counts, reason)
@@ -351,14 +383,15 @@ class Run:
             "requests": summarize_requests(self.dispatchers),
             "seconds": round(time.monotonic() - self.started, 3),
             "predicted": self.predicted.as_tree() if self.predicted else None,
-            "reason": str(reason) if reason is not None else INTERRUPTED if self.is_interrupted else None,
+            "reason": self.redactor(str(reason)) if reason else INTERRUPTED if self.is_interrupted else None,
             "dataset": self.store.url(),
             "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
         }
 
     def _find_done(self, track_ids: Sequence[str]) -> Collection[str]:
         found = self.ledger.tracks.states(self.corrections.provider, self.corrections.recipe, track_ids)
-        return {track_id for track_id, state in found.items() if state in DONE}
+        again = self.selection.again  # their source may lie elsewhere by now
+        return {each for each, state in found.items() if state in DONE and each not in again}
 
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:
         if self.is_interrupted and reason is None:
@@ -372,3 +405,9 @@ class Run:
         if counts.get(State.HELD):
             return 4
         return 0 if is_all_published else 3
+
+
+def _goes_on(reason: StopRun | None) -> bool:
+    """Tell whether a backfill goes on by itself after a run that was stopped for this reason."""
+    is_paused = isinstance(reason, BackfillStopped) and reason.is_paused
+    return is_paused or isinstance(reason, KeyWanted | OrderChanged)

@@ -9,12 +9,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from types import FrameType
+from typing import ClassVar
 
 from stemline.run.run import Run
 
 
 class RunWatch(ABC):
     """An observer that looks at the run until it ends; `_over` is set then."""
+
+    patience: ClassVar[float | None] = None
+    """How long the end of a run waits for the last look at it, in seconds; None: until that is over."""
 
     def __init__(self, *signals: signal.Signals) -> None:
         """Have these signals interrupt the run, where it is in the main thread."""
@@ -36,7 +40,7 @@ class RunWatch(ABC):
         """Stop watching; called while the run's ledger is still open."""
         self._over.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(self.patience)
         while self._restore:
             self._restore.pop()()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from stemline.collector import CollectTarget
@@ -21,6 +22,10 @@ class Selection:
     """Instead of the manifest's rows, tracks that came to a bad end: those of these codes, all that failed for ()."""
     backfill: str | None = None
     """Instead of the manifest's rows, those that the backfill of this name froze."""
+    again: Mapping[str, int] = field(default_factory=dict)
+    """Of published tracks that are made again, and so paid for again, the number of the newest attempt there may be."""
+    behind: int = -1
+    """The place in the backfill's order behind which the run begins."""
 
     @property
     def reads_manifest(self) -> bool:
@@ -38,6 +43,9 @@ class Result:
     """Why it stopped early, as a sentence with the fix; empty when it did not."""
     goes_on: bool = False
     """Whether the backfill it is part of goes on by itself, once a person or another run lets it."""
+    reached: int | None = None
+    """The place in its order up to which this run was about it, where the run has done all of that; None: it has not,
+    or the rest was among it."""
 
 
 def source_of(settings: Settings, selection: Selection) -> ManifestSource:

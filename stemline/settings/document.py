@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from stemline.errors import ConfigError
+from stemline.settings.redactor import is_secret_name, present_redactor
 from stemline.settings.section import Settings
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
@@ -60,6 +61,16 @@ def build_settings(
             _sentence(tree, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
         ]
         raise ConfigError(f"{path}: " + "; ".join(sentences) + ".") from error
+
+
+def missing_variables(
+    path: Path, overrides: Sequence[str] = (), environ: Mapping[str, str] = os.environ
+) -> list[str]:
+    """Give the environment variables that a configuration and overrides name, have no default, and are not set."""
+    written = (path.read_text(encoding="utf-8") if path.is_file() else "", *overrides)
+    found = [match for text in written for match in _VARIABLE.finditer(text)]
+    names = [match["name"] for match in found if match["default"] is None]
+    return [name for name in dict.fromkeys(names) if not environ.get(name)]
 
 
 def has_literal_key(path: Path) -> bool:
@@ -174,5 +185,6 @@ def _lookup(tree: Any, location: tuple[int | str, ...]) -> object:  # noqa: ANN4
         if not isinstance(tree, (dict, list)) or is_short_form:
             break
         tree = tree.get(part) if isinstance(tree, dict) else tree[int(part)]
-    is_hidden = location and any(word in str(location[-1]) for word in ("key", "secret"))
-    return "**********" if is_hidden else tree
+    if any(is_secret_name(str(part)) for part in location):
+        return "**********"
+    return present_redactor()(tree) if isinstance(tree, str) else tree

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import httpx
 import pytest
-from support.prefect_server import prefect_server
+from support.command_line import clean_environment
+from support.prefect_server import ask, prefect, prefect_server
 from support.project import POOR, RICH, Project, Provider, make_songs
 
 from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import RunningService, running_service
 
 KEYS = 120
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +83,22 @@ def break_with(service, project) -> Iterator[Callable[..., None]]:
 
 
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory):
+def prefect_folder(tmp_path_factory):
+    """Where the Prefect server keeps all that it keeps: its database, its log."""
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_folder):
     """The API URL of a Prefect server with a home of its own."""
-    with prefect_server(tmp_path_factory.mktemp("prefect")) as url:
+    with prefect_server(prefect_folder) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def deployed(prefect_api, tmp_path_factory):
+    """The ids of what prefect.yaml deploys, by name, on a server with the pool it names."""
+    environment = {**clean_environment(tmp_path_factory.mktemp("deploying")), "PREFECT_API_URL": prefect_api}
+    ask(prefect_api, "work_pools/", name="stemline", type="process")
+    prefect(["--no-prompt", "deploy", "--all"], environment, ROOT)
+    return {each["name"]: each["id"] for each in ask(prefect_api, "deployments/filter")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -9,8 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.command_line import clean_environment
-from support.prefect_server import ask, flow_logs, flow_runs, prefect, prefect_environment
+from support.prefect_server import ask, flow_logs, flow_runs, prefect_environment
 
 ROOT = Path(__file__).parents[2]
 STEMLINE = Path(sys.executable).with_name("stemline")
@@ -87,20 +87,15 @@ def test_a_flow_runs_state_says_what_the_shell_says(project, prefect_api, matter
         assert any(line.startswith("Run night-") for line in lines)
         made = ask(prefect_api, "artifacts/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
         kinds = {each["key"]: each for each in made}
-        assert {"stemline-tracks", "stemline-summary"} <= kinds.keys()
-        assert sentence in kinds["stemline-summary"]["data"]
-
-
-@pytest.mark.xdist_group("prefect")
-@pytest.mark.long
-def test_every_deployment_of_prefect_yaml_can_be_made(tmp_path, prefect_api):
-    environment = {**clean_environment(tmp_path), "PREFECT_API_URL": prefect_api}
-    pools = sorted({deployment["work_pool"]["name"] for deployment in DEPLOYMENTS})
-    for pool in pools:
-        ask(prefect_api, "work_pools/", name=pool, type="process")
-    prefect(["--no-prompt", "deploy", "--all"], environment, ROOT)
-    made = ask(prefect_api, "deployments/filter")
-    assert {each["name"] for each in DEPLOYMENTS} <= {each["name"] for each in made}
+        assert {"stemline-night-tracks", "stemline-night-summary", "stemline-night-progress"} <= kinds.keys()
+        assert sentence in kinds["stemline-night-summary"]["data"]
+        assert kinds["stemline-night-progress"]["data"] == 100
+        windows = [
+            row for row in json.loads(kinds["stemline-night-tracks"]["data"]) if row["what"] == "credits"
+        ]
+        assert [row["of"] for row in windows] == ["run", "day", "month"]
+        assert windows[0]["charged"] == project.charges()
+        assert windows[0]["limit"] == changes.get("budget", {}).get("run")
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: deployment["name"])

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from support.simulation.virtual_loop import VirtualLoop
+from support.simulation.virtual_queue import VirtualQueue
 from year_connection import YearConnection
 from year_mortal import Killed, Process
-from year_queue import NightQueue
 from year_vendor import SILENT, STEMS, URL, YearVendor, instant
 
 import stemline.adoption
@@ -135,7 +135,7 @@ class Host:
     async def _dispatch(self, process: Process, run: Run) -> None:
         if not run._has_work():
             return
-        queue = NightQueue(len(run.fences))
+        queue = VirtualQueue(len(run.fences))
         group = self._make_group(process, run, queue)
         run.dispatchers = group
         process.dispatching = [asyncio.create_task(each._run()) for each in group._dispatchers]
@@ -156,7 +156,7 @@ class Host:
         assert not list(group.ready_tracks())
         group.settle()
 
-    def _make_group(self, process: Process, run: Run, queue: NightQueue) -> DispatcherGroup:
+    def _make_group(self, process: Process, run: Run, queue: VirtualQueue) -> DispatcherGroup:
         setup = DispatcherSetup(run.settings, run.facts, run.ledger, run.run_id, run.fences)
         keys = [secret.get_secret_value() for secret in run.settings.provider.api_keys]
         leased = [setup._leased(Access(URL, key, {})) for key in keys]
@@ -171,7 +171,7 @@ class Host:
             ),
         )
 
-    async def _collect(self, process: Process, run: Run, queue: NightQueue) -> None:
+    async def _collect(self, process: Process, run: Run, queue: VirtualQueue) -> None:
         while ready := await queue.take():
             await asyncio.sleep(COLLECT_SECONDS)
             process.require_life()

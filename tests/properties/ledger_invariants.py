@@ -28,8 +28,11 @@ class LedgerInvariants:
 
     @invariant()
     def no_track_has_two_live_attempts(self) -> None:
-        live = Counter((one.row.track_id, one.row.recipe) for one in self.model.attempts if one.state in LIVE)
-        assert all(count == 1 for count in live.values())
+        live = [one for one in self.model.attempts if one.state in LIVE]
+        published = Counter(id(one.row) for one in live if one.state == "published")
+        under_way = Counter(id(one.row) for one in live if one.state != "published")
+        assert all(count == 1 for count in [*published.values(), *under_way.values()])
+        assert all(one.row.is_remade for one in live if id(one.row) in published.keys() & under_way.keys())
         rows = self.ask("SELECT token, state, key_id, is_disputed FROM attempts")
         assert {row[:3] for row in rows} == {
             (one.token, one.state, one.key_id) for one in self.model.attempts
@@ -106,6 +109,15 @@ class LedgerInvariants:
         assert not self.ask(
             f"SELECT 1 FROM attempts WHERE state = 'published' AND batch_id IN ({unpublished})"
         )
+
+    @invariant()
+    def what_is_made_again_has_its_older_stems(self) -> None:
+        published = {id(one.row) for one in self.model.in_state("published")}
+        remade = [row for row in self.model.rows.values() if row.is_remade]
+        assert all(id(row) in published for row in remade)
+        assert all(id(row) in published for row in self.model.rows.values() if row.state is State.PUBLISHED)
+        rows = self.ask("SELECT track_id, recipe FROM tracks WHERE published_as IS NOT NULL")
+        assert sorted(rows) == sorted((row.track_id, row.recipe.name) for row in remade)
 
     @invariant()
     def what_is_paid_and_not_collected_is_known(self) -> None:

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from killable_ledger import KillableLedgers, Killed, killing
 from ledger_invariants import LedgerInvariants
-from ledger_model import FIRST_BALANCE, KEYS, MAX_ATTEMPTS, PROVIDER, RECIPES, LedgerModel, ModelTrack
+from ledger_model import (
+    FIRST_BALANCE,
+    KEYS,
+    MAX_ATTEMPTS,
+    PROVIDER,
+    RECIPES,
+    LedgerModel,
+    ModelTrack,
+)
 from ledger_steps import ENDINGS, LedgerSteps
 
 from stemline.budget import Limits

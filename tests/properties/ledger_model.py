@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,8 @@ RECIPES = (Recipe("four", "best", "flac"), Recipe("both", "fast", "mp3"))
 KEYS = ("key-1", "key-2")
 MAX_ATTEMPTS = 2
 FIRST_BALANCE = 300
+IDLE = {State.PLANNED, State.HELD, State.FAILED, State.REJECTED}
+IN_VAIN = {State.FAILED, State.REJECTED, State.QUARANTINED, State.EXPIRED}
 LIVE = {"submitting", "processing", "ready", "collected", "published", "unknown"}
 
 
@@ -30,6 +32,8 @@ class ModelTrack:
     code: Code = Code.OK
     is_retryable: bool = False
     failures: int = 0
+    is_remade: bool = False
+    """Whether it is published and made again."""
     clock: Callable[[], datetime] = lambda: datetime.max.replace(tzinfo=UTC)
     moved_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -107,9 +111,12 @@ class LedgerModel:
         """What the vendor shows: some jobs it takes when they are made, others when they are done."""
         return FIRST_BALANCE - sum(one.taken for one in self.attempts)
 
-    def plan(self, run_id: str, tracks: Iterable[Track]) -> tuple[int, int, int]:
-        """Select tracks; give how many are new, known and put back in line."""
+    def plan(
+        self, run_id: str, tracks: Iterable[Track], again: Mapping[str, int] | None = None
+    ) -> tuple[int, int, int]:
+        """Select tracks, some of them `again`; give how many are new, known and put back in line."""
         counted: Counter[str] = Counter()
+        again, others = again or {}, self.others_tracks(run_id)
         for track in tracks:
             row = self.rows.get((track.track_id, self.runs[run_id]))
             counted["new" if row is None else "known"] += 1
@@ -118,16 +125,36 @@ class LedgerModel:
                 row = self.rows[track.track_id, recipe] = ModelTrack(
                     track.track_id, recipe, run_id, clock=lambda: self.now, moved_at=self.now
                 )
-            if row.state is not State.PUBLISHED:
+            number = again.get(row.track_id)
+            if row.state is State.PUBLISHED and number is not None and number == self.newest_number(row):
+                counted["revived"] += 1
+                row.run_id, row.failures, row.is_remade = run_id, 0, True
+                row.go(State.PLANNED)
+            is_left = row.is_remade and row.state in IDLE and number is None
+            if is_left and row.track_id not in others:
+                self.stand(row)
+            if row.state is not State.PUBLISHED and not is_left:
                 self.members[run_id].add(row.track_id)
             elif row.track_id not in self.members[run_id]:
                 self.standing[run_id] += 1
+            if is_left:
+                continue
             is_held = row.state is State.HELD and not self.was_held_before(row, run_id)
             if is_held or row.state is State.REJECTED or self.may_retry(row):
                 counted["revived"] += 1
                 row.run_id = run_id
                 row.go(State.PLANNED)
         return counted["new"], counted["known"], counted["revived"]
+
+    def stand(self, row: ModelTrack) -> None:
+        """Let a track count as published as it was."""
+        row.is_remade = False
+        row.go(State.PUBLISHED, Code.NOT_MADE_AGAIN)
+
+    def newest_number(self, row: ModelTrack) -> int:
+        """Give the number of its newest attempt but for those that never were accepted."""
+        mine = [one for one in self.attempts if one.row is row]
+        return max(number for number, one in enumerate(mine, 1) if one.state != "released")
 
     def was_held_before(self, row: ModelTrack, run_id: str) -> bool:
         """Tell whether a track is in line as it stands: held before the run began."""

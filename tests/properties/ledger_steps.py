@@ -158,11 +158,21 @@ class LedgerSteps:
         if tokens := self.ledger.batches.collected_unbatched(PROVIDER, row.recipe):
             self.batches += 1
             self.ledger.batches.open(next(reversed(self.model.runs)), f"b{self.batches}", tokens)
-        for batch in self.ledger.batches.unpublished(PROVIDER, row.recipe):
+        _, tokens = self.ledger.remakes.waiting(PROVIDER, row.recipe, 10)
+        if tokens:
+            self.batches += 1
+            self.ledger.batches.open(next(reversed(self.model.runs)), f"b{self.batches}", tokens)
+        opened, _ = self.ledger.remakes.waiting(PROVIDER, row.recipe, 0)
+        for batch in [*opened, *self.ledger.batches.unpublished(PROVIDER, row.recipe)]:
             rows = self.ledger.batches.rows(batch)
             assert self.ledger.batches.publish(batch) == len(rows)
             for published in rows:
-                self.go(self.model.of_token(published.attempt.token), State.PUBLISHED)
+                one = self.model.of_token(published.attempt.token)
+                for older in self.model.in_state("published"):
+                    if older.row is one.row:
+                        older.state = "expired"
+                one.row.is_remade = False
+                self.go(one, State.PUBLISHED)
 
     def fail(self, one: ModelAttempt, draw: st.DrawFn) -> None:
         """Take an attempt to one of its bad ends."""

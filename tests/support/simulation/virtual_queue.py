@@ -1,4 +1,4 @@
-"""A run's ready queue in a simulated year: its consumer waits on the virtual clock."""
+"""A run's ready queue in a simulation: its consumer waits on the virtual clock."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from stemline.records import ReadyTrack
 
 
-class NightQueue:
+class VirtualQueue:
     """A ready queue whose consumer waits on the virtual clock."""
 
     def __init__(self, producers: int) -> None:
-        self.producers = [NightProducer(self) for _ in range(producers)]
+        self.producers = [VirtualProducer(self) for _ in range(producers)]
         self._waiting: list[ReadyTrack] = []
         self._event = asyncio.Event()
 
@@ -47,10 +47,10 @@ class NightQueue:
 
 
 @dataclass
-class NightProducer:
+class VirtualProducer:
     """One dispatcher's way into the queue."""
 
-    queue: NightQueue
+    queue: VirtualQueue
     is_closed: bool = False
 
     def put(self, ready: ReadyTrack) -> None:

@@ -1,0 +1,37 @@
+"""The console of a flow run's process, which is a pipe to the worker that started it, and may outlive that worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import ParamSpec, TypeVar
+
+from prefect.logging.handlers import PrefectConsoleHandler
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def outliving_worker(run: Callable[P, R]) -> Callable[P, R]:
+    """Give a flow's function for which lines that nobody reads any more are lost.
+
+    Rich would end the process, or a thread of it, for them. Now what is with the provider is collected and published,
+    and the flow run ends in a state of its own.
+    """
+
+    @wraps(run)
+    def outlive(*args: P.args, **kwargs: P.kwargs) -> R:
+        _quieten_at_a_broken_pipe()
+        return run(*args, **kwargs)
+
+    return outlive
+
+
+def _quieten_at_a_broken_pipe() -> None:
+    loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
+    for handler in (handler for each in loggers for handler in each.handlers):
+        if isinstance(handler, PrefectConsoleHandler):
+            console = handler.console
+            # https://rich.readthedocs.io/en/stable/reference/console.html#rich.console.Console.on_broken_pipe
+            console.on_broken_pipe = partial(setattr, console, "quiet", True)  # type: ignore[method-assign]  # noqa: FBT003

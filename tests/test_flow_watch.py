@@ -1,0 +1,90 @@
+"""A run watched for Prefect: what goes wrong with looking at it neither ends the watching unsaid nor keeps the run."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from flows import flow_watch
+from flows.flow_artifacts import artifact_key
+from flows.flow_watch import FlowWatch, text_of
+from stemline.errors import KeyRefused, LedgerAway
+from stemline.settings.redactor import Redactor
+
+REDACT = Redactor(("sk_live_1",))
+
+
+def run_with(counts):
+    """Give as much of a run as is looked at."""
+    queries = SimpleNamespace(counts=counts)
+    return SimpleNamespace(
+        settings=SimpleNamespace(name="night"), run_id="r", ledger=SimpleNamespace(queries=queries)
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [LedgerAway("locked", fix="", is_in_doubt=False, is_locked=True), RuntimeError("closed")],
+    ids=str,
+)
+def test_a_ledger_that_cannot_be_read_is_told_once_and_looked_at_again(monkeypatch, caplog, error):
+    monkeypatch.setattr(flow_watch, "REFRESH_SECONDS", 0.001)
+    looked = threading.Semaphore(0)
+
+    def counts(_):
+        looked.release()
+        raise error
+
+    watch = FlowWatch()
+    with caplog.at_level(logging.WARNING, "stemline"):
+        watch.opened(run_with(counts))
+        assert all(looked.acquire(timeout=10) for _ in range(3))
+        watch.closed(run_with(counts))
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"How far the run is cannot be shown now: {type(error).__name__}."
+    ]
+
+
+def test_a_look_that_hangs_does_not_keep_the_run_from_ending(monkeypatch):
+    monkeypatch.setattr(FlowWatch, "patience", 0.1)
+    is_over = threading.Event()
+    watch = FlowWatch()
+    watch.opened(run_with(lambda _: is_over.wait(60)))
+
+    watch.closed(run_with(lambda _: None))
+
+    assert not is_over.is_set(), "it ended while the look went on"
+    is_over.set()
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("night", "stemline-night-progress"),
+        ("night-2", "stemline-night-2-progress"),
+        ("Night", "stemline-night-4e9f-progress"),
+        ("a.b_c", "stemline-a-b-c-5b8f-progress"),
+    ],
+)
+def test_an_artifact_is_keyed_by_its_catalogue_and_no_two_share_a_key(name, key):
+    assert artifact_key(name, "progress") == key
+
+
+def record_of(error):
+    return logging.LogRecord(
+        "stemline", logging.ERROR, "", 0, "it broke: %s", ("sk_live_1",), (type(error), error, None)
+    )
+
+
+def test_a_line_keeps_the_traceback_of_an_unexpected_error_without_the_secret_in_it():
+    told = text_of(record_of(ValueError("with sk_live_1")), REDACT)
+
+    assert told == "it broke: ***\nValueError: with ***"
+
+
+def test_a_line_about_an_error_of_ours_has_no_traceback():
+    assert text_of(record_of(KeyRefused("The key is refused.")), REDACT) == "it broke: ***"
