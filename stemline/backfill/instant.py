@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from enum import StrEnum
 
 from stemline.errors import UsageError
@@ -37,6 +38,8 @@ def _read(value: object) -> datetime | None:
         return datetime.combine(value, time(), UTC)
     if isinstance(value, bool) or value is None:
         return None
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, (int, float)):
         is_year = FIRST_YEAR <= value <= LAST_YEAR and value == int(value)
         return datetime(int(value), 1, 1, tzinfo=UTC) if is_year and value >= 1_000 else None

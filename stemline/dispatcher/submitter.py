@@ -46,6 +46,12 @@ OTHERS_SECONDS = 1.0
 """How often a key that waits for its balance looks whether other keys have anything under way."""
 LIMITS_SECONDS = 5.0
 """How often a run that waits for its budget reads whether the limits were changed."""
+RAISING_BUDGET = "Raise the limit under `budget`, then run again."
+RAISING = {
+    Code.BUDGET_BACKFILL: "Raise it with `stemline backfills CONFIG --change NAME --credits N`, then go on.",
+    Code.BUDGET_SHARE: "Go on tomorrow, or raise it with `stemline backfills CONFIG --change NAME --share 100%`.",
+}
+"""What to do about a limit; RAISING_BUDGET for those that are the budget's."""
 
 
 class Submitter:
@@ -249,7 +255,7 @@ class Submitter:
         if held.code is Code.OUT_OF_CREDITS:
             session.stop(OutOfCredits(held.sentence, fix="Buy credits, then run again."))
         else:
-            session.stop(BudgetReached(held.sentence, fix="Raise the limit under `budget`, then run again."))
+            session.stop(BudgetReached(held.sentence, fix=RAISING.get(held.code, RAISING_BUDGET)))
 
     def _is_passed(self) -> bool:
         """Tell whether more is reserved than the limits allow, for a person has lowered them."""

@@ -7,6 +7,9 @@ import pytest
 from stemline.errors import LedgerConflict
 from stemline.ledger import Backfill, BackfillOrder, BackfillState, FrozenRow
 from stemline.records import State
+from stemline.tombstone import Tombstone, digest
+
+SALT = "ab" * 16
 
 MOVES = {
     ("open", "paused"),
@@ -150,3 +153,28 @@ def test_where_tracks_stand_is_told_for_one_recipe_and_provider(case, ledger):
     others = ledger.backfills.standings("aistemsplitter", case.recipe, ["t1", "t2", "t3"], 3)
     assert {name: each.is_published_otherwise for name, each in others.items()} == {"t1": True}
     assert others["t1"].state is State.PLANNED
+
+
+def forget(case, *track_ids: str) -> dict[str, State]:
+    names = tuple(digest(SALT, "track", track_id) for track_id in track_ids)
+    stone = Tombstone("stone-1", case.clock(), "track", "", "me", SALT, names)
+    case.ledger.forgetting.keep(stone)
+    return case.ledger.forgetting.forget(stone, track_ids)
+
+
+def test_tracks_that_only_a_backfill_knows_are_found_and_forgotten(case, old):
+    case.plan(1, 3)
+    known = {track.track_id: track for track in case.ledger.forgetting.every_track()}
+    assert known.keys() == {"t1", "t2", "t3", "t11", "t12"}
+    assert (known["t11"].state, known["t11"].location) == (State.PLANNED, "/music/11.mp3")
+    assert case.ledger.forgetting.count(["t1", "t11"]) > 0
+    assert forget(case, "t1", "t11") == {}
+    assert case.ledger.forgetting.count(["t1", "t11"]) == 0
+    assert [row.track.track_id for _, row in old.to_do("old", -1, 10)] == ["t2", "t12"]
+    assert [(each.slice, each.tracks) for each in old.progress("old")] == [("s0", 1), ("s1", 1)]
+
+
+def test_what_somebody_is_at_stays_frozen(case, old):
+    case.processing(2)
+    assert forget(case, "t2", "t12") == {"t2": State.PROCESSING}
+    assert [row.track.track_id for _, row in old.to_do("old", -1, 10)] == ["t1", "t2", "t11"]
