@@ -25,8 +25,8 @@ class TrackQueue:
     pilot: Pilot | None = None
     """What the first tracks of a provider and recipe must pass; None: nothing."""
     keeps_place: bool = False
-    """Whether the ledger is read on from where it was. A backfill's order is no index of what waits: from its front, all
-    that is done would be gone through again for each page."""
+    """Whether the ledger is read on from where it was. A backfill's order is no index of what waits: from its front,
+    all that is done would be gone through again for each page."""
     on_change: Callable[[], object] = lambda: None
     """Called when a key's tracks may have made room in the pilot: the other keys look again."""
     _are_orphans_claimed: bool = False

@@ -48,8 +48,8 @@ INTERRUPTED = (
 FROZEN_ROWS = 5_000
 """So many rows of a backfill are planned at a time."""
 LEG_TRACKS = 20_000
-"""About so many waiting tracks of a backfill is one run: each run plans and ends all that it is about, and one that gives
-its key to another each night would do that for all of the backfill each night. It is the work of half a day."""
+"""One run is about some more waiting tracks of a backfill than these, the work of half a day: each run plans and ends
+all that it is about, and one that gives its key away each night would do that for the whole backfill each night."""
 OTHERS_SECONDS = 0.5
 """How often a run that has done its part looks whether another one has done its own."""
 

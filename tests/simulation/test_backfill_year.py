@@ -1,7 +1,7 @@
 """A backfill of weeks beside nightly runs, on the virtual clock: with pauses, kills, limits, another order, a rival.
 
-`support.backfill_year` raises for a limit that is passed, a track that is ordered twice, a minute with too many requests,
-and for what is left under way at the end. The whole year is `benchmarks/bench_backfill.py`.
+`support.backfill_year` raises for a limit that is passed, a track that is ordered twice, a minute with too many
+requests, and for what is left under way at the end. The whole year is `benchmarks/bench_backfill.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The machine that all processes of a simulated year run on: real runs on the virtual clock.
 
 What blocks in a run (asking for the API key, waiting for its turn) is carried into the loop by a greenlet, as
-SQLAlchemy does it for its own blocking code. Runs, their opening, lanes, leases, dispatchers, ledger and budgets are the
-real ones. Simulated are the vendor, the clock, the host, and collecting; parts and reports are not written.
+SQLAlchemy does it for its own blocking code. Runs, their opening, lanes, leases, dispatchers, ledger and budgets are
+the real ones. Simulated are the vendor, the clock, the host, and collecting; parts and reports are not written.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Host:
         self.loop, self.account = loop, account
         self.processes: list[Process] = []
         self._changed = asyncio.Event()
-        self.on_run: Callable[[Process, Run], None] = lambda *_: None
+        self.on_run: Callable[[Process], None] = lambda _: None
         """Told of each run once it holds its key."""
 
     def clock(self) -> datetime:
@@ -144,7 +144,7 @@ class Host:
 
     def _run(self, process: Process, settings: Settings, selection: Selection) -> Result:
         with open_run(settings, selection) as run:
-            self.on_run(process, run)
+            self.on_run(process)
             run.started = self.loop.time()
             run.publish_leftovers()
             run.plan()
@@ -266,7 +266,7 @@ def _make_fast(ledger: Ledger) -> None:
     ledger.database._engine.dispose()
 
     @event.listens_for(ledger.database._engine, "connect")
-    def _relax(connection: Any, _: object) -> None:  # noqa: ANN401 - sqlite3's own
+    def _relax(connection: Any, _: object) -> None:
         connection.execute("PRAGMA synchronous=OFF")
 
 
