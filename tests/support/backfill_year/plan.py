@@ -17,8 +17,8 @@ Dialect = Literal["stemsplit", "aistemsplitter"]
 SLACK = 1.35
 """The backfill is to be done in so much less than all days: pauses and a low ceiling take their part."""
 OLD, SECOND = "old", "second"
-AT_WORK = 16.05 / 24
-"""The hour of a day, as a share, at which the backfill is at work: a new day of the budget began at 16 h."""
+AT_WORK = (16 * 3_600 + 30) / 86_400
+"""When the backfill is at work, as a share of a day: a new one of the budget began 30 s ago, at 16 h."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ def draw_backfill_year(  # noqa: PLR0913 - its size
         day=day,
         ceiling=round(tracks * TRACK_SECONDS * chance.uniform(0.3, 0.4)),
         pauses=(
-            (first, first + chance.uniform(0.5, 2.5)),
-            (second, second + chance.uniform(0.5, 2.5)),
+            (first, first + days * chance.uniform(0.02, 0.08)),
+            (second, second + days * chance.uniform(0.02, 0.08)),
         ),
-        reordered=int(days * chance.uniform(0.4, 0.5)) + AT_WORK,
-        raised_after=chance.uniform(0.1, 2.0),
+        reordered=int(days * chance.uniform(0.45, 0.5)) + AT_WORK,
+        raised_after=days * chance.uniform(0.005, 0.05),
         second_from=first * 0.8,
         second_until=first + days * chance.uniform(0.1, 0.2),
         kills=tuple(
