@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flows.backfill_parameters import By, Ceiling, Mode, Name, Order, PayAgain, Share, Since, Slice, Until
 from flows.observed_flow import flow_on_demand
+from flows.parameters import Config, Overrides, Where
 from flows.run_name import name_flow_run
 from stemline.backfill.beginning import begin_backfill
 from stemline.backfill.legs import BackfillLegs
@@ -18,20 +20,20 @@ from tasks.report_run import report_run
 
 
 def run_steps(  # noqa: PLR0913 - those of `stemline backfill`
-    config: str,
-    overrides: list[str] | None = None,
+    config: Config,
+    overrides: Overrides = None,
     *,
-    name: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    by: str | None = None,
-    where: str | None = None,
-    mode: str | None = None,
-    order: str | None = None,
-    slice: str | None = None,  # noqa: A002 - the option's name
-    credits: int | None = None,  # noqa: A002 - the option's name
-    share: str | None = None,
-    pay_again: int | None = None,
+    name: Name = None,
+    since: Since = None,
+    until: Until = None,
+    by: By = None,
+    where: Where = None,
+    mode: Mode = None,
+    order: Order = None,
+    slice: Slice = None,  # noqa: A002 - the option's name
+    credits: Ceiling = None,  # noqa: A002 - the option's name
+    share: Share = None,
+    pay_again: PayAgain = None,
 ) -> Result:
     """Freeze the backfill, or go on with the one of that name; run after run until it is done, or a limit stops it.
 

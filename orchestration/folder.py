@@ -103,6 +103,8 @@ class ServerFolder:
             "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
             "PREFECT_CLI_PROMPT": "false",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # What died while the server was away is still told of, within a day; 60 s is what it remembers by itself.
+            "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P1D",
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "5",  # the server is next door: 10 s is for distant ones
             "DO_NOT_TRACK": "1",
