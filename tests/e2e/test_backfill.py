@@ -333,3 +333,21 @@ def test_each_command_of_the_page_does_what_it_says(years):
     years.assert_published_once(TRACKS)
     for words in (("--pause", "old"), ("--change", "old", "--share", "10%")):
         assert years.stemline("backfills", years.config, *words).code == (2 if "--pause" in words else 0)
+
+
+@pytest.mark.long
+def test_all_pays_again_for_what_it_said_and_leaves_each_track_there_once(years):
+    assert years.run("--limit", "2").code == 0
+    before = years.charges()
+    shown = backfill(years, *BOUNDS, "--mode", "all", "--dry-run", "--json").tree
+    made = backfill(years, *BOUNDS, "--mode", "all", "--yes", "--json")
+    assert made.code == 0, made.err
+    assert made.tree["tracks"] == {"published": TRACKS}
+    assert made.tree["backfill"]["state"] == "finished"
+    assert years.jobs_by_track() == {"t00": 2, "t01": 2, "t02": 1, "t03": 1}
+    assert years.charges() == years.provider.charged <= before + shown["credits"]["high"]
+    assert years.open_reservations() == 0
+    assert sorted(years.tracks()["track_id"]) == [f"t{n:02d}" for n in range(TRACKS)]
+    again = backfill(years, "--json")
+    assert (again.code, again.tree["backfill"]["state"]) == (0, "finished")
+    assert len(years.provider.jobs()) == 6
