@@ -69,7 +69,7 @@ class Host:
         self.loop, self.account = loop, account
         self.processes: list[Process] = []
         self._changed = asyncio.Event()
-        self.on_run: Callable[[Process, Run], None] = lambda *_: None
+        self.on_run: Callable[[Process], None] = lambda _: None
         """Told of each run once it holds its key."""
 
     def clock(self) -> datetime:
@@ -144,7 +144,7 @@ class Host:
 
     def _run(self, process: Process, settings: Settings, selection: Selection) -> Result:
         with open_run(settings, selection) as run:
-            self.on_run(process, run)
+            self.on_run(process)
             run.started = self.loop.time()
             run.publish_leftovers()
             run.plan()

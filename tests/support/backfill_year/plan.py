@@ -85,11 +85,11 @@ def draw_backfill_year(  # noqa: PLR0913 - its size
         day=day,
         ceiling=round(tracks * TRACK_SECONDS * chance.uniform(0.3, 0.4)),
         pauses=(
-            (first, first + chance.uniform(0.5, 2.5)),
-            (second, second + chance.uniform(0.5, 2.5)),
+            (first, first + days * chance.uniform(0.02, 0.08)),
+            (second, second + days * chance.uniform(0.02, 0.08)),
         ),
-        reordered=int(days * chance.uniform(0.4, 0.5)) + AT_WORK,
-        raised_after=chance.uniform(0.1, 2.0),
+        reordered=int(days * chance.uniform(0.45, 0.5)) + AT_WORK,
+        raised_after=days * chance.uniform(0.005, 0.05),
         second_from=first * 0.8,
         second_until=first + days * chance.uniform(0.1, 0.2),
         kills=tuple(

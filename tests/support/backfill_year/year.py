@@ -31,7 +31,6 @@ from support.simulation.virtual_loop import VirtualLoop
 
 from stemline.backfill.remainder import read_remainder
 from stemline.ledger import Backfill, BackfillOrder, BackfillState
-from stemline.run.run import Run
 from stemline.settings import Settings, load_facts
 
 DAY = 86_400.0
@@ -196,7 +195,7 @@ class YearRun:
             assert result.exit_code == 0, f"night {night}: {result}"
             self.figures.nights.append(self.loop.time() - self._night_began)
 
-    def _note_run(self, process: Process, _: Run) -> None:
+    def _note_run(self, process: Process) -> None:
         if process.kind == "nightly":
             self.figures.waits.append(self.loop.time() - self._night_began)
 
