@@ -17,8 +17,8 @@ Dialect = Literal["stemsplit", "aistemsplitter"]
 SLACK = 1.35
 """The backfill is to be done in so much less than all days: pauses and a low ceiling take their part."""
 OLD, SECOND = "old", "second"
-AT_WORK = 16.05 / 24
-"""The hour of a day, as a share, at which the backfill is at work: a new day of the budget began at 16 h."""
+AT_WORK = (16 * 3_600 + 30) / 86_400
+"""When the backfill is at work, as a share of a day: a new one of the budget began 30 s ago, at 16 h."""
 
 
 @dataclass(frozen=True)
