@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 from sqlalchemy.util import await_only, greenlet_spawn
 from support.backfill_year.account import Connection, SharedAccount
 from support.backfill_year.process import Killed, Process
@@ -69,6 +69,7 @@ class Host:
         self.loop, self.account = loop, account
         self.processes: list[Process] = []
         self._changed = asyncio.Event()
+        self._engine: Engine | None = None
         self.on_run: Callable[[Process], None] = lambda _: None
         """Told of each run once it holds its key."""
 
@@ -119,13 +120,25 @@ class Host:
     def open_ledger(self, url: str) -> Ledger:
         """Open it for the process at work."""
         ledger, process = open_ledger(url, clock=self.clock), _PROCESS.get(None)
-        _make_fast(ledger)
+        self._share_engine(ledger)
         if process is not None:
             process.ledgers.append(ledger)
             database = ledger.database
             database.read = _guarded(process, database.read)  # type: ignore[method-assign]
             database.write = _guarded(process, database.write, process.count_transaction)  # type: ignore[method-assign]
         return ledger
+
+    def _share_engine(self, ledger: Ledger) -> None:
+        """Have all processes use one engine: each would compile its statements anew, a second for each run.
+
+        It writes without waiting for the disk: nobody pulls a plug here.
+        """
+        if self._engine is None:
+            self._engine = ledger.database._engine
+            self._engine.dispose()
+            event.listen(self._engine, "connect", _relax)
+        ledger.database._engine.dispose()
+        ledger.database._engine = self._engine
 
     async def run(self, process: Process, settings: Settings) -> Result | None:
         """Carry out a nightly run; None when it was killed."""
@@ -169,8 +182,8 @@ class Host:
             for task in process.tasks:
                 task.cancel()
             await asyncio.gather(*process.tasks, return_exceptions=True)
-            for ledger in process.ledgers:
-                ledger.close()
+            process.tasks.clear()
+            process.ledgers.clear()
             self.stir()
 
     async def _dispatch(self, process: Process, run: Run) -> None:
@@ -261,13 +274,8 @@ async def _work(group: DispatcherGroup, queue: VirtualQueue) -> None:
         queue.close()
 
 
-def _make_fast(ledger: Ledger) -> None:
-    """Write without waiting for the disk: nobody pulls a plug here."""
-    ledger.database._engine.dispose()
-
-    @event.listens_for(ledger.database._engine, "connect")
-    def _relax(connection: Any, _: object) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
+def _relax(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def _guarded(
