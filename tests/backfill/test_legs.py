@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from support.dated_catalogue import KEY, SECONDS, Catalogue, History
 
 from stemline.backfill.legs import BackfillLegs
 from stemline.errors import UsageError
-from stemline.ledger import BackfillState
+from stemline.ledger import BackfillOrder, BackfillState
 from stemline.records import State
 from stemline.run.access import fingerprint
 from stemline.run.lease import holder_name
@@ -117,6 +118,34 @@ def test_a_key_that_is_wanted_is_left_to_who_wants_it(waiting, history):
 def test_a_run_that_ended_for_good_has_no_next_one(waiting):
     waiting.legs.note(Result(4, summary()))
     assert waiting.legs.next() is None
+
+
+def test_a_run_begins_behind_what_the_one_before_it_has_done(waiting):
+    assert waiting.legs.next() == HERE
+    waiting.legs.note(Result(3, summary(), goes_on=True, reached=1))
+    assert waiting.legs.next() == replace(HERE, behind=1)
+
+
+def test_one_that_gave_its_key_away_is_gone_on_with_from_where_it_began(waiting):
+    assert waiting.legs.next() == HERE
+    waiting.legs.note(Result(0, summary(), goes_on=True, reached=1))
+    waiting.legs.note(Result(130, summary(reason="Another run wants the key."), goes_on=True))
+    assert waiting.legs.next() == replace(HERE, behind=1)
+
+
+def test_in_another_order_it_begins_at_the_front(waiting, history):
+    assert waiting.legs.next() == HERE
+    waiting.legs.note(Result(0, summary(), goes_on=True, reached=1))
+    history.ledger.backfills.change("old", order=BackfillOrder.OLDEST)
+    assert waiting.legs.next() == HERE
+
+
+def test_what_failed_in_an_earlier_run_is_not_forgotten_when_the_last_went_well(waiting, history):
+    history.bring(0, State.FAILED, fatal=True)
+    waiting.legs.note(Result(3, summary(), goes_on=True, reached=1))
+    history.bring(1, State.PUBLISHED)
+    waiting.legs.note(Result(0, summary()))
+    assert waiting.legs.result().exit_code == 3
 
 
 def test_what_all_runs_came_to_adds_up_and_the_backfill_is_finished_when_nothing_is_left(waiting, history):

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from support.simulation.vendor import TRACK_SECONDS
@@ -135,7 +136,14 @@ def location_of(track_id: str) -> str:
     return f"https://music.test/{track_id}.flac"
 
 
-def night_rows(year: BackfillYear, night: int) -> list[str]:
+def write_manifest(year: BackfillYear, night: int, folder: Path) -> None:
+    """Write down what a night's catalogue holds."""
+    rows = [f"{each},{location_of(each)},{TRACK_SECONDS}" for each in _night_rows(year, night)]
+    text = "\n".join(["track_id,uri,duration_seconds", *rows]) + "\n"
+    (folder / "catalogue.csv").write_text(text, encoding="utf-8")
+
+
+def _night_rows(year: BackfillYear, night: int) -> list[str]:
     """Give the tracks of one night's manifest: new ones, and some that the backfill has."""
     chance = random.Random(f"night {year.seed} {night}")  # noqa: S311 - repeatable, no secret
     shared = chance.sample(range(year.tracks), min(year.tracks, year.shared))

@@ -42,3 +42,19 @@ class Process:
         if self.transactions <= 0:
             self.is_killed = True
             raise Killed
+
+
+async def until_done(working: list[asyncio.Task[None]], tasks: list[asyncio.Task[None]]) -> None:
+    """Wait for those who work; raises what any task died of, and ends the others."""
+    try:
+        while not all(task.done() for task in working):
+            await asyncio.wait(
+                [task for task in tasks if not task.done()], return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in tasks:
+                if task.done():
+                    task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

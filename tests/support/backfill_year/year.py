@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,17 @@ from typing import Any
 import pytest
 from support.backfill_year.account import SharedAccount
 from support.backfill_year.books import YearBooks, order_faults
+from support.backfill_year.figures import YearFigures
 from support.backfill_year.host import Host
 from support.backfill_year.plan import (
     OLD,
     SECOND,
     BackfillYear,
     frozen_rows,
-    location_of,
-    night_rows,
     second_rows,
+    write_manifest,
 )
-from support.backfill_year.process import Process
+from support.backfill_year.process import Process, until_done
 from support.simulation.vendor import TRACK_SECONDS, VendorBehaviour, instant
 from support.simulation.virtual_loop import VirtualLoop
 
@@ -38,29 +38,6 @@ KEY = "key-of-a-year"
 MINUTE_SECONDS = 60.0
 LATEST = 2.0
 """A backfill that is not done in so many times its days will not be."""
-
-
-@dataclass
-class YearFigures:
-    """What a year came to."""
-
-    days: float = 0.0
-    wall_seconds: float = 0.0
-    orders: int = 0
-    refused: int = 0
-    busiest_minute: int = 0
-    closest: dict[str, float] = field(default_factory=dict)
-    waits: list[float] = field(default_factory=list)
-    """How long each nightly run waited for the key."""
-    nights: list[float] = field(default_factory=list)
-    """How long each took, from when it was begun."""
-    forecasts: list[tuple[str, float, float, float]] = field(default_factory=list)
-    """When it was made, and on which day the backfill was to end at the earliest and latest, and did end."""
-    out_of_order: list[str] = field(default_factory=list)
-    killed: int = 0
-    runs: int = 0
-    rate_share: float = 0.0
-    """Requests of the backfill, as a share of those it was granted in the minutes in which it sent any."""
 
 
 @dataclass
@@ -110,7 +87,7 @@ class YearRun:
         return self.figures
 
     async def _pass(self) -> None:
-        self._write_manifest(0)
+        write_manifest(self.year, 0, self.folder)
         first = replace(self._backfill(OLD), ceiling=self.year.ceiling)
         self.books.ceilings.append(("", self.year.ceiling))
         self.ledger.backfills.freeze(first, frozen_rows(self.year))
@@ -125,7 +102,7 @@ class YearRun:
             self._kill_backfills(),
         ]
         tasks = [asyncio.create_task(each) for each in (*working, *persons)]
-        await _until_done(tasks[: len(working)], tasks)
+        await until_done(tasks[: len(working)], tasks)
 
     def _end(self) -> None:
         figures, account = self.figures, self.account.account
@@ -183,7 +160,7 @@ class YearRun:
         for night in range(self.year.days):
             hour = self.chance.uniform(0.2, 20.0)
             await asyncio.sleep(max(0.0, night * DAY + hour * 3_600 - self.loop.time()))
-            self._write_manifest(night)
+            write_manifest(self.year, night, self.folder)
             self._night_began = self.loop.time()
             result = None
             while result is None:
@@ -292,11 +269,6 @@ class YearRun:
             share=self.year.share,
         )
 
-    def _write_manifest(self, night: int) -> None:
-        rows = [f"{each},{location_of(each)},{TRACK_SECONDS}" for each in night_rows(self.year, night)]
-        text = "\n".join(["track_id,uri,duration_seconds", *rows]) + "\n"
-        (self.folder / "catalogue.csv").write_text(text, encoding="utf-8")
-
     def _tree(self) -> dict[str, Any]:
         return {
             "name": "nightly",
@@ -317,19 +289,3 @@ class YearRun:
 def _stamp(at: datetime) -> str:
     """Give an instant as the ledger's file has it."""
     return f"{at:%Y-%m-%d %H:%M:%S.%f}"
-
-
-async def _until_done(working: list[asyncio.Task[None]], tasks: list[asyncio.Task[None]]) -> None:
-    """Wait for those who work; raises what any task died of, and ends the others."""
-    try:
-        while not all(task.done() for task in working):
-            await asyncio.wait(
-                [task for task in tasks if not task.done()], return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in tasks:
-                if task.done():
-                    task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
