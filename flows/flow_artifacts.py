@@ -9,7 +9,7 @@ from functools import singledispatch
 from typing import Any
 
 from stemline.integrity.finding import IntegrityReport
-from stemline.records import Code
+from stemline.records import Code, State
 from stemline.release.record import Release
 from stemline.run.compaction import CompactionReport
 from stemline.run.run import Run
@@ -48,6 +48,9 @@ def show_result(ended: Result, catalogue: str, sentence: str, credit_rows: Seque
     """Make those of a run's result: states, codes and credits by window, and the summary."""
     rows = [*result_rows(ended), *credit_rows]
     _show_table(catalogue, "tracks", rows, "Tracks of this run, and credits by window")
+    if "slices" in ended.summary:
+        told = f"Backfill {ended.summary['backfill']['name']}, slice by slice"
+        _show_table(catalogue, "slices", list(slice_rows(ended)), told)
     _show_page(catalogue, "summary", result_page(ended, sentence), sentence)
 
 
@@ -74,6 +77,16 @@ def result_rows(result: Result) -> Iterator[Row]:
     for code, count in codes.items():
         if code != Code.OK:
             yield _row("code", str(code), tracks=count, meaning=code_sentence(code))
+
+
+def slice_rows(result: Result) -> Iterator[Row]:
+    """Give a row a slice of a backfill: how much of it is published, and where its others stand."""
+    for each in result.summary["slices"][:MOST_ROWS]:
+        others = ", ".join(
+            f"{n:,} {state}" for state, n in each["states"].items() if state != State.PUBLISHED
+        )
+        facts = {name: each[name] for name in ("slice", "tracks", "credits", "published")}
+        yield {**facts, "the others": others}
 
 
 def credits_by_window(run: Run) -> list[Row]:

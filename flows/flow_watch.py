@@ -16,6 +16,7 @@ from stemline.records import State
 from stemline.run.observer import Observer, observed_by, present_observer
 from stemline.run.run import Run
 from stemline.run.run_watch import RunWatch
+from stemline.run.slice_words import SliceWords
 from stemline.settings.redactor import Redactor, present_redactor
 
 REFRESH_SECONDS = 10.0
@@ -120,11 +121,12 @@ class FlowWatch(RunWatch):
 
     def _watch(self, run: Run) -> None:
         progress = ProgressArtifact(artifact_key(run.settings.name, "progress"))
+        slices = SliceWords(run.ledger, run.selection.backfill)
         is_told = True
         is_over = False
         while True:
             try:
-                progress.show(run.ledger.queries.counts(run.run_id))
+                progress.show(run.ledger.queries.counts(run.run_id), slices.read())
             except Exception as error:  # noqa: BLE001 - neither ledger nor server stop what is paid, or the watching
                 # The ledger may be closed by now where the server kept this waiting.
                 if is_told and not self._over.is_set():
@@ -146,15 +148,15 @@ class ProgressArtifact:
     key: str
     _id: UUID | None = None
 
-    def show(self, counts: dict[State, int]) -> None:
-        """Show this."""
+    def show(self, counts: dict[State, int], slices: str = "") -> None:
+        """Show this, and which slice of a backfill the run is at."""
         from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: PLC0415
 
         total = sum(counts.values())
         through = total - sum(counts.get(state, 0) for state in _UNDER_WAY)
         told = ", ".join(f"{count:,} {state}" for state, count in counts.items()) or "reading the manifest"
         percent = 100.0 * through / total if total else 0.0
-        shown: dict[str, Any] = {"progress": percent, "description": told}
+        shown: dict[str, Any] = {"progress": percent, "description": "; ".join(filter(None, (slices, told)))}
         if self._id is None:
             self._id = cast("UUID", create_progress_artifact(**shown, key=self.key))
         else:

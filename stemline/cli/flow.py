@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from stemline.cli.console import Screen
 from stemline.cli.options import print_json
-from stemline.cli.slice_words import SliceWords
 from stemline.errors import UsageError
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
 from stemline.run.run_watch import RunWatch
 from stemline.run.selection import Result, Selection
+from stemline.run.slice_words import SliceWords
 from stemline.wording import (
     COLOURS,
     STATES,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stemline.cli import slice_words
-from stemline.cli.slice_words import SliceWords
 from stemline.records import State
+from stemline.run import slice_words
+from stemline.run.slice_words import SliceWords
 
 
 def test_it_names_the_first_slice_that_is_not_done(catalogue, history, monkeypatch):

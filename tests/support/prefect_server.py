@@ -129,9 +129,9 @@ def prefect(arguments: Sequence[str], environment: Mapping[str, str], folder: Pa
 PROGRAM = "import flows, json, sys; flows.start(sys.argv[1], **json.loads(sys.argv[2]))"
 
 
-def start_flow(environment: Mapping[str, str], name: str, **parameters: Any) -> subprocess.Popen[str]:
-    """Begin a flow by name in a process of its own; its flow run is called after what its parameters name."""
-    command = [sys.executable, "-c", PROGRAM, name, json.dumps(parameters)]
+def start_flow(environment: Mapping[str, str], flow: str, /, **parameters: Any) -> subprocess.Popen[str]:
+    """Begin a flow by its name in a process of its own; its flow run is called after what its parameters name."""
+    command = [sys.executable, "-c", PROGRAM, flow, json.dumps(parameters)]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
