@@ -41,11 +41,14 @@ class Poller:
         self._relinks: Counter[str] = Counter()
         self._unreadable: Counter[str] = Counter()
         self._polled_at = 0.0
+        self._reads: set[asyncio.Task[None]] = set()
 
     async def run(self, group: asyncio.TaskGroup, submitting: asyncio.Task[None]) -> None:
         """Poll, as long as there is something to wait for."""
         session = self._session
         while not (submitting.done() and self._is_done()):
+            if not session.has_collector:
+                self._drop_reads()
             if not session.in_flight or session.is_abandoned:
                 await session.wait_for_change()
                 continue
@@ -82,7 +85,20 @@ class Poller:
         """Read a job that is known or believed to be done, in the background."""
         self._session.drop_job(job_id)
         self._session.reading += 1
-        group.create_task(self._read_job(attempt, job_id, after_seconds))
+        task = group.create_task(self._read_job(attempt, job_id, after_seconds))
+        self._reads.add(task)
+        task.add_done_callback(self._note_read)
+
+    def _note_read(self, task: asyncio.Task[None]) -> None:
+        """Count a read as over, also one that was dropped before it began."""
+        self._reads.discard(task)
+        self._session.reading -= 1
+        self._session.notify()
+
+    def _drop_reads(self) -> None:
+        """Leave to the next run what would be read for nobody: at the key's pace, whoever wants it would wait long."""
+        for task in self._reads:
+            task.cancel()
 
     def _is_done(self) -> bool:
         session = self._session
@@ -164,9 +180,6 @@ class Poller:
             session.stop(error, is_abandoned=True)
         else:
             self._book_job(attempt, job)
-        finally:
-            session.reading -= 1
-            session.notify()
 
     def _book_lost(self, attempt: Attempt, job_id: str, error: TerminalError) -> None:
         """Book a job that the provider does not show."""

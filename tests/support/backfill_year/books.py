@@ -72,7 +72,8 @@ class YearBooks:
         yield "month", month, 31 * year.day
         name = self._backfill_of[run_id]
         if name is not None:
-            yield "share of the day", f"{name} {day}", int(year.day * year.share)
+            share = year.share if name == OLD else year.second_share
+            yield f"share of {name}", f"{name} {day}", int(year.day * share)
         if name == OLD:
             yield "ceiling", name, [limit for since, limit in self.ceilings if since <= at][-1]
 

@@ -42,6 +42,7 @@ from stemline.ledger import Ledger, open_ledger
 from stemline.providers import load_provider
 from stemline.publisher import Publisher
 from stemline.records import CollectedTrack
+from stemline.run.collected_batches import INTERRUPT_SECONDS
 from stemline.run.dispatching import DispatcherSetup
 from stemline.run.lane import WATCH_SECONDS, LaneWatch
 from stemline.run.opening import open_run
@@ -192,8 +193,8 @@ class Host:
         group = self._make_group(process, run, queue, lane)
         run.dispatchers = group
         run.__dict__["collected"] = SimpleNamespace(
-            interrupt=lambda: None
-        )  # what is ready is collected at once
+            interrupt=lambda: self.loop.call_later(INTERRUPT_SECONDS, group.abandon)
+        )
         working = [
             asyncio.create_task(_work(group, queue)),
             asyncio.create_task(_collect(process, run, queue)),

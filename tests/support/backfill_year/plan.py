@@ -38,6 +38,8 @@ class BackfillYear:
     second_tracks: int
     """Of the second backfill, which is cancelled; a third of them are the first one's."""
     share: float
+    second_share: float
+    """Shares of several backfills add up: what is left of the day is for the nights."""
     day: int
     """`budget.day` in credits."""
     ceiling: int
@@ -69,9 +71,9 @@ def draw_backfill_year(  # noqa: PLR0913 - its size
 ) -> BackfillYear:
     """Give the year of a seed, the same each time; a second backfill and all else comes while the first goes on."""
     chance = random.Random(f"backfill year {seed}")  # noqa: S311 - repeatable, no secret
-    share = 0.5
+    share, second_share = 0.5, 0.25
     a_day = max(1, round(SLACK * tracks / days))
-    day = round(max(a_day / share, (nightly + 10) / (1 - share))) * TRACK_SECONDS
+    day = round(max(a_day / share, (nightly + 10) / (1 - share - second_share))) * TRACK_SECONDS
     first = days * chance.uniform(0.1, 0.25)
     second = days * chance.uniform(0.55, 0.6)
     return BackfillYear(
@@ -83,6 +85,7 @@ def draw_backfill_year(  # noqa: PLR0913 - its size
         shared=max(1, nightly // 10),
         second_tracks=max(30, tracks // 20),
         share=share,
+        second_share=second_share,
         day=day,
         ceiling=round(tracks * TRACK_SECONDS * chance.uniform(0.3, 0.4)),
         pauses=(

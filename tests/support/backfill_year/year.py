@@ -266,7 +266,7 @@ class YearRun:
             facts.model_dump(mode="json"),
             request,
             self.host.clock(),
-            share=self.year.share,
+            share=self.year.share if name == OLD else self.year.second_share,
         )
 
     def _tree(self) -> dict[str, Any]:

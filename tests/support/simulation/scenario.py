@@ -71,7 +71,7 @@ def simulate(scenario: Scenario, folder: Path) -> SimulationResult:
 
     try:
         with open_ledger(f"sqlite:///{folder / 'scene.db'}", clock=clock) as ledger:
-            simulation = _Simulation(scenario, ledger, folder)
+            simulation = Simulation(scenario, ledger, folder)
             loop.run_until_complete(simulation.run())
             loop.run_until_complete(loop.shutdown_default_executor())
             return simulation.count()
@@ -107,7 +107,7 @@ class CollectorStub:
         """Nothing to do."""
 
 
-class _Simulation:
+class Simulation:
     """The dispatchers of a run, with simulated vendors in place of the network and stubs in place of collectors."""
 
     def __init__(self, scenario: Scenario, ledger: Ledger, folder: Path) -> None:
@@ -131,7 +131,7 @@ class _Simulation:
             Dispatcher(partial(self._build_session, number), collector)  # type: ignore[arg-type] # it stands in for a ReadyProducer
             for number, collector in enumerate(self._collectors)
         ]
-        self._group = DispatcherGroup(self._dispatchers, ledger, self._run_id, ReadyQueue())
+        self.group = DispatcherGroup(self._dispatchers, ledger, self._run_id, ReadyQueue())
 
     def _leave_stuck(self, number: int) -> None:
         """Have an earlier run have submitted a track whose job never ends."""
@@ -151,8 +151,8 @@ class _Simulation:
             collector.dispatcher = dispatcher
         # Not by `start`: a thread of its own would have a clock of its own.
         await asyncio.gather(*(dispatcher._run() for dispatcher in self._dispatchers))
-        if self._group.reason is not None:
-            raise self._group.reason
+        if self.group.reason is not None:
+            raise self.group.reason
 
     def count(self) -> SimulationResult:
         """Give what was counted."""
@@ -199,7 +199,7 @@ class _Simulation:
         digest = hashlib.sha256(job.job_id.encode()).hexdigest()
         event = Event(job.job_id, Phase.DONE, instant(job.done_at), digest)
         if self._ledger.inbox.receive(self._scenario.behaviour.dialect, event):
-            self._group.wake(event)
+            self.group.wake(event)
 
 
 def _key_id(number: int) -> str:
