@@ -77,13 +77,14 @@ def test_a_run_with_nothing_to_do_starts_no_service_and_needs_neither_prefect_no
 
 def test_the_name_of_the_flow_is_a_prefect_flow(tmp_path):
     program = """
+import inspect
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 from flows.process_catalogue import process_catalogue as flow, run_steps
 import flows.process_catalogue as file
 assert isinstance(flow, Flow)
 assert file.process_catalogue is flow
-assert flow.fn.__wrapped__ is run_steps
+assert inspect.unwrap(flow.fn) is run_steps
 assert flow._entrypoint == "flows.process_catalogue:process_catalogue"
 assert load_flow_from_entrypoint("flows.process_catalogue.process_catalogue") is flow
 assert load_flow_from_entrypoint(f"{file.__file__}:process_catalogue").name == "process_catalogue"
