@@ -63,6 +63,7 @@ def test_what_the_dry_run_shows_is_what_is_frozen_and_made(years):
     years.assert_published_once(TRACKS)
 
 
+@pytest.mark.long
 def test_json_is_the_object_of_a_run_with_the_backfill_and_its_slices(years):
     made = backfill(years, *BOUNDS, "--yes", "--json")
     assert made.code == 0, made.err
@@ -83,6 +84,7 @@ def test_json_is_the_object_of_a_run_with_the_backfill_and_its_slices(years):
     assert "4 of 4" in shown.out
 
 
+@pytest.mark.long
 def test_a_saved_plan_is_made_or_refused_when_it_has_moved(years):
     saved = backfill(years, *BOUNDS, "--dry-run", "--out", "plan.json")
     assert saved.code == 0, saved.err
@@ -126,6 +128,7 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(years, argv, told):
     assert not years.dataset.exists()
 
 
+@pytest.mark.long
 def test_what_was_frozen_otherwise_is_refused(years):
     assert backfill(years, *BOUNDS, "--share", "50%", "--credits", "100", "--yes").code == 0
     for argv, told in (
@@ -154,6 +157,7 @@ def test_silence_is_no_consent_and_a_person_is_asked_for_the_sum(years):
     assert years.provider.charged == 0
 
 
+@pytest.mark.long
 def test_frozen_it_needs_no_manifest_any_more(years):
     refused = backfill(years, *BOUNDS, "--yes", STEM_KEY="sk_nobody")
     assert refused.code == 5, refused.err
@@ -167,6 +171,7 @@ def test_frozen_it_needs_no_manifest_any_more(years):
     assert sorted(years.tracks()["mood"]) == ["m0", "m0", "m1", "m1"]
 
 
+@pytest.mark.long
 def test_what_changed_since_is_shown_and_not_taken_in(years):
     assert backfill(years, *BOUNDS, "--yes", STEM_KEY="sk_nobody").code == 5
     rows = dated(years, TRACKS + 1)
@@ -274,6 +279,7 @@ def test_nothing_to_do_is_done(years):
     assert made.tree["backfill"]["state"] == "finished"
 
 
+@pytest.mark.long
 def test_two_that_begin_the_same_one_at_once_pay_nothing_twice(years):
     assert backfill(years, *BOUNDS, "--yes", STEM_KEY="sk_nobody").code == 5
     both = [years.start("backfill", years.config, "--name", "old", "--json") for _ in range(2)]

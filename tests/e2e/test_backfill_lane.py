@@ -123,6 +123,7 @@ def test_stopped_by_a_signal_it_goes_on_as_it_was_frozen(project, number):
     project.assert_published_once(TRACKS)
 
 
+@pytest.mark.long
 def test_a_ceiling_stops_it_and_a_higher_one_lets_it_go_on(project):
     prepare(project)
     first = project.stemline(*backfill(project, "--credits", "7"))
@@ -148,6 +149,7 @@ def test_its_share_of_the_day_leaves_the_rest_to_others(project):
     assert 6 < project.charges() <= 12
 
 
+@pytest.mark.long
 def test_another_order_holds_for_what_is_sent_from_the_next_run_on(project):
     count = 3 * TRACKS
     prepare(project, count)

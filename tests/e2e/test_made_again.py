@@ -64,6 +64,7 @@ def test_it_is_paid_twice_in_sum_and_the_older_release_is_what_it_was(published)
     assert_sound(published)
 
 
+@pytest.mark.long
 def test_the_same_again_pays_nothing_and_changes_nothing(published):
     numbers = newest_numbers(published.config, ["t00"])
     assert make_again(published.config, numbers).exit_code == 0
@@ -80,6 +81,7 @@ def test_the_same_again_pays_nothing_and_changes_nothing(published):
     assert published.files() == files
 
 
+@pytest.mark.long
 def test_audio_that_no_release_names_goes_with_its_rows(project, monkeypatch):
     monkeypatch.setenv("STEM_KEY", project.provider.key)
     project.prepare(2)
@@ -89,6 +91,7 @@ def test_audio_that_no_release_names_goes_with_its_rows(project, monkeypatch):
     assert_sound(project)
 
 
+@pytest.mark.long
 def test_a_source_that_lies_elsewhere_by_now_is_what_is_made(published):
     rows = published.good_rows(3)
     rows[0]["uri"] = str(published.songs[5])
@@ -102,6 +105,7 @@ def test_a_source_that_lies_elsewhere_by_now_is_what_is_made(published):
     assert_sound(published)
 
 
+@pytest.mark.long
 def test_corrected_columns_come_with_the_newer_stems(published):
     rows = published.good_rows(3)
     rows[0]["mood"] = rows[1]["mood"] = "other"
@@ -112,6 +116,7 @@ def test_corrected_columns_come_with_the_newer_stems(published):
     assert_sound(published)
 
 
+@pytest.mark.long
 def test_what_cannot_be_made_again_stays_as_it_was_and_says_why(published, break_with):
     before = {name: published.files(name) for name in ("tracks", "stems", "audio")}
     numbers = newest_numbers(published.config, ["t00"])
@@ -142,6 +147,7 @@ def test_what_cannot_be_made_again_stays_as_it_was_and_says_why(published, break
     assert published.jobs_by_track()["t00"] == 2
 
 
+@pytest.mark.long
 def test_what_did_not_verify_may_be_accepted_and_takes_the_older_ones_place(published, break_with):
     break_with({"fault": "stems_stretched"})
     make_again(published.config, newest_numbers(published.config, ["t00"]))
@@ -158,6 +164,7 @@ def test_what_did_not_verify_may_be_accepted_and_takes_the_older_ones_place(publ
     assert report.is_sound, report
 
 
+@pytest.mark.long
 def test_without_credits_for_it_the_track_is_held_and_the_next_night_leaves_it(published):
     numbers = newest_numbers(published.config, ["t00"])
     done = make_again(published.config, numbers, "budget.run=0")

@@ -71,20 +71,17 @@ def assert_finished(remade: Remade, when: object) -> None:
     assert remade.replace() == 0, when
 
 
-def sweep(step: int, die) -> int:
-    """Let it die at each further point, `step` apart, until it lives; give how many there are."""
-    for after in count(0, step):
+def sweep(die) -> int:
+    """Let it die at each further point until it lives; give how many there are."""
+    for after in count():
         if not die(after):
             return after
     raise AssertionError
 
 
-STEPS = pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.long)])
-
-
-@STEPS
 @pytest.mark.parametrize("is_done", [False, True], ids=["before it", "behind it"])
-def test_at_a_write(collected, tmp_path, step, is_done):
+@pytest.mark.long
+def test_at_a_write(collected, tmp_path, is_done):
     def die(after):
         with copied(collected, tmp_path, after) as remade:
             died = True
@@ -94,11 +91,11 @@ def test_at_a_write(collected, tmp_path, step, is_done):
             assert_finished(remade, after)
             return died
 
-    assert sweep(step, die) > 20
+    assert sweep(die) > 20
 
 
-@STEPS
-def test_at_a_transaction_of_the_ledger(collected, tmp_path, monkeypatch, step):
+@pytest.mark.long
+def test_at_a_transaction_of_the_ledger(collected, tmp_path, monkeypatch):
     def die(after):
         with copied(collected, tmp_path, after) as remade:
             with monkeypatch.context() as patch:
@@ -110,7 +107,7 @@ def test_at_a_transaction_of_the_ledger(collected, tmp_path, monkeypatch, step):
             assert_finished(remade, after)
             return died
 
-    assert sweep(step, die) > 5
+    assert sweep(die) > 5
 
 
 def dying_write(after):
