@@ -144,7 +144,7 @@ class _RowChooser:
     def __init__(
         self, choice: BackfillChoice, by: str, view: LedgerView, settings: Settings, facts: ProviderFacts
     ) -> None:
-        self._choice, self._by = choice, by
+        self._choice, self._by, self._view = choice, by, view
         self._backfills = None if view.ledger is None else view.ledger.backfills
         self._key = (settings.provider.kind, settings.recipe.as_recipe())
         self._max_attempts = settings.failures.max_attempts
@@ -172,19 +172,22 @@ class _RowChooser:
     def _standings(self, track_ids: Sequence[str]) -> Mapping[str, Standing]:
         if self._backfills is None:
             return {}
-        return self._backfills.standings(*self._key, track_ids, self._max_attempts)
+        found = self._backfills.standings(*self._key, track_ids, self._max_attempts)
+        quarantined = [name for name, each in found.items() if each.state is State.QUARANTINED]
+        free = self._view.collectable(quarantined)
+        return {name: replace(each, is_free=name in free) for name, each in found.items()}
 
     def _add(self, track: Track, standing: Standing) -> None:
         choice = self._choice
         is_again = choice.request.mode is not BackfillMode.MISSING
         if not _is_wanted(choice.request.mode, track, standing):
-            is_failed = standing.is_failed_for_good or standing.state in BAD_ENDS - {State.FAILED}
+            is_failed = _is_failed(standing)
             choice.failed_before += is_failed
             choice.done += not is_failed
             return
-        is_over = standing.state in BAD_ENDS or standing.state is State.PUBLISHED
-        cost = 0 if standing.state in PAID else self._most(track)
-        if standing.state is State.PUBLISHED or standing.state in BAD_ENDS - {State.FAILED}:
+        is_over = standing.state in {*BAD_ENDS, State.PUBLISHED} and not standing.is_free
+        cost = 0 if standing.state in PAID or standing.is_free else self._most(track)
+        if is_over and standing.may_be_charged:
             choice.paid_again += cost
         instant = read_instant(track.columns.get(self._by))
         choice.digest.add([track])
@@ -205,18 +208,23 @@ class _RowChooser:
 
 
 def _is_wanted(mode: BackfillMode, track: Track, standing: Standing) -> bool:
-    is_failed = standing.is_failed_for_good or standing.state in BAD_ENDS - {State.FAILED}
     match mode:
         case BackfillMode.MISSING:
-            return standing.state is not State.PUBLISHED and not is_failed
+            return standing.state is not State.PUBLISHED and not _is_failed(standing)
         case BackfillMode.FAILED:
             return standing.state in BAD_ENDS
         case BackfillMode.STALE if standing.state is State.PUBLISHED:
             return standing.location != track.location
         case BackfillMode.STALE:
-            return standing.is_published_otherwise and not is_failed
+            return standing.is_published_otherwise and not _is_failed(standing)
         case BackfillMode.ALL:
             return True
+
+
+def _is_failed(standing: Standing) -> bool:
+    """Tell whether a track came to a bad end that a run leaves alone."""
+    is_over = standing.is_failed_for_good or standing.state in BAD_ENDS - {State.FAILED}
+    return is_over and not standing.is_free
 
 
 def _no_date(track: Track, by: str) -> Reject:

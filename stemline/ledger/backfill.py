@@ -38,6 +38,7 @@ from stemline.ledger.backfill_record import (
 )
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.lookup import one_of
+from stemline.ledger.redrive import may_be_charged
 from stemline.ledger.repetition import once, repeating_verbs
 from stemline.ledger.run import ROWS_A_STATEMENT
 from stemline.ledger.tables import (
@@ -50,7 +51,7 @@ from stemline.ledger.tables import (
     tracks,
 )
 from stemline.ledger.transition import RELEASED, LedgerEvent, write_event
-from stemline.records import Recipe, State
+from stemline.records import Code, Recipe, State
 
 BAD_ENDS = (State.FAILED, State.QUARANTINED, State.EXPIRED)
 SAME_TRACK = and_(
@@ -148,7 +149,7 @@ class Backfills:
         self, provider: str, recipe: Recipe, track_ids: Collection[str], max_attempts: int
     ) -> dict[str, Standing]:
         """Give where each of these tracks (at most 10,000) stands; those that no run has planned are not there."""
-        names = ("track_id", "recipe", "provider", "state", "location", "is_retryable", "failures")
+        names = ("track_id", "recipe", "provider", "state", "code", "location", "is_retryable", "failures")
         query = select(
             *(tracks.c[name] for name in names),
             _latest_attempt().label("last_attempt"),
@@ -159,11 +160,14 @@ class Backfills:
         with self._database.read() as connection:
             for row in connection.execute(query):
                 if (row.provider, row.recipe) == (provider, recipe.name):
-                    is_over = not row.is_retryable or row.failures >= max_attempts
-                    is_failed = row.state == State.FAILED and is_over
-                    is_published = row.state == State.PUBLISHED
-                    last = row.last_accepted if is_published else row.last_attempt
-                    found[row.track_id] = Standing(State(row.state), row.location, last, is_failed)
+                    state, is_over = State(row.state), not row.is_retryable or row.failures >= max_attempts
+                    found[row.track_id] = Standing(
+                        state,
+                        row.location,
+                        row.last_accepted if state is State.PUBLISHED else row.last_attempt,
+                        is_failed_for_good=state is State.FAILED and is_over,
+                        may_be_charged=may_be_charged(state, Code(row.code)),
+                    )
                 elif row.state == State.PUBLISHED:
                     otherwise.add(row.track_id)
         nowhere = Standing(State.PLANNED, "", 0)

@@ -97,6 +97,10 @@ class Standing:
     is_failed_for_good: bool = False
     is_published_otherwise: bool = False
     """Whether it is published with another recipe or provider."""
+    may_be_charged: bool = False
+    """Whether it was paid for, or may have been, where it came to an end."""
+    is_free: bool = False
+    """Whether it is quarantined and the provider still has its outputs: they are collected again for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,12 @@ class RedriveGroup:
     @property
     def is_paid_again(self) -> bool:
         """Whether they were, or may have been, charged before."""
-        return not self.is_free and (self.state is not State.FAILED or self.code in MAY_BE_CHARGED)
+        return not self.is_free and may_be_charged(self.state, self.code)
+
+
+def may_be_charged(state: State, code: Code) -> bool:
+    """Tell whether a track that came to a bad end, or is published, was paid for, or may have been."""
+    return state is not State.FAILED or code in MAY_BE_CHARGED
 
 
 @repeating_verbs

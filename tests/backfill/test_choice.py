@@ -177,6 +177,7 @@ def every_state(catalogue, history):
     catalogue.write(["2015-01-01"] * 14)
     for number, state in enumerate((*STATES, *ENDS)):
         history.bring(number, state)
+    history.let_outputs_go()
     history.bring(10, State.FAILED, fatal=True)
     history.bring(11, State.PUBLISHED, location="https://x.example/moved.mp3")
     History(history.ledger, catalogue.settings(), OTHER_RECIPE).bring(12, State.PUBLISHED)
@@ -201,6 +202,24 @@ def test_a_mode_takes_what_it_says_and_says_what_it_pays_again(every_state, mode
         assert plan.choice.paid_again == SECONDS * len(again)
         left_out = plan.choice.done + plan.choice.failed_before
         assert left_out + len(taken) == 14
+
+
+@pytest.mark.parametrize("mode", ["missing", "failed", "all"])
+def test_what_is_quarantined_and_still_with_the_provider_costs_nothing(catalogue, history, mode):
+    catalogue.write(["2015-01-01"])
+    history.bring(0, State.QUARANTINED)
+    with catalogue.planned(mode=mode) as plan:
+        (row,) = plan.choice.rows.rows()
+        assert (row.credits, row.last_attempt, plan.choice.paid_again) == (0, None, 0)
+
+
+def test_what_may_have_been_charged_is_among_what_is_paid_again(catalogue, history):
+    catalogue.write(["2015-01-01", "2015-01-01"])
+    history.bring(0, State.FAILED, code=Code.JOB_LOST)
+    history.bring(1, State.FAILED)
+    with catalogue.planned(mode="failed") as plan:
+        assert plan.choice.paid_again == SECONDS
+        assert plan.forecast.workload.credits_high == 2 * SECONDS
 
 
 def test_what_is_paid_again_costs_what_it_is_long_though_the_manifest_does_not_say(catalogue, history):

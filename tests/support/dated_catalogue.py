@@ -14,6 +14,7 @@ from stemline.backfill.freezing import freeze_choice
 from stemline.backfill.request import BackfillRequest
 from stemline.budget import Limits
 from stemline.ledger import Ledger, open_ledger
+from stemline.ledger.tables import attempts
 from stemline.ownership import claim_dataset
 from stemline.records import Code, CollectedTrack, Failure, Job, Phase, Recipe, State, Submission, Track
 from stemline.settings import Settings, build_settings
@@ -104,7 +105,15 @@ class History:
         store.put_bytes(f"tracks/by_provider=any/part-{self.prefix}.parquet", b"what is published")
         self.run_id = ledger.runs.start(settings.name, settings.provider.kind, self.recipe, "digest", "key")
 
-    def bring(self, number: int, state: State, *, location: str | None = None, fatal: bool = False) -> None:
+    def bring(
+        self,
+        number: int,
+        state: State,
+        *,
+        location: str | None = None,
+        fatal: bool = False,
+        code: Code = Code.JOB_FAILED,
+    ) -> None:
         """Bring track `number` of the manifest to a state; what failed may be tried again unless it is fatal."""
         ledger, token = self.ledger, f"token{self.prefix}{number}"
         where = location or f"https://x.example/{number}.mp3"
@@ -126,9 +135,7 @@ class History:
         if state is State.PROCESSING:
             return
         if state is State.FAILED:
-            ledger.attempts.fail(
-                Failure(token, state, Code.JOB_FAILED, "It did not work.", is_retryable=not fatal)
-            )
+            ledger.attempts.fail(Failure(token, state, code, "It did not work.", is_retryable=not fatal))
             return
         ledger.attempts.record_ready(token, Job(f"job-{token}", Phase.DONE, credits_charged=SECONDS))
         if state in {State.EXPIRED, State.QUARANTINED}:
@@ -140,3 +147,8 @@ class History:
         if state is State.PUBLISHED:
             ledger.batches.open(self.run_id, f"batch-{token}", [token])
             ledger.batches.publish(f"batch-{token}")
+
+    def let_outputs_go(self) -> None:
+        """Let so much time pass that the provider keeps nothing of what it made so far."""
+        with self.ledger.database.write() as connection:
+            connection.execute(attempts.update().values(sent_at=datetime(2020, 1, 1, tzinfo=UTC)))
