@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager, suppress
-from itertools import count
 
 import pytest
 from support.estate import Estate, open_estate
-from support.mortal_store import Died, MortalStore
+from support.mortal_store import Died, MortalStore, dying_write, sweep
 
 from stemline.ledger import open_ledger
 from stemline.ledger.database import LedgerDatabase
@@ -50,14 +49,6 @@ def assert_finished(estate: Estate, when: object) -> None:
     )
 
 
-def sweep(step: int, die) -> int:
-    """Let it die at each further point, `step` apart, until it lives; give how many there are."""
-    for after in count(0, step):
-        if not die(after):
-            return after
-    raise AssertionError
-
-
 @pytest.mark.parametrize("step", [60, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("is_done", [False, True], ids=["before it", "behind it"])
 def test_at_a_write(filled, tmp_path, step, is_done):
@@ -88,20 +79,6 @@ def test_at_a_transaction_of_the_ledger(filled, tmp_path, monkeypatch, step):
             return died
 
     assert sweep(step, die) > 8
-
-
-def dying_write(after):
-    """Give what takes the place of a ledger's transactions: after so many the process is gone."""
-    begin, made = LedgerDatabase.write, count()
-
-    @contextmanager
-    def write(self):
-        if next(made) >= after:
-            raise Died
-        with begin(self) as connection:
-            yield connection
-
-    return write
 
 
 def test_the_same_command_again_gives_the_certificate(filled, tmp_path):

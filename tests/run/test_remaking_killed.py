@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager, suppress
-from itertools import count
 
 import pytest
 from support.estate import open_estate
-from support.mortal_store import Died, MortalStore
+from support.mortal_store import Died, MortalStore, dying_write, sweep
 from support.remade import Remade
 
 from stemline.ledger.database import LedgerDatabase
@@ -71,14 +70,6 @@ def assert_finished(remade: Remade, when: object) -> None:
     assert remade.replace() == 0, when
 
 
-def sweep(die) -> int:
-    """Let it die at each further point until it lives; give how many there are."""
-    for after in count():
-        if not die(after):
-            return after
-    raise AssertionError
-
-
 @pytest.mark.parametrize("is_done", [False, True], ids=["before it", "behind it"])
 @pytest.mark.long
 def test_at_a_write(collected, tmp_path, is_done):
@@ -91,7 +82,7 @@ def test_at_a_write(collected, tmp_path, is_done):
             assert_finished(remade, after)
             return died
 
-    assert sweep(die) > 20
+    assert sweep(1, die) > 20
 
 
 @pytest.mark.long
@@ -107,21 +98,7 @@ def test_at_a_transaction_of_the_ledger(collected, tmp_path, monkeypatch):
             assert_finished(remade, after)
             return died
 
-    assert sweep(die) > 5
-
-
-def dying_write(after):
-    """Give what takes the place of a ledger's transactions: after so many the process is gone."""
-    begin, made = LedgerDatabase.write, count()
-
-    @contextmanager
-    def write(self):
-        if next(made) >= after:
-            raise Died
-        with begin(self) as connection:
-            yield connection
-
-    return write
+    assert sweep(1, die) > 5
 
 
 def test_who_reads_through_the_snapshot_is_exact_at_every_write(collected, tmp_path, monkeypatch):

@@ -1,11 +1,16 @@
-"""A dataset in a folder whose process dies after so many writes."""
+"""A process that dies after so many writes into its dataset, or after so many transactions of its ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
+from stemline.ledger.database import LedgerDatabase
 from stemline.storage.local_store import LocalStore
 
 
@@ -39,3 +44,25 @@ class MortalStore(LocalStore):
 
     def delete(self, key: str) -> None:
         self._write(super().delete, key)
+
+
+def sweep(step: int, die: Callable[[int], bool]) -> int:
+    """Let it die at each further point, `step` apart, until it lives; give how many there are."""
+    for after in count(0, step):
+        if not die(after):
+            return after
+    raise AssertionError
+
+
+def dying_write(after: int) -> Callable[[LedgerDatabase], AbstractContextManager[Connection]]:
+    """Give what takes the place of a ledger's transactions: after so many the process is gone."""
+    begin, made = LedgerDatabase.write, count()
+
+    @contextmanager
+    def write(self: LedgerDatabase) -> Iterator[Connection]:
+        if next(made) >= after:
+            raise Died
+        with begin(self) as connection:
+            yield connection
+
+    return write
