@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from stemline.backfill.beginning import BackfillPlan
-from stemline.errors import PlanOutdated, UsageError
+from stemline.errors import PlanOutdated
 from stemline.ledger import Backfill
+from stemline.plan.saved_plan import read_plan_file, write_plan_file
 from stemline.settings import Section
 
 
@@ -30,10 +29,7 @@ class BackfillPlanFile(Section):
 
 def save_backfill_plan(path: Path, plan: BackfillPlan) -> None:
     """Write a plan to a file; raises UsageError where that cannot be written."""
-    try:
-        path.write_text(_of(plan).model_dump_json(indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"The plan cannot be written to {path}: {error.strerror}.") from error
+    write_plan_file(path, _of(plan))
 
 
 def check_backfill_plan(path: Path, plan: BackfillPlan) -> None:
@@ -71,12 +67,7 @@ def check_frozen(path: Path, backfill: Backfill) -> None:
 
 
 def _read(path: Path) -> BackfillPlanFile:
-    try:
-        return BackfillPlanFile.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"The plan {path} cannot be read: {error.strerror}.", fix=_fix(path)) from error
-    except ValidationError as error:
-        raise UsageError(f"{path} is no plan of a backfill, or damaged.", fix=_fix(path)) from error
+    return read_plan_file(path, BackfillPlanFile, "plan of a backfill", _fix(path))
 
 
 def _fix(path: Path) -> str:

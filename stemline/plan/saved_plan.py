@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,6 +20,7 @@ from stemline.plan.row_digest import Row, RowDigest, compare_rows
 from stemline.records import State
 from stemline.settings import ProviderFacts, Section, Settings
 
+PlanFile = TypeVar("PlanFile", bound=Section)
 SHOWN_IDS = 3
 IDS_A_QUERY = 10_000
 
@@ -84,25 +85,35 @@ def save_plan(path: Path, settings: Settings, selection: RowSelection, plan: Pre
         places_digest=plan.rows.places_digest,
         by_id=plan.rows.by_id,
     )
-    try:
-        path.write_text(saved.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"The plan cannot be written to {path}: {error.strerror}.") from error
+    write_plan_file(path, saved)
     return saved
 
 
 def read_plan(path: Path) -> SavedPlan:
     """Give the plan of a file; raises UsageError for one that is missing, damaged or no plan of ours."""
     fix = f"Make one with `stemline plan … --out {path}`."
+    return read_plan_file(path, SavedPlan, "plan of this stemline", fix)
+
+
+def write_plan_file(path: Path, plan: Section) -> None:
+    """Write a plan of whatever kind to a file; raises UsageError where that cannot be written."""
     try:
-        return SavedPlan.model_validate_json(path.read_bytes())
+        path.write_text(plan.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"The plan cannot be written to {path}: {error.strerror}.") from error
+
+
+def read_plan_file(path: Path, kind: type[PlanFile], what: str, fix: str) -> PlanFile:
+    """Give the plan of a kind, called `what`, in a file; raises UsageError for a file that holds none."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
     except OSError as error:
         raise UsageError(f"The plan {path} cannot be read: {error.strerror}.", fix=fix) from error
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])
         reason = f"`{where}`: {problem['msg']}" if where else problem["msg"]
-        raise UsageError(f"{path} is no plan of this stemline, or damaged ({reason}).", fix=fix) from error
+        raise UsageError(f"{path} is no {what}, or damaged ({reason}).", fix=fix) from error
 
 
 def check_plan(path: Path, settings: Settings, source: ManifestSource, facts: ProviderFacts) -> SavedPlan:
