@@ -15,7 +15,7 @@ from stemline.errors import UsageError
 from stemline.ledger import Backfill, BackfillOrder, BackfillState, Ledger, open_ledger
 from stemline.ledger.backfill_record import WAITING
 from stemline.records import State
-from stemline.run.access import fingerprint, read_api_keys
+from stemline.run.access import read_key_ids
 from stemline.run.lane import require_backfill, stopped
 from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.selection import Result, Selection
@@ -131,8 +131,7 @@ class BackfillLegs:
 
     @cached_property
     def _key_ids(self) -> list[str]:
-        keys = read_api_keys(self.settings, load_facts(self.settings.provider.kind))
-        return [fingerprint(key) for key in keys]
+        return read_key_ids(self.settings, load_facts(self.settings.provider.kind))
 
     def _note_order(self, order: BackfillOrder) -> None:
         """Begin at the front again where a person has changed the order."""

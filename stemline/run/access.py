@@ -38,6 +38,11 @@ def read_api_keys(settings: Settings, facts: ProviderFacts) -> tuple[str, ...]:
     return keys
 
 
+def read_key_ids(settings: Settings, facts: ProviderFacts) -> list[str]:
+    """Give the fingerprints of the configured API keys, under which the ledger keeps their leases."""
+    return [fingerprint(key) for key in read_api_keys(settings, facts)]
+
+
 def check_access(settings: Settings) -> None:
     """Raise ConfigError for what is wrong with a configuration whatever the manifest: before anybody is asked to pay.
 

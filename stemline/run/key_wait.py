@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from stemline.errors import LeaseHeld
 from stemline.ledger import Lease, Ledger, open_ledger
-from stemline.run.access import fingerprint, read_api_keys
+from stemline.run.access import read_key_ids
 from stemline.run.lease import free_keys_of_the_dead, holder_name
 from stemline.run.opening import open_run
 from stemline.run.run import Run
@@ -44,7 +44,7 @@ def _wait_until_free(settings: Settings, end: float) -> None:
     file = settings.ledger_file
     if file is not None and not file.exists():
         return
-    key_ids = {fingerprint(key) for key in read_api_keys(settings, load_facts(settings.provider.kind))}
+    key_ids = set(read_key_ids(settings, load_facts(settings.provider.kind)))
     is_told = False
     with open_ledger(settings.ledger_url) as ledger:
         while time.monotonic() < end and (lease := _held_by_another(ledger, key_ids)) is not None:

@@ -19,7 +19,7 @@ from stemline.manifest.manifest_file import find_source_root
 from stemline.manifest.scan import read_columns
 from stemline.ownership import DatasetClaim, claim_dataset
 from stemline.plan.survey import check_recipe
-from stemline.run.access import fingerprint, read_api_keys
+from stemline.run.access import read_key_ids
 from stemline.run.forgotten import remember_forgotten
 from stemline.run.lease import holding_key
 from stemline.run.observer import present_observer
@@ -53,7 +53,7 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
         check_layout(store, layout)
         ledger = stack.enter_context(open_ledger(settings.ledger_url))
         claim = claim_dataset(ledger, store, settings)
-        key_ids = [fingerprint(key) for key in read_api_keys(settings, facts)]
+        key_ids = read_key_ids(settings, facts)
         layout = join_layout(ledger, store, layout, claim)
         gives_way = selection.backfill is not None
         fences = {
