@@ -28,6 +28,12 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
+IN_HAND = (State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED, State.UNKNOWN)
+"""Tracks in these states are paid for, or possibly so, and not in the tables yet."""
+BAD_ENDS = (State.FAILED, State.QUARANTINED, State.EXPIRED)
+"""Where a track stands that was tried and has no stems in the tables."""
+
+
 class Code(StrEnum):
     """Why a track stands where it stands: the closed list of reasons."""
 

@@ -27,7 +27,7 @@ from stemline.plan.ledger_view import LedgerView
 from stemline.plan.row_digest import RowDigest, row_of
 from stemline.plan.survey import SurveyedBatch, check_recipe, survey_catalogue
 from stemline.plan.workload import credits_to_reserve
-from stemline.records import Code, Reject, State, Track
+from stemline.records import BAD_ENDS, IN_HAND, Code, Reject, State, Track
 from stemline.run.selection import Selection, source_of
 from stemline.settings import ProviderFacts, Settings
 from stemline.storage import Store, scratch_folder
@@ -35,9 +35,7 @@ from stemline.storage import Store, scratch_folder
 SHOWN = 20
 """So many of the rows that are left out are named."""
 NOT_BEGUN = Standing(State.PLANNED, "", 0)
-PAID = frozenset({State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED, State.UNKNOWN})
 PAYING_AGAIN = (BackfillMode.STALE, BackfillMode.ALL)
-BAD_ENDS = frozenset({State.FAILED, State.QUARANTINED, State.EXPIRED})
 
 
 @dataclass
@@ -93,7 +91,7 @@ def choosing(  # noqa: PLR0913 - all that says which rows are meant
             by = _column(choice.columns, request.by, settings.catalogue.manifest)
             chooser = _RowChooser(choice, by, view, settings, facts)
             is_again = request.mode in PAYING_AGAIN if pays_again is None else pays_again
-            known = PAID if is_again else PAID | {State.PUBLISHED}
+            known = frozenset(IN_HAND if is_again else (*IN_HAND, State.PUBLISHED))
             # The dates of a listing are in its files' tags: the ledger has them of each file that is as it was.
             known = frozenset() if parsed.file.listing is not None else known
             for batch in survey_catalogue(
@@ -186,7 +184,7 @@ class _RowChooser:
             choice.done += not is_failed
             return
         is_over = standing.state in {*BAD_ENDS, State.PUBLISHED} and not standing.is_free
-        cost = 0 if standing.state in PAID or standing.is_free else self._most(track)
+        cost = 0 if standing.state in IN_HAND or standing.is_free else self._most(track)
         if is_over and standing.may_be_charged:
             choice.paid_again += cost
         instant = read_instant(track.columns.get(self._by))
@@ -223,7 +221,7 @@ def _is_wanted(mode: BackfillMode, track: Track, standing: Standing) -> bool:
 
 def _is_failed(standing: Standing) -> bool:
     """Tell whether a track came to a bad end that a run leaves alone."""
-    is_over = standing.is_failed_for_good or standing.state in BAD_ENDS - {State.FAILED}
+    is_over = standing.is_failed_for_good or standing.state in (State.QUARANTINED, State.EXPIRED)
     return is_over and not standing.is_free
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from stemline.backfill.choice import PAID, PAYING_AGAIN, choosing
+from stemline.backfill.choice import PAYING_AGAIN, choosing
 from stemline.backfill.chosen_rows import SliceTotal
 from stemline.backfill.forecast import BackfillForecast, forecast_backfill
 from stemline.backfill.freezing import changed_since
@@ -16,7 +16,8 @@ from stemline.ledger import Backfill, FrozenRow, Ledger, SliceProgress
 from stemline.plan.delivery import SourceDelivery
 from stemline.plan.ledger_view import LedgerView
 from stemline.plan.row_digest import compare_rows
-from stemline.plan.workload import PendingTrack
+from stemline.plan.workload import PendingTrack, WorkQueue
+from stemline.records import IN_HAND
 from stemline.settings import ProviderFacts, Settings, load_facts
 from stemline.storage import open_store
 from stemline.wording import counted
@@ -32,6 +33,8 @@ class Remainder:
     backfill: Backfill
     progress: list[SliceProgress]
     forecast: BackfillForecast
+    to_pay: WorkQueue
+    """What is left to pay, in the order in which it is sent."""
     changes: list[str]
     """What is otherwise now than when it was frozen, as sentences."""
 
@@ -46,22 +49,16 @@ def read_remainder(settings: Settings, ledger: Ledger, backfill: Backfill) -> Re
     facts = load_facts(settings.provider.kind)
     changes = list(changed_since(backfill, settings, facts))
     slices, cost = Counter[str](), Counter[str]()
+    to_pay, delivery = WorkQueue(), SourceDelivery(settings)
     for row in _left(ledger, backfill):
         slices[row.slice] += 1
         cost[row.slice] += row.credits
-    totals = [SliceTotal(name, count, cost[name]) for name, count in slices.items()]
-    forecast = forecast_backfill(
-        settings, facts, ledger, backfill, totals, to_pay=tracks_to_pay(settings, ledger, backfill)
-    )
-    return Remainder(backfill, ledger.backfills.progress(backfill.name), forecast, changes)
-
-
-def tracks_to_pay(settings: Settings, ledger: Ledger, backfill: Backfill) -> Iterator[PendingTrack]:
-    """Give what is left to pay, in the order in which it is sent."""
-    delivery = SourceDelivery(settings)
-    for row in _left(ledger, backfill):
         if row.credits:
-            yield PendingTrack(row.track.duration_seconds, delivery.is_upload(row.track.location))
+            is_upload = delivery.is_upload(row.track.location)
+            to_pay.add(0, PendingTrack(row.track.duration_seconds, is_upload))
+    totals = [SliceTotal(name, count, cost[name]) for name, count in slices.items()]
+    forecast = forecast_backfill(settings, facts, ledger, backfill, totals, to_pay=to_pay.in_order())
+    return Remainder(backfill, ledger.backfills.progress(backfill.name), forecast, to_pay, changes)
 
 
 def _left(ledger: Ledger, backfill: Backfill) -> Iterator[FrozenRow]:
@@ -72,7 +69,7 @@ def _left(ledger: Ledger, backfill: Backfill) -> Iterator[FrozenRow]:
         after = rows[-1][0]
         states = ledger.tracks.states(*key, [row.track.track_id for _, row in rows])
         for _, row in rows:
-            is_paid = states.get(row.track.track_id) in PAID
+            is_paid = states.get(row.track.track_id) in IN_HAND
             yield replace(row, credits=0) if is_paid else row
 
 

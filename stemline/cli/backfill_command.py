@@ -21,7 +21,7 @@ from stemline.backfill.freezing import freeze_choice
 from stemline.backfill.instant import read_bound
 from stemline.backfill.legs import refused
 from stemline.backfill.plan_file import check_backfill_plan, check_frozen, save_backfill_plan
-from stemline.backfill.remainder import Remainder, manifest_changes, read_remainder, tracks_to_pay
+from stemline.backfill.remainder import Remainder, manifest_changes, read_remainder
 from stemline.backfill.request import BackfillRequest, check_name
 from stemline.cli.backfill_tables import (
     ceiling_words,
@@ -153,12 +153,11 @@ class BackfillCommand:
         with open_ledger_view(self.settings) as view:
             if view.ledger is None:
                 raise UsageError(f"There is no backfill {self.name}.", fix="Begin one.")
-            ledger = view.ledger
-            left = read_remainder(self.settings, ledger, found)
+            left = read_remainder(self.settings, view.ledger, found)
             if with_manifest:
                 changes = [*left.changes, *manifest_changes(self.settings, facts, view, found)]
                 left = replace(left, changes=changes)
-            answer = self._deadline_answer(found, lambda: tracks_to_pay(self.settings, ledger, found))
+            answer = self._deadline_answer(found, left.to_pay.in_order)
         if not self.screen.is_json:
             show_remainder(self.screen, left, answer)
         elif with_manifest:

@@ -51,9 +51,8 @@ from stemline.ledger.tables import (
     tracks,
 )
 from stemline.ledger.transition import RELEASED, LedgerEvent, write_event
-from stemline.records import Code, Recipe, State
+from stemline.records import BAD_ENDS, Code, Recipe, State
 
-BAD_ENDS = (State.FAILED, State.QUARANTINED, State.EXPIRED)
 SAME_TRACK = and_(
     tracks.c.track_id == backfill_tracks.c.track_id,
     tracks.c.recipe == backfills.c.recipe,

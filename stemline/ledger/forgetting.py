@@ -30,12 +30,10 @@ from stemline.ledger.tables import (
     tracks,
 )
 from stemline.ledger.transition import LedgerEvent, write_event
-from stemline.records import Code, State
+from stemline.records import IN_HAND, Code, State
 from stemline.tombstone import Tombstone, tombstone_from_tree
 
 TRACKS_A_SLICE = 2_000
-UNDER_WAY = (State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED, State.UNKNOWN)
-"""Somebody may be at a track in one of these states: it is not forgotten before that is over."""
 REWORDED = "It named a track that was forgotten."
 _PAID = (State.COLLECTED, State.PUBLISHED, State.QUARANTINED, State.EXPIRED)
 
@@ -285,7 +283,7 @@ def _under_way(connection: Connection, some: Sequence[str]) -> dict[str, State]:
     )
     query = select(tracks.c.track_id, tracks.c.state).where(
         one_of(tracks.c.track_id, some),
-        tracks.c.state.in_(UNDER_WAY),
+        tracks.c.state.in_(IN_HAND),  # somebody may be at them: they are not forgotten before that is over
         or_(tracks.c.code != Code.UNPUBLISHABLE, is_in_batch.correlate(tracks).exists()),
     )
     return {row.track_id: State(row.state) for row in connection.execute(query)}

@@ -21,20 +21,19 @@ from sqlalchemy import (
 )
 
 from stemline.errors import TombstonesAdded
-from stemline.ledger.lookup import one_of, these_tracks
+from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import join_run, of_provider
-from stemline.ledger.remake import IS_REMADE, begin, leave
+from stemline.ledger.remake import IDLE, IS_REMADE, begin, leave, newest_numbers
 from stemline.ledger.retention import hand_over
 from stemline.ledger.row_mapping import track_cells
-from stemline.ledger.tables import UtcDateTime, attempts, events, tombstones, tracks
+from stemline.ledger.tables import UtcDateTime, events, tombstones, tracks
 from stemline.ledger.transition import TrackTransition, move_tracks
-from stemline.records import Code, State, Track
+from stemline.records import BAD_ENDS, Code, State, Track
 
 FOLLOWING = ("position", "priority", "columns")
 """What follows the manifest until the track is published."""
 MEASURED = ("location", "duration_seconds", "size_bytes", "credits")
 """What stays as it is while an attempt is under way."""
-IDLE = frozenset({State.PLANNED, State.HELD, State.REJECTED, State.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +124,14 @@ def _read_known(connection: Connection, chunk: PlanChunk, track_ids: list[str]) 
 
 def _last_attempts(connection: Connection, chunk: PlanChunk, known: Collection[str]) -> dict[str, int]:
     """Give the last attempt of each of those tracks that are to be made again; without those that have none."""
-    track_ids = list(chunk.again.keys() & known)
-    if not track_ids:
-        return {}
-    query = (
-        select(attempts.c.track_id, func.max(attempts.c.number))
-        .where(one_of(attempts.c.track_id, track_ids))
-        .where(attempts.c.recipe == chunk.run["recipe"], attempts.c.provider == chunk.run["provider"])
-        .group_by(attempts.c.track_id)
-    )
-    return dict(map(tuple, connection.execute(query).all()))
+    track_ids = chunk.again.keys() & known
+    return newest_numbers(connection, chunk.run, track_ids, with_released=True) if track_ids else {}
 
 
 def _is_made_again(row: RowMapping, chunk: PlanChunk, last_attempt: int) -> bool:
     """Tell whether a person asked for a track that came to a bad end, and none has been made of it since."""
     asked = chunk.again.get(row["track_id"])
-    is_over = row["state"] in (State.FAILED, State.QUARANTINED, State.EXPIRED)
+    is_over = row["state"] in BAD_ENDS
     return asked is not None and is_over and last_attempt <= asked
 
 

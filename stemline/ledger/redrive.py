@@ -16,9 +16,8 @@ from stemline.ledger.run import find_run
 from stemline.ledger.tables import QUEUE_ORDER, tracks
 from stemline.ledger.track import ROWS_A_MOVE, is_away
 from stemline.ledger.transition import TrackTransition, move_tracks
-from stemline.records import Code, Recipe, State
+from stemline.records import BAD_ENDS, Code, Recipe, State
 
-REDRIVEN = (State.FAILED, State.QUARANTINED, State.EXPIRED)
 MAY_BE_CHARGED = (Code.SUBMIT_UNANSWERED, Code.JOB_LOST)
 """Failed, and nobody can tell any more whether it was charged: it is tried again only by its name."""
 
@@ -135,7 +134,7 @@ def _redriven(
     if codes is None:
         chosen = and_(ours, tracks.c.state == State.FAILED, tracks.c.code.not_in(MAY_BE_CHARGED))
     else:
-        chosen = and_(ours, tracks.c.state.in_(REDRIVEN), tracks.c.code.in_(list(codes)))
+        chosen = and_(ours, tracks.c.state.in_(BAD_ENDS), tracks.c.code.in_(list(codes)))
     return _first_of(and_(chosen, not_(is_away())), limit)
 
 

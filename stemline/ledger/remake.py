@@ -155,14 +155,18 @@ class Remakes:
         return len(rows)
 
 
-def newest_numbers(connection: Connection, key: Cells, track_ids: Collection[str]) -> dict[str, int]:
-    """Give the number of each track's newest attempt; what was released, and so never was accepted, is none."""
+def newest_numbers(
+    connection: Connection, key: Cells, track_ids: Collection[str], *, with_released: bool = False
+) -> dict[str, int]:
+    """Give the number of each track's newest attempt; what was released was never accepted, and seldom counts."""
     query = (
         select(attempts.c.track_id, func.max(attempts.c.number))
         .where(attempts.c.provider == key["provider"], attempts.c.recipe == key["recipe"])
-        .where(one_of(attempts.c.track_id, track_ids), attempts.c.state != RELEASED)
+        .where(one_of(attempts.c.track_id, track_ids))
         .group_by(attempts.c.track_id)
     )
+    if not with_released:
+        query = query.where(attempts.c.state != RELEASED)
     return {track_id: int(number) for track_id, number in connection.execute(query)}
 
 

@@ -22,13 +22,12 @@ from stemline.plan.prediction import forecast_run, read_pilot
 from stemline.plan.row_digest import RowDigest
 from stemline.plan.survey import SurveyedBatch, check_recipe, survey_catalogue
 from stemline.plan.workload import PendingTrack, Workload, WorkQueue
-from stemline.records import Code, Reject, State, Track
+from stemline.records import IN_HAND, Code, Reject, State, Track
 from stemline.settings import ProviderFacts, Settings
 from stemline.storage import open_store
 
 SHOWN_REJECTS = 20
 _FAILED_FOR_GOOD = frozenset({State.QUARANTINED, State.EXPIRED})
-_UNDER_WAY = frozenset({State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED, State.UNKNOWN})
 
 
 @dataclass
@@ -121,7 +120,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
 
 
 def _needs_no_probe(states: dict[str, State]) -> Collection[str]:
-    return {track_id for track_id, state in states.items() if state is State.PUBLISHED or state in _UNDER_WAY}
+    return {track_id for track_id, state in states.items() if state is State.PUBLISHED or state in IN_HAND}
 
 
 class _TrackSorter:
@@ -145,7 +144,7 @@ class _TrackSorter:
             state = states.get(track.track_id)
             if state is State.PUBLISHED:
                 plan.done += 1
-            elif state in _UNDER_WAY or track.track_id in again:
+            elif state in IN_HAND or track.track_id in again:
                 plan.under_way += 1
             elif state in _FAILED_FOR_GOOD or track.track_id in failed:
                 plan.failed += 1
