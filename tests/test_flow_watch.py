@@ -12,6 +12,7 @@ from flows import flow_watch
 from flows.flow_artifacts import artifact_key
 from flows.flow_watch import FlowWatch, text_of
 from stemline.errors import KeyRefused, LedgerAway
+from stemline.run.selection import Selection
 from stemline.settings.redactor import Redactor
 
 REDACT = Redactor(("sk_live_1",))
@@ -21,7 +22,10 @@ def run_with(counts):
     """Give as much of a run as is looked at."""
     queries = SimpleNamespace(counts=counts)
     return SimpleNamespace(
-        settings=SimpleNamespace(name="night"), run_id="r", ledger=SimpleNamespace(queries=queries)
+        settings=SimpleNamespace(name="night"),
+        selection=Selection(),
+        run_id="r",
+        ledger=SimpleNamespace(queries=queries),
     )
 
 
