@@ -48,6 +48,7 @@ def test_a_run_that_begins_meanwhile_goes_first_and_nothing_is_paid_twice(projec
     assert done.tree["backfill"]["credits"]["charged"] <= project.charges()
 
 
+@pytest.mark.long
 def test_its_order_is_that_of_what_is_sent(project):
     prepare(project)
     done = project.stemline(*backfill(project, "--order", "newest"))

@@ -16,13 +16,10 @@ from stemline.settings import load_settings
 TRACKS = 2
 MOMENTS = ["intent_written", "request_sent", "reply_unrecorded", "settled", "stem_named", "uncollected"]
 MOMENTS += ["batch_opened", "in_part", "parts_written", "in_publish", "in_report"]
-SHORT = {"parts_written"}
-"""What `make test` kills a run at."""
 
 
-@pytest.mark.parametrize(
-    "moment", [pytest.param(each, marks=() if each in SHORT else pytest.mark.long) for each in MOMENTS]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_while_tracks_are_made_again(new_scenario, monkeypatch, moment):
     scenario = new_scenario(TRACKS)
     project = scenario.project

@@ -36,6 +36,7 @@ def test_the_invariants_hold_over_postgresql(postgresql: str) -> None:
 
 
 @pytest.mark.random
+@pytest.mark.long
 def test_they_hold_where_published_tracks_are_made_again(tmp_path: Path) -> None:
     numbers = count()
     RemakeMachine.happened.clear()
