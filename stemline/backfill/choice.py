@@ -32,8 +32,6 @@ from stemline.run.selection import Selection, source_of
 from stemline.settings import ProviderFacts, Settings
 from stemline.storage import Store, scratch_folder
 
-SHOWN = 20
-"""So many of the rows that are left out are named."""
 NOT_BEGUN = Standing(State.PLANNED, "", 0)
 PAYING_AGAIN = (BackfillMode.STALE, BackfillMode.ALL)
 
@@ -81,12 +79,11 @@ def choosing(  # noqa: PLR0913 - all that says which rows are meant
     recipe = settings.recipe.as_recipe()
     check_recipe(recipe, facts)
     claim = check_dataset(view.ledger, store, settings)
-    parsed = parse_manifest(source_of(settings, Selection(request.where)))
+    source = source_of(settings, Selection(request.where))
+    parsed = parse_manifest(source)
     try:
         with scratch_folder() as folder:
-            source = replace(
-                source_of(settings, Selection(request.where)), carried=kept_columns(store), parsed=parsed
-            )
+            source = replace(source, carried=kept_columns(store), parsed=parsed)
             choice = BackfillChoice(request, ChosenRows(folder), columns=_joined(source))
             by = _column(choice.columns, request.by, settings.catalogue.manifest)
             chooser = _RowChooser(choice, by, view, settings, facts)

@@ -6,9 +6,11 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
 
+from stemline.dataset.table_row import first_day
 from stemline.errors import UsageError
 
-FIRST_YEAR, LAST_YEAR = 1, 9_999
+FIRST_YEAR, LAST_YEAR = 1_000, 9_999
+"""A number between these is a year."""
 
 
 class SliceLength(StrEnum):
@@ -42,10 +44,8 @@ def _read(value: object) -> datetime | None:
         value = float(value)
     if isinstance(value, (int, float)):
         is_year = FIRST_YEAR <= value <= LAST_YEAR and value == int(value)
-        return datetime(int(value), 1, 1, tzinfo=UTC) if is_year and value >= 1_000 else None
-    text = str(value).strip()
-    text += {4: "-01-01", 7: "-01"}.get(len(text), "")
-    return _read(datetime.fromisoformat(text))
+        return datetime(int(value), 1, 1, tzinfo=UTC) if is_year else None
+    return _read(datetime.fromisoformat(first_day(str(value).strip())))
 
 
 def read_bound(text: str | None, option: str) -> datetime | None:

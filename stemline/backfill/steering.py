@@ -10,14 +10,12 @@ from stemline.backfill.progress import progress_tree
 from stemline.backfill.request import BackfillRequest
 from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Backfill, BackfillOrder, BackfillState, Ledger
+from stemline.ledger.recovery import UNDER_WAY
 from stemline.plan.ledger_view import open_ledger_view
-from stemline.records import State
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lane import require_backfill
 from stemline.settings import Settings
 from stemline.wording import counted
-
-WITH_PROVIDER = (State.SUBMITTING, State.PROCESSING, State.READY, State.UNKNOWN)
 
 
 def steer_backfill(  # noqa: PLR0913 - what may be asked for
@@ -68,7 +66,7 @@ def _move(ledger: Ledger, name: str, state: BackfillState) -> str:
 def _follows(ledger: Ledger, backfill: Backfill) -> Iterator[str]:
     """Say what becomes of what was sent, and who goes on."""
     progress = ledger.backfills.progress(backfill.name)
-    under_way = sum(each.states.get(state, 0) for each in progress for state in WITH_PROVIDER)
+    under_way = sum(each.states.get(state, 0) for each in progress for state in UNDER_WAY)
     if backfill.state is BackfillState.OPEN:
         yield f"A process that waits goes on; else `stemline backfill CONFIG --name {backfill.name}`."
     elif under_way:

@@ -132,6 +132,11 @@ def read_day(value: object) -> date | None:
         return value
     text = "" if value is None else str(value)
     try:
-        return date.fromisoformat(text[:10] + {4: "-01-01", 7: "-01"}.get(len(text), ""))
+        return date.fromisoformat(first_day(text)[:10])
     except ValueError:
         return None
+
+
+def first_day(text: str) -> str:
+    """Give a bare year or month in ISO form as its first day; other text stays as it is."""
+    return text + {4: "-01-01", 7: "-01"}.get(len(text), "")
