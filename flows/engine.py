@@ -43,13 +43,10 @@ def prepare_engine() -> None:
 
 def _quieten_console() -> None:
     """Leave the terminal to the run: what Prefect logs there is in its own log, but for warnings."""
-    from prefect.logging.handlers import PrefectConsoleHandler  # noqa: PLC0415
+    from flows.flow_console import console_handlers  # noqa: PLC0415 - it brings Prefect
 
-    known = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
-    for logger in known:
-        for handler in logger.handlers:
-            if isinstance(handler, PrefectConsoleHandler):
-                handler.setLevel(logging.WARNING)
+    for handler in console_handlers():
+        handler.setLevel(logging.WARNING)
 
 
 def _require_server(url: str) -> None:

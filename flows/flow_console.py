@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial, wraps
 from typing import ParamSpec, TypeVar
 
@@ -29,9 +29,15 @@ def outliving_worker(run: Callable[P, R]) -> Callable[P, R]:
 
 
 def _quieten_at_a_broken_pipe() -> None:
+    for handler in console_handlers():
+        console = handler.console
+        # https://rich.readthedocs.io/en/stable/reference/console.html#rich.console.Console.on_broken_pipe
+        console.on_broken_pipe = partial(setattr, console, "quiet", True)  # type: ignore[method-assign]  # noqa: FBT003
+
+
+def console_handlers() -> Iterator[PrefectConsoleHandler]:
+    """Give what writes Prefect's log to the console, of whichever logger."""
     loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
     for handler in (handler for each in loggers for handler in each.handlers):
         if isinstance(handler, PrefectConsoleHandler):
-            console = handler.console
-            # https://rich.readthedocs.io/en/stable/reference/console.html#rich.console.Console.on_broken_pipe
-            console.on_broken_pipe = partial(setattr, console, "quiet", True)  # type: ignore[method-assign]  # noqa: FBT003
+            yield handler
