@@ -256,7 +256,10 @@ class DispatcherSession:
         state: State = State.PLANNED,
         is_retryable: bool = False,
     ) -> bool:
-        """Free the credits of an attempt, and give whether that was ours to do: it is not once the lease is lost."""
+        """Free the credits of an attempt, and give whether that was ours to do: it is not once the lease is lost.
+
+        Its track has its old place in the queue where it is planned again.
+        """
         try:
             self.ledger.attempts.release(
                 attempt.token, code, sentence, state=state, is_retryable=is_retryable, fence=self.key.fence
@@ -264,6 +267,8 @@ class DispatcherSession:
         except LeaseHeld as error:
             self.stop(error, is_abandoned=True)
             return False
+        if state is State.PLANNED:
+            self.track_queue.refresh()
         return True
 
     def count_failure(self, attempt: Attempt) -> None:

@@ -216,6 +216,14 @@ class TestAnEarlierRun:
         assert harness.work(harness.plan("a")) == {"collected": 1}
         assert vendor.requests.count("POST jobs") == 1
 
+    def test_absent_it_is_sent_before_what_comes_behind_it(self, harness, vendor, left):
+        vendor.make_job({"fileName": "old.mp3"})["createdAt"] = "2026-01-01T00:00:00Z"  # so far back the list goes
+        harness.ledger.attempts.mark_sending(left.token)
+        later = [f"b{number}" for number in range(60)]
+        harness.work(harness.plan("a", *later), max_in_flight=2)
+        assert sorted(vendor.tracks()) == sorted(["old", "a", *later])
+        assert vendor.tracks()[-1] != "a"
+
     def test_a_job_in_flight_is_collected(self, harness, vendor, left):
         harness.ledger.attempts.mark_sending(left.token)
         job = vendor.make_job({"fileName": f"a.{left.token}.mp3"})
