@@ -31,7 +31,7 @@ from stemline.ledger import Backfill, FrozenRow, Ledger, open_ledger
 from stemline.ledger.backfill_record import BackfillOrder
 from stemline.ledger.tables import backfill_tracks, tracks
 from stemline.records import Code, Recipe, Track
-from stemline.run.run import LEG_TRACKS
+from stemline.run.planning import LEG_TRACKS
 
 T = TypeVar("T")
 RECIPE = Recipe("four", "best", "flac")

@@ -13,7 +13,7 @@ from stemline.ledger import Backfill, BackfillOrder, BackfillState, Ledger
 from stemline.ledger.recovery import UNDER_WAY
 from stemline.plan.ledger_view import open_ledger_view
 from stemline.run.existing_ledger import open_existing_ledger
-from stemline.run.lane import require_backfill
+from stemline.run.lane import leave_standing, require_backfill
 from stemline.settings import Settings
 from stemline.wording import counted
 
@@ -60,6 +60,8 @@ def _move(ledger: Ledger, name: str, state: BackfillState) -> str:
     if backfill.state is BackfillState.FINISHED:
         raise UsageError(f"Backfill {name} is finished.", fix="There is nothing left to steer.")
     moved = _said(lambda: ledger.backfills.move(name, state))
+    if moved.state is BackfillState.CANCELLED:
+        leave_standing(ledger, moved)
     return f"Backfill {name} is {moved.state}. {''.join(_follows(ledger, moved))}".strip()
 
 

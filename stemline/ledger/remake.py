@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, not_, select, update
 
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import discount_track, lies_in
@@ -84,18 +84,19 @@ class Remakes:
             if some < TRACKS_A_SLICE:
                 return stood
 
-    def give_up(self, provider: str, recipe: Recipe, track_ids: Collection[str], sentence: str = LEFT) -> int:
+    def give_up(self, provider: str, recipe: Recipe, track_ids: Collection[str], run_id: str = "") -> int:
         """Let tracks count as published again that were to be made again and are not under way; give how many.
 
-        What is under way is paid, and takes its course.
+        What is under way is paid, and takes its course. What a living run other than `run_id` is about is left to that.
         """
         key = {"provider": provider, "recipe": recipe.name}
-        idle = and_(IS_REMADE, tracks.c.state.in_([*WAITING, *IN_VAIN]))
         wanted, given_up = sorted(track_ids), 0
         for start in range(0, len(wanted), TRACKS_A_SLICE):
-            some = wanted[start : start + TRACKS_A_SLICE]
+            some = these_tracks(key, wanted[start : start + TRACKS_A_SLICE])
             with self._database.write() as connection:
-                given_up += self._stand(connection, and_(these_tracks(key, some), idle), sentence)
+                others = of_living_runs(run_id, self._database.shared_now(connection))
+                idle = and_(IS_REMADE, tracks.c.state.in_([*WAITING, *IN_VAIN]), not_(others))
+                given_up += self._stand(connection, and_(some, idle), LEFT)
         return given_up
 
     def waiting(self, provider: str, recipe: Recipe, limit: int) -> tuple[list[str], list[str]]:

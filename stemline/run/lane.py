@@ -17,6 +17,7 @@ from stemline.settings import ProviderFacts, Settings
 WATCH_SECONDS = 1.0
 """How often it is looked whether a backfill is to stop."""
 NAMED = 5
+ROWS = 5_000
 logger = logging.getLogger(__name__)
 
 
@@ -85,6 +86,19 @@ def stopped(backfill: Backfill) -> BackfillStopped:
         fix=fix.get(backfill.state, ""),
         is_paused=backfill.state is BackfillState.PAUSED,
     )
+
+
+def leave_standing(ledger: Ledger, backfill: Backfill, run_id: str = "") -> int:
+    """Let what a cancelled backfill was to make again count as published, as it is; give how many.
+
+    What is under way takes its course, and what a living run other than `run_id` is about is left to that.
+    """
+    after, left = "", 0
+    while rows := ledger.backfills.rows_of(backfill.name, after, ROWS):
+        after = rows[-1].track.track_id
+        again = [row.track.track_id for row in rows if row.last_attempt is not None]
+        left += ledger.remakes.give_up(backfill.provider, backfill.recipe, again, run_id)
+    return left
 
 
 def require_backfill(ledger: Ledger, name: str) -> Backfill:

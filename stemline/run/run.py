@@ -3,117 +3,49 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from stemline.collector import CollectResult, Relink
-from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.metadata import write_rejects, write_run_summary
+from stemline.dataset.metadata import write_run_summary
 from stemline.errors import BackfillStopped, KeyWanted, OrderChanged, StemlineError, StopRun
-from stemline.ledger import CollectAgain, Ledger
-from stemline.manifest import ManifestSource
-from stemline.ownership import DatasetClaim
-from stemline.plan.metadata_check import count_unclear
+from stemline.ledger import BackfillState
 from stemline.plan.prediction import Prediction, predict_run
-from stemline.plan.survey import SurveyedBatch, survey_catalogue, without_forgotten
-from stemline.publisher import Publisher
 from stemline.records import Code, ReadyTrack, State
 from stemline.report import write_report
-from stemline.run.access import read_api_keys
-from stemline.run.batch_planning import BatchPlanning
 from stemline.run.booking import Booking
 from stemline.run.collected_batches import CollectedBatches
 from stemline.run.compaction import compact_finished
-from stemline.run.correction import CorrectionQueue
-from stemline.run.lane import LaneWatch
+from stemline.run.context import RunContext
+from stemline.run.lane import LaneWatch, leave_standing
 from stemline.run.lease import free_keys_of_the_dead
-from stemline.run.remaking import RemakeQueue
-from stemline.run.required_rights import reject_without_rights
-from stemline.run.selection import Result, Selection, target_of
-from stemline.run.splitting import SplitKeeping
+from stemline.run.planning import RunPlanning
+from stemline.run.selection import Result, target_of
 from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
-from stemline.settings import ProviderFacts, Settings, outputs_kept_since
-from stemline.settings.redactor import Redactor, redactor_of
-from stemline.storage import Store
 
 if TYPE_CHECKING:
     from stemline.dispatcher import DispatcherGroup
 
-DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
-"""The audio of a track in one of these states need not be probed again."""
 INTERRUPTED = (
     "The run was interrupted. Run again: it goes on from here, and collects what is with the provider."
 )
-FROZEN_ROWS = 5_000
-"""So many rows of a backfill are planned at a time."""
-LEG_TRACKS = 20_000
-"""About so many waiting tracks of a backfill is one run, the work of half a day.
-
-Each run plans and ends all that it is about: one that gives its key to another each night would do that for all of it.
-"""
 OTHERS_SECONDS = 0.5
 """How often a run that has done its part looks whether another one has done its own."""
 
 
 @dataclass
-class Run:
+class Run(RunContext):
     """A run with everything open that it needs."""
 
-    settings: Settings
-    selection: Selection
-    facts: ProviderFacts
-    ledger: Ledger
-    store: Store
-    layout: DatasetLayout
-    run_id: str
-    fences: Mapping[str, int]
-    """The fence of each API key's lease, by the key's fingerprint."""
-    claim: DatasetClaim
-    source: ManifestSource
-    """The selected part of the catalogue, parsed already where the run reads it."""
-    splits: SplitKeeping | None = None
-    """What puts tracks into splits; None: the manifest alone does."""
     started: float = field(default_factory=time.monotonic)
     dispatchers: DispatcherGroup | None = None
     """What submits and polls, from `dispatching` on; None where there was nothing to do."""
-    is_interrupted: bool = False
     predicted: Prediction | None = None
     """What the run should cost and take, before its first request."""
-    selected: int = 0
-    """How many manifest rows it is about."""
     mixes: MixTally = field(default_factory=MixTally)
-    passed_over: Counter[str] = field(default_factory=Counter)
-    """Files of a listing that are no audio by their names, by the ends of these."""
-    reached: int | None = None
-    """The place in its backfill's order up to which the run is about it; None: the rest is among it."""
-    unclear_training: int = 0
-    """Tracks of which the manifest says nothing clear about AI training, though it says something."""
-
-    @cached_property
-    def corrections(self) -> CorrectionQueue:
-        """Published tracks of which the manifest says something else by now."""
-        key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
-        return CorrectionQueue(self.ledger, self.store, self.layout, *key, splits=self.splits)
-
-    @cached_property
-    def remakes(self) -> RemakeQueue:
-        """Published tracks of which there are newer stems."""
-        key = (self.settings.provider.kind, self.settings.recipe.as_recipe())
-        return RemakeQueue(self.ledger, self.store, self.publisher, *key)
-
-    @cached_property
-    def redactor(self) -> Redactor:
-        """What keeps its secrets out of what it says of itself."""
-        return redactor_of(self.settings, read_api_keys(self.settings, self.facts))
-
-    @property
-    def publisher(self) -> Publisher:
-        """What adds parts to the dataset."""
-        return Publisher(self.ledger, self.store, self.layout, self.splits.book if self.splits else None)
 
     def publish_leftovers(self) -> int:
         """Publish what an earlier run collected and did not publish; give how many tracks."""
@@ -131,108 +63,17 @@ class Run:
             self.run_id, self.settings.provider.kind, self.settings.recipe.as_recipe()
         )
 
+    @cached_property
+    def planning(self) -> RunPlanning:
+        """What puts the run's tracks into the ledger."""
+        return RunPlanning(self)
+
     def plan(self) -> int:
         """Put the tracks the run is about into the ledger, and give how many that are."""
-        selected = self._select()
-        self.selected = selected
+        self.planning.plan()
         if not self.is_interrupted:
             self.predicted = predict_run(self.settings, self.facts, self.ledger, self.run_id)
-        return selected
-
-    def _select(self) -> int:
-        if self.selection.redrive is not None:
-            return self._redrive(self.selection.redrive)
-        if self.selection.backfill is not None:
-            return self._take_frozen(self.selection.backfill)
-        return self._survey()
-
-    def _take_frozen(self, name: str) -> int:
-        """Plan what a backfill has left to do, as it was frozen; give how many tracks."""
-        planning = BatchPlanning(self.ledger, self.store, self.run_id, self.settings.failures.max_attempts)
-        selected, waiting, after = 0, 0, self.selection.behind
-        while waiting < LEG_TRACKS and (rows := self.ledger.backfills.to_do(name, after, FROZEN_ROWS)):
-            after = rows[-1][0]
-            tracks = tuple(row.track for _, row in rows)
-            self.claim.require_here([track.track_id for track in tracks])
-            again = {row.track.track_id: row.last_attempt for _, row in rows if row.last_attempt is not None}
-            batch = planning.plan(
-                without_forgotten(SurveyedBatch(tracks, ()), planning.tombstones), again=again
-            )
-            self.ledger.runs.reject(self.run_id, batch.rejects)
-            if self.splits is not None:
-                self.splits.notice(batch.tracks, len(batch.tracks))
-            selected += len(batch.tracks) + len(batch.rejects)
-            waiting += self._count_waiting(batch)
-        self.reached = after if waiting >= LEG_TRACKS else None
-        if self.splits is not None:
-            self.splits.decide()
-        reject_without_rights(self.ledger, self.run_id, self.settings.catalogue.rights_gate)
-        self._write_rejects()
-        self.ledger.quarantine.collect_again(self._quarantined)
-        return selected
-
-    def _count_waiting(self, batch: SurveyedBatch) -> int:
-        ids, recipe = [track.track_id for track in batch.tracks], self.settings.recipe.as_recipe()
-        states = self.ledger.tracks.states(self.settings.provider.kind, recipe, ids)
-        return sum(state in (State.PLANNED, State.HELD) for state in states.values())
-
-    def _write_rejects(self) -> None:
-        rejects = self.ledger.queries.rejected_rows(self.run_id)
-        write_rejects(self.store, self.run_id, rejects, self.layout.source_root)
-
-    def _redrive(self, codes: Collection[Code]) -> int:
-        """Collect again for nothing what can be, and plan the rest again; give how many tracks."""
-        limit = self.selection.limit
-        wanted = replace(self._quarantined, is_redrive=True, codes=codes or None, limit=limit)
-        redriven = self.ledger.quarantine.collect_again(wanted)
-        while some := self.ledger.redrive_queue.redrive(
-            self.run_id,
-            codes or None,
-            limit=None if limit is None else limit - redriven,
-            kept_since=wanted.kept_since,
-        ):
-            redriven += some
-        reject_without_rights(self.ledger, self.run_id, self.settings.catalogue.rights_gate)
-        return redriven
-
-    @property
-    def _quarantined(self) -> CollectAgain:
-        """The run's quarantined tracks of which the provider still has what it made."""
-        since = outputs_kept_since(self.facts, self.ledger.clock())
-        return CollectAgain(self.run_id, since, tuple(self.fences))
-
-    def _survey(self) -> int:
-        selected = 0
-        source = replace(self.source, carried=self.layout.carried)
-        recipe = self.settings.recipe.as_recipe()
-        find_measured = partial(self.ledger.queries.measured, self.settings.provider.kind, recipe)
-        attempts, again = self.settings.failures.max_attempts, self.selection.again
-        planning = BatchPlanning(self.ledger, self.store, self.run_id, attempts, again)
-        for surveyed in survey_catalogue(
-            source,
-            self.facts,
-            self._find_done,
-            recipe,
-            find_measured,
-            tombstones=planning.tombstones,
-            gate=self.settings.catalogue.rights_gate,
-        ):
-            self.claim.require_here([track.track_id for track in surveyed.tracks])
-            batch = planning.plan(surveyed)
-            self.corrections.notice(batch.tracks)
-            self.ledger.runs.reject(self.run_id, batch.rejects)
-            self.passed_over += batch.passed_over
-            self.unclear_training += count_unclear(batch.tracks)
-            selected += len(batch.tracks) + len(batch.rejects)
-            if self.is_interrupted:
-                break
-        if self.splits is not None and not self.is_interrupted:
-            self.splits.decide()
-        if self.source.parsed is not None:
-            self.source.parsed.close()
-        self._write_rejects()
-        self.ledger.quarantine.collect_again(self._quarantined)
-        return selected
+        return self.planning.selected
 
     @cached_property
     def collected(self) -> CollectedBatches:
@@ -329,7 +170,7 @@ class Run:
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
         is_part_done = not self.is_interrupted and (reason is None or exit_code == 0)
-        reached = self.reached if is_part_done else None
+        reached = self.planning.reached if is_part_done else None
         goes_on = reached is not None or _goes_on(reason)
         told = summary["reason"] or late or self.remakes.problem or self.corrections.problem
         return Result(exit_code, summary, self.redactor(told), goes_on, reached)
@@ -364,6 +205,9 @@ class Run:
             is_further = any(each.held for each in (self.dispatchers.sessions if self.dispatchers else ()))
             self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence, is_further=is_further)
         self.ledger.remakes.end_in_vain(self.run_id)
+        backfill = self.ledger.backfills.of_run(self.run_id)
+        if backfill is not None and backfill.state is BackfillState.CANCELLED:
+            leave_standing(self.ledger, backfill, self.run_id)
         counts = self.ledger.queries.counts(self.run_id)
         exit_code = self._exit_code(counts, reason)
         summary = self._summarize(counts, reason)
@@ -377,8 +221,12 @@ class Run:
             "run_id": self.run_id,
             **summarize_tracks(self.ledger, self.run_id, counts),
             **self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
-            "passed_over": self.passed_over.total(),
-            **({"doubtful": {"ai_training": self.unclear_training}} if self.unclear_training else {}),
+            "passed_over": self.planning.passed_over.total(),
+            **(
+                {"doubtful": {"ai_training": self.planning.unclear_training}}
+                if self.planning.unclear_training
+                else {}
+            ),
             "credits": summarize_credits(self.ledger, self.run_id, self.fences, self.dispatchers),
             "requests": summarize_requests(self.dispatchers),
             "seconds": round(time.monotonic() - self.started, 3),
@@ -388,15 +236,10 @@ class Run:
             "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
         }
 
-    def _find_done(self, track_ids: Sequence[str]) -> Collection[str]:
-        found = self.ledger.tracks.states(self.corrections.provider, self.corrections.recipe, track_ids)
-        again = self.selection.again  # their source may lie elsewhere by now
-        return {each for each, state in found.items() if state in DONE and each not in again}
-
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:
         if self.is_interrupted and reason is None:
             return 130
-        is_all_published = self.selected <= sum(counts.values()) == counts.get(State.PUBLISHED, 0)
+        is_all_published = self.planning.selected <= sum(counts.values()) == counts.get(State.PUBLISHED, 0)
         # One of several keys may have stopped early, and the others have done its work.
         if is_all_published and len(self.fences) > 1:
             return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stemline.backfill.steering import list_backfills, steer_backfill
+from stemline.budget import Limits
 from stemline.errors import UsageError
 from stemline.ledger import BackfillState
 from stemline.records import State
@@ -39,6 +40,26 @@ def test_pause_resume_and_cancel_say_what_follows(steer, history):
     )
     assert refusal(steer, resume="old") == "Backfill old is cancelled: it cannot become open."
     assert refusal(steer, change="old", share="10%").endswith("nothing of it is changed any more.")
+
+
+def test_cancelled_what_waits_to_be_made_again_stands_as_it_was(catalogue, history):
+    catalogue.write(["2015-01-01", "2016-01-01"])
+    for number in range(2):
+        history.bring(number, State.PUBLISHED)
+    catalogue.freeze(mode="all")
+    ledger, (first, second) = (
+        history.ledger,
+        (row.track for _, row in history.ledger.backfills.to_do("old", -1, 9)),
+    )
+    run_id = ledger.runs.start("nightly", "stemsplit", history.recipe, "digest", "key", backfill="old")
+    ledger.tracks.plan(run_id, [first, second], again={first.track_id: 1, second.track_id: 1})
+    ledger.attempts.reserve(run_id, first, "again", 60, Limits())
+    ledger.attempts.mark_sending("again")
+
+    steer_backfill(catalogue.settings(), cancel="old")
+
+    states = ledger.tracks.states("stemsplit", history.recipe, [first.track_id, second.track_id])
+    assert states == {first.track_id: State.SUBMITTING, second.track_id: State.PUBLISHED}
 
 
 def test_what_is_finished_is_not_steered(steer, history):

@@ -217,7 +217,9 @@ class TestAnEarlierRun:
         assert vendor.requests.count("POST jobs") == 1
 
     def test_absent_it_is_sent_before_what_comes_behind_it(self, harness, vendor, left):
-        vendor.make_job({"fileName": "old.mp3"})["createdAt"] = "2026-01-01T00:00:00Z"  # so far back the list goes
+        vendor.make_job({"fileName": "old.mp3"})["createdAt"] = (
+            "2026-01-01T00:00:00Z"  # so far back the list goes
+        )
         harness.ledger.attempts.mark_sending(left.token)
         later = [f"b{number}" for number in range(60)]
         harness.work(harness.plan("a", *later), max_in_flight=2)

@@ -111,6 +111,24 @@ def test_cancelled_it_leaves_nothing_in_flight_and_no_credit_unsettled(project):
 
 
 @pytest.mark.long
+def test_cancelled_it_lets_stand_what_it_was_to_make_again(project):
+    prepare(project)
+    assert project.run().code == 0
+    running = project.start(*backfill(project, "--mode", "all"))
+    assert running.until(lambda: project.has_happened("record_submission", TRACKS + 2))
+    assert project.stemline("backfills", project.config, "--cancel", "deep").code == 0
+    done = running.wait()
+    assert done.code == 130, done.err
+    again = len(project.provider.jobs()) - TRACKS
+    assert 0 < again < TRACKS
+    assert done.tree["tracks"] == {"published": again}
+    left = "SELECT count(*) FROM tracks WHERE state = 'published' AND code = 'not_made_again'"
+    assert project.query(left) == [(TRACKS - again,)]
+    assert project.open_reservations() == 0
+    assert len(project.tracks()) == TRACKS
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_by_a_signal_it_goes_on_as_it_was_frozen(project, number):
     prepare(project)

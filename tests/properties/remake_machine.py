@@ -79,10 +79,12 @@ class RemakeMachine(LedgerMachine):
         self.happened["in vain"] += len(rows)
 
     def give_up(self, draw: st.DrawFn) -> None:
-        recipe = self.model.runs[self.a_run(draw)]
+        run_id = self.a_run(draw)
+        recipe, others = self.model.runs[run_id], self.model.others_tracks(run_id)
         rows = [row for row in self.model.rows.values() if row.is_remade and row.recipe == recipe]
-        idle = [row for row in rows if row.state in {State.PLANNED, State.HELD, *IN_VAIN}]
-        given_up = self.ledger.remakes.give_up(PROVIDER, recipe, [row.track_id for row in rows])
+        idle_states = {State.PLANNED, State.HELD, *IN_VAIN}
+        idle = [row for row in rows if row.state in idle_states and row.track_id not in others]
+        given_up = self.ledger.remakes.give_up(PROVIDER, recipe, [row.track_id for row in rows], run_id)
         assert given_up == len(idle)
         for row in idle:
             self.model.stand(row)

@@ -12,7 +12,7 @@ import pytest
 from support.backfill_year import YearFigures, YearRun, draw_backfill_year
 from support.random_examples import seed_of
 
-import stemline.run.run
+import stemline.run.planning
 
 TRACKS, DAYS, NIGHTLY, KILLS = 1_500, 21, 15, 8
 LONGEST_WAIT = 20.0
@@ -24,8 +24,8 @@ DAY_SHARE = 0.02
 
 @pytest.fixture(params=["stemsplit", "aistemsplitter"])
 def figures(request, tmp_path, monkeypatch) -> YearFigures:
-    monkeypatch.setattr(stemline.run.run, "LEG_TRACKS", 200)  # several runs, though nobody stops them
-    monkeypatch.setattr(stemline.run.run, "FROZEN_ROWS", 50)
+    monkeypatch.setattr(stemline.run.planning, "LEG_TRACKS", 200)  # several runs, though nobody stops them
+    monkeypatch.setattr(stemline.run.planning, "FROZEN_ROWS", 50)
     dialect: Literal["stemsplit", "aistemsplitter"] = request.param
     year = draw_backfill_year(
         seed_of(request.config), dialect, tracks=TRACKS, days=DAYS, nightly=NIGHTLY, kills=KILLS

@@ -1,0 +1,152 @@
+"""The first step of a run: what it is about is put into the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+
+from stemline.dataset.metadata import write_rejects
+from stemline.ledger import CollectAgain
+from stemline.plan.metadata_check import count_unclear
+from stemline.plan.survey import SurveyedBatch, survey_catalogue, without_forgotten
+from stemline.records import Code, State
+from stemline.run.batch_planning import BatchPlanning
+from stemline.run.context import RunContext
+from stemline.run.required_rights import reject_without_rights
+from stemline.settings import outputs_kept_since
+
+DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
+"""The audio of a track in one of these states need not be probed again."""
+FROZEN_ROWS = 5_000
+"""So many rows of a backfill are planned at a time."""
+LEG_TRACKS = 20_000
+"""About so many waiting tracks of a backfill is one run, the work of half a day.
+
+Each run plans and ends all that it is about: one that gives its key to another each night would do that for all of it.
+"""
+
+
+@dataclass
+class RunPlanning:
+    """Plans the tracks of one run: rows of its manifest, of a backfill, or what failed before."""
+
+    run: RunContext
+    selected: int = 0
+    """How many rows it is about."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """Files of a listing that are no audio by their names, by the ends of these."""
+    unclear_training: int = 0
+    """Tracks of which the manifest says nothing clear about AI training, though it says something."""
+    reached: int | None = None
+    """The place in its backfill's order up to which the run is about it; None: the rest is among it."""
+
+    def plan(self) -> None:
+        """Put the tracks the run is about into the ledger."""
+        selection = self.run.selection
+        if selection.redrive is not None:
+            self._redrive(selection.redrive)
+        elif selection.backfill is not None:
+            self._take_frozen(selection.backfill)
+        else:
+            self._survey()
+
+    def _redrive(self, codes: Collection[Code]) -> None:
+        """Collect again for nothing what can be, and plan the rest again."""
+        run = self.run
+        limit = run.selection.limit
+        wanted = replace(self._quarantined, is_redrive=True, codes=codes or None, limit=limit)
+        self.selected = run.ledger.quarantine.collect_again(wanted)
+        while some := run.ledger.redrive_queue.redrive(
+            run.run_id,
+            codes or None,
+            limit=None if limit is None else limit - self.selected,
+            kept_since=wanted.kept_since,
+        ):
+            self.selected += some
+        reject_without_rights(run.ledger, run.run_id, run.settings.catalogue.rights_gate)
+
+    def _take_frozen(self, name: str) -> None:
+        """Plan what a backfill has left to do, as it was frozen."""
+        run, waiting, after = self.run, 0, self.run.selection.behind
+        while waiting < LEG_TRACKS and (rows := run.ledger.backfills.to_do(name, after, FROZEN_ROWS)):
+            after = rows[-1][0]
+            frozen = [row for _, row in rows]
+            again = {row.track.track_id: row.last_attempt for row in frozen if row.last_attempt is not None}
+            surveyed = SurveyedBatch(tuple(row.track for row in frozen), ())
+            batch = self._plan_batch(without_forgotten(surveyed, self._batches.tombstones), again)
+            if run.splits is not None:
+                run.splits.notice(batch.tracks, len(batch.tracks))
+            waiting += self._count_waiting(batch)
+        self.reached = after if waiting >= LEG_TRACKS else None
+        if run.splits is not None:
+            run.splits.decide()
+        reject_without_rights(run.ledger, run.run_id, run.settings.catalogue.rights_gate)
+        self._end()
+
+    def _count_waiting(self, batch: SurveyedBatch) -> int:
+        settings, ids = self.run.settings, [track.track_id for track in batch.tracks]
+        states = self.run.ledger.tracks.states(settings.provider.kind, settings.recipe.as_recipe(), ids)
+        return sum(state in (State.PLANNED, State.HELD) for state in states.values())
+
+    def _survey(self) -> None:
+        """Plan the rows of the manifest."""
+        run, settings = self.run, self.run.settings
+        recipe = settings.recipe.as_recipe()
+        for surveyed in survey_catalogue(
+            replace(run.source, carried=run.layout.carried),
+            run.facts,
+            self._find_done,
+            recipe,
+            partial(run.ledger.queries.measured, settings.provider.kind, recipe),
+            tombstones=self._batches.tombstones,
+            gate=settings.catalogue.rights_gate,
+        ):
+            batch = self._plan_batch(surveyed)
+            run.corrections.notice(batch.tracks)
+            self.passed_over += batch.passed_over
+            self.unclear_training += count_unclear(batch.tracks)
+            if run.is_interrupted:
+                break
+        if run.splits is not None and not run.is_interrupted:
+            run.splits.decide()
+        if run.source.parsed is not None:
+            run.source.parsed.close()
+        self._end()
+
+    def _plan_batch(self, surveyed: SurveyedBatch, again: dict[str, int] | None = None) -> SurveyedBatch:
+        """Plan a batch, and give it without what was forgotten meanwhile."""
+        run = self.run
+        run.claim.require_here([track.track_id for track in surveyed.tracks])
+        batch = self._batches.plan(surveyed, again=again)
+        run.ledger.runs.reject(run.run_id, batch.rejects)
+        self.selected += len(batch.tracks) + len(batch.rejects)
+        return batch
+
+    def _end(self) -> None:
+        """Write down what was rejected, and collect for nothing what verifies badly and is still there."""
+        run = self.run
+        rejects = run.ledger.queries.rejected_rows(run.run_id)
+        write_rejects(run.store, run.run_id, rejects, run.layout.source_root)
+        run.ledger.quarantine.collect_again(self._quarantined)
+
+    @cached_property
+    def _batches(self) -> BatchPlanning:
+        run = self.run
+        return BatchPlanning(
+            run.ledger, run.store, run.run_id, run.settings.failures.max_attempts, run.selection.again
+        )
+
+    @property
+    def _quarantined(self) -> CollectAgain:
+        """The run's quarantined tracks of which the provider still has what it made."""
+        run = self.run
+        since = outputs_kept_since(run.facts, run.ledger.clock())
+        return CollectAgain(run.run_id, since, tuple(run.fences))
+
+    def _find_done(self, track_ids: Sequence[str]) -> Collection[str]:
+        settings, again = self.run.settings, self.run.selection.again
+        found = self.run.ledger.tracks.states(settings.provider.kind, settings.recipe.as_recipe(), track_ids)
+        # Where it is to be made again, its source may lie elsewhere by now.
+        return {each for each, state in found.items() if state in DONE and each not in again}
