@@ -118,6 +118,7 @@ def read(path):
     return Stem(path.name, data, found.sample_rate, found.activity.offsets, decoded(data, path.name[-3:]))
 
 
+@pytest.mark.long
 def test_every_window_is_bit_for_bit_what_the_whole_file_holds(stem):
     for first in range(math.ceil(SECONDS)):
         for seconds in range(1, math.ceil(SECONDS) - first + 1):

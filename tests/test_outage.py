@@ -132,6 +132,7 @@ def test_a_single_job_that_the_vendor_chokes_on_is_no_outage(vendor, using):
     assert vendor.paths().count("GET /jobs/j1") <= 2 * QUICK.tries
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "told",
     [

@@ -209,6 +209,7 @@ def test_every_block_is_given_on_once(write):
     assert sum(map(len, blocks)) == sound.loudness.frames == verify_stem(path, StemExpectation("mp3")).frames
 
 
+@pytest.mark.long
 def test_a_long_stem_needs_no_more_memory_than_a_short_one(tmp_path):
     path = tmp_path / "vocals.wav"
     soundfile.write(path, np.tile(tone(10.0), (30, 1)), RATE)  # 5 minutes: 106 MB once decoded to float32

@@ -69,6 +69,7 @@ def test_not_a_number_counts_as_silence():
     assert estimate_key(sound, RATE).name == "C"
 
 
+@pytest.mark.long
 def test_most_made_songs_are_right():
     songs = [make_song(seed, key=key, seconds=20) for seed, key in enumerate(("A", "D#m", "F", "Gm"))]
 

@@ -112,6 +112,7 @@ def kinds(data, share, noise):
 KINDS = sorted(kinds(b"", 0.0, b""))
 
 
+@pytest.mark.long
 @settings(
     max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -54,6 +54,7 @@ def songs(tmp_path):
     return make_songs(tmp_path / "music", 3, 5)
 
 
+@pytest.mark.long
 def test_answers_that_were_lost_after_the_charge_cost_nothing_twice(run, songs, break_with):
     break_with(
         {"fault": "server_error_after_accept", "endpoint": SUBMIT, "nth": [1, 2]},

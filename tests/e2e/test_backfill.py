@@ -189,6 +189,7 @@ def test_what_changed_since_is_shown_and_not_taken_in(years):
     years.assert_published_once(TRACKS)
 
 
+@pytest.mark.long
 def test_rows_without_a_date_are_counted_and_listed(years):
     rows = dated(years)
     rows[1]["released_on"], rows[2]["released_on"] = "", "soon"
@@ -272,6 +273,7 @@ def tag(song, to, date: str) -> None:
         target.mux(stream.encode(None))
 
 
+@pytest.mark.long
 def test_nothing_to_do_is_done(years):
     made = backfill(years, "--since", "2030", "--yes", "--json")
     assert made.code == 0, made.err

@@ -33,6 +33,7 @@ def test_the_day_limit_counts_what_earlier_runs_spent(project):
     assert project.provider.charged == project.charges() <= 8
 
 
+@pytest.mark.long
 def test_priority_decides_who_fits(project):
     rows = [{**row, "priority": n} for n, row in enumerate(project.good_rows(6))]
     project.write_manifest(rows)
@@ -66,6 +67,7 @@ def test_a_provider_out_of_credits_ends_the_run_with_everything_paid_published(p
     assert len(project.tracks()) == states["published"]
 
 
+@pytest.mark.long
 def test_out_of_credits_is_one_sentence_with_the_fix(poor_project):
     project = poor_project.prepare(5)
     stopped = project.stemline("run", project.config, "--yes")

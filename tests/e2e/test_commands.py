@@ -85,6 +85,7 @@ def test_status_and_report_agree_with_the_run(project):
     assert "ended with exit code 3" in shown.out
 
 
+@pytest.mark.long
 def test_status_tells_of_a_run_that_was_cut_off(project):
     project.prepare(3)
     running = project.start("run", project.config)

@@ -28,6 +28,7 @@ def assert_paid_once_by_both(project, second) -> None:
     assert project.open_reservations() == 0
 
 
+@pytest.mark.long
 def test_two_keys_share_the_work_and_the_ledger(project, second):
     done = project.run(**keys_of(project, second))
     assert done.code == 0, done.err

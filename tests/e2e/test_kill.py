@@ -93,6 +93,7 @@ def test_a_second_run_on_the_same_key_is_refused_naming_the_holder(project):
     project.assert_published_once(TRACKS)
 
 
+@pytest.mark.long
 def test_interrupted_while_reading_the_manifest_ends_without_paying(project):
     project.prepare(TRACKS)
     running = project.start("run", project.config, "--json")

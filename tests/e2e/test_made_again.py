@@ -43,6 +43,7 @@ def folders(project, track_id):
     return sorted(path.name for path in (project.dataset / "audio").glob(f"*/{track_id}/*"))
 
 
+@pytest.mark.long
 def test_it_is_paid_twice_in_sum_and_the_older_release_is_what_it_was(published):
     before = published.files("releases")
     numbers = newest_numbers(published.config, ["t00", "t01"])

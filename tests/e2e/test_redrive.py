@@ -79,6 +79,7 @@ def test_there_is_nothing_to_retry_before_the_first_run(project):
     assert not project.ledger.exists()
 
 
+@pytest.mark.long
 def test_a_person_is_asked_before_it_is_paid_again(project, break_with):
     project.write_manifest([{**row, "duration_seconds": 6} for row in project.good_rows(1)])
     project.write_config(provider={"kind": "stemsplit"})

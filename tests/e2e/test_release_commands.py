@@ -43,6 +43,7 @@ def test_a_release_is_made_listed_compared_and_left_alone_by_later_runs(project)
     assert "config_name: tracks" in card
 
 
+@pytest.mark.long
 def test_a_release_that_is_not_there_is_said_to_be_missing(project):
     project.prepare(1)
     project.run()

@@ -116,6 +116,7 @@ def test_it_shows_what_is_known_and_what_could_be_it(project, accepted):
     assert state_of(project) == "unknown"
 
 
+@pytest.mark.long
 def test_an_adopted_job_is_collected_by_the_next_run_and_nothing_is_paid_again(project, accepted):
     job, _ = accepted
     paid = project.provider.charged

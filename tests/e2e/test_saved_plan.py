@@ -65,6 +65,7 @@ def test_a_file_that_is_no_plan_is_refused(project, plan):
     assert_refused(project, plan, "plan.json")
 
 
+@pytest.mark.long
 def test_a_person_is_asked_about_the_plan_without_a_second_reading(project):
     project.write_manifest([{**row, "duration_seconds": 6} for row in project.good_rows(2)])
     project.write_config(provider={"kind": "stemsplit"})

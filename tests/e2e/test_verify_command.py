@@ -55,6 +55,7 @@ def repair(project, **env):
     return project.stemline("verify", project.config, "--repair", "--json", **env)
 
 
+@pytest.mark.long
 def test_what_is_gone_is_mended_for_nothing(project):
     project.prepare(3)
     assert project.run().code == 0

@@ -41,6 +41,7 @@ def test_it_ends_with_the_run(project, env):
     assert "ended with exit code 0" in watched.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("env", [{}, TERMINAL], ids=["plain", "terminal"])
 def test_ctrl_c_ends_the_watching_and_not_the_run(project, stuck, env):
     watching = start_watching(project, "processing", **env)
@@ -60,6 +61,7 @@ def test_a_run_that_dies_is_said_to_be_cut_off(project, stuck):
     assert "cut off" in watched.out
 
 
+@pytest.mark.long
 def test_a_program_is_told_once_it_is_over(project):
     project.prepare(2)
     running = project.start("run", project.config, "--json")

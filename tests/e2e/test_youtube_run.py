@@ -48,6 +48,7 @@ def test_a_video_lands_with_its_title_and_its_whole_audio(video_bench):
     assert project.provider.charged == track["credits_charged"] == done.tree["credits"]["charged"]
 
 
+@pytest.mark.long
 def test_a_recipe_that_videos_do_not_come_in_is_refused_before_spending(video_bench):
     project = video_bench
     project.write_manifest([{"track_id": "v1", "uri": f"https://youtu.be/{VIDEO}"}])

@@ -31,6 +31,8 @@ NEAR_ANOTHER = {
     "stem_unnamed",
     "batch_opened",
     "part_unnamed",
+    "request_sent",
+    "event_stored",
 }
 """Points that lie a step from one that is tried: these are for `make test-long`, too."""
 ALONE = {

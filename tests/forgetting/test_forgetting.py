@@ -64,6 +64,7 @@ def test_the_snapshot_tells_the_parts_as_they_are(estate):
     assert len(list(estate.store.list("_stemline/snapshots"))) == 2
 
 
+@pytest.mark.long
 def test_a_part_that_becomes_empty_goes_with_the_folder_named_after_the_artist(tmp_path):
     with open_estate(tmp_path, open_store(str(tmp_path / "out")), partition_by=("artist",)) as estate:
         fill(estate)

@@ -68,6 +68,7 @@ def test_each_file_of_a_release_is_looked_at(estate, end):
     assert told(estate) == [f"extra: {Path(key).with_suffix('.more')}"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"files": [{"path": 1}]}'])
 def test_a_release_that_does_not_say_what_it_is_is_told(estate, data):
     file(estate, "/release.json").write_bytes(data)

@@ -54,6 +54,7 @@ def test_each_of_several_parts_is_written_again_with_its_own_rows(split, table):
     assert split.told() == {}
 
 
+@pytest.mark.long
 def test_what_would_be_cut_elsewhere_now_is_cut_where_it_was(split, monkeypatch):
     keys = sorted(split.store.list("tracks"))
     before = {key: rows(split, key) for key in keys}

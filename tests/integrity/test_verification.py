@@ -213,6 +213,7 @@ def test_what_is_right_at_the_second_look_is_not_told(published, monkeypatch):
     assert published.told() == {}
 
 
+@pytest.mark.long
 def test_garbage_in_any_file_is_told_by_its_name_and_stops_nothing(published):
     compact(published)
     published.publish("d")

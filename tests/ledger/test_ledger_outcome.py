@@ -40,6 +40,7 @@ def test_the_database_itself_refuses_a_second_booking(case, kind: str) -> None:
         )
 
 
+@pytest.mark.long
 def test_another_jobs_outputs_are_refused(case) -> None:
     case.processing(1)
     with pytest.raises(LedgerConflict, match="a1 is job j1, not job j2"):

@@ -44,6 +44,7 @@ def peak(ledger: Ledger) -> int:
         return connection.execute(text(query)).scalar_one()
 
 
+@pytest.mark.long
 def test_processes_racing_for_a_budget_never_pass_it(case, url: str) -> None:
     case.plan(*range(40))
     forward = [f"t{number}" for number in range(40)]

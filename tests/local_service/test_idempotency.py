@@ -55,6 +55,7 @@ def test_a_repeat_needs_its_source_no_more(clients: VendorClients, tmp_path: Pat
     assert split_error_of(clients.splits.submit(source, "another")) == (422, "VALIDATION_ERROR")
 
 
+@pytest.mark.long
 def test_a_service_killed_after_it_accepted_gives_the_same_split_again(tmp_path: Path, short: bytes) -> None:
     faults = tmp_path / "faults.yaml"
     faults.write_text("- {fault: timeout_after_accept, seconds: 0.1}")

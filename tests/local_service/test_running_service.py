@@ -89,6 +89,7 @@ def test_the_service_answers_while_it_separates_and_a_killed_engine_costs_its_jo
         assert {*answers, client.balance()} == {940}
 
 
+@pytest.mark.long
 def test_a_job_that_kills_its_engine_again_fails_and_is_refunded(service: RunningService) -> None:
     with Client(service.url, service.keys[1]) as client:
         job_id = submitted(client)

@@ -42,6 +42,7 @@ def test_credits_jobs_and_links_survive_a_restart_and_a_dropped_key_is_revoked(
         assert (response.status_code, response.json()["error"]["code"]) == (403, "API_KEY_REVOKED")
 
 
+@pytest.mark.long
 def test_nothing_is_left_on_disk_of_expired_jobs_and_dead_servers(
     options: ServiceOptions, short: bytes
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.random_examples import examples
@@ -43,6 +44,7 @@ def write_parquet(rows, path):
     pq.write_table(pa.Table.from_pylist(rows), path)
 
 
+@pytest.mark.long
 @settings(max_examples=examples(25), deadline=None)
 @given(
     rows=ROWS,

@@ -156,6 +156,7 @@ def test_a_backup_from_the_middle_of_a_run_is_brought_up_to_date(project, verb):
     project.assert_published_once(2)
 
 
+@pytest.mark.long
 def test_after_adopting_nothing_is_paid_and_nothing_is_written_again(published):
     lose(published)
     tables = published.tracks()

@@ -35,6 +35,7 @@ def test_a_dataset_that_was_emptied_is_noticed(published):
     assert_refused(published, "t00", "emptied")
 
 
+@pytest.mark.long
 def test_a_dataset_whose_tables_are_gone_is_noticed(published):
     shutil.rmtree(published.dataset / "tracks")
     assert_refused(published, "no longer in its tables")

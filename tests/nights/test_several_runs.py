@@ -66,6 +66,7 @@ def test_a_run_that_is_stopped_leaves_the_tracks_of_a_living_one_alone(project, 
     assert sum(jobs_of(project, second)) == TRACKS
 
 
+@pytest.mark.long
 def test_a_second_run_publishes_nothing_that_a_living_run_is_at(project, second):
     """The first collects, and waits a minute for company before it publishes."""
     project.prepare(3, provider={"max_in_flight": 3}, execution={"batch_tracks": 1, "batch_seconds": 60})

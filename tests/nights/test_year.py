@@ -53,6 +53,7 @@ def assert_readable(run: YearRun) -> None:
         assert {row["track_id"] for row in read(run.folder / "out")} == published, name
 
 
+@pytest.mark.long
 def test_a_year_of_nights(tmp_path):
     run = carry_out(draw_year(ALWAYS), tmp_path / "year")
     assert_readable(run)
@@ -90,6 +91,7 @@ def quiet(*nights: Night) -> Year:
 class TestTheJudge:
     """Without this the zeros would prove nothing."""
 
+    @pytest.mark.long
     def test_sees_a_track_that_is_paid_twice(self, tmp_path, monkeypatch):
         """It is not told that the ledger is gone, and so does not know the exception."""
         monkeypatch.setattr("year_books.Books.lose_ledger", lambda *_, **__: None)
@@ -101,6 +103,7 @@ class TestTheJudge:
         ):
             run.carry_out()
 
+    @pytest.mark.long
     def test_sees_a_stem_that_is_gone(self, tmp_path, monkeypatch):
         with year_run(quiet(Night(rows=ROWS), Night(rows=ROWS)), tmp_path / "year") as run:
             begin = run.books.begin
@@ -114,6 +117,7 @@ class TestTheJudge:
             with pytest.raises(AssertionError, match="audio is missing"):
                 run.carry_out()
 
+    @pytest.mark.long
     def test_sees_a_limit_that_is_passed(self, tmp_path, monkeypatch):
         monkeypatch.setattr("stemline.ledger.attempt.check_limits", lambda *_: None)
         with (

@@ -93,6 +93,7 @@ class TestMp3:
         assert 4 < facts.duration_seconds < 11
         assert not facts.is_exact
 
+    @pytest.mark.long
     def test_joined_files_are_measured_and_not_believed(self, tmp_path):
         loud = song(40)
         encode(tmp_path / "part.mp3", loud, "libmp3lame", b="320k")

@@ -12,6 +12,7 @@ from email.utils import formatdate
 from itertools import count
 
 import httpx
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.random_examples import examples
@@ -209,6 +210,7 @@ def test_an_outage_costs_a_few_probes_and_nobody(outage, readers, payers, per_mi
     assert network.between(end + 65, end + 125) >= min(math.floor(0.9 * per_minute), readers * 10)
 
 
+@pytest.mark.long
 @example(
     breaks=[(2.0, 3.0)], trouble="refused", readers=1, per_minute=60, seed=2
 )  # two failures open no circuit

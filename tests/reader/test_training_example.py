@@ -17,6 +17,7 @@ def example() -> str:
     return code
 
 
+@pytest.mark.long
 def test_it_is_short():
     assert len([line for line in example().splitlines() if line.strip()]) < 40
 

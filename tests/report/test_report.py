@@ -343,6 +343,7 @@ def test_a_large_run_makes_a_small_page_in_little_memory(night):
     assert page.legend()["held"] == 4_700
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("history", [3, 60])
 def test_a_page_is_about_its_run_however_long_the_history(night, history):
     """What was published before the run is counted in the ledger, and not read track by track."""

@@ -180,6 +180,7 @@ FORMS: dict[str, Callable[[np.ndarray], bytes]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_silence_is_said_before_it_is_paid_for(tmp_path, form):
     """nomadkaraoke/python-audio-separator#301: a silent track is nobody's fault, and nothing can be made of it."""

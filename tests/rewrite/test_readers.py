@@ -23,6 +23,7 @@ def remote(request, make_library):
     return library, options
 
 
+@pytest.mark.long
 def test_who_reads_through_the_snapshot_is_exact_at_every_step_of_a_rewrite(remote, monkeypatch):
     library, _ = remote
     seen, steps = [], []

@@ -90,6 +90,7 @@ def test_it_is_published_beside_what_is_new(remade):
     assert remade.numbers() == {"a": 2, "b": 1, "c": 1, "d": 1, "new": 1}
 
 
+@pytest.mark.long
 def test_what_was_merged_is_found_where_it_lies_now(remade):
     compact_parts(remade.estate.ledger, remade.estate.store, DATASET)
     remade.collect("a", "d")
@@ -213,6 +214,7 @@ def test_a_fresh_ledger_adopts_the_newer_row_alone(objects, tmp_path):
         assert other.numbers() == {"a": 3, "b": 1, "c": 1, "d": 1}
 
 
+@pytest.mark.long
 def test_an_older_ledger_adopts_what_was_made_again_since(objects, tmp_path):
     """Its backup was made before the track was made again: to ask for it once more pays for it once more."""
     with (
@@ -240,6 +242,7 @@ def test_the_ledger_counts_each_track_of_the_dataset_once(objects):
     assert known.tracks == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_replaced", [True, False])
 def test_a_track_that_was_made_again_is_forgotten_with_all_its_attempts(objects, is_replaced):
     objects.estate.release("v1")

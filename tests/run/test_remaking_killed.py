@@ -101,6 +101,7 @@ def test_at_a_transaction_of_the_ledger(collected, tmp_path, monkeypatch):
     assert sweep(1, die) > 5
 
 
+@pytest.mark.long
 def test_who_reads_through_the_snapshot_is_exact_at_every_write(collected, tmp_path, monkeypatch):
     with copied(collected, tmp_path, "seen") as remade:
         store, seen = remade.estate.store, []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from support.simulation import Scenario, VendorBehaviour, VirtualLoop
 from support.simulation.scenario import Simulation
 from support.simulation.vendor import instant
@@ -15,6 +16,7 @@ SLOW = VendorBehaviour("aistemsplitter", job_seconds=80.0, spread=0.0, requests_
 """A read each three seconds at most."""
 
 
+@pytest.mark.long
 def test_reads_that_wait_for_their_turn_are_left_to_the_next_run(tmp_path):
     loop = VirtualLoop()
 

@@ -16,6 +16,7 @@ BOTH_BALANCES = 2 / TRACKS
 CALLED = VendorBehaviour(has_webhooks=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("is_upload", "most"), [(False, 2.0), (True, 3.0)])
 def test_with_webhooks_a_track_takes_its_submit_and_its_detail(tmp_path, is_upload, most):
     result = simulate(Scenario(CALLED, TRACKS, is_upload=is_upload), tmp_path)

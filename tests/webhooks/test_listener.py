@@ -228,6 +228,7 @@ def listening_alone(settings, *words: str):
         process.communicate()
 
 
+@pytest.mark.long
 def test_listening_alone_stores_until_it_is_stopped_and_keeps_its_hook_unless_told(
     configure, vendor, ledger, free_port
 ) -> None:

@@ -20,6 +20,7 @@ def rows(manifest):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_every_row_names_a_file_of_its_length(catalogue):
     for row in rows(catalogue):
         seconds = audio.decode(catalogue.parent / row["path"]).seconds
@@ -29,6 +30,7 @@ def test_every_row_names_a_file_of_its_length(catalogue):
             assert seconds == pytest.approx(float(row["duration_seconds"]), abs=0.05)
 
 
+@pytest.mark.long
 def test_formats_keys_tempi_and_titles_vary(catalogue):
     table = rows(catalogue)
 
@@ -37,6 +39,7 @@ def test_formats_keys_tempi_and_titles_vary(catalogue):
         assert len({row[column] for row in table}) == len(table)
 
 
+@pytest.mark.long
 def test_some_rows_leave_their_duration_out(catalogue):
     known = [bool(row["duration_seconds"]) for row in rows(catalogue)]
 
@@ -44,6 +47,7 @@ def test_some_rows_leave_their_duration_out(catalogue):
     assert not all(known)
 
 
+@pytest.mark.long
 def test_the_true_stems_add_up_to_the_song(catalogue):
     row = next(row for row in rows(catalogue) if row["path"].endswith(".flac"))
     folder = catalogue.parent / "truth" / row["track_id"]
@@ -54,6 +58,7 @@ def test_the_true_stems_add_up_to_the_song(catalogue):
     assert np.abs(total - audio.decode(catalogue.parent / row["path"]).samples).max() <= 3.6 / 32768
 
 
+@pytest.mark.long
 def test_the_true_tempo_is_the_songs(catalogue):
     for row in rows(catalogue)[:2]:
         sound = audio.decode(catalogue.parent / row["path"])

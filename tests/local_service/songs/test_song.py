@@ -12,6 +12,7 @@ from stemline_local.songs import STEMS, make_song
 from stemline_local.songs.notes import KEYS, parse_key
 
 
+@pytest.mark.long
 @settings(max_examples=examples(8), deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_any_seed_gives_a_song_whose_mix_is_the_sum_of_its_stems(seed):
@@ -58,6 +59,7 @@ def test_stems_that_are_left_out_are_silent_and_the_others_play():
     assert song.stems["bass"].any()
 
 
+@pytest.mark.long
 def test_vocals_drums_and_bass_play_in_every_song_and_something_with_them():
     for seed in range(6):
         song = make_song(seed, seconds=14)
