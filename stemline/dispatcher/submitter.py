@@ -17,6 +17,7 @@ from stemline.dispatcher.account_balance import AccountBalance
 from stemline.dispatcher.session import DispatcherSession
 from stemline.dispatcher.unanswered import UnansweredSubmits
 from stemline.errors import (
+    AudioRejected,
     BudgetReached,
     KeyRefused,
     LeaseHeld,
@@ -32,7 +33,7 @@ from stemline.errors import (
 )
 from stemline.manifest import LocationKind, location_kind
 from stemline.protocol import HttpRequest
-from stemline.records import Attempt, Code, Submission, Track
+from stemline.records import Attempt, Code, State, Submission, Track
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +154,8 @@ class Submitter:
             session.release_attempt(attempt)
         except NoAnswer:
             await self.resolve(session.ledger.attempts.get(attempt.token))
+        except AudioRejected as error:
+            session.release_attempt(attempt, error.code, str(error), state=State.REJECTED)
         except TerminalError as error:
             session.refuse_attempt(attempt, error.code, error)
         except RetryableError as error:
@@ -216,16 +219,25 @@ class Submitter:
             session.add_job(accepted, submission.job_id)
 
     async def _prepare(self, attempt: Attempt) -> Attempt:
-        """Give the attempt as the provider is to see it: by link where that may be, else with its file's size."""
+        """Give the attempt as the provider is to see it: by link where that may be, else with its file's size.
+
+        Raises AudioRejected for a file of another size than the one that was opened and measured, perhaps weeks ago:
+        it may be no audio, or longer than anybody has agreed to pay for.
+        """
         track, client, send = attempt.track, self._session.client, self._session.parameters.send
         kind = location_kind(track.location)
         if kind is LocationKind.STORE and send != "upload":
             link = await client.link_to(track.location, is_forced=send == "url")
             if link is not None:
                 return replace(attempt, track=replace(track, location=link))
-        if track.size_bytes is not None or kind not in {LocationKind.FILE, LocationKind.STORE}:
+        if kind not in {LocationKind.FILE, LocationKind.STORE}:
             return attempt
         size = await client.size_of(track.location)
+        if track.size_bytes not in (None, size):
+            raise AudioRejected(
+                f"The file has {size:,} bytes, and {track.size_bytes:,} when it was measured: nothing of it was sent.",
+                code=Code.SOURCE_CHANGED,
+            )
         return replace(attempt, track=replace(track, size_bytes=size))
 
     async def _wait_for_budget(self, held: BudgetHold, amount: int) -> None:
