@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import av
@@ -388,3 +389,16 @@ def test_a_file_that_is_another_one_by_the_time_it_is_sent_is_neither_sent_nor_p
     assert night.code == 3, night.err
     assert night.tree["codes"]["unreadable_audio"] == 1
     assert years.query("SELECT state, credits FROM tracks WHERE track_id = 't02'") == [("published", 20)]
+
+
+def test_it_does_not_go_on_into_another_dataset_than_the_one_it_began_in(years):
+    """What is published is planned by none of its runs: the dataset could be gone, and the exit code was 0."""
+    part = backfill(years, *BOUNDS, "--credits", "6", "--yes", "--json")
+    assert part.code == 4, part.err
+    published = part.tree["tracks"]["published"]
+    assert 0 < published < TRACKS
+    shutil.rmtree(years.dataset)
+    assert years.stemline("backfills", years.config, "--change", "old", "--credits", "100").code == 0
+    again = backfill(years, "--json")
+    assert (again.code, again.tree["error"]["kind"]) == (2, "DatasetReplaced"), again.err
+    assert years.charges() == part.tree["credits"]["charged"]
