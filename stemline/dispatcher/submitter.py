@@ -50,9 +50,13 @@ LIMITS_SECONDS = 5.0
 RAISING_BUDGET = "Raise the limit under `budget`, then run again."
 RAISING = {
     Code.BUDGET_BACKFILL: "Raise it with `stemline backfills CONFIG --change NAME --credits N`, then go on.",
-    Code.BUDGET_SHARE: "Go on tomorrow, or raise it with `stemline backfills CONFIG --change NAME --share 100%`.",
+    Code.BUDGET_SHARE: "Raise it with `stemline backfills CONFIG --change NAME --share 100%`, then go on.",
 }
 """What to do about a limit; RAISING_BUDGET for those that are the budget's."""
+TOMORROW = {
+    Code.BUDGET_SHARE: "Go on tomorrow, or raise it with `stemline backfills CONFIG --change NAME --share 100%`."
+}
+"""What to do about a limit that lets the track through once its window is over."""
 
 
 class Submitter:
@@ -267,7 +271,8 @@ class Submitter:
         if held.code is Code.OUT_OF_CREDITS:
             session.stop(OutOfCredits(held.sentence, fix="Buy credits, then run again."))
         else:
-            session.stop(BudgetReached(held.sentence, fix=RAISING.get(held.code, RAISING_BUDGET)))
+            raising = RAISING | (TOMORROW if held.resumes_at is not None else {})
+            session.stop(BudgetReached(held.sentence, fix=raising.get(held.code, RAISING_BUDGET)))
 
     def _is_passed(self) -> bool:
         """Tell whether more is reserved than the limits allow, for a person has lowered them."""

@@ -25,7 +25,6 @@ from sqlalchemy import (
 from stemline.errors import LedgerConflict
 from stemline.ledger.backfill_order import put_in_order
 from stemline.ledger.backfill_record import (
-    MOVES,
     WAITING,
     Backfill,
     BackfillOrder,
@@ -113,10 +112,8 @@ class Backfills:
             backfill = _require(connection, name)
             if backfill.state is state:
                 return backfill
-            if backfill.state not in MOVES[state]:
-                raise LedgerConflict(f"Backfill {name} is {backfill.state}: it cannot become {state}.")
             is_over = state in (BackfillState.CANCELLED, BackfillState.FINISHED)
-            moved = replace(backfill, state=state, finished_at=now if is_over else None)
+            moved = replace(backfill.moved(state), finished_at=now if is_over else None)
             self._save(connection, backfill, moved)
             return moved
 
@@ -133,9 +130,7 @@ class Backfills:
         Raises LedgerConflict for one that is cancelled.
         """
         with self._database.write() as connection:
-            backfill = _require(connection, name)
-            if backfill.state is BackfillState.CANCELLED:
-                raise LedgerConflict(f"Backfill {name} is cancelled: nothing of it is changed any more.")
+            backfill = _require(connection, name).require_changeable()
             changed = replace(
                 backfill,
                 ceiling=backfill.ceiling if ceiling is None else ceiling,
@@ -260,7 +255,7 @@ class Backfills:
         write_event(connection, self._database.clock(), {}, event)
 
 
-def _as_published(row: Row[Any]) -> Standing:
+def _as_published(row: Row[*tuple[Any, ...]]) -> Standing:
     """Give where a track stands that is to be made again and is not under way: as the tables have it."""
     location = str(json.loads(row.published_as)["location"])
     return Standing(
