@@ -89,3 +89,12 @@ def test_an_empty_name_is_none_of_the_default(two):
 def test_a_ceiling_that_cannot_be_kept_is_refused_before_anything_is_frozen(two):
     with pytest.raises(UsageError, match="is no ceiling"):
         begin_backfill(two.settings(), "old", WORDS, ceiling=10**30)
+
+
+def test_rows_that_are_left_out_are_told_when_it_is_frozen(two, caplog):
+    """With --json nothing said so: every row could be without a date, and the exit code was 0."""
+    two.write(["2015-01-01", "soon", ""])
+    with caplog.at_level(logging.WARNING):
+        begin_backfill(two.settings(), "old", WORDS)
+    assert "leaves out 2 rows (2 no_date)" in caplog.text
+    assert "_stemline/rejects/backfill-old.csv" in caplog.text
