@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from support.dated_catalogue import SECONDS, History
 
 from stemline.errors import ManifestError, UsageError
+from stemline.plan.ledger_view import open_ledger_view
 from stemline.records import Code, Recipe, State
 
 OTHER_RECIPE = Recipe("four", "fast", "mp3")
@@ -265,6 +266,8 @@ def test_what_another_backfill_waits_to_make_again_is_published_as_it_is(
         ledger.tracks.hold(run_id, Code.BUDGET_BACKFILL, "It has no room.")
     assert set(ledger.tracks.states("stemsplit", recipe, ["t00", "t01"]).values()) == {State(state)}
 
+    with open_ledger_view(catalogue.settings()) as view:  # what a run would take, as `plan` tells it
+        assert set(view.states_of(["t00", "t01"]).values()) == {State.PUBLISHED}
     with catalogue.planned("second", mode=mode) as plan:
         found = list(plan.choice.rows.rows())
         assert [row.track.track_id for row in found] == taken
