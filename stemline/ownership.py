@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -44,6 +44,12 @@ class DatasetClaim:
         found = self.ledger.datasets.stored_elsewhere(self.known.provider, recipe, self.known, track_ids)
         if found:
             raise self._replaced(found)
+
+    def require_all_here(self, pages: Iterable[Collection[str]]) -> None:
+        """Do as `require_here` for track ids page by page; they are not read where nothing can lie elsewhere."""
+        if self.others or self.known.unnamed == "elsewhere":
+            for track_ids in pages:
+                self.require_here(track_ids)
 
     def _replaced(self, track_ids: Sequence[str]) -> DatasetReplaced:
         names = ", ".join(track_ids[:NAMED_TRACKS])

@@ -51,6 +51,7 @@ class Code(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     TOO_LARGE = "too_large"
+    SOURCE_CHANGED = "source_changed"
     FORGOTTEN = "forgotten"
     RIGHTS_NOT_GRANTED = "rights_not_granted"
     NO_DATE = "no_date"

@@ -85,6 +85,10 @@ CODES: dict[Code, CodeWording] = {
     Code.TOO_LARGE: CodeWording(
         "The file is larger than the provider takes.", "Compress it, such as to flac."
     ),
+    Code.SOURCE_CHANGED: CodeWording(
+        "The file is another one than was measured, and nothing of it was sent.",
+        "`stemline run`, or a new backfill, measures it again and takes it as it is.",
+    ),
     Code.FORGOTTEN: CodeWording(
         "The track was forgotten: it is not taken again.", "Drop the row from the manifest."
     ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from stemline.backfill.choice import BackfillChoice, choosing
 from stemline.backfill.forecast import BackfillForecast, forecast_backfill
 from stemline.backfill.freezing import changed_since, freeze_choice, new_backfill
-from stemline.backfill.request import BackfillRequest, check_name
+from stemline.backfill.request import BackfillRequest, check_ceiling, check_name
 from stemline.clock import utc_now
 from stemline.errors import UsageError
 from stemline.ledger import Backfill
@@ -22,6 +22,7 @@ from stemline.wording import counted
 
 logger = logging.getLogger(__name__)
 
+LEAST_SHARE = 0.0001
 TOLD_SLICES = 24
 """So many slices are told one by one; `--json` has all."""
 
@@ -49,7 +50,7 @@ def planning(
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     with open_ledger_view(settings) as view, choosing(settings, request, facts, view, store) as choice:
         made_at = utc_now() if view.ledger is None else view.ledger.clock()
-        named = name or request.default_name(settings.name)
+        named = request.default_name(settings.name) if name is None else name
         backfill = new_backfill(settings, facts, choice, named, made_at, ceiling=ceiling, share=share)
         order = request.order
         slices, to_pay = choice.rows.slices(order), choice.rows.to_pay(order)
@@ -81,7 +82,8 @@ def begin_backfill(  # noqa: PLR0913 - what may be asked for
     """
     upgrade_ledger(settings)
     request = BackfillRequest.from_words(words)
-    named = check_name(name or request.default_name(settings.name))
+    named = check_name(request.default_name(settings.name) if name is None else name)
+    check_ceiling(ceiling)
     found = find_backfill(settings, named)
     if found is not None:
         refuse_other_rows(found, words)
@@ -147,6 +149,14 @@ def read_share(text: str) -> float:
         share = float(number) / (100 if percent else 1)
     except ValueError:
         share = 0.0
-    if rest or not 0 < share <= 1:
-        raise UsageError(f"--share {text!r} is no share.", fix="Write it as 50%, above 0% and at most 100%.")
+    if rest or not LEAST_SHARE <= share <= 1:
+        raise UsageError(
+            f"--share {text!r} is no share.",
+            fix=f"Write it as 50%, from {share_words(LEAST_SHARE)} to 100%.",
+        )
     return share
+
+
+def share_words(share: float) -> str:
+    """Give a share as `read_share` takes it."""
+    return f"{share * 100:.12g}%"

@@ -146,7 +146,7 @@ class DeadlineQuestion:
 
     def _windows_left(self, now: datetime) -> int:
         """Give how many days' credits can be spent before the deadline, one day left to finish in."""
-        left = self.deadline - timedelta(hours=6) - windows(now).next_day
+        left = self.deadline - windows(now).next_day - timedelta(hours=6)
         return max(1, 1 + math.ceil(left / timedelta(days=1)))
 
 

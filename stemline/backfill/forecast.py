@@ -42,7 +42,10 @@ class BackfillForecast:
         return self._after(found.seconds_low), self._after(found.seconds_high)
 
     def _after(self, seconds: float) -> datetime:
-        return self.begins_at + timedelta(seconds=seconds)
+        try:
+            return self.begins_at + timedelta(seconds=seconds)
+        except OverflowError:  # a small share of a low limit, and a large catalogue
+            return datetime.max.replace(tzinfo=self.begins_at.tzinfo)
 
 
 def forecast_backfill(  # noqa: PLR0913 - what a forecast is made from

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,10 +16,14 @@ from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Backfill, open_ledger
 from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import claim_dataset
+from stemline.records import Reject
 from stemline.run.opening import join_layout
 from stemline.run.selection import Selection, source_of
 from stemline.settings import ProviderFacts, Settings
-from stemline.storage import open_store
+from stemline.storage import Store, open_store
+from stemline.wording import counted
+
+logger = logging.getLogger(__name__)
 
 
 def new_backfill(  # noqa: PLR0913 - what a backfill is
@@ -68,6 +74,20 @@ def freeze_choice(settings: Settings, backfill: Backfill, choice: BackfillChoice
                 str(error), fix="Go on with it by --name alone, or give another --name."
             ) from error
         write_rejects(store, f"backfill-{backfill.name}", choice.rejected, root)
+    _tell_left_out(store, backfill.name, choice.rejected)
+
+
+def _tell_left_out(store: Store, name: str, rejected: Sequence[Reject]) -> None:
+    """Say which rows are not among what was frozen: of what is, no run tells that there were others."""
+    if rejected:
+        codes = Counter(str(reject.code) for reject in rejected)
+        logger.warning(
+            "Backfill %s leaves out %s (%s): %s says which and why.",
+            name,
+            counted(len(rejected), "row"),
+            ", ".join(f"{count:,} {code}" for code, count in codes.most_common()),
+            store.url(f"_stemline/rejects/backfill-{name}.csv"),
+        )
 
 
 def changed_since(backfill: Backfill, settings: Settings, facts: ProviderFacts) -> Iterator[str]:

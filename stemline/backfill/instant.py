@@ -9,8 +9,8 @@ from enum import StrEnum
 from stemline.dataset.table_row import first_day
 from stemline.errors import UsageError
 
-FIRST_YEAR, LAST_YEAR = 1_000, 9_999
-"""A number between these is a year."""
+NUMBERS = (1_000, 9_999), (1_000_01_01, 9_999_12_31)
+"""A number between the first two is a year, one between the others a day without its hyphens."""
 
 
 class SliceLength(StrEnum):
@@ -25,7 +25,8 @@ class SliceLength(StrEnum):
 def read_instant(value: object) -> datetime | None:
     """Give the UTC instant of a date, a time or ISO text; None for what is none.
 
-    A day is its first moment, a bare year or month (also as a number) its first day; a time without a zone is in UTC.
+    A day is its first moment, a bare year or month its first day; a time without a zone is in UTC. Of numbers, years
+    are taken and days such as 20240501, which a csv or a table of figures makes of just such text.
     """
     try:
         return _read(value)
@@ -43,8 +44,8 @@ def _read(value: object) -> datetime | None:
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, (int, float)):
-        is_year = FIRST_YEAR <= value <= LAST_YEAR and value == int(value)
-        return datetime(int(value), 1, 1, tzinfo=UTC) if is_year else None
+        is_known = any(first <= value < last + 1 for first, last in NUMBERS) and value == int(value)
+        return _read(str(int(value))) if is_known else None
     return _read(datetime.fromisoformat(first_day(str(value).strip())))
 
 

@@ -16,6 +16,8 @@ from stemline.errors import UsageError
 from stemline.ledger import BackfillOrder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MOST_CREDITS = 10**15
+"""More than any catalogue costs, and a number that every ledger and every reader of JSON keeps."""
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -97,6 +99,20 @@ class BackfillRequest:
         last = f"{self.until:%Y-%m-%d}" if self.until else "end"
         plain = _NO_NAME.sub("-", catalogue)[:24].strip("-._") or "backfill"
         return f"{plain}.{first}.{last}.{digest}"
+
+
+def require_word(word: str, option: str) -> str:
+    """Give an option's word; raises UsageError for an empty one: a shell's variable that is not set gives that."""
+    if not word.strip():
+        raise UsageError(f"{option} is empty.", fix="Leave it away, or check what it was put together from.")
+    return word
+
+
+def check_ceiling(ceiling: int | None) -> int | None:
+    """Give a ceiling in credits; raises UsageError for none that can be kept."""
+    if ceiling is not None and not 1 <= ceiling <= MOST_CREDITS:
+        raise UsageError(f"--credits {ceiling} is no ceiling.", fix=f"Give 1 to {MOST_CREDITS:,} credits.")
+    return ceiling
 
 
 def check_name(name: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypedDict
 
-from stemline.backfill.beginning import read_share
+from stemline.backfill.beginning import read_share, share_words
 from stemline.backfill.progress import progress_tree
-from stemline.backfill.request import BackfillRequest
+from stemline.backfill.request import BackfillRequest, check_ceiling, require_word
 from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Backfill, BackfillOrder, BackfillState, Ledger
 from stemline.ledger.recovery import UNDER_WAY
@@ -39,26 +39,48 @@ def steer_backfill(  # noqa: PLR0913 - what may be asked for
         raise UsageError(
             "--change NAME goes with --order, --credits or --share.", fix="Give the name and what to change."
         )
-    asked = {
-        BackfillState.PAUSED: pause,
-        BackfillState.OPEN: resume,
-        BackfillState.CANCELLED: cancel,
+    named = {"pause": pause, "resume": resume, "cancel": cancel, "change": change}
+    for option, name in named.items():
+        if name is not None:
+            require_word(name, f"--{option}")
+    states = {"pause": BackfillState.PAUSED, "resume": BackfillState.OPEN, "cancel": BackfillState.CANCELLED}
+    moves = [(name, state) for option, state in states.items() if (name := named[option]) is not None]
+    changes: _Changes = {
+        "ceiling": check_ceiling(ceiling),
+        "share": None if share is None else read_share(share),
+        "order": None if order is None else BackfillRequest.from_words({"order": order}).order,
     }
-    if not any((pause, resume, cancel, change)):
+    if not moves and change is None:
         return []
     with open_existing_ledger(settings) as ledger:
-        for name in filter(None, (pause, resume, cancel, change)):
-            require_backfill(ledger, name)  # all or nothing: a typing error in one of them changes none
-        told = [_move(ledger, name, state) for state, name in asked.items() if name is not None]
+        _require_possible(ledger, moves, change)
+        told = [_move(ledger, name, state) for name, state in moves]
         if change is not None:
-            told.append(_change(ledger, change, order, ceiling, share))
+            told.append(_change(ledger, change, changes))
     return told
 
 
+class _Changes(TypedDict):
+    """What is to be another of a backfill; None: it stays."""
+
+    ceiling: int | None
+    share: float | None
+    order: BackfillOrder | None
+
+
+def _require_possible(ledger: Ledger, moves: Sequence[tuple[str, BackfillState]], change: str | None) -> None:
+    """Raise UsageError where one of the names is not there, or its state does not allow it: all is done, or nothing."""
+    names = [*(name for name, _ in moves), *filter(None, (change,))]
+    found = {name: require_backfill(ledger, name) for name in names}
+    for name, state in moves:
+        if found[name].state is BackfillState.FINISHED:
+            raise UsageError(f"Backfill {name} is finished.", fix="There is nothing left to steer.")
+        found[name] = _said(lambda name=name, state=state: found[name].moved(state))  # type: ignore[misc]
+    if change is not None:
+        _said(found[change].require_changeable)
+
+
 def _move(ledger: Ledger, name: str, state: BackfillState) -> str:
-    backfill = require_backfill(ledger, name)
-    if backfill.state is BackfillState.FINISHED:
-        raise UsageError(f"Backfill {name} is finished.", fix="There is nothing left to steer.")
     moved = _said(lambda: ledger.backfills.move(name, state))
     if moved.state is BackfillState.CANCELLED:
         leave_standing(ledger, moved)
@@ -75,18 +97,10 @@ def _follows(ledger: Ledger, backfill: Backfill) -> Iterator[str]:
         yield f"{counted(under_way)} with the provider or without an answer: whoever has the key collects them."
 
 
-def _change(ledger: Ledger, name: str, order: str | None, ceiling: int | None, share: str | None) -> str:
-    asked = None if order is None else BackfillRequest.from_words({"order": order}).order
-    changed = _said(
-        lambda: ledger.backfills.change(
-            name,
-            ceiling=ceiling,
-            share=None if share is None else read_share(share),
-            order=None if asked is None else BackfillOrder(asked),
-        )
-    )
+def _change(ledger: Ledger, name: str, changes: _Changes) -> str:
+    changed = _said(lambda: ledger.backfills.change(name, **changes))
     most = "no ceiling" if changed.ceiling is None else f"a ceiling of {changed.ceiling:,} credits"
-    return f"Backfill {name}: {changed.order} first, {most}, {changed.share:.0%} of rate and day."
+    return f"Backfill {name}: {changed.order} first, {most}, {share_words(changed.share)} of rate and day."
 
 
 def _said(action: Callable[[], Backfill]) -> Backfill:

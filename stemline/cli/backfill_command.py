@@ -15,6 +15,7 @@ from stemline.backfill.beginning import (
     read_share,
     refuse_other_rows,
     require_agreement,
+    share_words,
 )
 from stemline.backfill.deadline import DeadlineAnswer, DeadlineQuestion
 from stemline.backfill.freezing import freeze_choice
@@ -22,7 +23,7 @@ from stemline.backfill.instant import read_bound
 from stemline.backfill.legs import refused
 from stemline.backfill.plan_file import check_backfill_plan, check_frozen, save_backfill_plan
 from stemline.backfill.remainder import Remainder, manifest_changes, read_remainder
-from stemline.backfill.request import BackfillRequest, check_name
+from stemline.backfill.request import BackfillRequest, check_ceiling, check_name
 from stemline.cli.backfill_tables import (
     ceiling_words,
     forecast_tree,
@@ -71,7 +72,8 @@ class BackfillCommand:
     ) -> Self:
         """Read the options; raises UsageError for a wrong one, and for others than what the name was frozen with."""
         request = BackfillRequest.from_words(words)
-        named = check_name(name or request.default_name(settings.name))
+        named = check_name(request.default_name(settings.name) if name is None else name)
+        check_ceiling(ceiling)
         read_bound(deadline, "--deadline")
         upgrade_ledger(settings)
         asked_share = None if share is None else read_share(share)
@@ -83,7 +85,7 @@ class BackfillCommand:
     def show_only(self, out: Path | None, saved: Path | None) -> None:
         """Show what it would do, or what is left of it and what has changed since; writes nothing but `out`."""
         if self.found is not None:
-            self._require_frozen(self.found, saved)
+            self._require_going_on(self.found, saved)
             if out is not None:
                 raise UsageError(
                     f"Backfill {self.name} is frozen already.", fix="Leave --out away: it can no longer move."
@@ -106,9 +108,7 @@ class BackfillCommand:
     def agree(self, saved: Path | None, ask: Agree | None, *, is_agreed: bool) -> bool:
         """Show what is going to be done and have it agreed to; a new one is frozen then. Tell whether it was."""
         if self.found is not None:
-            if self.found.state is BackfillState.CANCELLED:
-                raise refused(self.found)
-            self._require_frozen(self.found, saved)
+            self._require_going_on(self.found, saved)
             left = self._show_left(self.found)
             most = left.forecast.workload.credits_high
             return ask is None or ask(f"Spend up to {most:,} credits with {self.found.provider}?")
@@ -140,7 +140,9 @@ class BackfillCommand:
         ):
             yield plan
 
-    def _require_frozen(self, found: Backfill, saved: Path | None) -> None:
+    def _require_going_on(self, found: Backfill, saved: Path | None) -> None:
+        if found.state is BackfillState.CANCELLED:
+            raise refused(found)
         if saved is not None:
             check_frozen(saved, found)
 
@@ -192,8 +194,8 @@ def _refuse_others(
         )
     if share is not None and share != found.share:
         raise UsageError(
-            f"Backfill {found.name} has a share of {found.share:.0%}.",
-            fix=f"`stemline backfills CONFIG --change {found.name} --share {share:.0%}` changes that.",
+            f"Backfill {found.name} has a share of {share_words(found.share)}.",
+            fix=f"`stemline backfills CONFIG --change {found.name} --share {share_words(share)}` changes that.",
         )
 
 

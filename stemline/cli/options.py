@@ -19,7 +19,20 @@ Config = Annotated[Path, typer.Argument(help="The configuration file.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key (repeatable).")
 ]
-Where = Annotated[str | None, typer.Option(help="SQL filter over the manifest's columns.")]
+
+
+def _require_filter(where: str | None) -> str | None:
+    """Refuse an empty filter, such as a shell gives for a variable that is not set: it would take every row."""
+    from stemline.errors import UsageError
+
+    if where is not None and not where.strip():
+        raise UsageError("--where is empty.", fix="Leave it away to take every row.")
+    return where
+
+
+Where = Annotated[
+    str | None, typer.Option(callback=_require_filter, help="SQL filter over the manifest's columns.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N selected rows.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 Yes = Annotated[

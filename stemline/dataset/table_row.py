@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
@@ -13,6 +14,7 @@ from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
 from stemline.records import MIX, Attempt, CollectedTrack, Job, StemFile
 
 Rows = list[dict[str, Any]]
+_WHOLE_YEAR = re.compile(r"(?<=^\d{4})\.0+$", re.ASCII)
 STEM_FIELDS = tuple(field.name for field in fields(StemFile))
 
 
@@ -138,5 +140,9 @@ def read_day(value: object) -> date | None:
 
 
 def first_day(text: str) -> str:
-    """Give a bare year or month in ISO form as its first day; other text stays as it is."""
+    """Give a bare year or month in ISO form as its first day; other text stays as it is.
+
+    A year may be written as a table of figures does that has gaps: `2024.0`.
+    """
+    text = _WHOLE_YEAR.sub("", text)
     return text + {4: "-01-01", 7: "-01"}.get(len(text), "")

@@ -17,6 +17,7 @@ from stemline.dispatcher.account_balance import AccountBalance
 from stemline.dispatcher.session import DispatcherSession
 from stemline.dispatcher.unanswered import UnansweredSubmits
 from stemline.errors import (
+    AudioRejected,
     BudgetReached,
     KeyRefused,
     LeaseHeld,
@@ -32,7 +33,7 @@ from stemline.errors import (
 )
 from stemline.manifest import LocationKind, location_kind
 from stemline.protocol import HttpRequest
-from stemline.records import Attempt, Code, Submission, Track
+from stemline.records import Attempt, Code, State, Submission, Track
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +50,13 @@ LIMITS_SECONDS = 5.0
 RAISING_BUDGET = "Raise the limit under `budget`, then run again."
 RAISING = {
     Code.BUDGET_BACKFILL: "Raise it with `stemline backfills CONFIG --change NAME --credits N`, then go on.",
-    Code.BUDGET_SHARE: "Go on tomorrow, or raise it with `stemline backfills CONFIG --change NAME --share 100%`.",
+    Code.BUDGET_SHARE: "Raise it with `stemline backfills CONFIG --change NAME --share 100%`, then go on.",
 }
 """What to do about a limit; RAISING_BUDGET for those that are the budget's."""
+TOMORROW = {
+    Code.BUDGET_SHARE: "Go on tomorrow, or raise it with `stemline backfills CONFIG --change NAME --share 100%`."
+}
+"""What to do about a limit that lets the track through once its window is over."""
 
 
 class Submitter:
@@ -153,6 +158,8 @@ class Submitter:
             session.release_attempt(attempt)
         except NoAnswer:
             await self.resolve(session.ledger.attempts.get(attempt.token))
+        except AudioRejected as error:
+            session.release_attempt(attempt, error.code, str(error), state=State.REJECTED)
         except TerminalError as error:
             session.refuse_attempt(attempt, error.code, error)
         except RetryableError as error:
@@ -216,16 +223,25 @@ class Submitter:
             session.add_job(accepted, submission.job_id)
 
     async def _prepare(self, attempt: Attempt) -> Attempt:
-        """Give the attempt as the provider is to see it: by link where that may be, else with its file's size."""
+        """Give the attempt as the provider is to see it: by link where that may be, else with its file's size.
+
+        Raises AudioRejected for a file of another size than the one that was opened and measured, perhaps weeks ago:
+        it may be no audio, or longer than anybody has agreed to pay for.
+        """
         track, client, send = attempt.track, self._session.client, self._session.parameters.send
         kind = location_kind(track.location)
         if kind is LocationKind.STORE and send != "upload":
             link = await client.link_to(track.location, is_forced=send == "url")
             if link is not None:
                 return replace(attempt, track=replace(track, location=link))
-        if track.size_bytes is not None or kind not in {LocationKind.FILE, LocationKind.STORE}:
+        if kind not in {LocationKind.FILE, LocationKind.STORE}:
             return attempt
         size = await client.size_of(track.location)
+        if track.size_bytes not in (None, size):
+            raise AudioRejected(
+                f"The file has {size:,} bytes, and {track.size_bytes:,} when it was measured: nothing of it was sent.",
+                code=Code.SOURCE_CHANGED,
+            )
         return replace(attempt, track=replace(track, size_bytes=size))
 
     async def _wait_for_budget(self, held: BudgetHold, amount: int) -> None:
@@ -255,7 +271,8 @@ class Submitter:
         if held.code is Code.OUT_OF_CREDITS:
             session.stop(OutOfCredits(held.sentence, fix="Buy credits, then run again."))
         else:
-            session.stop(BudgetReached(held.sentence, fix=RAISING.get(held.code, RAISING_BUDGET)))
+            raising = RAISING | (TOMORROW if held.resumes_at is not None else {})
+            session.stop(BudgetReached(held.sentence, fix=raising.get(held.code, RAISING_BUDGET)))
 
     def _is_passed(self) -> bool:
         """Tell whether more is reserved than the limits allow, for a person has lowered them."""

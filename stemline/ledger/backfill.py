@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from itertools import islice
@@ -10,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     RowMapping,
     ScalarSelect,
     Select,
@@ -23,7 +25,6 @@ from sqlalchemy import (
 from stemline.errors import LedgerConflict
 from stemline.ledger.backfill_order import put_in_order
 from stemline.ledger.backfill_record import (
-    MOVES,
     WAITING,
     Backfill,
     BackfillOrder,
@@ -39,6 +40,7 @@ from stemline.ledger.backfill_record import (
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.lookup import one_of
 from stemline.ledger.redrive import may_be_charged
+from stemline.ledger.remake import IDLE
 from stemline.ledger.repetition import once, repeating_verbs
 from stemline.ledger.run import ROWS_A_STATEMENT
 from stemline.ledger.tables import (
@@ -110,10 +112,8 @@ class Backfills:
             backfill = _require(connection, name)
             if backfill.state is state:
                 return backfill
-            if backfill.state not in MOVES[state]:
-                raise LedgerConflict(f"Backfill {name} is {backfill.state}: it cannot become {state}.")
             is_over = state in (BackfillState.CANCELLED, BackfillState.FINISHED)
-            moved = replace(backfill, state=state, finished_at=now if is_over else None)
+            moved = replace(backfill.moved(state), finished_at=now if is_over else None)
             self._save(connection, backfill, moved)
             return moved
 
@@ -130,9 +130,7 @@ class Backfills:
         Raises LedgerConflict for one that is cancelled.
         """
         with self._database.write() as connection:
-            backfill = _require(connection, name)
-            if backfill.state is BackfillState.CANCELLED:
-                raise LedgerConflict(f"Backfill {name} is cancelled: nothing of it is changed any more.")
+            backfill = _require(connection, name).require_changeable()
             changed = replace(
                 backfill,
                 ceiling=backfill.ceiling if ceiling is None else ceiling,
@@ -147,10 +145,13 @@ class Backfills:
     def standings(
         self, provider: str, recipe: Recipe, track_ids: Collection[str], max_attempts: int
     ) -> dict[str, Standing]:
-        """Give where each of these tracks (at most 10,000) stands; those that no run has planned are not there."""
+        """Give where each of these tracks (at most 10,000) stands; those that no run has planned are not there.
+
+        What another one is to make again, and has sent nowhere yet, is published: as it is, until that has new stems.
+        """
         names = ("track_id", "recipe", "provider", "state", "code", "location", "is_retryable", "failures")
         query = select(
-            *(tracks.c[name] for name in names),
+            *(tracks.c[name] for name in (*names, "published_as")),
             _latest_attempt().label("last_attempt"),
             _latest_attempt(is_accepted=True).label("last_accepted"),
         ).where(one_of(tracks.c.track_id, track_ids))
@@ -159,6 +160,9 @@ class Backfills:
         with self._database.read() as connection:
             for row in connection.execute(query):
                 if (row.provider, row.recipe) == (provider, recipe.name):
+                    if row.published_as is not None and row.state in IDLE:
+                        found[row.track_id] = _as_published(row)
+                        continue
                     state, is_over = State(row.state), not row.is_retryable or row.failures >= max_attempts
                     found[row.track_id] = Standing(
                         state,
@@ -249,6 +253,14 @@ class Backfills:
         }
         event = LedgerEvent("change_backfill", before.state, after.state, detail)
         write_event(connection, self._database.clock(), {}, event)
+
+
+def _as_published(row: Row[*tuple[Any, ...]]) -> Standing:
+    """Give where a track stands that is to be made again and is not under way: as the tables have it."""
+    location = str(json.loads(row.published_as)["location"])
+    return Standing(
+        State.PUBLISHED, location, row.last_accepted, may_be_charged=may_be_charged(State.PUBLISHED, Code.OK)
+    )
 
 
 def not_begun() -> ColumnElement[bool]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from stemline.errors import LedgerConflict
 from stemline.ledger.cell import dump_cells, load_cells
 from stemline.ledger.row_mapping import recipe_from_name
 from stemline.ledger.tables import Cells
@@ -71,6 +72,18 @@ class Backfill:
     def order(self) -> BackfillOrder:
         """Which of its tracks go first."""
         return BackfillOrder(self.request["order"])
+
+    def moved(self, state: BackfillState) -> Backfill:
+        """Give it in another state; raises LedgerConflict for one it cannot come to from where it is."""
+        if state is not self.state and self.state not in MOVES[state]:
+            raise LedgerConflict(f"Backfill {self.name} is {self.state}: it cannot become {state}.")
+        return replace(self, state=state)
+
+    def require_changeable(self) -> Backfill:
+        """Give it; raises LedgerConflict for one that is cancelled."""
+        if self.state is BackfillState.CANCELLED:
+            raise LedgerConflict(f"Backfill {self.name} is cancelled: nothing of it is changed any more.")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,13 @@ class Remakes:
         with self._database.read() as connection:
             return newest_numbers(connection, {"provider": provider, "recipe": recipe.name}, track_ids)
 
+    def idle(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> set[str]:
+        """Give which of these tracks (at most 10,000) are to be made again and not under way: a run lets them stand."""
+        some = these_tracks({"provider": provider, "recipe": recipe.name}, track_ids)
+        query = select(tracks.c.track_id).where(some, IS_REMADE, tracks.c.state.in_(IDLE))
+        with self._database.read() as connection:
+            return set(connection.scalars(query))
+
     def among(self, tokens: Collection[str]) -> set[str]:
         """Give which of these attempts make a track again."""
         query = select(attempts.c.token).join(tracks, SAME_TRACK)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from stemline.budget import Spending
 from stemline.ledger import Ledger, MeasuredTrack, view_ledger
+from stemline.ledger.remake import IDLE
 from stemline.records import State
 from stemline.settings import Settings, load_facts, outputs_kept_since
 
@@ -22,8 +23,16 @@ class LedgerView:
         self._last_run = ledger.runs.last(settings.name) if ledger else None
 
     def states_of(self, track_ids: Sequence[str]) -> dict[str, State]:
-        """Give the state of each of these tracks that the ledger has."""
-        return self.ledger.tracks.states(*self._key, track_ids) if self.ledger else {}
+        """Give the state of each of these tracks that the ledger has.
+
+        What a backfill waits to make again is published: a run that does not ask for that lets it stand as it is.
+        """
+        if self.ledger is None:
+            return {}
+        found = self.ledger.tracks.states(*self._key, track_ids)
+        unsent = [track_id for track_id, state in found.items() if state in IDLE]
+        remade = self.ledger.remakes.idle(*self._key, unsent) if unsent else ()
+        return found | dict.fromkeys(remade, State.PUBLISHED)
 
     def columns_of(self, track_ids: Sequence[str]) -> dict[str, str]:
         """Give the manifest's columns of each of these tracks as the ledger writes them."""

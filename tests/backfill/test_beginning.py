@@ -79,3 +79,22 @@ def test_what_is_otherwise_by_now_is_told(two, caplog):
     with caplog.at_level(logging.WARNING):
         begin_backfill(two.settings(), "old", WORDS)
     assert "The configuration is another one than when it was frozen." in caplog.text
+
+
+def test_an_empty_name_is_none_of_the_default(two):
+    with pytest.raises(UsageError, match="is no name for a backfill"):
+        begin_backfill(two.settings(), "", WORDS)
+
+
+def test_a_ceiling_that_cannot_be_kept_is_refused_before_anything_is_frozen(two):
+    with pytest.raises(UsageError, match="is no ceiling"):
+        begin_backfill(two.settings(), "old", WORDS, ceiling=10**30)
+
+
+def test_rows_that_are_left_out_are_told_when_it_is_frozen(two, caplog):
+    """With --json nothing said so: every row could be without a date, and the exit code was 0."""
+    two.write(["2015-01-01", "soon", ""])
+    with caplog.at_level(logging.WARNING):
+        begin_backfill(two.settings(), "old", WORDS)
+    assert "leaves out 2 rows (2 no_date)" in caplog.text
+    assert "_stemline/rejects/backfill-old.csv" in caplog.text

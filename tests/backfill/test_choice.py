@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from support.dated_catalogue import SECONDS, History
 
 from stemline.errors import ManifestError, UsageError
+from stemline.plan.ledger_view import open_ledger_view
 from stemline.records import Code, Recipe, State
 
 OTHER_RECIPE = Recipe("four", "fast", "mp3")
@@ -243,3 +244,32 @@ def test_what_is_to_be_made_again_waits_until_it_has_another_attempt(every_state
         "collected": 1,
         "waiting": 8,
     }
+
+
+@pytest.mark.parametrize(
+    ("mode", "taken"), [("all", ["t00", "t01"]), ("stale", ["t01"]), ("missing", []), ("failed", [])]
+)
+@pytest.mark.parametrize("state", ["planned", "held"])
+def test_what_another_backfill_waits_to_make_again_is_published_as_it_is(
+    catalogue, history, mode, taken, state
+):
+    """It was taken for missing, so that the one that asks for it later made nothing and called itself finished."""
+    catalogue.write(["2015-01-01", "2015-01-01"])
+    history.bring(0, State.PUBLISHED)
+    history.bring(1, State.PUBLISHED, location="https://x.example/moved.mp3")
+    catalogue.freeze("first", mode="all")
+    ledger, recipe = history.ledger, history.recipe
+    run_id = ledger.runs.start("nightly", "stemsplit", recipe, "digest", "key")
+    rows = [row.track for _, row in ledger.backfills.to_do("first", -1, 10)]
+    ledger.tracks.plan(run_id, rows, again={row.track_id: 1 for row in rows})
+    if state == "held":
+        ledger.tracks.hold(run_id, Code.BUDGET_BACKFILL, "It has no room.")
+    assert set(ledger.tracks.states("stemsplit", recipe, ["t00", "t01"]).values()) == {State(state)}
+
+    with open_ledger_view(catalogue.settings()) as view:  # what a run would take, as `plan` tells it
+        assert set(view.states_of(["t00", "t01"]).values()) == {State.PUBLISHED}
+    with catalogue.planned("second", mode=mode) as plan:
+        found = list(plan.choice.rows.rows())
+        assert [row.track.track_id for row in found] == taken
+        assert {row.last_attempt for row in found} <= {1}
+        assert plan.choice.paid_again == len(taken) * SECONDS

@@ -11,10 +11,13 @@ from datetime import timedelta
 import pytest
 from support.dated_catalogue import SECONDS, Catalogue, History
 
+from stemline.backfill.beginning import LEAST_SHARE
 from stemline.backfill.deadline import DeadlineAnswer, DeadlineQuestion
-from stemline.backfill.forecast import forecast_backfill
+from stemline.backfill.forecast import BackfillForecast, forecast_backfill
+from stemline.backfill.instant import read_bound
 from stemline.budget import Limits
 from stemline.clock import utc_now
+from stemline.plan.forecast import Forecast
 from stemline.plan.ledger_view import open_ledger_view
 from stemline.records import Track
 from stemline.settings import load_facts
@@ -178,3 +181,19 @@ def test_the_forecast_has_the_share_of_the_rate_and_of_the_day(forty):
     # 1200 credits a day are 20 tracks a day: the whole share begins the last in a day, half of it in three.
     assert seconds(1.0) < 86_400 < seconds(0.5)
     assert 2 * 86_400 < seconds(0.5) < 3 * 86_400 + SECONDS * TRACKS
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1970-01-01"])
+@pytest.mark.parametrize("share", [1.0, LEAST_SHARE])
+def test_any_day_that_is_past_is_a_no(forty, day, share):
+    """The first of all days ended in a traceback: six hours before it there is none."""
+    forty.overrides = ["budget.day=60"]
+    with asking(forty, 0, share=share) as question:
+        answer = replace(question, deadline=read_bound(day, "--deadline")).answer()
+    assert answer.can_be == "no"
+
+
+def test_an_end_beyond_all_dates_is_the_last_of_them():
+    found = BackfillForecast((), forecast=Forecast(seconds_low=60.0, seconds_high=1e12))
+    first, last = found.ends_at
+    assert (first < last, last.year) == (True, 9999)

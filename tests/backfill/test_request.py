@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stemline.backfill.beginning import read_share
-from stemline.backfill.request import BackfillMode, BackfillRequest, check_name
+from stemline.backfill.beginning import read_share, share_words
+from stemline.backfill.request import BackfillMode, BackfillRequest, check_ceiling, check_name
 from stemline.errors import UsageError
 
 
@@ -96,3 +96,21 @@ def test_a_share_is_a_part_of_one_or_a_hundred(text, share):
 def test_what_is_no_share_is_refused(text):
     with pytest.raises(UsageError, match="is no share"):
         read_share(text)
+
+
+@pytest.mark.parametrize("text", ["0.01%", "0.1%", "33.3%", "50%", "100%"])
+def test_a_share_is_said_as_it_is_given(text):
+    assert share_words(read_share(text)) == text
+
+
+@pytest.mark.parametrize("text", ["1e-310", "0.009%"])
+def test_a_share_of_hardly_anything_is_none(text):
+    with pytest.raises(UsageError, match="is no share") as refused:
+        read_share(text)
+    assert "from 0.01% to 100%" in refused.value.fix
+
+
+@pytest.mark.parametrize("ceiling", [-1, 0, 10**16, 10**30])
+def test_a_ceiling_that_no_ledger_keeps_is_refused(ceiling):
+    with pytest.raises(UsageError, match=f"--credits {ceiling} is no ceiling"):
+        check_ceiling(ceiling)

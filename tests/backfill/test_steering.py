@@ -112,3 +112,23 @@ def test_each_is_listed_with_its_progress_newest_first(catalogue, history):
     assert newer["backfill"]["tracks"] == {"published": 1}
     assert old["backfill"]["tracks"] == {"published": 1, "waiting": 2}
     assert [each["slice"] for each in old["slices"]] == ["2017-01", "2016-01", "2015-01"]
+
+
+def test_all_that_is_asked_for_at_once_is_done_or_nothing(steer, catalogue, history):
+    catalogue.freeze("over", since="2017")
+    history.ledger.backfills.move("over", BackfillState.CANCELLED)
+    assert "is no share" in refusal(steer, pause="old", change="old", share="500%")
+    assert "is no ceiling" in refusal(steer, pause="old", change="old", ceiling=10**30)
+    assert "is not known" in refusal(steer, pause="old", change="old", order="cheapest")
+    assert "cannot become open" in refusal(steer, pause="old", resume="over")
+    assert "is cancelled" in refusal(steer, pause="old", change="over", share="50%")
+    assert "is cancelled" in refusal(steer, cancel="old", change="old", share="50%")
+    assert history.ledger.backfills.get("old").state is BackfillState.OPEN
+    assert steer(pause="old", change="old", share="0.1%")[-1].endswith("0.1% of rate and day.")
+
+
+@pytest.mark.parametrize("option", ["pause", "resume", "cancel", "change"])
+def test_an_empty_name_is_refused(steer, option):
+    """A shell gives it for a variable that is not set: the list was shown, and nothing was paused."""
+    more = {"share": "50%"} if option == "change" else {}
+    assert refusal(steer, **{option: ""}, **more) == f"--{option} is empty."

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from support.terminal import on_a_terminal
+
+from stemline.audio import encode
 
 TRACKS = 4
 BOUNDS = ("--since", "2010", "--until", "2014", "--slice", "year")
@@ -112,6 +116,9 @@ def test_a_saved_plan_is_made_or_refused_when_it_has_moved(years):
         (("--since", "tomorrow"), "--since 'tomorrow' is no date"),
         (("--by", "realeased_on"), "Did you mean --by released_on?"),
         (("--where", "genra = 'jazz'"), "genra"),
+        (("--where", ""), "--where is empty"),
+        (("--credits", "9" * 30), "is no ceiling"),
+        (("--deadline", "0001-01-01", "--name", ""), "--name '' is no name"),
         (("--mode", "some"), "--mode 'some' is not known"),
         (("--order", "cheapest"), "newest, oldest, priority, shortest"),
         (("--share", "150%"), "is no share"),
@@ -359,3 +366,44 @@ def test_all_pays_again_for_what_it_said_and_leaves_each_track_there_once(years)
     again = backfill(years, "--json")
     assert (again.code, again.tree["backfill"]["state"]) == (0, "finished")
     assert len(years.provider.jobs()) == 6
+
+
+def test_a_file_that_is_another_one_by_the_time_it_is_sent_is_neither_sent_nor_paid(years):
+    """It was frozen as 2 s of audio: what lies there months later was uploaded and paid for, whatever it was."""
+    held = backfill(years, *BOUNDS, "--credits", "1", "--yes", "--json")
+    assert held.code == 4, held.err
+    swapped, longer = years.songs[1], years.songs[2]
+    secret = "not audio, and nobody's business " * 1000
+    swapped.write_text(secret)
+    noise = np.random.default_rng(1).standard_normal((22_050 * 20, 1)) * 0.1
+    encode(longer, noise, 22_050, longer.suffix[1:])
+
+    steered = years.stemline("backfills", years.config, "--change", "old", "--credits", "12")
+    assert steered.code == 0, steered.err
+    done = backfill(years, "--json")
+    assert done.code == 3, done.err
+    assert done.tree["tracks"] == {"published": TRACKS - 2, "rejected": 2}
+    assert done.tree["codes"] == {"ok": TRACKS - 2, "source_changed": 2}
+    rows = years.query("SELECT track_id, state, code, sentence FROM tracks WHERE state = 'rejected'")
+    assert {row[0] for row in rows} == {"t01", "t02"}
+    assert all("nothing of it was sent" in row[3] for row in rows)
+    assert len(years.provider.jobs()) == TRACKS - 2
+    assert years.provider.charged == years.charges() <= 12
+
+    night = years.run()  # measures anew: one is no audio, the other is as long as it is
+    assert night.code == 3, night.err
+    assert night.tree["codes"]["unreadable_audio"] == 1
+    assert years.query("SELECT state, credits FROM tracks WHERE track_id = 't02'") == [("published", 20)]
+
+
+def test_it_does_not_go_on_into_another_dataset_than_the_one_it_began_in(years):
+    """What is published is planned by none of its runs: the dataset could be gone, and the exit code was 0."""
+    part = backfill(years, *BOUNDS, "--credits", "6", "--yes", "--json")
+    assert part.code == 4, part.err
+    published = part.tree["tracks"]["published"]
+    assert 0 < published < TRACKS
+    shutil.rmtree(years.dataset)
+    assert years.stemline("backfills", years.config, "--change", "old", "--credits", "100").code == 0
+    again = backfill(years, "--json")
+    assert (again.code, again.tree["error"]["kind"]) == (2, "DatasetReplaced"), again.err
+    assert years.charges() == part.tree["credits"]["charged"]

@@ -106,6 +106,8 @@ def test_cancelled_it_leaves_nothing_in_flight_and_no_credit_unsettled(project):
     assert published == len(project.provider.jobs())
     assert project.charges() == project.provider.charged
     assert project.open_reservations() == 0
+    shown = project.stemline(*backfill(project, "--dry-run"))
+    assert (shown.code, shown.tree["error"]["message"]) == (2, "Backfill deep is cancelled.")
     again = project.stemline(*backfill(project))
     assert (again.code, "is cancelled" in again.err) == (2, True)
 
