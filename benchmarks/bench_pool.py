@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from stemline.collector.pool import collecting
-from stemline.collector.threads import ThreadRunner
+from stemline.collector.runners.thread_runner import ThreadRunner
 from stemline.dispatcher import ReadyQueue
 from stemline.records import Attempt, CollectedTrack, Job, Phase, ReadyTrack, Recipe, Track
 

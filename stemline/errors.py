@@ -35,6 +35,7 @@ StemlineError
     ├── KeyWanted         a run that goes first wants the API key of a backfill, which goes on after it
     ├── OrderChanged      a person has changed the order of a backfill, which goes on in it
     ├── BackfillStopped   a person has paused or cancelled the backfill; exit 130
+    ├── ClusterAway       the cluster that collects does not answer; exit 2
     └── StorageError      the dataset or a local disk cannot be written; exit 2
         └── LedgerAway    the ledger's database is locked or did not answer, for longer than is waited for
 
@@ -245,6 +246,12 @@ class LeaseHeld(StopRun):
 
 class StorageError(StopRun):
     """The dataset, the ledger or a local disk cannot be written."""
+
+    exit_code = 2
+
+
+class ClusterAway(StopRun):
+    """Nobody is there who collects: the cluster that the configuration names does not answer, or has ended."""
 
     exit_code = 2
 

@@ -78,7 +78,7 @@ class DeadlineQuestion:
 
     def _remedies(self, found: BackfillForecast) -> Iterator[str]:
         """Give the changes that suffice by themselves; where none does, those that do together."""
-        keys_now = max(1, len(self.settings.provider.api_keys))
+        keys_now = self.settings.provider.accounts
         limits, words = self._roomy(found)
         whole = replace(self.backfill, share=1.0, ceiling=None)
         single: list[tuple[str, Settings, Backfill]] = []

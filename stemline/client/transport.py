@@ -28,6 +28,8 @@ class Access:
     api_key: str = field(repr=False)
     storage_options: dict[str, Any] = field(repr=False)
     """For reading the catalogue's files."""
+    is_one_of_several: bool = False
+    """Whether its key is another account at another address."""
 
 
 @dataclass(slots=True)

@@ -69,9 +69,25 @@ def open_collector(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[TrackCollector]:
     """Give what collects tracks, several at once if need be, with its store and its connections."""
-    store = open_store(target.url, target.storage_options)
     with new_client(target.concurrency) as client:
-        yield TrackCollector(store, target, Downloader(client, sleep), clock)
+        yield TrackCollector(_store(target), target, Downloader(client, sleep), clock)
+
+
+def new_collector(target: CollectTarget) -> TrackCollector:
+    """Give what collects tracks for as long as it is kept."""
+    client = new_client(target.concurrency)
+    return TrackCollector(_store(target), target, Downloader(client, time.sleep), lambda: datetime.now(UTC))
+
+
+def _store(target: CollectTarget) -> Store:
+    return open_store(target.url, target.storage_options)
+
+
+def discard(store: Store, named: Collection[str]) -> None:
+    """Remove objects of a track that is not collected."""
+    for key in named:
+        with suppress(StorageError):  # a store that takes nothing may not let go either: nothing hangs on it
+            store.delete(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +109,26 @@ class TrackCollector:
 
     def collect(self, ready: ReadyTrack) -> CollectResult:
         """Collect one track; of one that is not collected no object is left."""
-        token, named = ready.attempt.token, set[str]()
-        if ready.job.links_expire_at <= self.clock():
-            return Relink(token, "The links had expired before the download began.")
+        named: set[str] = set()
         result: CollectResult | None = None
         try:
-            result = self._collect(ready, named)
-        except LinkExpired as error:
-            result = Relink(token, error.message, is_gone=error.is_gone)
-        except TransferFailed as error:
-            result = Failure(token, State.READY, Code.DOWNLOAD_FAILED, error.message, is_retryable=True)
+            result = self.attempt(ready, named)
         finally:
             if not isinstance(result, CollectedTrack):
-                self._discard(named)
+                discard(self.store, named)
         return result
+
+    def attempt(self, ready: ReadyTrack, named: set[str]) -> CollectResult:
+        """Collect one track; `named` gets the keys that objects of it may have, whatever comes of it."""
+        token = ready.attempt.token
+        if ready.job.links_expire_at <= self.clock():
+            return Relink(token, "The links had expired before the download began.")
+        try:
+            return self._collect(ready, named)
+        except LinkExpired as error:
+            return Relink(token, error.message, is_gone=error.is_gone)
+        except TransferFailed as error:
+            return Failure(token, State.READY, Code.DOWNLOAD_FAILED, error.message, is_retryable=True)
 
     def stop(self) -> None:
         """Have what is under way end at its next bytes."""
@@ -230,13 +252,6 @@ class TrackCollector:
         if isinstance(kept, TrackMix):
             return replace(collected, mix_problem=kept.problem)
         return replace(collected, stems=(*collected.stems, kept))
-
-    def _discard(self, named: Collection[str]) -> None:
-        for key in named:
-            with suppress(
-                StorageError
-            ):  # a store that takes nothing may not let go either: nothing hangs on it
-                self.store.delete(key)
 
     def _analysed(
         self,

@@ -20,7 +20,7 @@ from stemline.integrity.finding import RepairOutcome, StemOwner
 from stemline.ledger import Ledger
 from stemline.providers import load_provider
 from stemline.records import MIX, Attempt, Job, ReadyTrack
-from stemline.run.access import fingerprint, open_accesses
+from stemline.run.access import key_id_of, open_accesses
 from stemline.settings import Settings, load_facts
 from stemline.storage import Store, file_sha256, scratch_folder
 
@@ -103,7 +103,7 @@ class Refetch:
         return {each.token: found.get(each.token, other) for each in attempts}
 
     def _is_of(self, attempt: Attempt, access: Access) -> bool:
-        return self.ledger.attempts.key_of(attempt.token) in {None, fingerprint(access.api_key)}
+        return self.ledger.attempts.key_of(attempt.token) in {None, key_id_of(access)}
 
     def _fetch(
         self, ready: ReadyTrack, objects: Mapping[str, StemOwner], downloader: Downloader

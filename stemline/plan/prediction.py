@@ -91,4 +91,4 @@ def predict_run(
 
 def _key_count(settings: Settings, facts: ProviderFacts) -> int:
     """Give how many API keys a run works with; the service it starts itself has one."""
-    return 1 if runs_own_service(settings, facts) else max(1, len(settings.provider.api_keys))
+    return 1 if runs_own_service(settings, facts) else settings.provider.accounts

@@ -11,7 +11,7 @@ from stemline.errors import TerminalError, UsageError
 from stemline.protocol import Provider, Steps
 from stemline.providers import load_provider
 from stemline.records import Attempt, Job
-from stemline.run.access import fingerprint, open_accesses
+from stemline.run.access import key_id_of, open_accesses
 from stemline.settings import Settings, load_facts
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class ProviderLookup:
             return asyncio.run(ask(self._own_access(accesses)))
 
     def _own_access(self, accesses: tuple[Access, ...]) -> Access:
-        mine = [each for each in accesses if self._key_id in {None, fingerprint(each.api_key)}]
+        mine = [each for each in accesses if self._key_id in {None, key_id_of(each)}]
         if not mine:
             raise UsageError(
                 "The track was sent with an API key that the configuration no longer holds.",

@@ -16,9 +16,15 @@ if TYPE_CHECKING:
     from stemline.client import Access
 
 
-def fingerprint(api_key: str) -> str:
-    """Give a name for an API key that does not give it away."""
-    return hashlib.sha256(api_key.encode()).hexdigest()[:12]
+def fingerprint(api_key: str, base_url: str = "") -> str:
+    """Give a name for an API key that does not give it away; with `base_url`, for its account at that address."""
+    account = f"{api_key} {base_url.rstrip('/')}" if base_url else api_key
+    return hashlib.sha256(account.encode()).hexdigest()[:12]
+
+
+def key_id_of(access: Access) -> str:
+    """Give the name under which the ledger keeps what is done with an account."""
+    return fingerprint(access.api_key, access.base_url if access.is_one_of_several else "")
 
 
 def read_api_keys(settings: Settings, facts: ProviderFacts) -> tuple[str, ...]:
@@ -27,7 +33,7 @@ def read_api_keys(settings: Settings, facts: ProviderFacts) -> tuple[str, ...]:
     Raises ConfigError when there is none.
     """
     provider = settings.provider
-    if (provider.base_url or facts.base_url) is None:
+    if not (provider.base_url or facts.base_url):
         return (load_local_service().own_key(_local_run(settings)),)
     keys = tuple(key.get_secret_value() for key in provider.api_keys)
     if not all(keys) or not keys:
@@ -39,8 +45,9 @@ def read_api_keys(settings: Settings, facts: ProviderFacts) -> tuple[str, ...]:
 
 
 def read_key_ids(settings: Settings, facts: ProviderFacts) -> list[str]:
-    """Give the fingerprints of the configured API keys, under which the ledger keeps their leases."""
-    return [fingerprint(key) for key in read_api_keys(settings, facts)]
+    """Give the fingerprints of the configured accounts, under which the ledger keeps their leases."""
+    keys, urls = read_api_keys(settings, facts), settings.provider.base_urls
+    return [fingerprint(key, url) for url in (urls if len(urls) > 1 else ("",)) for key in keys]
 
 
 def check_access(settings: Settings) -> None:
@@ -62,12 +69,13 @@ def open_accesses(settings: Settings, facts: ProviderFacts) -> Iterator[tuple[Ac
     from stemline.client import Access  # noqa: PLC0415 - brings httpx, which not every run needs
 
     storage_options = settings.catalogue.storage_options
-    base_url = settings.provider.base_url or facts.base_url
-    if base_url is None:
+    urls = settings.provider.base_urls or ((facts.base_url,) if facts.base_url else ())
+    if not urls:
         with load_local_service().running_beside(_local_run(settings)) as service:
             yield (Access(service.api_url, service.key, storage_options),)
         return
-    yield tuple(Access(base_url, key, storage_options) for key in read_api_keys(settings, facts))
+    keys, several = read_api_keys(settings, facts), len(urls) > 1
+    yield tuple(Access(url, key, storage_options, several) for url in urls for key in keys)
 
 
 def _local_run(settings: Settings) -> LocalRun:

@@ -12,7 +12,7 @@ from stemline.dispatcher import DispatcherGroup, LeasedKey, ReadyQueue, RunParam
 from stemline.ledger import Ledger
 from stemline.providers import load_provider
 from stemline.records import Event, State
-from stemline.run.access import fingerprint, open_accesses
+from stemline.run.access import key_id_of, open_accesses
 from stemline.run.lane import LaneWatch, lane_limits, lane_requests
 from stemline.run.limits import LiveBudget
 from stemline.settings import ProviderFacts, Settings
@@ -56,7 +56,7 @@ class DispatcherSetup:
         return sum(count for state, count in counts.items() if state in TO_DO)
 
     def _leased(self, access: Access) -> LeasedKey:
-        key_id = fingerprint(access.api_key)
+        key_id = key_id_of(access)
         return LeasedKey(access, key_id, self.fences[key_id])
 
     @contextmanager

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
+from stemline.collector.runners.opening import check_runner
 from stemline.dataset.card import write_dataset_card
 from stemline.dataset.columns import join_columns
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import check_layout, claim_layout, kept_columns, recorded_columns
 from stemline.dataset.renewal import is_behind, renew_parts
-from stemline.errors import ConfigError, StemlineError
+from stemline.errors import StemlineError
 from stemline.ledger import Ledger, open_ledger
 from stemline.manifest import ManifestSource
 from stemline.manifest.loading import parse_manifest
@@ -39,10 +40,7 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
     wrong and the fix.
     """
     selection = selection or Selection()
-    if settings.execution.runner != "threads":
-        raise ConfigError(
-            f"execution.runner {settings.execution.runner!r} is not available yet.", fix="Use threads."
-        )
+    check_runner(settings.execution.runner)
     facts = load_facts(settings.provider.kind)
     check_recipe(settings.recipe.as_recipe(), facts)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)

@@ -88,15 +88,19 @@ class Run(RunContext):
             yield self.collected
             return
         from stemline.collector.pool import collecting  # noqa: PLC0415 - not for nothing to do
-        from stemline.collector.threads import thread_runner  # noqa: PLC0415
+        from stemline.collector.runners.opening import opening_runner  # noqa: PLC0415
         from stemline.run.dispatching import DispatcherSetup  # noqa: PLC0415
 
         lane = self._lane()
         setup = DispatcherSetup(self.settings, self.facts, self.ledger, self.run_id, self.fences, lane)
+        execution = self.settings.execution
         with (
+            opening_runner(
+                execution.runner, execution.address, target_of(self.settings)
+            ) as open_runner,  # before anything is spent
             setup.start() as self.dispatchers,
             lane or nullcontext(),
-            thread_runner(target_of(self.settings)) as runner,
+            open_runner() as runner,
         ):
             with collecting(self.dispatchers.ready_tracks(), runner) as pool:
                 self.collected.begin(pool, self.dispatchers.abandon)

@@ -123,7 +123,7 @@ def _secrets_of(settings: Settings) -> Iterator[str]:
         settings.ledger.url,
         settings.dataset.url,
         settings.catalogue.manifest,
-        settings.provider.base_url,
+        *settings.provider.base_urls,
     )
     for url in places:
         yield from _secrets_in_url(url or "")

@@ -61,7 +61,8 @@ class ProviderSettings(Section):
     """Which service separates, and how hard it may be asked."""
 
     kind: str
-    base_url: str | None = None
+    base_url: str | tuple[str, ...] | None = None
+    """Several: each is a service of its own, with accounts of its own for the same keys."""
     api_key: SecretStr | None = None
     several_keys: tuple[SecretStr, ...] = Field(default=(), alias="keys")
     """API keys in place of one: each has its own pace, all share the budget.
@@ -83,6 +84,17 @@ class ProviderSettings(Section):
     def pilot_tracks(self) -> int:
         """How many tracks the pilot is: what ships with stemline needs no proof."""
         return 0 if self.kind == "local" else self.pilot
+
+    @property
+    def base_urls(self) -> tuple[str, ...]:
+        """Give every address there is."""
+        given = self.base_url
+        return () if given is None else (given,) if isinstance(given, str) else given
+
+    @property
+    def accounts(self) -> int:
+        """How many accounts there are to work with: each key at each address."""
+        return max(1, len(self.api_keys)) * max(1, len(self.base_urls))
 
     @property
     def api_keys(self) -> tuple[SecretStr, ...]:
@@ -114,9 +126,14 @@ class ProviderSettings(Section):
 
     @field_validator("base_url")
     @classmethod
-    def _web_url(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"https?://[^/\s]+[^\s]*$", value):
+    def _web_url(cls, value: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        urls = (value,) if isinstance(value, str) else value or ()
+        if not all(re.match(r"https?://[^/\s]+[^\s]*$", url) for url in urls):
             raise ValueError("write it as https://host/path")
+        if len({url.rstrip("/") for url in urls}) < len(urls):
+            raise ValueError("the same address stands there twice")
+        if isinstance(value, tuple) and not value:
+            raise ValueError("name an address, or leave it away")
         return value
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from stemline.budget import Limits
 from stemline.collector import CollectTarget
 from stemline.collector.pool import collecting
-from stemline.collector.threads import SPARE, ThreadRunner, thread_runner
+from stemline.collector.runners.thread_runner import SPARE, ThreadRunner, thread_runner
 from stemline.dataset.layout import DatasetLayout
 from stemline.dispatcher import ReadyQueue
 from stemline.errors import StorageError

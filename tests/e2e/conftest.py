@@ -15,7 +15,7 @@ from support.project import POOR, RICH, Project, Provider, make_songs
 from stemline_local import ApiKey, ServiceOptions
 from stemline_local.process import RunningService, running_service
 
-KEYS = 120
+KEYS = 200
 ROOT = Path(__file__).parents[2]
 
 
@@ -61,6 +61,12 @@ def project(tmp_path, service, launcher, songs, http) -> Project:
 def second(project) -> Provider:
     """Another rich account with the same provider."""
     return Provider(project.provider.url, f"sk_rich_{next(_numbers)}", project.provider.http, RICH)
+
+
+@pytest.fixture
+def more_keys() -> Callable[[], str]:
+    """Give a key to a rich account that nobody has used."""
+    return lambda: f"sk_rich_{next(_numbers)}"
 
 
 @pytest.fixture

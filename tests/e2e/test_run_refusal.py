@@ -169,8 +169,3 @@ def test_a_full_disk_ends_the_run_and_space_finishes_it_unpaid(project):
         done = project.run()
         assert done.code == 0, done.err
         project.assert_published_once(5)
-
-
-def test_a_runner_that_is_not_there_yet(project):
-    project.prepare(2, execution={"runner": "dask"})
-    assert_one_sentence(project, 2, "execution.runner")

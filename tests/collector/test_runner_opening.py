@@ -1,0 +1,21 @@
+"""A runner whose engine is not installed is refused with how to get it."""
+
+from __future__ import annotations
+
+import pytest
+
+from stemline.collector.runners import opening
+from stemline.collector.runners.opening import check_runner
+from stemline.errors import UsageError
+
+
+@pytest.mark.parametrize("name", ["dask", "ray"])
+def test_without_its_engine_a_runner_is_refused_with_how_to_get_it(monkeypatch, name):
+    monkeypatch.setattr(opening, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=f"execution.runner {name} needs") as refused:
+        check_runner(name)
+    assert refused.value.fix == f"pip install 'stemline[{name}]'."
+
+
+def test_threads_need_nothing():
+    check_runner("threads")

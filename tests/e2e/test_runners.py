@@ -1,0 +1,146 @@
+"""The same catalogue through threads, Dask and Ray: the same tables and objects, each track paid once."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from support.command_line import clean_environment
+
+TRACKS = 6
+OF_A_RUN = {"run_id", "collected_at", "collected_on", "job_id", "attempt_token"}
+"""Columns in which two runs may differ."""
+WORKERS = ("spawn_main", "ray::collect_in_worker")
+"""How the command lines of worker processes can be told."""
+RUNNERS = ["dask", pytest.param("ray", marks=pytest.mark.long)]
+END_SECONDS = 20
+
+
+def table(project, name: str) -> pd.DataFrame:
+    found = pd.read_parquet(project.dataset / name)
+    keys = [key for key in ("track_id", "stem") if key in found]
+    return found.drop(columns=OF_A_RUN & set(found)).sort_values(keys, ignore_index=True)
+
+
+def everything(project) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    return {name: table(project, name) for name in ("tracks", "stems", "activity")}, project.files("audio")
+
+
+@pytest.fixture
+def by_threads(project, second):
+    """What threads make of the catalogue; the project is as new afterwards, with another key."""
+    project.prepare(TRACKS)
+    done = project.run()
+    assert done.code == 0, done.err
+    made = everything(project)
+    project.dataset_folder, project.provider = project.folder / "other", second
+    project.ledger.unlink()
+    return made
+
+
+def use(project, runner: str, **execution: object) -> None:
+    project.prepare(TRACKS, execution={"runner": runner, **execution})
+
+
+def assert_same(project, by_threads) -> None:
+    project.assert_published_once(TRACKS)
+    (tables, objects), (wanted, wanted_objects) = everything(project), by_threads
+    assert objects == wanted_objects
+    for name, rows in wanted.items():
+        pd.testing.assert_frame_equal(tables[name], rows)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_on_processes_of_this_machine_the_dataset_is_that_of_threads(project, by_threads, runner):
+    use(project, runner)
+    running = project.start("run", project.config, "--json")
+    done = running.wait()
+    assert done.code == 0, done.err
+    assert_same(project, by_threads)
+
+
+def workers_of(process: int) -> list[psutil.Process]:
+    """Give the processes that collect for a command."""
+    children = psutil.Process(process).children(recursive=True)
+    return [each for each in children if any(word in " ".join(each.cmdline()) for word in WORKERS)]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_a_worker_that_is_killed_costs_a_repetition(project, by_threads, break_with, runner):
+    break_with(
+        {"fault": "timeout_before_accept", "endpoint": "GET /storage/outputs/*", "nth": [1, 3], "seconds": 2}
+    )
+    use(project, runner)
+    running = project.start("run", project.config, "--json")
+    assert running.until(lambda: project.has_happened("record_ready") and workers_of(running.pid))
+    workers_of(running.pid)[0].kill()
+    done = running.wait()
+    assert done.code == 0, done.err
+    assert_same(project, by_threads)
+
+
+@contextmanager
+def scheduler_at(folder: Path, port: int) -> Iterator[subprocess.Popen]:
+    """A Dask scheduler with two workers, as somebody runs them who has a cluster."""
+    environment = clean_environment(folder)
+    dask = [sys.executable, "-m", "dask"]
+    with ExitStack() as stack:
+        for words in (
+            ["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
+            [
+                "worker",
+                f"tcp://127.0.0.1:{port}",
+                "--nworkers",
+                2,
+                "--nthreads",
+                1,
+                "--no-dashboard",
+                "--death-timeout",
+                60,
+            ],
+        ):
+            log = stack.enter_context((folder / f"{words[0]}.log").open("ab"))
+            process = subprocess.Popen(
+                [*dask, *map(str, words)], stdout=log, stderr=log, env=environment, cwd=folder
+            )
+            stack.callback(end, process)
+        yield process
+
+
+def end(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.long
+def test_a_scheduler_may_be_started_anew_under_a_run(project, by_threads, tmp_path, free_port):
+    with scheduler_at(tmp_path, free_port):
+        use(project, "dask", address=f"tcp://127.0.0.1:{free_port}")
+        running = project.start("run", project.config, "--json")
+        assert running.until(lambda: project.has_happened("record_collected"))
+    with scheduler_at(tmp_path, free_port):
+        done = running.wait()
+    assert done.code == 0, done.err
+    assert_same(project, by_threads)
+
+
+def test_a_cluster_that_is_not_there_is_named_before_anything_is_spent(project, free_port):
+    use(project, "dask", address=f"tcp://127.0.0.1:{free_port}")
+    done = project.run()
+    assert done.code == 2, done.err
+    assert f"tcp://127.0.0.1:{free_port}" in done.tree["error"]["message"]
+    assert "execution.address" in done.tree["error"]["fix"]
+    assert "Traceback" not in done.err
+    assert project.provider.jobs() == []
