@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypeAlias
 
-from stemline.collector.pool import TrackRunner
-from stemline.collector.runners.cluster_runner import Cluster, ClusterRunner
 from stemline.collector.target import CollectTarget
 from stemline.errors import UsageError
 
+if TYPE_CHECKING:
+    from stemline.collector.pool import TrackRunner
+    from stemline.collector.runners.cluster_runner import Cluster, ClusterRunner
+
 NEEDED = {"dask": "distributed", "ray": "ray"}
 
-OpenRunner = Callable[[], AbstractContextManager[TrackRunner]]
+OpenRunner: TypeAlias = "Callable[[], AbstractContextManager[TrackRunner]]"
 
 
 def check_runner(name: str) -> None:
@@ -53,6 +56,8 @@ def _cluster(name: str, address: str | None, workers: int) -> AbstractContextMan
 
 @contextmanager
 def _cluster_runner(cluster: Cluster, target: CollectTarget) -> Iterator[ClusterRunner]:
+    from stemline.collector.runners.cluster_runner import ClusterRunner  # noqa: PLC0415 - not to check a name
+
     runner = ClusterRunner(cluster, target)
     try:
         yield runner
