@@ -207,8 +207,7 @@ def _with_provider(credit: dict[str, int]) -> str:
 def _show_reason(screen: Screen, result: Result) -> None:
     """Say why a run stopped early, if it did."""
     if result.reason:
-        screen.notes.print("[bold yellow]Stopped early:[/] ", end="")
-        screen.notes.print(result.reason, markup=False)
+        screen.note_after("Stopped early:", result.reason, style="bold yellow")
 
 
 def _states_table(states: dict[str, int], codes: dict[str, int]) -> Table:

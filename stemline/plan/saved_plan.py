@@ -114,7 +114,7 @@ def write_plan_file(path: Path, plan: Section) -> None:
 
 
 def read_plan_file(path: Path, kind: type[PlanFile], what: str, command: str) -> PlanFile:
-    """Give the plan of a kind, called `what` and made by `command`, in a file; raises UsageError where there is none."""
+    """Give the plan of a kind, called `what` and made by `command`, in a file; raises UsageError for one without."""
     try:
         fix = f"Make one with `{command} --out {path if _may_hold_a_plan(path) else 'FILE'}`."
     except OSError:
