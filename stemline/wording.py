@@ -258,6 +258,12 @@ def counted(count: int, noun: str = "track") -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def states_words(counts: Mapping[State, int], *, is_planned: bool) -> str:
+    """Say how many tracks of a run are in each state; of none, what a run does before its plan and after it."""
+    states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+    return states or ("no tracks of its own" if is_planned else "reading the manifest")
+
+
 def length(seconds: float) -> str:
     """Give a length of time in its two largest units."""
     whole = round(seconds)
