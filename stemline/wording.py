@@ -253,6 +253,11 @@ def byte_size(size: float) -> str:
     return f"{size:,.0f} {unit}" if size >= 100 or unit == "bytes" else f"{size:.1f} {unit}"
 
 
+def hours_text(seconds: float) -> str:
+    """Give how much audio there is: in minutes where that is less than an hour."""
+    return f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:,.1f} minutes"
+
+
 def counted(count: int, noun: str = "track") -> str:
     """Give a count with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
