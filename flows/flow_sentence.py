@@ -10,7 +10,7 @@ from stemline.records import Code
 from stemline.release.record import Release
 from stemline.run.compaction import CompactionReport
 from stemline.run.selection import Result
-from stemline.wording import STATES, bytes_text, code_sentence, counted
+from stemline.wording import STATES, bytes_text, code_sentence, counted, hours_text
 
 
 @singledispatch
@@ -54,7 +54,7 @@ def release_sentence(ended: Release) -> str:
     """Say what is in a release."""
     counts = ended.counts
     rows = ", ".join(f"{counts[table]:,} {table}" for table in ended.tables)
-    return f"Release {ended.name} holds {rows}: {counts['seconds'] / 3600:,.1f} hours of audio."
+    return f"Release {ended.name} holds {rows}: {hours_text(counts['seconds'])} of audio."
 
 
 @flow_sentence.register

@@ -20,7 +20,9 @@ Folder = Annotated[Path, typer.Option(help="Where all of the server's files are.
 @app.command()
 def up(
     folder: Folder = DEFAULT_FOLDER,
-    port: Annotated[int | None, typer.Option(help="The port of 127.0.0.1; 4200, or a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The port of 127.0.0.1; 4200, or a free one.")
+    ] = None,
 ) -> None:
     """Have a Prefect server, a worker and this clone's deployments on this machine; changes nothing that is there."""
     from orchestration.bringing_up import bring_up

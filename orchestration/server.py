@@ -37,14 +37,11 @@ WORKER = "this machine"
 def find_port(asked: int | None, known: Known) -> int:
     """Give the port for a server that does not run: the one asked for, the one it had, the usual one, or a free one.
 
-    Raises UsageError where the port that was asked for is taken.
+    Raises UsageError where the port that was asked for is taken, or is not for this user.
     """
     if asked is not None:
-        if not is_free(asked):
-            raise UsageError(
-                f"Port {asked} of 127.0.0.1 is taken by another program.",
-                fix="Give another: make up PORT=4300.",
-            )
+        if (problem := _problem_of(asked)) is not None:
+            raise UsageError(f"Port {asked} of 127.0.0.1 {problem}.", fix="Give another: make up PORT=4300.")
         return asked
     for port in filter(None, (known.port, USUAL_PORT)):
         if is_free(port):
@@ -54,14 +51,20 @@ def find_port(asked: int | None, known: Known) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on this port of the loopback interface."""
+    """Tell whether this port of the loopback interface can be listened on."""
+    return _problem_of(port) is None
+
+
+def _problem_of(port: int) -> str | None:
     try:
         with socket.create_server(
             ("127.0.0.1", port)
         ):  # with SO_REUSEADDR: what has just ended does not count
-            return True
+            return None
+    except PermissionError:
+        return "is not for this user to listen on"
     except OSError:
-        return False
+        return "is taken by another program"
 
 
 def ensure_server(folder: ServerFolder, known: Known, environment: Mapping[str, str]) -> bool:

@@ -20,7 +20,7 @@ from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
 from stemline.run.lease import is_held
 from stemline.settings import Settings
 from stemline.storage import object_url
-from stemline.wording import CODES, COLOURS, STATES, drift_sentence
+from stemline.wording import CODES, COLOURS, STATES, drift_sentence, states_words
 
 SHOWN_TRACKS = 20
 
@@ -96,9 +96,10 @@ class RunStatus:
 
     def line(self) -> str:
         """Give the gist in one line."""
-        states = ", ".join(f"{count:,} {state}" for state, count in self.counts.items())
         spent = self.spending.run
-        return f"{states or 'reading the manifest'}; {spent.charged:,} credits charged, {spent.reserved:,} reserved"
+        # Only the run itself knows when a plan of nothing is made.
+        states = states_words(self.counts, is_planned=False)
+        return f"{states}; {spent.charged:,} credits charged, {spent.reserved:,} reserved"
 
     def _progress(self) -> str:
         if self.run.finished_at is not None:

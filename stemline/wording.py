@@ -257,9 +257,20 @@ def byte_size(size: float) -> str:
     return f"{size:,.0f} {unit}" if size >= 100 or unit == "bytes" else f"{size:.1f} {unit}"
 
 
+def hours_text(seconds: float) -> str:
+    """Give how much audio there is: in minutes where that is less than an hour."""
+    return f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:,.1f} minutes"
+
+
 def counted(count: int, noun: str = "track") -> str:
     """Give a count with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def states_words(counts: Mapping[State, int], *, is_planned: bool) -> str:
+    """Say how many tracks of a run are in each state; of none, what a run does before its plan and after it."""
+    states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
+    return states or ("no tracks of its own" if is_planned else "reading the manifest")
 
 
 def length(seconds: float) -> str:

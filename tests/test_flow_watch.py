@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from flows import flow_watch
 from flows.flow_artifacts import artifact_key
-from flows.flow_watch import FlowWatch, text_of
+from flows.flow_watch import FlowWatch, ProgressArtifact, text_of
 from stemline.errors import KeyRefused, LedgerAway
+from stemline.records import State
 from stemline.run.selection import Selection
 from stemline.settings.redactor import Redactor
 
@@ -25,6 +27,7 @@ def run_with(counts):
         settings=SimpleNamespace(name="night"),
         selection=Selection(),
         run_id="r",
+        predicted=None,
         ledger=SimpleNamespace(queries=queries),
     )
 
@@ -63,6 +66,48 @@ def test_a_look_that_hangs_does_not_keep_the_run_from_ending(monkeypatch):
 
     assert not is_over.is_set(), "it ended while the look went on"
     is_over.set()
+
+
+def test_the_last_look_says_how_the_slices_stand_when_the_run_ends(monkeypatch):
+    shown = []
+
+    def show(progress, _, told, **known):
+        if progress.key == artifact_key("slices", "progress"):  # no other test's thread that goes on
+            shown.append(told)
+            assert known == {"is_planned": False}
+
+    monkeypatch.setattr(ProgressArtifact, "show", show)
+    slices = [SimpleNamespace(slice="2015", done=0, tracks=1)]
+    run = run_with(lambda _: {State.PUBLISHED: slices[0].done})
+    run.settings = SimpleNamespace(name="slices")
+    run.selection = Selection(backfill="old")
+    run.ledger.backfills = SimpleNamespace(progress=lambda _: slices)
+    watch = FlowWatch()
+
+    watch.opened(run)
+    while not shown:
+        time.sleep(0.001)
+    slices[0] = SimpleNamespace(slice="2015", done=1, tracks=1)
+    watch.closed(run)
+
+    assert shown == ["slice 2015: 0 of 1; 0 of 1 slices done", "1 of 1 slices done"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_planned", "progress", "told"),
+    [
+        ({}, False, 0, "reading the manifest"),
+        ({}, True, 100, "no tracks of its own"),
+        ({State.PUBLISHED: 1, State.PROCESSING: 1}, True, 50, "1 published, 1 processing"),
+    ],
+)
+def test_a_run_of_no_tracks_is_not_said_to_read_the_manifest_for_ever(
+    monkeypatch, counts, is_planned, progress, told
+):
+    made = {}
+    monkeypatch.setattr("prefect.artifacts.create_progress_artifact", lambda **shown: made.update(shown))
+    ProgressArtifact("stemline-night-progress").show(counts, is_planned=is_planned)
+    assert (made["progress"], made["description"]) == (progress, told)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from stemline.plan.budget_simulation import BudgetSimulation, fit_to_budget
 from stemline.plan.forecast import Forecast
 from stemline.plan.prediction import forecast_run
 from stemline.plan.workload import PendingTrack, Workload
+from stemline.records import Code
 from stemline.run.lane import lane_limits, lane_requests
 from stemline.settings import ProviderFacts, Settings
 
@@ -25,8 +26,10 @@ class BackfillForecast:
     slices: Sequence[SliceTotal]
     workload: Workload = field(default_factory=Workload)
     held: int = 0
-    """Tracks that no day or month makes room for: a ceiling or another limit is too low for them."""
+    """Tracks that a ceiling has no room for, or no day or month."""
     held_credits: int = 0
+    held_by: Code | None = None
+    """The limit that is too low for the first of them."""
     forecast: Forecast = field(default_factory=Forecast)
     begins_at: datetime = field(default_factory=utc_now)
 
@@ -69,7 +72,16 @@ def forecast_backfill(  # noqa: PLR0913 - what a forecast is made from
     simulation = BudgetSimulation(budget, read_spending(ledger, backfill), now, limits)
     fit = fit_to_budget(to_pay, simulation, facts)
     found = forecast_run(in_lane, facts, ledger, fit, keys)
-    return BackfillForecast(slices, fit.workload, fit.held.tracks, fit.held.credits_high, found, now)
+    held = fit.held
+    return BackfillForecast(
+        slices,
+        fit.workload,
+        held.tracks,
+        held.credits_high,
+        simulation.held_by,
+        forecast=found,
+        begins_at=now,
+    )
 
 
 def lane_settings(settings: Settings, facts: ProviderFacts, backfill: Backfill) -> Settings:

@@ -11,6 +11,8 @@ from stemline.ledger import Backfill
 from stemline.plan.saved_plan import read_plan_file, write_plan_file
 from stemline.settings import Section
 
+COMMAND = "stemline backfill … --dry-run"
+
 
 class BackfillPlanFile(Section):
     """The contents of the file."""
@@ -48,7 +50,7 @@ def check_backfill_plan(path: Path, plan: BackfillPlan) -> None:
     raise PlanOutdated(
         f"The plan {path} no longer holds: {', '.join(words.get(name, name) for name in moved)} moved "
         f"({before:,} tracks then, {after:,} now).",
-        fix=_fix(path),
+        fix=f"Make one with `{COMMAND} --out {path}`.",
     )
 
 
@@ -67,11 +69,7 @@ def check_frozen(path: Path, backfill: Backfill) -> None:
 
 
 def _read(path: Path) -> BackfillPlanFile:
-    return read_plan_file(path, BackfillPlanFile, "plan of a backfill", _fix(path))
-
-
-def _fix(path: Path) -> str:
-    return f"Make one with `stemline backfill … --dry-run --out {path}`."
+    return read_plan_file(path, BackfillPlanFile, "plan of a backfill", COMMAND)
 
 
 def _of(plan: BackfillPlan) -> BackfillPlanFile:

@@ -15,6 +15,7 @@ from stemline.backfill.forecast import BackfillForecast
 from stemline.backfill.remainder import Remainder
 from stemline.cli.console import Screen
 from stemline.ledger import Backfill
+from stemline.records import Code
 from stemline.wording import counted, length
 
 SHOWN_SLICES = 24
@@ -131,7 +132,9 @@ def show_forecast(screen: Screen, found: BackfillForecast, answer: DeadlineAnswe
         markup=False,
     )
     if found.held:
-        screen.out.print(f"held     {counted(found.held)}: no day or month has room for them", markup=False)
+        is_ceiling = found.held_by is Code.BUDGET_BACKFILL
+        why = "its ceiling has no room for them" if is_ceiling else "no day or month has room for them"
+        screen.out.print(f"held     {counted(found.held)}: {why}", markup=False)
     if found.forecast.advice:
         screen.out.print(found.forecast.advice, markup=False)
     if answer is not None:

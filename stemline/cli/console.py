@@ -31,11 +31,15 @@ class Screen:
 
     def show_error(self, error: StemlineError) -> None:
         """Say what went wrong and what to do."""
-        self.notes.print("[bold red]Error:[/] ", end="")
-        self.notes.print(error.message, markup=False)
+        self.note_after("Error:", error.message, style="bold red")
         if error.fix:
-            self.notes.print("[bold]Fix:[/] ", end="")
-            self.notes.print(error.fix, markup=False)
+            self.note_after("Fix:", error.fix, style="bold")
+
+    def note_after(self, lead: str, text: str, *, style: str) -> None:
+        """Say something after a word in that style, broken together: both have to fit the lines."""
+        from rich.text import Text
+
+        self.notes.print(Text.assemble((lead, style), " ", text))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from stemline.wording import (
     counted,
     drift_sentence,
     mix_sentence,
+    states_words,
 )
 
 if TYPE_CHECKING:
@@ -114,8 +115,8 @@ class RunDisplay(RunWatch):
         started, slices = time.monotonic(), SliceWords(run.ledger, run.selection.backfill)
         while not self._over.wait(PLAIN_SECONDS):
             counts = run.ledger.queries.counts(run.run_id)
-            states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
-            said = "; ".join(filter(None, (states or "reading the manifest", slices.read())))
+            states = states_words(counts, is_planned=run.predicted is not None)
+            said = "; ".join((states, *filter(None, [slices.read()])))
             self._screen.note(f"{time.monotonic() - started:6.0f} s  {said}")
 
     def _watch_on_terminal(self, run: Run) -> None:
@@ -207,8 +208,7 @@ def _with_provider(credit: dict[str, int]) -> str:
 def _show_reason(screen: Screen, result: Result) -> None:
     """Say why a run stopped early, if it did."""
     if result.reason:
-        screen.notes.print("[bold yellow]Stopped early:[/] ", end="")
-        screen.notes.print(result.reason, markup=False)
+        screen.note_after("Stopped early:", result.reason, style="bold yellow")
 
 
 def _states_table(states: dict[str, int], codes: dict[str, int]) -> Table:

@@ -158,9 +158,11 @@ def _folder(settings: Settings, name: str) -> str:
 
 
 def _sentence(release: Release) -> str:
+    from stemline.wording import hours_text
+
     counts = release.counts
     rows = ", ".join(f"{counts[table]:,} {table}" for table in release.tables)
-    return f"holds {rows}: {counts['seconds'] / 3600:,.1f} hours, {counts['bytes'] / 1e9:,.2f} GB of audio"
+    return f"holds {rows}: {hours_text(counts['seconds'])}, {counts['bytes'] / 1e9:,.2f} GB of audio"
 
 
 def _table(found: list[Release]) -> Table:

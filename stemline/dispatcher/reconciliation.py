@@ -11,7 +11,7 @@ from stemline.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What the vendor's balance said at the end of a run; None where it was not read."""
+    """What the vendor's balance said at the end of a run; None where it was not read, or before charges."""
 
     balance: int | None = None
     """Credits left: the least that a key showed."""
@@ -27,11 +27,14 @@ def reconcile_balance(ledger: Ledger, run_id: str, sessions: Sequence[Dispatcher
     read = [session for session in sessions if session.balance_before is not None]
     before = [session.balance_before for session in read if session.balance_before is not None]
     after = [session.balance_after for session in read if session.balance_after is not None]
-    if not before or len(after) < len(before):
-        return Reconciliation(min([*after, *before], default=None))
-    disputed = ledger.credits.disputed(read[0].parameters.kind).get(run_id, 0)
-    unexplained = _unexplained(before, after, ledger.credits.spending(run_id).run.charged, disputed)
+    charged = ledger.credits.spending(run_id).run.charged
     carried_over = sum(session.carried_over for session in read)
+    if not before or len(after) < len(before):
+        # What was read at the beginning is out of date once anything was charged.
+        still_true = [] if charged or carried_over else before
+        return Reconciliation(min([*after, *still_true], default=None))
+    disputed = ledger.credits.disputed(read[0].parameters.kind).get(run_id, 0)
+    unexplained = _unexplained(before, after, charged, disputed)
     if carried_over:
         # An earlier run's jobs were charged before this one, or during it: any part of them explains as much.
         unexplained -= min(max(unexplained, 0), carried_over)

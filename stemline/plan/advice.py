@@ -47,8 +47,13 @@ class Advisor:
         """Say which limits to raise, and to what, for tracks that do not fit."""
         if not self.held.tracks:
             return ""
-        needed = self.simulation.limits_needed(self.workload.credits_high + self.held.credits_high)
-        limits = " and ".join(f"budget.{name} to {limit:,}" for name, limit in needed.items())
+        wanted = self.workload.credits_high + self.held.credits_high
+        ceiling = self.simulation.ceiling_needed(wanted)
+        if ceiling is None:
+            needed = self.simulation.limits_needed(wanted)
+            limits = " and ".join(f"budget.{name} to {limit:,}" for name, limit in needed.items())
+        else:  # the days and months pass by themselves
+            limits = f"its ceiling to {ceiling:,} (--credits {ceiling})"
         count = self.held.tracks
         them = "the track that is" if count == 1 else f"the {count:,} tracks that are"
         return f"Raise {limits} for {them} held." if limits else ""

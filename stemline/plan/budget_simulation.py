@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from stemline.budget import Limits, Spending, Spent, check_limits, remaining, windows
 from stemline.plan.workload import PendingTrack, Workload, credits_to_reserve
+from stemline.records import Code
 from stemline.settings import BudgetSettings, ProviderFacts
 
 
@@ -28,6 +29,8 @@ class BudgetSimulation:
         self._spent_before = self._spending = spending
         self._remaining = remaining(self.limits, spending)
         self._reserved = 0
+        self.held_by: Code | None = None
+        """The limit that the track refused last does not fit, whatever day it is."""
 
     @property
     def wait_seconds(self) -> float:
@@ -53,10 +56,16 @@ class BudgetSimulation:
                 found[name] = spent + amount
         return found
 
+    def ceiling_needed(self, amount: int) -> int | None:
+        """Give what a backfill's ceiling would have to be; None where it is not what holds tracks back."""
+        is_ceiling = self.held_by is Code.BUDGET_BACKFILL
+        return self._spent_before.backfill.total + amount if is_ceiling else None
+
     def _wait_for(self, amount: int) -> bool:
         """Let days and months pass until there is room; give False for a limit that no later window lifts."""
         while held := check_limits(amount, self.limits, self._spending_now(), self._now):
             if not self._waits_for_windows or held.resumes_at is None:
+                self.held_by = held.code
                 return False
             self._move_to(held.resumes_at)
         self._remaining = remaining(self.limits, self._spending)

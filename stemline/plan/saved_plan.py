@@ -21,6 +21,8 @@ from stemline.records import State
 from stemline.settings import ProviderFacts, Section, Settings
 
 PlanFile = TypeVar("PlanFile", bound=Section)
+OPENINGS = (b"stemline_plan", b"stemline_backfill")
+"""The first key of a plan file of either kind."""
 SHOWN_IDS = 3
 IDS_A_QUERY = 10_000
 
@@ -91,20 +93,32 @@ def save_plan(path: Path, settings: Settings, selection: RowSelection, plan: Pre
 
 def read_plan(path: Path) -> SavedPlan:
     """Give the plan of a file; raises UsageError for one that is missing, damaged or no plan of ours."""
-    fix = f"Make one with `stemline plan … --out {path}`."
-    return read_plan_file(path, SavedPlan, "plan of this stemline", fix)
+    return read_plan_file(path, SavedPlan, "plan of this stemline", "stemline plan …")
 
 
 def write_plan_file(path: Path, plan: Section) -> None:
-    """Write a plan of whatever kind to a file; raises UsageError where that cannot be written."""
+    """Write a plan of whatever kind to a file, over an older one.
+
+    Raises UsageError where that cannot be written, and for a file that holds something else: a configuration is one
+    word away on the command line.
+    """
     try:
+        if not _may_hold_a_plan(path):
+            raise UsageError(f"{path} is there already and is no plan.", fix="Give --out another name.")
         path.write_text(plan.model_dump_json(indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"The plan cannot be written to {path}: {error.strerror}.") from error
+        raise UsageError(
+            f"The plan cannot be written to {path}: {error.strerror}.",
+            fix="Give --out a file in a folder that is there and can be written to.",
+        ) from error
 
 
-def read_plan_file(path: Path, kind: type[PlanFile], what: str, fix: str) -> PlanFile:
-    """Give the plan of a kind, called `what`, in a file; raises UsageError for a file that holds none."""
+def read_plan_file(path: Path, kind: type[PlanFile], what: str, command: str) -> PlanFile:
+    """Give the plan of a kind, called `what` and made by `command`, in a file; raises UsageError for one without."""
+    try:
+        fix = f"Make one with `{command} --out {path if _may_hold_a_plan(path) else 'FILE'}`."
+    except OSError:
+        fix = f"Make one with `{command} --out FILE`."
     try:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -114,6 +128,15 @@ def read_plan_file(path: Path, kind: type[PlanFile], what: str, fix: str) -> Pla
         where = ".".join(str(part) for part in problem["loc"])
         reason = f"`{where}`: {problem['msg']}" if where else problem["msg"]
         raise UsageError(f"{path} is no {what}, or damaged ({reason}).", fix=fix) from error
+
+
+def _may_hold_a_plan(path: Path) -> bool:
+    """Tell whether nothing but a plan, whole or cut off, is lost when a file is written over."""
+    if not path.is_file():
+        return True
+    with path.open("rb") as file:
+        beginning = file.read(100)
+    return not beginning or beginning.lstrip(b"{ \r\n\t").startswith(tuple(b'"' + key for key in OPENINGS))
 
 
 def check_plan(path: Path, settings: Settings, source: ManifestSource, facts: ProviderFacts) -> SavedPlan:

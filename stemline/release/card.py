@@ -13,7 +13,7 @@ from stemline.records import LINKED, MIX
 from stemline.release.counts import UNKNOWN
 from stemline.release.record import REFUSED_PATH, Release
 from stemline.rights import RightsGate
-from stemline.wording import counted
+from stemline.wording import counted, hours_text
 
 MOST_LINES = 20
 """How many values of a column the card shows."""
@@ -92,7 +92,7 @@ def _opening(release: Release, dataset: str) -> str:
     return f"""
 # {dataset}, release {release.name}
 
-Stems of {counts.get("tracks", 0):,} tracks ({_hours(counts["seconds"])} of music), made on
+Stems of {counts.get("tracks", 0):,} tracks ({hours_text(counts["seconds"])} of music), made on
 {release.made_at:%Y-%m-%d} by stemline {release.facts["versions"]["stemline"]}. This release does not change:
 `release.json` names every file of it with its size and SHA-256.
 
@@ -280,7 +280,3 @@ def _citation(release: Release, dataset: str) -> str:
 `{dataset}`, release `{release.name}`, dataset `{release.facts["dataset_id"]}`, configuration `{digest}`.
 `croissant.json` describes it for machines (Croissant 1.1).
 """
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:,.1f} minutes"

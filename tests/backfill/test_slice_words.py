@@ -31,5 +31,16 @@ def test_it_is_asked_seldom(catalogue, history):
     assert words.read() == before
 
 
+def test_the_last_word_is_not_an_old_one(catalogue, history, monkeypatch):
+    catalogue.write(["2015-01-01"])
+    catalogue.freeze(slice="year")
+    words = SliceWords(history.ledger, "old")
+    words.read()
+    history.bring(0, State.PUBLISHED)
+    assert words.read_last() == "1 of 1 slices done"
+    monkeypatch.setattr(slice_words, "LAST_SECONDS", -1.0)
+    assert words.read_last() == "", "asking takes long"
+
+
 def test_nothing_is_said_of_a_run_of_its_own(history):
-    assert SliceWords(history.ledger, None).read() == ""
+    assert SliceWords(history.ledger, None).read() == SliceWords(history.ledger, None).read_last() == ""

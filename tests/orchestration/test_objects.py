@@ -6,7 +6,9 @@ import socket
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from orchestration.__main__ import app
 from orchestration.folder import Known
 from orchestration.objects import (
     DEPLOYMENTS,
@@ -51,6 +53,24 @@ def taken():
 def test_a_port_that_is_asked_for_and_taken_is_refused_with_the_way_out(taken):
     with pytest.raises(UsageError, match=rf"Port {taken} of 127.0.0.1 is taken .* make up PORT="):
         find_port(taken, Known())
+
+
+def test_a_port_that_is_not_for_this_user_is_not_said_to_be_taken(monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    with pytest.raises(UsageError, match=r"Port 80 of 127\.0\.0\.1 is not for this user to listen on"):
+        find_port(80, Known())
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "80000", "-1"])
+def test_a_number_that_is_no_port_is_refused_before_anything_is_started(tmp_path, port):
+    folder = tmp_path / "prefect"
+    ended = CliRunner().invoke(app, ["up", "--folder", str(folder), "--port", port])
+    assert ended.exit_code == 2
+    assert "--port" in ended.output
+    assert not folder.exists()
 
 
 def test_a_server_keeps_the_port_it_had(free_port):

@@ -206,6 +206,24 @@ def test_a_plan_that_cannot_be_written_is_named(plan_file):
         plan_file.plan()
 
 
+@pytest.mark.parametrize("text", ["name: night\n", '{"uri": "a.mp3"}', "\x00\u00ff", "stemline_plan"])
+def test_a_file_that_is_no_plan_is_not_written_over(plan_file, text):
+    plan_file.path.write_text(text)
+    with pytest.raises(UsageError, match=r"plan\.json is there already and is no plan"):
+        plan_file.plan()
+    assert plan_file.path.read_text() == text
+    with pytest.raises(UsageError) as refused:
+        plan_file.check()
+    assert refused.value.fix == "Make one with `stemline plan … --out FILE`."
+
+
+@pytest.mark.parametrize("text", ["", '{\n "stemline_plan": 1,\n "na', '{"stemline_backfill": 1}'])
+def test_an_older_plan_is_written_over_even_where_it_was_cut_off(plan_file, text):
+    plan_file.path.write_text(text)
+    saved = plan_file.plan()
+    assert plan_file.check() == saved
+
+
 def test_a_plan_is_plain_json_one_line_a_row(plan_file):
     plan_file.plan()
     tree = json.loads(plan_file.path.read_text())
