@@ -2,6 +2,7 @@
 
     python benchmarks/chaos.py 200 [SEED]      or: make chaos N=200 SEED=1
     python benchmarks/chaos.py --only 1-17     one schedule again, told in full
+    python benchmarks/chaos.py 200 --runner dask     tracks collected by workers of Dask that are killed, too
 
 A schedule is a catalogue of four to six tiny tracks, up to five kinds of faults of the local service, up to four runs
 that are killed at a named or at any moment, in part two at once on two keys, and in part the service is killed, too.
@@ -30,6 +31,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "faults")]
 from schedule import draw_schedule  # noqa: E402 - found by the line above
 from schedule_run import ScheduleRun, ScheduleRunner  # noqa: E402
 from support.command_line import open_launcher  # noqa: E402
+from support.dask_workers import dask_workers  # noqa: E402
 from support.faulty_vendor import running_vendor  # noqa: E402
 from support.postgresql import new_schema, running_postgresql  # noqa: E402
 from support.scenario import make_tiny_songs  # noqa: E402
@@ -37,6 +39,8 @@ from support.scenario import make_tiny_songs  # noqa: E402
 LANES = 2 * (os.cpu_count() or 2)
 """Schedules at once: most of the time they wait."""
 PROGRESS_EVERY = 100
+WORKER_KILLED_EVERY = 10.0
+"""Seconds between two deaths of Dask workers, about."""
 SPEED = 0.15
 """Seconds a job takes per second of audio: tracks are then in many states when a run is killed."""
 POSTGRESQL_EVERY = 4
@@ -91,28 +95,32 @@ class Tally:
 
 
 @contextmanager
-def runners(folder: Path, lanes: int) -> Iterator[tuple[queue.Queue[ScheduleRunner], str]]:
+def runners(folder: Path, lanes: int, runner: str) -> Iterator[tuple[queue.Queue[ScheduleRunner], str]]:
     """Give a vendor for every lane, and the PostgreSQL server they share."""
     with ExitStack() as stack:
         launcher = stack.enter_context(open_launcher(folder))
         songs = make_tiny_songs(folder / "music")
+        execution = {}
+        if runner == "dask":
+            address = stack.enter_context(dask_workers(killed_every=WORKER_KILLED_EVERY))
+            execution = {"runner": "dask", "address": address}
         free: queue.Queue[ScheduleRunner] = queue.Queue()
         for lane in range(lanes):
             vendor = stack.enter_context(running_vendor(folder / f"vendor-{lane}", speed=SPEED))
-            free.put(ScheduleRunner(launcher, songs, vendor))
+            free.put(ScheduleRunner(launcher, songs, vendor, execution))
         yield free, stack.enter_context(running_postgresql())
 
 
-def run_all(seeds: list[str], lanes: int, *, is_told: bool) -> Tally:
+def run_all(seeds: list[str], lanes: int, runner: str, *, is_told: bool) -> Tally:
     """Carry out the schedules of these seeds, several at once."""
     tally = Tally()
-    with tempfile.TemporaryDirectory() as name, runners(Path(name), lanes) as (free, server):
+    with tempfile.TemporaryDirectory() as name, runners(Path(name), lanes, runner) as (free, server):
 
         def carry_out(number: int, seed: str) -> None:
-            runner, folder = free.get(), Path(name) / seed
+            lane, folder = free.get(), Path(name) / seed
             try:
                 is_shared = number % POSTGRESQL_EVERY == 0
-                run = runner.prepare(draw_schedule(seed), folder, new_schema(server) if is_shared else None)
+                run = lane.prepare(draw_schedule(seed), folder, new_schema(server) if is_shared else None)
                 run.carry_out()
                 tally.add(run)
                 if is_told:
@@ -122,7 +130,7 @@ def run_all(seeds: list[str], lanes: int, *, is_told: bool) -> Tally:
                 tally.fail(seed, repr(error))
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-                free.put(runner)
+                free.put(lane)
 
         with ThreadPoolExecutor(lanes) as pool:
             try:
@@ -138,11 +146,12 @@ def main() -> int:
     parser.add_argument("count", type=int, nargs="?", default=200)
     parser.add_argument("seed", type=int, nargs="?", default=1)
     parser.add_argument("--only", help="carry out this one schedule")
+    parser.add_argument("--runner", choices=["threads", "dask"], default="threads")
     parser.add_argument("--lanes", type=int, default=LANES)
     wanted = parser.parse_args()
     seeds = [wanted.only] if wanted.only else [f"{wanted.seed}-{number}" for number in range(wanted.count)]
     started = time.monotonic()
-    tally = run_all(seeds, min(wanted.lanes, len(seeds)), is_told=wanted.only is not None)
+    tally = run_all(seeds, min(wanted.lanes, len(seeds)), wanted.runner, is_told=wanted.only is not None)
     tally.show(time.monotonic() - started)
     return int(bool(tally.bad))
 

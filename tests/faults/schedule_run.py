@@ -103,13 +103,16 @@ class ScheduleRunner:
     launcher: Launcher
     songs: list[Path]
     vendor: FaultyVendor
+    execution: dict[str, object] = field(default_factory=dict)
+    """Where tracks are collected, when not in threads of each run."""
 
     def prepare(self, schedule: Schedule, folder: Path, database: str | None = None) -> ScheduleRun:
         """Give a schedule the scenario it is carried out in."""
         folder.mkdir(parents=True, exist_ok=True)
         project = new_project(folder, self.launcher, self.vendor, self.songs, database)
         budget = {"budget": {"day": schedule.limit}} if schedule.limit is not None else {}
-        facts = {"dialect": schedule.dialect, "accounts": schedule.accounts, **budget}
+        collected = {"execution": self.execution} if self.execution else {}
+        facts = {"dialect": schedule.dialect, "accounts": schedule.accounts, **budget, **collected}
         scenario = open_scenario(project, self.vendor, schedule.tracks, **facts)
         if schedule.is_pooled:
             scenario.pool_keys()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from schedule import draw_schedule
 from schedule_run import ScheduleRunner
+from support.dask_workers import dask_workers
 from support.postgresql import new_schema
 
 ALWAYS = 1
 SEEDS = [f"suite-{number}" for number in range(24)]
+ON_DASK = 4
 FRESH = 24
 """How many of another seed are carried out in `make test-long`."""
 
@@ -42,6 +44,16 @@ def test_nothing_is_paid_twice_or_lost(carry_out, seed):
 @pytest.mark.parametrize("number", range(FRESH))
 def test_nor_is_it_with_a_fresh_seed(carry_out, seed, number):
     carry_out(f"{seed}-{number}", number)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(ON_DASK))
+def test_nor_is_it_where_workers_of_dask_collect_and_die(tmp_path, launcher, songs, vendor, number):
+    with dask_workers(killed_every=3.0, seed=number) as address:
+        runner = ScheduleRunner(launcher, songs, vendor, {"runner": "dask", "address": address})
+        schedule_run = runner.prepare(draw_schedule(f"dask-{number}"), tmp_path)
+        schedule_run.carry_out()
+    assert schedule_run.findings.is_clean, schedule_run.findings
 
 
 def test_a_seed_gives_the_same_schedule_each_time():

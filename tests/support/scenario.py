@@ -112,7 +112,7 @@ def open_scenario(
     taken = [Account(url, vendor.take_key(dialect), vendor.http, CREDITS, dialect) for _ in range(accounts)]
     project.provider = taken[0]
     provider = {"kind": KINDS[dialect], "requests_per_minute": 60_000}
-    execution = {"batch_seconds": 0.05}
+    execution = {"batch_seconds": 0.05, **sections.pop("execution", {})}
     project.prepare(count, recipe=RECIPES[dialect], provider=provider, execution=execution, **sections)
     return Scenario(project, vendor, count, taken)
 
