@@ -95,3 +95,15 @@ def test_a_later_link_of_an_ogg_file_comes_in_the_rate_and_channels_of_the_first
         samples = np.concatenate(list(stream))
 
     assert np.abs(samples - np.concatenate([first, like_first])).max() < 1e-6
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", audio.MP3_RATES)
+def test_an_mp3_begins_and_ends_where_its_sound_does(rate, channels):
+    tone = 0.4 * np.sin(2 * np.pi * 440 * np.arange(rate + 321) / rate)
+    samples, file = np.repeat(tone[:, None], channels, axis=1), io.BytesIO()
+    audio.encode(file, samples, rate, "mp3")
+    sound = decoded(file)
+    assert sound.shape == samples.shape
+    inside = slice(rate // 20, -rate // 20)
+    assert np.sum((sound - samples)[inside] ** 2) < 1e-4 * np.sum(samples[inside] ** 2)

@@ -1,4 +1,4 @@
-"""Sound into files: wav, flac, mp3 and ogg, written by libsndfile in blocks."""
+"""Sound into files, in blocks: wav, flac and ogg, written by libsndfile, and mp3."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from stemline.audio.mp3_file import MOST_CHANNELS, MP3_RATES, Mp3File, created_mp3
 from stemline.audio.resampling import Resampler
 from stemline.errors import AudioRejected, StorageError
 from stemline.records import Code
 
 FORMATS = ("wav", "flac", "mp3", "ogg")
-MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # MPEG 1, 2 and 2.5 layer III
-_ENCODERS = {  # libsndfile's subtype and compression level; 0.0 is the best mp3: variable, about 245 kbit/s
-    "wav": ("PCM_16", None),
-    "flac": ("PCM_16", None),
-    "mp3": ("MPEG_LAYER_III", 0.0),
-    "ogg": ("VORBIS", None),
-}
+_SUBTYPES = {"wav": "PCM_16", "flac": "PCM_16", "ogg": "VORBIS"}
 Quantiser: TypeAlias = Callable[[NDArray[np.floating]], NDArray[Any]]
 _SYSTEM_ERROR = 2  # SF_ERR_SYSTEM
 
@@ -47,7 +42,9 @@ def encode(
 class AudioWriter:
     """A sound file that is being written; how its sound is cut into blocks does not show in it."""
 
-    def __init__(self, file: soundfile.SoundFile, resampler: Resampler, quantise: Quantiser) -> None:
+    def __init__(
+        self, file: soundfile.SoundFile | Mp3File, resampler: Resampler, quantise: Quantiser
+    ) -> None:
         """Take the open file, what fits samples to its rate, and what makes them what its encoder takes."""
         self._file, self._resampler, self._quantise = file, resampler, quantise
         self._waiting = np.zeros((0, file.channels), np.float32)
@@ -98,7 +95,12 @@ def open_writer(
     if audio_format not in FORMATS:
         raise _unwritable(path, audio_format, f"the formats are {', '.join(FORMATS)}")
     rate = _mp3_rate(sample_rate) if audio_format == "mp3" else sample_rate
-    with _created(path, channels, rate, audio_format, bits) as file:
+    created = (
+        _created_mp3(path, channels, rate)
+        if audio_format == "mp3"
+        else _created(path, channels, rate, audio_format, bits)
+    )
+    with created as file:
         writer = AudioWriter(file, Resampler(rate, sample_rate), _quantiser(audio_format, bits))
         yield writer
         writer.end()
@@ -108,8 +110,8 @@ def open_writer(
 def _created(
     path: str | Path | BinaryIO, channels: int, sample_rate: int, audio_format: str, bits: int
 ) -> Iterator[soundfile.SoundFile]:
-    """Give the file to write to; libsndfile's errors become ours."""
-    subtype, compression = _ENCODERS[audio_format]
+    """Give the file that libsndfile writes; its errors become ours."""
+    subtype = _SUBTYPES[audio_format]
     subtype = "PCM_24" if subtype == "PCM_16" and bits == 24 else subtype
     try:
         file = soundfile.SoundFile(
@@ -119,17 +121,30 @@ def _created(
             channels=channels,
             format=audio_format.upper(),
             subtype=subtype,
-            compression_level=compression,
         )
     except soundfile.LibsndfileError as error:
         if error.code == _SYSTEM_ERROR:
-            raise StorageError(f"{path} cannot be created.", fix="Check that its folder is there.") from error
+            raise _uncreated(path) from error
         raise _unwritable(path, audio_format, f"not with {channels} channels at {sample_rate} Hz") from error
     try:
         with file:
             yield file
     except soundfile.LibsndfileError as error:
-        raise StorageError(f"{path} cannot be written ({error}).", fix="Is the disk full?") from error
+        raise _unwritten(path, error) from error
+
+
+@contextmanager
+def _created_mp3(path: str | Path | BinaryIO, channels: int, sample_rate: int) -> Iterator[Mp3File]:
+    """Give the mp3 to write; the system's errors become ours."""
+    if channels > MOST_CHANNELS:
+        raise _unwritable(path, "mp3", f"not with {channels} channels at {sample_rate} Hz")
+    try:
+        with created_mp3(path, sample_rate, channels) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise _uncreated(path) from error
+    except OSError as error:
+        raise _unwritten(path, error) from error
 
 
 def _quantiser(audio_format: str, bits: int) -> Quantiser:
@@ -149,6 +164,14 @@ def _quantiser(audio_format: str, bits: int) -> Quantiser:
 def _mp3_rate(sample_rate: int) -> int:
     """Give the rate that an mp3 takes for a rate."""
     return min((known for known in MP3_RATES if known >= sample_rate), default=MP3_RATES[-1])
+
+
+def _uncreated(path: str | Path | BinaryIO) -> StorageError:
+    return StorageError(f"{path} cannot be created.", fix="Check that its folder is there.")
+
+
+def _unwritten(path: str | Path | BinaryIO, error: Exception) -> StorageError:
+    return StorageError(f"{path} cannot be written ({error}).", fix="Is the disk full?")
 
 
 def _unwritable(path: str | Path | BinaryIO, audio_format: str, why: str) -> AudioRejected:

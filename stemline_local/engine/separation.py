@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +27,8 @@ LOST_SECONDS, LOST_SHARE = 1.0, 0.01
 """How much of a source may be missing where it is decoded, whichever is more."""
 Progress = Callable[[float], None]
 """Is told the share that is done, 0..1."""
+MOST_WAITING_BYTES = 32 << 20
+"""How much separated sound may wait for its encoder."""
 SIDE_GAIN = np.float32(0.7071)
 """What a channel beyond the first two counts for on either side."""
 
@@ -122,13 +126,33 @@ def _passing(blocks: Iterable[Floats], *listeners: Callable[[Floats], None]) -> 
 def _write(
     pieces: Iterable[Floats], writers: list[audio.AudioWriter], on_written: Callable[[int], None]
 ) -> None:
-    """Write pieces (stems, n, channels) as they come, each stem to its writer; say how many frames are written."""
-    written = 0
-    for piece in pieces:
-        for writer, samples in zip(writers, piece, strict=True):
-            writer.write(samples)
-        written += piece.shape[1]
-        on_written(written)
+    """Write pieces (stems, n, channels) as they come, each stem to its writer; say how many frames are written.
+
+    Each writer has a thread of its own: encoding an mp3 takes longer than separating, and needs no lock of Python's.
+    """
+    with ExitStack() as stack:
+        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in writers]
+        under_way: deque[list[Future[None]]] = deque()
+        written = 0
+        for piece in pieces:
+            under_way.append(
+                [
+                    thread.submit(writer.write, samples)
+                    for thread, writer, samples in zip(threads, writers, piece, strict=True)
+                ]
+            )
+            if len(under_way) * piece.nbytes > MOST_WAITING_BYTES:
+                _wait(under_way.popleft())
+            written += piece.shape[1]
+            on_written(written)
+        for writes in under_way:
+            _wait(writes)
+
+
+def _wait(writes: list[Future[None]]) -> None:
+    """Wait until a piece is written, and raise what went wrong."""
+    for write in writes:
+        write.result()
 
 
 def to_stereo(samples: Floats) -> Floats:
