@@ -23,7 +23,6 @@ import numpy as np
 
 from stemline import audio
 from stemline.analysis import estimate_key, estimate_tempo
-from stemline.analysis.spectrum import mono_at_rate
 from stemline.errors import AudioRejected
 from stemline_local.songs import make_song
 from stemline_local.songs.notes import KEYS
@@ -111,7 +110,7 @@ def compare(path: Path) -> Row | None:
         return None
     if len(samples) < 30 * stream.sample_rate:
         return None
-    mono = mono_at_rate(samples, stream.sample_rate, 44100)
+    mono = audio.resampled(samples.mean(axis=1), 44100, stream.sample_rate)
     bpm = float(essentia.RhythmExtractor2013(method="multifeature")(mono)[0])
     tonic, mode, _ = essentia.KeyExtractor(profileType="bgate")(mono)
     return measured(samples, stream.sample_rate, bpm, sharp_name(f"{tonic} {mode}"))

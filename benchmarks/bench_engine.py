@@ -1,12 +1,13 @@
 """Measures the draft engine: how well it separates a folder of songs with known stems, and how fast.
 
     python benchmarks/bench_engine.py quality FOLDER [--from 15] [--until 30] [--processes 2]
-    python benchmarks/bench_engine.py job [--minutes 4] [--stems four] [--quality best] [--format flac]
+    python benchmarks/bench_engine.py job [--minutes 4 10 60] [--stems four] [--quality best] [--format flac]
 
 FOLDER is what make_independent_set.py writes. SDR is 10 log10(sum(s^2) / sum((s - e)^2)) over a whole song, both
 channels, in dB; figures are medians over songs, and "mean" is the mean of the four medians. Beside the engine stand
 what any separator must beat (the mixture itself, a quarter of it) and what no mask on this grid can (the oracle:
-the share of the mixture each true stem explains). `job` times one whole order, mp3 in, stems out, on one core.
+the share of the mixture each true stem explains). `job` times whole orders, from file to
+files with tempo and key, and prints their peak memory, imports included.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
+import multiprocessing
 import resource
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import soundfile
@@ -30,6 +34,7 @@ from stemline import audio
 from stemline_local.engine import SeparationOrder, load_engine, separate_file
 from stemline_local.engine.draft import QUALITIES
 from stemline_local.engine.features import ChunkFeatures, extract_features
+from stemline_local.engine.interface import Mixture
 from stemline_local.engine.stft import analyse, synthesise
 from stemline_local.songs import STEMS as PARTS
 from stemline_local.songs import make_song
@@ -39,6 +44,7 @@ SIX = (*FOUR, "piano", "guitar")
 ROWS = ("mixture", "a quarter", *QUALITIES, "best, mono", "oracle")
 
 Stems = dict[str, np.ndarray]
+T = TypeVar("T")
 
 
 def read_song(folder: Path) -> Stems:
@@ -60,24 +66,28 @@ def sdr(truth: np.ndarray, estimate: np.ndarray) -> float:
 
 def separate(mixture: np.ndarray, stems: tuple[str, ...], quality: str) -> Stems:
     """Give the draft engine's stems."""
-    return load_engine("draft").separate(mixture, 44100, stems, quality, lambda _: None)
+    pieces = load_engine("draft").separate(
+        Mixture([mixture], *mixture.shape, sample_rate=44100), stems, quality
+    )
+    return dict(zip(stems, np.concatenate(list(pieces), axis=1), strict=True))
 
 
 def oracle(stems: Stems, mixture: np.ndarray) -> Stems:
     """Give the stems the best possible masks of this grid make."""
     analysis = extract_features(mixture, 44100)
-    shares = np.clip([share(stems[name], analysis) for name in FOUR], 0, 1)
+    whole = analyse(mixture, analysis.hop)
+    shares = np.clip([share(stems[name], whole, analysis) for name in FOUR], 0, 1)
     shares /= shares.sum(axis=0) + 1e-9
     made = {}
     for name, mask in zip(FOUR, shares, strict=True):
-        spectra = analysis.spectra * analysis.grid.expand(mask.astype(np.float32))
+        spectra = whole * analysis.grid.expand(mask.astype(np.float32))
         made[name] = synthesise(spectra, len(mixture), analysis.hop)
     return made
 
 
-def share(stem: np.ndarray, analysis: ChunkFeatures) -> np.ndarray:
-    """Give what share of the mixture a stem explains (frames, bands)."""
-    spectra, mixture, grid = analyse(stem, analysis.hop), analysis.spectra, analysis.grid
+def share(stem: np.ndarray, mixture: np.ndarray, analysis: ChunkFeatures) -> np.ndarray:
+    """Give what share of a mixture, of which these are the spectra, a stem explains (frames, bands)."""
+    spectra, grid = analyse(stem, analysis.hop), analysis.grid
     product = sum(grid.reduce((a * b.conj()).real) for a, b in zip(spectra, mixture, strict=True))
     return product / (sum(grid.reduce(np.abs(channel) ** 2) for channel in mixture) + 1e-12)
 
@@ -132,34 +142,42 @@ def measure_quality(options: argparse.Namespace) -> None:
     print(f"without its voice, a song leaves {false:.1%} of its energy in the vocals stem")
 
 
-def measure_job(options: argparse.Namespace) -> None:
-    """Print how long one whole order takes on one core, and its memory."""
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "song.mp3"
-        write_song(source, options.minutes)
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        order = SeparationOrder(options.stems, options.quality, options.format, "draft")
-        wall, cpu = time.perf_counter(), time.process_time()
-        done = separate_file(source, Path(folder), order, lambda _: None)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def measure_jobs(options: argparse.Namespace) -> None:
+    """Print how long whole orders take on one core, and their memory, each in a fresh process."""
     print(
-        f"{done.duration_seconds:.0f} s of mp3 -> {options.stems}, {options.quality}, {options.format}, bpm, key:"
-        f" {cpu:.1f} s of one core ({done.duration_seconds / cpu:.1f}x), {wall:.1f} s on the clock,"
-        f" peak {memory:.0f} MB"
+        "| length | order | CPU s | x real time | s on the clock | peak memory |\n|---|---|---|---|---|---|"
     )
+    for minutes in options.minutes:
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / f"song.{options.source}"
+            in_own_process(encode_song, source, 60 * minutes, options.rate)
+            print(in_own_process(measure_job, source, options.order, options.cores), flush=True)
 
 
-def write_song(path: Path, minutes: float) -> None:
-    """Write an mp3 of a made song in a process of its own, so that making it does not count as our memory."""
-    with ProcessPoolExecutor(1) as pool:
-        pool.submit(encode_song, path, 60 * minutes).result()
+def in_own_process(function: Callable[..., T], *arguments: object) -> T:
+    """Call a function where nothing else counts as its memory."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
-def encode_song(path: Path, seconds: float) -> None:
+def measure_job(source: Path, order: SeparationOrder, cores: int) -> str:
+    """Give the row of one order."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    wall, cpu = time.perf_counter(), time.process_time()
+    seconds = separate_file(source, source.parent, order, lambda _: None).duration_seconds
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    what = f"{source.suffix[1:]} to {order.stems}, {order.quality}, {order.format}, {order.engine}"
+    return f"| {seconds / 60:.0f} min | {what} | {cpu:.1f} | {seconds / cpu:.1f} | {wall:.1f} | {memory:.0f} MB |"
+
+
+def encode_song(path: Path, seconds: float, rate: int) -> None:
     song = make_song(7, seconds=min(seconds, 60.0))
-    repeats = int(np.ceil(seconds / min(seconds, 60.0)))
-    audio.encode(path, np.tile(song.mix, (repeats, 1))[: int(seconds * 44100)], 44100, "mp3")
+    left = int(seconds * rate)
+    with audio.open_writer(path, rate, 2, path.suffix[1:]) as writer:
+        while left > 0:
+            writer.write(song.mix[:left])
+            left -= len(song.mix)
 
 
 def main() -> None:
@@ -172,12 +190,18 @@ def main() -> None:
     quality.add_argument("--processes", type=int, default=2)
     quality.set_defaults(run=measure_quality)
     job = commands.add_parser("job")
-    job.add_argument("--minutes", type=float, default=4)
+    job.add_argument("--minutes", type=float, nargs="+", default=[4])
     job.add_argument("--stems", default="four")
     job.add_argument("--quality", default="best")
     job.add_argument("--format", default="flac")
-    job.set_defaults(run=measure_job)
+    job.add_argument("--engine", default="draft")
+    job.add_argument("--source", default="mp3", help="the source's format")
+    job.add_argument("--rate", type=int, default=44100, help="the source's sample rate")
+    job.add_argument("--cores", type=int, default=1)
+    job.set_defaults(run=measure_jobs)
     options = parser.parse_args()
+    if options.run is measure_jobs:
+        options.order = SeparationOrder(options.stems, options.quality, options.format, options.engine)
     options.run(options)
 
 

@@ -28,7 +28,7 @@ from scipy.fft import irfft, rfft
 from scipy.signal import resample_poly
 
 from stemline_local.engine.features import ChunkFeatures, extract_features
-from stemline_local.engine.mask import MaskNetwork, context
+from stemline_local.engine.mask import MaskContext, MaskNetwork
 from stemline_local.engine.stft import analyse
 from stemline_local.songs import STEMS as PARTS
 from stemline_local.songs import make_song
@@ -139,9 +139,9 @@ def make_example(seed: int, songs: list[Path]) -> np.ndarray:
 # --- points -----------------------------------------------------------------------------------------------
 
 
-def shares_of(stems: np.ndarray, analysis: ChunkFeatures) -> tuple[np.ndarray, np.ndarray]:
+def shares_of(stems: np.ndarray, whole: np.ndarray, analysis: ChunkFeatures) -> tuple[np.ndarray, np.ndarray]:
     """Give what share of the mixture each stem explains (stems, frames, bands), and the mixture's energy."""
-    mixture, grid = analysis.spectra, analysis.grid
+    mixture, grid = analyse(whole, analysis.hop), analysis.grid
     energy = sum(grid.reduce(np.abs(channel) ** 2) for channel in mixture) * grid.widths
     shares = []
     for stem in stems:
@@ -161,12 +161,14 @@ def group_for(name: str, stems: np.ndarray) -> np.ndarray:
 def draw_points(seed: int, songs: list[Path], name: str, before: tuple[MaskNetwork, ...]) -> Points:
     """Give the drawn points of one example for the network called `name`, which comes after those `before`."""
     stems = make_example(seed, songs)
-    analysis = extract_features(stems.sum(axis=0), RATE)
+    whole = stems.sum(axis=0)
+    analysis = extract_features(whole, RATE)
     maps = analysis.maps
     for network in before:
-        maps = np.concatenate([analysis.maps, context(analysis, network.masks(maps))])
+        context = MaskContext(analysis, network.masks(maps))
+        maps = np.concatenate([analysis.maps, context.rows(slice(None))])
     wanted = group_for(name, stems)
-    shares, energy = shares_of(wanted, analysis)
+    shares, energy = shares_of(wanted, whole, analysis)
     if name == "keys":
         whole = shares.sum(axis=0)
         energy = energy * np.clip(whole, 0, 1) ** 2

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.analysis.spectrum import mono_at_rate, spectra
-from stemline.audio import Samples
+from stemline.analysis.spectrum import MonoSpectra, in_blocks
 
 Vector = NDArray[np.float64]
 
@@ -39,15 +38,45 @@ class KeyEstimate:
 NO_KEY = KeyEstimate(None, 0.0, None)
 
 
+class KeyEstimator:
+    """Gathers what tells the key of a sound while it comes, block by block."""
+
+    def __init__(self, sample_rate: int, frames: int) -> None:
+        """Begin before the first block of a sound of so many frames."""
+        self._spectra = MonoSpectra(sample_rate, frames, _RATE, _SIZE, _HOP)
+        bins = np.fft.rfftfreq(_SIZE, 1 / _RATE)
+        self._inside = np.flatnonzero((bins > _LOWEST_HERTZ) & (bins < _HIGHEST_HERTZ))
+        self._peaks: list[_Peaks] = []
+        self._frames = 0
+
+    def add(self, block: NDArray[np.floating]) -> None:
+        """Take in samples of shape (n,) or (n, channels)."""
+        for spectra in self._spectra.add(block):
+            self._add(spectra)
+
+    def estimate(self) -> KeyEstimate:
+        """Give the key at the sound's end; None for silence and for noise."""
+        for spectra in self._spectra.end():
+            self._add(spectra)
+        length = self._spectra.length
+        if length < _SHORTEST_SECONDS * _RATE:
+            return NO_KEY
+        key = _fitted_key(*chroma_vectors(_joined(self._peaks)))
+        # A short piece of noise fits some scale by chance a little better than a long one.
+        is_clear = key.strength >= _LEAST_STRENGTH + 0.4 * _RATE / length
+        return key if is_clear else KeyEstimate(None, key.strength, None)
+
+    def _add(self, spectra: NDArray[np.float32]) -> None:
+        self._peaks.append(_peaks(spectra, self._inside, self._frames))
+        self._frames += len(spectra)
+
+
 def estimate_key(samples: NDArray[np.floating], sample_rate: int) -> KeyEstimate:
     """Give the key of sound of shape (frames,) or (frames, channels); None for silence and for noise."""
-    mono = mono_at_rate(samples, sample_rate, _RATE)
-    if len(mono) < _SHORTEST_SECONDS * _RATE:
-        return NO_KEY
-    key = _fitted_key(*chroma_vectors(mono))
-    # A short piece of noise fits some scale by chance a little better than a long one.
-    is_clear = key.strength >= _LEAST_STRENGTH + 0.4 * _RATE / len(mono)
-    return key if is_clear else KeyEstimate(None, key.strength, None)
+    estimator = KeyEstimator(sample_rate, len(samples))
+    for block in in_blocks(samples, sample_rate):
+        estimator.add(block)
+    return estimator.estimate()
 
 
 def _fitted_key(chroma: Vector, bass: Vector) -> KeyEstimate:
@@ -66,9 +95,8 @@ def _fitted_key(chroma: Vector, bass: Vector) -> KeyEstimate:
     return KeyEstimate(fits[0][2], strength, fits[1][2])
 
 
-def chroma_vectors(mono: Samples) -> tuple[Vector, Vector]:
+def chroma_vectors(peaks: _Peaks) -> tuple[Vector, Vector]:
     """Give how much of each of the twelve notes sounds over the piece, and in its bass; C first."""
-    peaks = _all_peaks(mono)
     if not peaks.weight.any():
         return np.zeros(12), np.zeros(12)
     # Bands tune to each other, not to 440 Hz: take the mean deviation out, an angle on the semitone circle.
@@ -95,14 +123,8 @@ class _Peaks:
     weight: NDArray[np.float64]
 
 
-def _all_peaks(mono: Samples) -> _Peaks:
-    """Give the peaks of every frame between 55 Hz and 2 kHz."""
-    bins = np.fft.rfftfreq(_SIZE, 1 / _RATE)
-    inside = np.flatnonzero((bins > _LOWEST_HERTZ) & (bins < _HIGHEST_HERTZ))
-    found, frames = [], 0
-    for block in spectra(mono, _SIZE, _HOP):
-        found.append(_peaks(block, inside, frames))
-        frames += len(block)
+def _joined(found: list[_Peaks]) -> _Peaks:
+    """Give the peaks of all blocks."""
     return _Peaks(
         np.concatenate([peaks.frame for peaks in found]),
         np.concatenate([peaks.pitch for peaks in found]),
@@ -111,7 +133,7 @@ def _all_peaks(mono: Samples) -> _Peaks:
 
 
 def _peaks(magnitudes: NDArray[np.float32], inside: NDArray[np.int64], first_frame: int) -> _Peaks:
-    """Give the local maxima of compressed spectra, their frequencies by parabolic interpolation."""
+    """Give the local maxima of compressed spectra within some bins, their frequencies by parabolic interpolation."""
     level = np.sqrt(magnitudes)
     before, here, after = level[:, inside - 1], level[:, inside], level[:, inside + 1]
     frame, column = np.nonzero((here > before) & (here >= after))

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from stemline.analysis.spectrum import mono_at_rate, spectra
-from stemline.audio import Samples
+from stemline.analysis.spectrum import MonoSpectra, in_blocks
 
 Series = NDArray[np.float64]
 
@@ -39,34 +38,54 @@ class TempoEstimate:
 NO_TEMPO = TempoEstimate(None, 0.0, None)
 
 
-def estimate_tempo(samples: NDArray[np.floating], sample_rate: int) -> TempoEstimate:
-    """Give the tempo of sound of shape (frames,) or (frames, channels); None for silence and for noise.
+class TempoEstimator:
+    """Gathers what tells the tempo of a sound while it comes, block by block.
 
     Onset strength over mel bands, its autocorrelation at half a beat, one, two and four under a mild
     preference for 128 bpm, then a Fourier comb over the whole piece for the exact figure.
     """
-    mono = mono_at_rate(samples, sample_rate, _RATE)
-    if len(mono) < _SHORTEST_SECONDS * _RATE:
-        return NO_TEMPO
-    onsets = onset_strength(mono)
-    if onsets.mean() < _LEAST_FLUX:
-        return NO_TEMPO
-    regularity = _autocorrelation(onsets)
-    candidates = np.geomspace(_SLOWEST, _FASTEST, 1200)
-    score = _score(regularity, candidates)
-    coarse = float(candidates[int(np.argmax(score))])
-    strength = float(np.clip(_at_beats(regularity, np.array([coarse]))[0] / sum(_BEAT_WEIGHTS), 0.0, 1.0))
-    # Chance regularity shrinks with the square root of the length.
-    if strength < _LEAST_STRENGTH * (30 * _RATE / len(mono)) ** 0.5:
-        return TempoEstimate(None, round(strength, 3), None)
-    bpm = _refined(onsets, coarse)
-    return TempoEstimate(round(bpm, 2), round(strength, 3), _alternative(regularity, bpm))
+
+    def __init__(self, sample_rate: int, frames: int) -> None:
+        """Begin before the first block of a sound of so many frames."""
+        self._spectra = MonoSpectra(sample_rate, frames, _RATE, _SIZE, _HOP)
+        self._filters = _mel_filters()
+        self._bands: list[NDArray[np.float32]] = []
+
+    def add(self, block: NDArray[np.floating]) -> None:
+        """Take in samples of shape (n,) or (n, channels)."""
+        self._bands.extend(spectra @ self._filters for spectra in self._spectra.add(block))
+
+    def estimate(self) -> TempoEstimate:
+        """Give the tempo at the sound's end; None for silence and for noise."""
+        self._bands.extend(spectra @ self._filters for spectra in self._spectra.end())
+        length = self._spectra.length
+        if length < _SHORTEST_SECONDS * _RATE:
+            return NO_TEMPO
+        onsets = onset_strength(np.concatenate(self._bands))
+        if onsets.mean() < _LEAST_FLUX:
+            return NO_TEMPO
+        regularity = _autocorrelation(onsets)
+        candidates = np.geomspace(_SLOWEST, _FASTEST, 1200)
+        score = _score(regularity, candidates)
+        coarse = float(candidates[int(np.argmax(score))])
+        strength = float(np.clip(_at_beats(regularity, np.array([coarse]))[0] / sum(_BEAT_WEIGHTS), 0.0, 1.0))
+        # Chance regularity shrinks with the square root of the length.
+        if strength < _LEAST_STRENGTH * (30 * _RATE / length) ** 0.5:
+            return TempoEstimate(None, round(strength, 3), None)
+        bpm = _refined(onsets, coarse)
+        return TempoEstimate(round(bpm, 2), round(strength, 3), _alternative(regularity, bpm))
 
 
-def onset_strength(mono: Samples) -> Series:
-    """Give how much louder the spectrum gets, frame by frame, with the slow drift taken out."""
-    filters = _mel_filters()
-    bands = np.concatenate([block @ filters for block in spectra(mono, _SIZE, _HOP)])
+def estimate_tempo(samples: NDArray[np.floating], sample_rate: int) -> TempoEstimate:
+    """Give the tempo of sound of shape (frames,) or (frames, channels); None for silence and for noise."""
+    estimator = TempoEstimator(sample_rate, len(samples))
+    for block in in_blocks(samples, sample_rate):
+        estimator.add(block)
+    return estimator.estimate()
+
+
+def onset_strength(bands: NDArray[np.float32]) -> Series:
+    """Give how much louder the bands (frames, bands) get, frame by frame, with the slow drift taken out."""
     loud = float(np.percentile(bands, 99.5))
     level = np.log1p(200 * bands / max(loud, _SILENCE))
     rise = np.maximum(0, level[2:] - level[:-2])

@@ -7,8 +7,8 @@ finds the right length of a header-less variable-bitrate mp3.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,7 +23,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from stemline import ogg
-from stemline.audio.resampling import Samples, resampled
+from stemline.audio.resampling import Samples, resampled_blocks
 from stemline.errors import AudioRejected, StemlineError
 from stemline.records import Code
 
@@ -197,21 +197,90 @@ def decode_blocks(
     return AudioBlocks(source, on_packet)
 
 
-def decode(source: str | Path | BinaryIO) -> DecodedAudio:
-    """Give the whole sound of a file: mp3, flac, wav, ogg, opus, m4a, aac, webm and what else FFmpeg reads.
+class SourceBlocks:
+    """The whole sound of a source as blocks of about a second; also a context manager, and closed at its end.
 
     What stands between the frames of an mp3 is skipped, as players do: artwork of a file joined to another one,
-    junk. Of an Ogg file every link is decoded, in the rate and channels of the first.
+    junk. Of an Ogg file every link is given, in the rate and channels of the first: FFmpeg does not follow one to
+    another rate or codec.
+    """
+
+    def __init__(self, source: str | Path | BinaryIO) -> None:
+        """Open `source` and decode its beginning.
+
+        Raises:
+            AudioRejected: it is missing, or holds no sound that can be read.
+        """
+        self._open_files = ExitStack()
+        try:
+            self._first, self._further = self._opened(source)
+        except BaseException:
+            self.close()
+            raise
+        self.sample_rate, self.channels = self._first.sample_rate, self._first.channels
+
+    def __iter__(self) -> Iterator[Samples]:
+        """Give float32 blocks of shape (n, channels) in order; once.
+
+        Raises:
+            AudioRejected: it is damaged further on; of an Ogg file what can be decoded of each link is given.
+        """
+        with self:
+            if self._further is None:
+                yield from self._first
+                return
+            yield from _until_damage(self._first)
+            for link in self._further:
+                yield from _until_damage(self._like_first(link))
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; more than once is fine."""
+        self._open_files.close()
+
+    def _opened(self, source: str | Path | BinaryIO) -> tuple[AudioBlocks, Iterator[AudioBlocks] | None]:
+        """Give the beginning, and of an Ogg file the links that follow."""
+        if isinstance(source, str | Path):
+            name = _name_of(source)
+            file = self._open_files.enter_context(_open(Path(source), name))
+            if file.read(len(ogg.MAGIC)) == ogg.MAGIC:
+                links = _sounding_links(file)
+                first = next(links, None)
+                if first is None:
+                    raise _rejection(name, "holds no sound that can be decoded")
+                return first, links
+        return self._open_files.enter_context(AudioBlocks(source, may_skip=True)), None
+
+    def _like_first(self, link: AudioBlocks) -> Iterator[Samples]:
+        """Give the sound of a link in the rate and channels of the first."""
+        return resampled_blocks(
+            (
+                block
+                if link.channels == self.channels
+                else np.repeat(block.mean(axis=1, keepdims=True, dtype=np.float32), self.channels, axis=1)
+                for block in link
+            ),
+            self.sample_rate,
+            link.sample_rate,
+        )
+
+
+def decode(source: str | Path | BinaryIO) -> DecodedAudio:
+    """Give the whole sound of a file: mp3, flac, wav, ogg, opus, m4a, aac, webm and what else FFmpeg reads.
 
     Raises:
         AudioRejected: it is missing, damaged, or no audio at all.
     """
-    if isinstance(source, str | Path):
-        name = _name_of(source)
-        with _open(Path(source), name) as file:
-            if file.read(len(ogg.MAGIC)) == ogg.MAGIC:
-                return _decode_links(file, name)
-    with AudioBlocks(source, may_skip=True) as stream:
+    with SourceBlocks(source) as stream:
         return DecodedAudio(np.concatenate(list(stream)), stream.sample_rate)
 
 
@@ -232,28 +301,19 @@ def _is_quiet(file: BinaryIO) -> bool:
         return all(float(np.mean(np.square(block))) < SILENT_POWER for block in stream)
 
 
-def _decode_links(file: BinaryIO, name: str) -> DecodedAudio:
-    """Give the sound of an Ogg file, link by link: FFmpeg does not follow one to another rate or codec."""
-    sounds: list[DecodedAudio] = []
+def _sounding_links(file: BinaryIO) -> Iterator[AudioBlocks]:
+    """Give each link of an Ogg file that holds sound; the lengths are compared later."""
     for link in ogg.links(file, file.seek(0, io.SEEK_END)):
-        # A link without sound, or one cut off before it has any, adds nothing; the lengths are compared later.
-        with suppress(AudioRejected), AudioBlocks(cast("BinaryIO", link)) as stream:
-            sounds.append(DecodedAudio(np.concatenate(list(stream)), stream.sample_rate))
-    if not sounds:
-        raise _rejection(name, "holds no sound that can be decoded")
-    first = sounds[0]
-    parts = [_like(sound, first) for sound in sounds]
-    return DecodedAudio(np.concatenate(parts), first.sample_rate)
+        try:
+            blocks = AudioBlocks(cast("BinaryIO", link))
+        except AudioRejected:
+            continue
+        yield blocks
 
 
-def _like(sound: DecodedAudio, first: DecodedAudio) -> Samples:
-    """Give samples in the rate and channels of another piece of sound."""
-    samples = sound.samples
-    if sound.channels != first.channels:
-        samples = np.repeat(samples.mean(axis=1, keepdims=True, dtype=np.float32), first.channels, axis=1)
-    if sound.sample_rate == first.sample_rate:
-        return samples
-    return resampled(samples, first.sample_rate, sound.sample_rate)
+def _until_damage(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    with suppress(AudioRejected):
+        yield from blocks
 
 
 @contextmanager

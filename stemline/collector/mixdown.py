@@ -7,7 +7,7 @@ are measured in it, and it is compared with the source where this worker has tha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.audio import Samples, decode, decode_blocks, encode
+from stemline.audio import BlockReader, Samples, SourceBlocks, decode_blocks, open_writer
 from stemline.errors import AudioRejected
 from stemline.records import MIX, ReadyTrack
 from stemline.verify import StemMeasures
@@ -44,13 +44,16 @@ def mix_down(parts: Sequence[Path], path: Path, audio_format: str) -> None:
     Raises:
         AudioRejected: a part cannot be decoded.
     """
-    first = decode(parts[0])
-    mixed = np.array(first.samples)
-    for part in parts[1:]:
-        samples = decode(part).samples
-        shared = min(len(mixed), len(samples))
-        mixed[:shared] += samples[:shared]
-    encode(path, mixed, first.sample_rate, audio_format)
+    with ExitStack() as files:
+        first, *others = [files.enter_context(SourceBlocks(part)) for part in parts]
+        readers = [BlockReader(other, other.channels) for other in others]
+        writer = files.enter_context(open_writer(path, first.sample_rate, first.channels, audio_format))
+        for block in first:
+            mixed = block.copy()
+            for reader in readers:
+                samples = reader.take(len(mixed))
+                mixed[: len(samples)] += samples
+            writer.write(mixed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,19 @@ Demucs estimates every stem by itself, so its stems add up to the mixture nearly
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from math import gcd
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.signal import resample_poly
 
+from stemline.audio import BlockReader, resampled_blocks
 from stemline.errors import UsageError
-from stemline_local.engine.interface import Progress
+from stemline_local.engine.interface import Mixture
+from stemline_local.engine.overlap import OverlapAdd
 from stemline_local.engine.stft import Floats
 
 if TYPE_CHECKING:
@@ -94,22 +95,46 @@ class DemucsEngine:
         """Tell whether `stem` is piano, which the makers of demucs themselves call not working well."""
         return stem == "piano"
 
-    def separate(
-        self, samples: Floats, sample_rate: int, stems: tuple[str, ...], quality: str, on_progress: Progress
-    ) -> dict[str, Floats]:
-        """Give each of `stems` as float32 (n, channels); a quality above fast overlaps its blocks more."""
+    def separate(self, mixture: Mixture, stems: tuple[str, ...], quality: str) -> Iterator[Floats]:
+        """Give the stems piece by piece, each float32 (stems, n, channels).
+
+        A quality above fast overlaps its blocks more. Beside what the model takes, memory is that of two blocks.
+        """
         if quality not in OVERLAPS:
             raise UsageError(f"There is no quality {quality!r}.", fix=f"Choose one of {', '.join(OVERLAPS)}.")
         model = model_for(stems)
-        wanted = tuple("vocals" if stem == "instrumental" else stem for stem in stems)
-        rows = [model.stems.index(stem) for stem in wanted]
-        mix = resampled(np.repeat(samples, 2 // samples.shape[1], axis=1), sample_rate, MODEL_RATE)
-        made = self._run(self._session(model), mix, OVERLAPS[quality], rows, on_progress)
-        result = {}
-        for stem, estimate in zip(stems, made, strict=True):
-            part = fitted(resampled(estimate, MODEL_RATE, sample_rate), samples.shape)
-            result[stem] = samples - part if stem == "instrumental" else part
-        return result
+        return self._separated(mixture, self._session(model), model, stems, OVERLAPS[quality])
+
+    def _separated(
+        self,
+        mixture: Mixture,
+        session: InferenceSession,
+        model: DemucsModel,
+        stems: tuple[str, ...],
+        overlap: float,
+    ) -> Iterator[Floats]:
+        """Give the stems at the mixture's own rate and with its channels."""
+        rate, place = mixture.sample_rate, 0
+        heard, subtracted_from = tee(mixture.blocks)
+        stereo = (np.repeat(block, 2 // mixture.channels, axis=1) for block in heard)
+        length = -(-mixture.frames * MODEL_RATE // rate)
+        rows = [model.stems.index("vocals" if stem == "instrumental" else stem) for stem in stems]
+        estimates = blended(session, resampled_blocks(stereo, MODEL_RATE, rate), length, overlap)
+        # The resampler takes time first.
+        made = resampled_blocks((part[rows].transpose(1, 2, 0) for part in estimates), rate, MODEL_RATE)
+        reader = BlockReader(subtracted_from, mixture.channels)
+        for samples in made:
+            part = samples[: mixture.frames - place].transpose(2, 0, 1)
+            if mixture.channels == 1:
+                part = part.mean(axis=2, keepdims=True)
+            sound = reader.take(part.shape[1])
+            place += part.shape[1]
+            yield np.stack(
+                [
+                    sound - estimate if stem == "instrumental" else estimate
+                    for stem, estimate in zip(stems, part, strict=True)
+                ]
+            )
 
     def _session(self, model: DemucsModel) -> InferenceSession:
         if model.name not in self._sessions:
@@ -125,23 +150,23 @@ class DemucsEngine:
             self._sessions[model.name] = session
         return self._sessions[model.name]
 
-    def _run(
-        self, session: InferenceSession, mix: Floats, overlap: float, rows: list[int], on_progress: Progress
-    ) -> Floats:
-        """Give the estimates (rows, n, 2) of a mix (n, 2), blended where blocks overlap."""
-        size = int(session.get_inputs()[0].shape[-1])
-        total = np.zeros((len(rows), *mix.shape), np.float32)
-        weight = np.zeros((len(mix), 1), np.float32)
-        for start, stop in blocks(len(mix), size, overlap):
-            block = np.zeros((1, 2, size), np.float32)
-            block[0, :, : stop - start] = mix[start:stop].T
-            estimate = session.run(["stems"], {"mix": block})[0][0]
-            window = triangle(size)[: stop - start, None]
-            total[:, start:stop] += estimate[rows, :, : stop - start].transpose(0, 2, 1) * window
-            weight[start:stop] += window
-            on_progress(stop / len(mix))
-        total /= weight
-        return total
+
+def blended(
+    session: InferenceSession, mix: Iterable[Floats], length: int, overlap: float
+) -> Iterator[Floats]:
+    """Give a model's estimates (stems, n, 2) of a mix of so many samples (n, 2), blended where its blocks overlap."""
+    size = int(session.get_inputs()[0].shape[-1])
+    step, count = int(size * (1 - overlap)), int(session.get_outputs()[0].shape[1])
+    reader, sums, weights = BlockReader(mix, 2), OverlapAdd(count, 2), OverlapAdd(1, 1)
+    for start, stop in blocks(length, size, overlap):
+        block = np.zeros((1, 2, size), np.float32)
+        block[0, :, : stop - start] = reader.take(stop - start, again=size - step).T
+        estimate = session.run(["stems"], {"mix": block})[0][0]
+        weight = triangle(size)[: stop - start, None]
+        sums.add(start, estimate[:, :, : stop - start].transpose(0, 2, 1) * weight)
+        weights.add(start, weight[None])
+        finished = stop if stop == length else start + step
+        yield sums.take(finished) / weights.take(finished)
 
 
 def blocks(length: int, size: int, overlap: float) -> Iterator[tuple[int, int]]:
@@ -158,20 +183,3 @@ def triangle(size: int) -> Floats:
     rising = np.arange(1, size + 1, dtype=np.float32)
     weights = np.minimum(rising, rising[::-1]) / (size / 2)
     return weights.astype(np.float32)
-
-
-def resampled(samples: Floats, source_rate: int, target_rate: int) -> Floats:
-    """Give samples (n, channels) at another rate."""
-    if source_rate == target_rate:
-        return samples
-    shared = gcd(source_rate, target_rate)
-    changed: Floats = resample_poly(samples, target_rate // shared, source_rate // shared, axis=0)
-    return changed.astype(np.float32, copy=False)
-
-
-def fitted(samples: Floats, shape: tuple[int, ...]) -> Floats:
-    """Give stereo samples in the mixture's shape: as long, and one channel where it had one."""
-    length, channels = shape
-    if channels == 1:
-        samples = samples.mean(axis=1, keepdims=True)
-    return np.pad(samples[:length], ((0, max(0, length - len(samples))), (0, 0)))

@@ -15,11 +15,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from stemline.audio import BlockReader
 from stemline.errors import UsageError
 from stemline_local.engine.features import ChunkFeatures, extract_features
-from stemline_local.engine.interface import Progress
-from stemline_local.engine.mask import STEMS, context, load_networks
-from stemline_local.engine.stft import Floats, synthesise
+from stemline_local.engine.grid import FrequencyGrid
+from stemline_local.engine.interface import Mixture
+from stemline_local.engine.mask import STEMS, MaskContext, load_networks
+from stemline_local.engine.overlap import OverlapAdd
+from stemline_local.engine.stft import Floats, Synthesis, analyse_blocks
 
 QUALITIES: dict[str, tuple[str, ...]] = {"fast": (), "balanced": ("second",), "best": ("second", "third")}
 """The networks each quality runs after the first."""
@@ -40,26 +43,42 @@ class DraftEngine:
         """Tell whether `stem` is one of the two it can only guess at: piano and guitar."""
         return stem in EXPERIMENTAL
 
-    def separate(
-        self, samples: Floats, sample_rate: int, stems: tuple[str, ...], quality: str, on_progress: Progress
-    ) -> dict[str, Floats]:
-        """Give each of `stems` as float32 (n, channels).
+    def separate(self, mixture: Mixture, stems: tuple[str, ...], quality: str) -> Iterator[Floats]:
+        """Give the stems piece by piece, each float32 (stems, n, channels).
 
         Quality `fast` uses the first network alone, `balanced` two and `best` all three. Working memory is that
-        of one 30 s chunk, beside the mixture and the stems themselves.
+        of one chunk of half a minute.
         """
         check_order(stems, quality)
-        mixture = usable(samples)
-        made = {stem: np.zeros_like(mixture) for stem in masked(stems)}
-        for start, stop in chunks(len(mixture), sample_rate):
-            fade = fades(start, stop, len(mixture), OVERLAP_SECONDS * sample_rate)
-            for stem, part in separate_chunk(mixture[start:stop], sample_rate, tuple(made), quality):
-                made[stem][start:stop] += part * fade
-            on_progress(stop / len(mixture))
-        for stem in stems:
-            if stem not in made:
-                made[stem] = remainder(mixture, made, subtracted(stem, stems))
-        return {stem: made[stem] for stem in stems}
+        return _separated(mixture, stems, quality)
+
+
+def _separated(mixture: Mixture, stems: tuple[str, ...], quality: str) -> Iterator[Floats]:
+    made, overlap = masked(stems), OVERLAP_SECONDS * mixture.sample_rate
+    reader = BlockReader(map(usable, mixture.blocks), mixture.channels)
+    sums = OverlapAdd(len(made), mixture.channels)
+    for start, stop in chunks(mixture.frames, mixture.sample_rate):
+        samples = reader.take(stop - start, again=overlap)
+        fade = fades(start, stop, mixture.frames, overlap)
+        finished = len(samples) if stop == mixture.frames else len(samples) - overlap
+        done = given = 0
+        for part in separate_chunk(samples, mixture.sample_rate, made, quality):
+            sums.add(start + done, part * fade[done : done + part.shape[1]])
+            done += part.shape[1]
+            ready = min(done, finished)
+            if ready > given:
+                yield _completed(samples[given:ready], sums.take(start + ready), made, stems)
+                given = ready
+        del samples  # before the next ones are read
+
+
+def _completed(mixture: Floats, parts: Floats, made: tuple[str, ...], stems: tuple[str, ...]) -> Floats:
+    """Give `stems` (stems, n, channels): those that masks made, and what they leave of the mixture."""
+    named = dict(zip(made, parts, strict=True))
+    for stem in stems:
+        if stem not in named:
+            named[stem] = remainder(mixture, named, subtracted(stem, stems))
+    return np.stack([named[stem] for stem in stems])
 
 
 def usable(samples: Floats) -> Floats:
@@ -124,13 +143,31 @@ def fades(start: int, stop: int, length: int, overlap: int) -> Floats:
 
 def separate_chunk(
     samples: Floats, sample_rate: int, stems: tuple[str, ...], quality: str
-) -> Iterator[tuple[str, Floats]]:
-    """Yield each masked stem of one chunk."""
+) -> Iterator[Floats]:
+    """Give the masked stems of one chunk piece by piece, each (stems, n, channels).
+
+    The chunk is transformed a second time, block by block: its spectra would be half of all memory.
+    """
+    grid, hop, masks = chunk_masks(samples, sample_rate, stems, quality)
+    syntheses = [Synthesis(len(samples), hop) for _ in stems]
+    frame = 0
+    for spectra in analyse_blocks(samples, hop):
+        part = slice(frame, frame + spectra.shape[1])
+        frame = part.stop
+        yield np.stack(
+            [
+                synthesis.add(spectra * grid.expand(masks[stem][part]))
+                for stem, synthesis in zip(stems, syntheses, strict=True)
+            ]
+        )
+
+
+def chunk_masks(
+    samples: Floats, sample_rate: int, stems: tuple[str, ...], quality: str
+) -> tuple[FrequencyGrid, int, dict[str, Floats]]:
+    """Give the grid and the hop of a chunk's transform, and the masks on it."""
     features = extract_features(samples, sample_rate)
-    masks = masks_for(features, stems, quality)
-    for stem in stems:
-        spectra = features.spectra * features.grid.expand(masks[stem])
-        yield stem, synthesise(spectra, len(samples), features.hop)
+    return features.grid, features.hop, masks_for(features, stems, quality)
 
 
 def masks_for(features: ChunkFeatures, stems: tuple[str, ...], quality: str) -> dict[str, Floats]:
@@ -138,7 +175,7 @@ def masks_for(features: ChunkFeatures, stems: tuple[str, ...], quality: str) -> 
     networks = load_networks()
     masks = networks["first"].masks(features.maps)
     for name in QUALITIES[quality]:
-        masks = networks[name].masks(features.maps, context(features, masks))
+        masks = networks[name].masks(features.maps, MaskContext(features, masks))
     named = dict(zip(STEMS, masks, strict=True))
     if set(EXPERIMENTAL) & set(stems):
         shares = networks["keys"].masks(features.maps)

@@ -7,7 +7,7 @@ frames (Rafii and Pardo 2012), stereo centre (Avendano 2003), harmonic combs alo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from scipy.ndimage import uniform_filter, uniform_filter1d
 from stemline_local.engine.grid import FrequencyGrid, grid_for
 from stemline_local.engine.median import median_filter, median_of_rows
 from stemline_local.engine.pitch_tracking import BASS, VOICE, comb
-from stemline_local.engine.stft import Floats, Spectra, analyse, hop_for
+from stemline_local.engine.stft import Floats, Spectra, analyse_blocks, hop_for
 
 NAMES = (
     "pitch", "centre", "centre_wide", "balance", "harmonic", "sustain", "repeat", "attack", "decay",
@@ -42,9 +42,8 @@ class StereoPower:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkFeatures:
-    """The features of a chunk: its spectra (channels, frames, bins) and the maps (len(NAMES), frames, bands)."""
+    """The features of a chunk: maps (len(NAMES), frames, bands), and what they were made of."""
 
-    spectra: Spectra
     hop: int
     grid: FrequencyGrid
     magnitude: Floats
@@ -63,8 +62,7 @@ def extract_features(samples: Floats, sample_rate: int) -> ChunkFeatures:
     """Give the features of one chunk (n, channels) of one or two channels."""
     hop = hop_for(sample_rate)
     grid = grid_for(hop, sample_rate)
-    spectra = analyse(samples, hop)
-    stereo = stereo_of(spectra, grid)
+    stereo = stereo_of(analyse_blocks(samples, hop), grid)
     magnitude = np.sqrt(stereo.power)
     magnitude /= np.sqrt(np.mean(stereo.power, dtype=np.float64) + 1e-20).astype(np.float32)
     similar = similar_frames(magnitude)
@@ -72,18 +70,24 @@ def extract_features(samples: Floats, sample_rate: int) -> ChunkFeatures:
     place = {name: number for number, name in enumerate(NAMES)}
     for name, values in feature_maps(stereo, magnitude, similar, grid):
         maps[place[name]] = values
-    return ChunkFeatures(spectra, hop, grid, magnitude, similar, maps)
+    return ChunkFeatures(hop, grid, magnitude, similar, maps)
 
 
-def stereo_of(spectra: Spectra, grid: FrequencyGrid) -> StereoPower:
-    """Give powers on the grid; one channel counts as the same signal on both sides."""
+def stereo_of(blocks: Iterable[Spectra], grid: FrequencyGrid) -> StereoPower:
+    """Give powers on the grid of spectra that come block by block; one channel counts as the same on both sides."""
+    parts = [_block_powers(spectra, grid) for spectra in blocks]
+    power, shared, difference = (np.concatenate(kind) for kind in zip(*parts, strict=True))
+    return StereoPower(power, shared, difference)
+
+
+def _block_powers(spectra: Spectra, grid: FrequencyGrid) -> tuple[Floats, Floats, Floats]:
     left, right = spectra[0], spectra[-1]
     left_power = grid.reduce(left.real**2 + left.imag**2)
     if len(spectra) == 1:
-        return StereoPower(2 * left_power, left_power, np.zeros_like(left_power))
+        return 2 * left_power, left_power, np.zeros_like(left_power)
     right_power = grid.reduce(right.real**2 + right.imag**2)
     shared = grid.reduce(left.real * right.real + left.imag * right.imag)
-    return StereoPower(left_power + right_power, shared, left_power - right_power)
+    return left_power + right_power, shared, left_power - right_power
 
 
 def similar_frames(magnitude: Floats) -> NDArray[np.intp]:

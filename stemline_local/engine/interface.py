@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from stemline_local.engine.stft import Floats
 
-Progress = Callable[[float], None]
-"""Is told the share that is done, 0..1."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixture:
+    """What is to be separated, as it comes: blocks of float32 (n, channels) that are read once, in order."""
+
+    blocks: Iterable[Floats]
+    frames: int
+    """How many all blocks hold together."""
+    channels: int
+    """One or two."""
+    sample_rate: int
 
 
 class SeparationEngine(Protocol):
@@ -20,12 +30,12 @@ class SeparationEngine(Protocol):
         """Tell whether `stem` is offered as a trial only: better than nothing, not fit for a dataset."""
         ...
 
-    def separate(
-        self, samples: Floats, sample_rate: int, stems: tuple[str, ...], quality: str, on_progress: Progress
-    ) -> dict[str, Floats]:
-        """Give each of `stems` as float32 (n, channels) of the mixture's shape; `samples` has 1 or 2 channels.
+    def separate(self, mixture: Mixture, stems: tuple[str, ...], quality: str) -> Iterator[Floats]:
+        """Give the stems piece by piece, each float32 (stems, n, channels), in the order of `stems`.
+
+        The pieces add up to the mixture's length. Memory does not grow with it.
 
         Raises:
-            UsageError: a stem or a quality this engine does not know.
+            UsageError: a stem or a quality this engine does not know; at once.
         """
         ...

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,18 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from stemline import audio
-from stemline.analysis import estimate_key, estimate_tempo
+from stemline.analysis import KeyEstimator, TempoEstimator
 from stemline.errors import AudioRejected, UsageError
 from stemline.probe.probing import probe
 from stemline.records import STEMS, Code
 from stemline_local.engine.demucs import DemucsEngine, find_weights, model_for
 from stemline_local.engine.draft import DraftEngine
-from stemline_local.engine.interface import Progress, SeparationEngine
+from stemline_local.engine.interface import Mixture, SeparationEngine
 from stemline_local.engine.stft import Floats
 
 ENGINES = ("auto", "draft", "demucs")
 LOST_SECONDS, LOST_SHARE = 1.0, 0.01
 """How much of a source may be missing where it is decoded, whichever is more."""
+Progress = Callable[[float], None]
+"""Is told the share that is done, 0..1."""
+MOST_WAITING_BYTES = 32 << 20
+"""How much separated sound may wait for its encoder."""
 SIDE_GAIN = np.float32(0.7071)
 """What a channel beyond the first two counts for on either side."""
 
@@ -68,31 +76,83 @@ def separate_file(source: Path, folder: Path, order: SeparationOrder, on_progres
         raise UsageError(
             f"There is no format {order.format!r}.", fix=f"Choose one of {', '.join(audio.FORMATS)}."
         )
-    engine = load_engine(order.engine, STEMS[order.stems])
-    sound = audio.decode(source)
-    _check_whole(source, sound.seconds)
-    mixture, rate = to_stereo(sound.samples), sound.sample_rate
-    tempo, key = estimate_tempo(mixture, rate), estimate_key(mixture, rate)
-    made = engine.separate(
-        mixture, rate, STEMS[order.stems], order.quality, lambda done: on_progress(0.05 + 0.8 * done)
+    engine, stems = load_engine(order.engine, STEMS[order.stems]), STEMS[order.stems]
+    frames = count_frames(source)
+    with audio.SourceBlocks(source) as stream:
+        rate, channels = stream.sample_rate, min(stream.channels, 2)
+        tempo, key = TempoEstimator(rate, frames), KeyEstimator(rate, frames)
+        blocks = _passing(map(to_stereo, stream), tempo.add, key.add)
+        pieces = engine.separate(Mixture(blocks, frames, channels, rate), stems, order.quality)
+        paths = {stem: folder / f"{stem}.{order.format}" for stem in stems}
+        with ExitStack() as files:
+            writers = [
+                files.enter_context(audio.open_writer(path, rate, channels, order.format))
+                for path in paths.values()
+            ]
+            _write(pieces, writers, lambda written: on_progress(written / frames))
+    experimental = tuple(stem for stem in stems if engine.is_experimental(stem))
+    return SeparatedFile(
+        paths, tempo.estimate().bpm, key.estimate().name, frames / rate, engine.name, experimental
     )
-    paths = {}
-    for number, stem in enumerate(STEMS[order.stems], 1):
-        paths[stem] = folder / f"{stem}.{order.format}"
-        audio.encode(paths[stem], made.pop(stem), rate, order.format)
-        on_progress(0.85 + 0.15 * number / len(STEMS[order.stems]))
-    experimental = tuple(stem for stem in paths if engine.is_experimental(stem))
-    return SeparatedFile(paths, tempo.bpm, key.name, len(mixture) / rate, engine.name, experimental)
 
 
-def _check_whole(source: Path, seconds: float) -> None:
-    """Refuse a source of which much less can be decoded than it holds: junk between frames takes nothing away."""
-    stated = probe(str(source)).duration_seconds
+def count_frames(source: Path) -> int:
+    """Give how many frames of a source can be decoded, by decoding it once.
+
+    What follows has to know: where the last chunk begins, and which ten minutes are the middle ones.
+
+    Raises:
+        AudioRejected: it does not decode, or much less than it holds: junk between frames takes nothing away.
+    """
+    with audio.SourceBlocks(source) as stream:
+        frames = sum(map(len, stream))
+    seconds, stated = frames / stream.sample_rate, probe(str(source)).duration_seconds
     if stated - seconds > max(LOST_SECONDS, LOST_SHARE * stated):
         raise AudioRejected(
             f"{source.name} is damaged: of its {stated:.1f} s only {seconds:.1f} s can be decoded.",
             code=Code.UNREADABLE_AUDIO,
         )
+    return frames
+
+
+def _passing(blocks: Iterable[Floats], *listeners: Callable[[Floats], None]) -> Iterator[Floats]:
+    """Give blocks on, each after every listener had it."""
+    for block in blocks:
+        for take in listeners:
+            take(block)
+        yield block
+
+
+def _write(
+    pieces: Iterable[Floats], writers: list[audio.AudioWriter], on_written: Callable[[int], None]
+) -> None:
+    """Write pieces (stems, n, channels) as they come, each stem to its writer; say how many frames are written.
+
+    Each writer has a thread of its own: encoding an mp3 takes longer than separating, and needs no lock of Python's.
+    """
+    with ExitStack() as stack:
+        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in writers]
+        under_way: deque[list[Future[None]]] = deque()
+        written = 0
+        for piece in pieces:
+            under_way.append(
+                [
+                    thread.submit(writer.write, samples)
+                    for thread, writer, samples in zip(threads, writers, piece, strict=True)
+                ]
+            )
+            if len(under_way) * piece.nbytes > MOST_WAITING_BYTES:
+                _wait(under_way.popleft())
+            written += piece.shape[1]
+            on_written(written)
+        for writes in under_way:
+            _wait(writes)
+
+
+def _wait(writes: list[Future[None]]) -> None:
+    """Wait until a piece is written, and raise what went wrong."""
+    for write in writes:
+        write.result()
 
 
 def to_stereo(samples: Floats) -> Floats:

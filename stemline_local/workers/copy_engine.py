@@ -34,11 +34,9 @@ def copy_stems(source: Path, folder: Path, stems_choice: str, audio_format: str)
     Raises:
         AudioRejected: the source does not decode.
     """
-    sound = audio.decode(source)
     stems = STEMS[stems_choice]
-    share = sound.samples[:, :2] * np.float32(1 / len(stems))
     first, *others = [folder / f"{stem}.{audio_format}" for stem in stems]
-    audio.encode(first, share, sound.sample_rate, audio_format)
+    _write_scaled(source, first, audio_format, np.float32(1 / len(stems)))
     for other in others:
         shutil.copyfile(first, other)
     return CopiedStems(dict(zip(stems, [first, *others], strict=True)))
@@ -46,7 +44,16 @@ def copy_stems(source: Path, folder: Path, stems_choice: str, audio_format: str)
 
 def write_mix(source: Path, folder: Path, name: str, audio_format: str) -> Path:
     """Write the source whole in another format, and give the file."""
-    sound = audio.decode(source)
     path = folder / f"{name}.{audio_format}"
-    audio.encode(path, sound.samples[:, :2], sound.sample_rate, audio_format)
+    _write_scaled(source, path, audio_format, np.float32(1))
     return path
+
+
+def _write_scaled(source: Path, path: Path, audio_format: str, gain: np.float32) -> None:
+    """Write the first two channels of a source, block by block."""
+    with (
+        audio.SourceBlocks(source) as stream,
+        audio.open_writer(path, stream.sample_rate, min(stream.channels, 2), audio_format) as writer,
+    ):
+        for block in stream:
+            writer.write(gain * block[:, :2])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.separated import mixture_of, separated_whole
 
 from stemline.errors import UsageError
 from stemline_local.engine import draft, load_engine
 from stemline_local.engine.features import NAMES, extract_features
-from stemline_local.engine.mask import STEMS, MaskNetwork, context, load_networks
+from stemline_local.engine.interface import Mixture
+from stemline_local.engine.mask import STEMS, MaskContext, MaskNetwork, load_networks
 from stemline_local.songs import make_song
 
 RATE = 44100
@@ -18,7 +20,7 @@ SIX = (*FOUR, "piano", "guitar")
 
 
 def separate(samples, rate=RATE, stems=FOUR, quality="best"):
-    return ENGINE.separate(samples.astype(np.float32), rate, stems, quality, lambda _: None)
+    return separated_whole(ENGINE, mixture_of(samples.astype(np.float32), rate), stems, quality)
 
 
 def noise(length, channels=2):
@@ -120,14 +122,6 @@ def test_unknown_stems_and_qualities_are_refused(stems, quality, sentence):
         separate(noise(10), stems=stems, quality=quality)
 
 
-def test_progress_rises_to_one():
-    told = []
-    ENGINE.separate(noise(70 * 1000), 1000, ("vocals",), "fast", told.append)
-    assert told == sorted(told)
-    assert len(told) > 1
-    assert told[-1] == 1
-
-
 @pytest.mark.parametrize("length", [1, 29, 31, 35, 58, 64, 65, 600, 601])
 def test_chunks_cover_everything_and_their_fades_add_up_to_one(length):
     rate = 50
@@ -139,14 +133,15 @@ def test_chunks_cover_everything_and_their_fades_add_up_to_one(length):
     assert longest <= 36 * rate
 
 
-@pytest.mark.long
-def test_ten_minutes_are_worked_on_in_chunks_of_half_a_minute():
-    told = []
-    mixture = noise(600 * 500, 1)
-    made = ENGINE.separate(mixture, 500, ("vocals",), "fast", told.append)
-    assert made["vocals"].shape == mixture.shape
-    assert len(told) > 600 / 36
-    assert max(np.diff([0, *told])) <= 36 / 600
+def test_pieces_come_while_the_mixture_does():
+    blocks, read = np.split(noise(600 * 500, 1), 600), []
+    mixture = Mixture((read.append(block) or block for block in blocks), 600 * 500, 1, 500)
+    told, given = [], 0
+    for piece in ENGINE.separate(mixture, ("vocals",), "fast"):
+        given += piece.shape[1]
+        told.append(500 * len(read) - given)
+    assert given == 600 * 500
+    assert max(told) <= 36 * 500
 
 
 def test_the_shipped_networks_fit_the_maps_and_are_small():
@@ -161,7 +156,7 @@ def test_masks_add_up_to_one(song):
     analysis = extract_features(song.mix[:RATE], RATE)
     networks = load_networks()
     first = networks["first"].masks(analysis.maps)
-    second = networks["second"].masks(analysis.maps, context(analysis, first))
+    second = networks["second"].masks(analysis.maps, MaskContext(analysis, first))
     for masks in (first, second, networks["keys"].masks(analysis.maps)):
         assert masks.min() >= 0
         assert np.allclose(masks.sum(axis=0), 1, atol=1e-5)
@@ -176,16 +171,14 @@ def test_a_network_computes_dense_layers_rectifiers_and_a_softmax():
     maps = rng.normal(size=(5, 40, 7)).astype(np.float32)
     hidden = np.maximum(np.einsum("oi,itf->otf", layers[0][0], maps) + layers[0][1][:, None, None], 0)
     scores = np.exp(np.einsum("oi,itf->otf", layers[1][0], hidden) + layers[1][1][:, None, None])
-    split = MaskNetwork(layers).masks(maps[:2], maps[2:])
     assert np.allclose(MaskNetwork(layers).masks(maps), scores / scores.sum(axis=0), atol=1e-5)
-    assert np.array_equal(split, MaskNetwork(layers).masks(maps))
 
 
 def test_context_says_what_the_masks_hold_around_a_point(song):
     analysis = extract_features(song.mix[:RATE], RATE)
     masks = np.zeros((4, *analysis.magnitude.shape), np.float32)
     masks[1] = 1
-    around = context(analysis, masks)
+    around = MaskContext(analysis, masks).rows(slice(None))
     heard = analysis.magnitude > 0.1
     assert around.shape[0] == 24
     assert np.allclose(around[6:12][:, heard], 1, atol=0.01)
