@@ -10,11 +10,10 @@ from rich.console import Console
 
 from stemline.budget import Limits
 from stemline.ledger import TrafficReading, open_ledger
-from stemline.records import Job, Output, Phase, Recipe, Submission, Track
+from stemline.records import Job, Output, Phase, Submission, Track
 from stemline.settings import build_settings
 from stemline.status import read_status
 
-RECIPE = Recipe("four", "best", "flac")
 CREDITS = {"reserved": 0, "charged": 180, "balance": 5_000}
 
 
@@ -66,8 +65,7 @@ def test_nothing_is_said_of_a_drift_that_is_not_known(status_of, credits_):
 
 def test_money_at_risk_and_what_is_left_are_shown(night, status_of):
     """One track is paid and not collected, under a link that is good for an hour and a half."""
-    status_of(drift=None)
-    run_id = night.ledger.runs.start("nightly", "stemsplit", RECIPE, "digest", "key-1")
+    run_id = night.run_id
     track = Track("late", "/music/late.mp3", 1, duration_seconds=7.0)
     night.ledger.tracks.plan(run_id, [track])
     night.ledger.attempts.reserve(run_id, track, "token-late", 7, Limits())
