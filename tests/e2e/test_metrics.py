@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -57,3 +59,43 @@ def test_who_comes_through_a_proxy_is_told_nothing(http, address):
     answer = http.get(f"http://{address}/metrics", headers={"X-Forwarded-For": "192.0.2.1"})
 
     assert (answer.status_code, answer.text) == (404, "")
+
+
+@pytest.fixture
+def stuck(project, break_with, address):
+    """A run of two tracks that the provider does not finish, with its metrics at an address."""
+    break_with({"fault": "job_stuck"})
+    project.prepare(2)
+    running = project.start("run", project.config, "--json", "--metrics", address)
+    assert running.until(lambda: project.has_happened("record_submission", 2))
+    yield running
+    running.kill()
+
+
+def test_a_run_tells_of_itself_while_it_goes_on(stuck, http, address):
+    found = scrape(http, address)
+
+    assert not stuck.is_over()
+    assert found["stemline_track_count", "processing"] == found["stemline_track_in_flight",] == 2
+    assert found["stemline_run_active",] == 1
+    assert found["stemline_credit_reserved", "run"] > 0
+    counts = {name: value for name, value in found.items() if name[0].endswith("_duration_seconds_count")}
+    paid = [value for name, value in counts.items() if "/jobs" in name and "POST" in name and "201" in name]
+    assert paid == [2]
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_an_address_that_is_taken_is_told_before_anything_is_paid(project, address):
+    project.prepare(1)
+    refused = project.stemline("run", project.config, "--json", "--metrics", address)
+
+    assert refused.code == 2
+    assert f"telemetry.metrics is {address}, which cannot be listened on" in refused.tree["error"]["message"]
+    assert project.provider.charged == 0
+
+
+@pytest.fixture
+def stand_in(free_port):
+    """Somebody who listens there already."""
+    with socket.create_server(("127.0.0.1", free_port)) as listener:
+        yield listener
