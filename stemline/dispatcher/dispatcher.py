@@ -99,6 +99,7 @@ class Dispatcher:
                     background.append(group.create_task(WebhookWatch(session, poller).run(group)))
                 if _resume(session, submitter, poller, group):
                     session.balance_before = await submitter.balance.read()
+                    session.record_traffic()
                     submitting = group.create_task(submitter.run(group))
                     submitting.add_done_callback(lambda _: session.notify())  # the poller waits for its end
                     await poller.run(group, submitting)
