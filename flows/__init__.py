@@ -35,8 +35,10 @@ def start(name: str, /, *, with_engine: bool = False, **parameters: Any) -> Any:
 def _run_with_engine(observed: Any, parameters: dict[str, Any]) -> Any:  # noqa: ANN401 - a flow, as it has it
     from flows.engine import prepare_engine  # noqa: PLC0415 - only where there is an engine
     from stemline.settings.secret_override import require_no_secret  # noqa: PLC0415
+    from stemline.telemetry.collector_export import prepare_tracing  # noqa: PLC0415
 
     require_no_secret(parameters.get("overrides") or ())
+    prepare_tracing()  # before the engine makes its own spans: a run's belong below them
     prepare_engine()
     from prefect import tags  # noqa: PLC0415
 

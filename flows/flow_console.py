@@ -9,6 +9,9 @@ from typing import ParamSpec, TypeVar
 
 from prefect.logging.handlers import PrefectConsoleHandler
 
+from stemline.logs import JsonFormatter, LogFormat, present_format
+from stemline.settings.redactor import present_redactor
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -23,6 +26,9 @@ def outliving_worker(run: Callable[P, R]) -> Callable[P, R]:
     @wraps(run)
     def outlive(*args: P.args, **kwargs: P.kwargs) -> R:
         _quieten_at_a_broken_pipe()
+        if present_format() is LogFormat.JSON:
+            for handler in console_handlers():
+                handler.setFormatter(JsonFormatter(present_redactor()))
         return run(*args, **kwargs)
 
     return outlive

@@ -28,7 +28,9 @@ def flow_on_demand(name: str, steps: Callable[..., Any], **options: Any) -> Call
         from flows.flow_retry import raising_for_retries  # noqa: PLC0415
         from flows.flow_state import ending_in_states, quieten_engine  # noqa: PLC0415
         from flows.parameters import documented  # noqa: PLC0415
+        from stemline.telemetry.collector_export import prepare_tracing  # noqa: PLC0415
 
+        prepare_tracing()  # a worker's engine makes its own spans: a run's belong below them
         quieten_engine()
 
         observed = outliving_worker(raising_for_retries(ending_in_states(steps)))

@@ -34,6 +34,8 @@ class HttpRequest:
     """Goes to storage: carries no key, and costs nothing of the quota."""
     is_paid: bool = False
     """Spends credits once it is accepted: never sent twice on our own account."""
+    template: str | None = None
+    """The path with what differs from job to job in braces; None: nothing does."""
 
 
 @dataclass(frozen=True, slots=True)

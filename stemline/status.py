@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from stemline.budget import Spending
-from stemline.ledger import Ledger, RunRecord, TrackStatus
+from stemline.ledger import Ledger, RunGauges, RunRecord, TrackStatus
 from stemline.records import Code, State
 from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
 from stemline.run.lease import is_held
-from stemline.settings import Settings
+from stemline.settings import BudgetSettings, ProviderFacts, Settings, load_facts
 from stemline.storage import object_url
-from stemline.wording import CODES, COLOURS, STATES, drift_sentence, states_words
+from stemline.telemetry.ledger_metrics import output_deadline
+from stemline.wording import CODES, COLOURS, STATES, drift_sentence, length, states_words
 
 SHOWN_TRACKS = 20
 
@@ -29,11 +30,9 @@ SHOWN_TRACKS = 20
 class RunStatus:
     """Where the tracks of a run stand, and what it cost so far."""
 
-    run: RunRecord
-    counts: dict[State, int]
-    codes: dict[str, int]
-    spending: Spending
-    in_flight: int
+    gauges: RunGauges
+    facts: ProviderFacts
+    budget: BudgetSettings
     unknown: list[str]
     """Track ids of which it is not known whether their submit was accepted."""
     paid_not_collected: list[str]
@@ -44,10 +43,19 @@ class RunStatus:
     """Whether the run has not ended and may still be alive."""
 
     @property
+    def run(self) -> RunRecord:
+        """The run it is about."""
+        return self.gauges.run
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """The rows of its manifest by state."""
+        return self.gauges.counts
+
+    @property
     def drift(self) -> int | None:
         """Credits the vendor took in this run beyond what the ledger charged; None: not known."""
-        found = self.run.totals.get("credits", {}).get("drift")
-        return found if isinstance(found, int) else None
+        return self.gauges.own_drift
 
     @property
     def reason(self) -> str | None:
@@ -63,15 +71,16 @@ class RunStatus:
             "exit_code": self.run.exit_code,
             "is_under_way": self.is_under_way,
             "tracks": {str(state): count for state, count in self.counts.items()},
-            "codes": self.codes,
+            "codes": {str(code): count for code, count in self.gauges.codes.items()},
             "credits": {
-                "run": asdict(self.spending.run),
-                "day": asdict(self.spending.day),
-                "month": asdict(self.spending.month),
+                name: asdict(getattr(self.gauges.spending, name)) for name in ("run", "day", "month")
             },
             "drift": self.drift,
             "reason": self.reason,
-            "in_flight": self.in_flight,
+            "in_flight": self.gauges.at_risk.in_flight,
+            "at_risk": self._at_risk(),
+            "requests": {**asdict(self.gauges.traffic), "utilization": self.gauges.traffic.utilization},
+            "seconds_left": self.gauges.seconds_left if self.is_under_way else None,
             "unknown": self.unknown,
             "paid_not_collected": self.paid_not_collected,
             "failures": [asdict(failure) for failure in self.failures],
@@ -96,10 +105,13 @@ class RunStatus:
 
     def line(self) -> str:
         """Give the gist in one line."""
-        spent = self.spending.run
+        spent, at_risk = self.gauges.spending.run, self.gauges.at_risk
         # Only the run itself knows when a plan of nothing is made.
         states = states_words(self.counts, is_planned=False)
-        return f"{states}; {spent.charged:,} credits charged, {spent.reserved:,} reserved"
+        told = f"{states}; {spent.charged:,} credits charged, {spent.reserved:,} reserved"
+        if at_risk.uncollected:
+            told += f", {at_risk.uncollected_credits:,} paid and not collected"
+        return f"{told}{self._time_left()}"
 
     def _progress(self) -> str:
         if self.run.finished_at is not None:
@@ -111,34 +123,69 @@ class RunStatus:
     def _states(self) -> Iterator[tuple[str, ...]]:
         for state, count in sorted(self.counts.items(), key=lambda each: list(STATES).index(each[0])):
             yield f"[{COLOURS.get(state, 'cyan')}]{state}[/]", f"{count:,}", STATES[state]
-        for code, count in self.codes.items():
-            if code != Code.OK:
-                yield f"  {code}", f"{count:,}", CODES[Code(code)].sentence
+        for code, count in self.gauges.codes.items():
+            if code is not Code.OK:
+                yield f"  {code}", f"{count:,}", CODES[code].sentence
 
     def _credits(self) -> Iterator[tuple[str, ...]]:
-        spending = self.spending
-        windows = (("this run", spending.run), ("today", spending.day), ("this month", spending.month))
-        for name, spent in windows:
-            yield name, f"{spent.charged:,} charged", f"{spent.reserved:,} reserved"
+        for name, title in (("run", "this run"), ("day", "today"), ("month", "this month")):
+            spent, limit = getattr(self.gauges.spending, name), getattr(self.budget, name)
+            of_limit = "" if limit is None else f"of {limit:,}"
+            yield title, f"{spent.charged:,} charged", f"{spent.reserved:,} reserved", of_limit
 
     def _lists(self) -> Iterator[RenderableType]:
-        yield f"\n[bold]In flight[/]  {self.in_flight:,}"
+        yield f"\n[bold]In flight[/]  {self.gauges.at_risk.in_flight:,}{self._time_left()}"
+        yield f"[bold]Requests[/]   {self._requests()}"
         if self.unknown:
             yield f"[bold]Unknown[/]    {_listed(self.unknown)}"
             yield "           `stemline resolve CONFIG TRACK` shows what is known, and resolves it."
         if self.paid_not_collected:
             yield f"[bold]Paid, not collected[/]  {_listed(self.paid_not_collected)}"
+            yield f"           {self._deadlines()}"
         if self.failures:
             yield "\n[bold]Not in the dataset[/]"
             yield _table(
                 *((escape(each.track_id), each.code, escape(each.sentence)) for each in self.failures)
             )
 
+    def _at_risk(self) -> dict[str, Any]:
+        at_risk = self.gauges.at_risk
+        return {
+            "uncollected_credits": at_risk.uncollected_credits,
+            "unknown_credits": at_risk.unknown_credits,
+            "disputed_credits": at_risk.disputed_credits,
+            "links_expire_at": at_risk.links_expire_at,
+            "outputs_kept_until": output_deadline(self.gauges, self.facts),
+        }
+
+    def _time_left(self) -> str:
+        seconds = self.gauges.seconds_left
+        return f"; about {length(seconds)} to go" if self.is_under_way and seconds else ""
+
+    def _requests(self) -> str:
+        traffic = self.gauges.traffic
+        told = f"{traffic.sent:,} sent, {traffic.throttled:,} refused"
+        if traffic.utilization is None or not self.is_under_way:
+            return told
+        return f"{told}; {traffic.utilization:.0%} of {traffic.granted_a_minute:,} a minute in use"
+
+    def _deadlines(self) -> str:
+        at_risk, now = self.gauges.at_risk, self.gauges.at
+        told = [f"{at_risk.uncollected_credits:,} credits"]
+        if at_risk.links_expire_at is not None:
+            told.append(f"the first link {_expires(at_risk.links_expire_at, now)}")
+        if (kept_until := output_deadline(self.gauges, self.facts)) is not None:
+            told.append(f"the provider keeps all of it until {kept_until:%Y-%m-%d %H:%M} UTC")
+        return "; ".join(told)
+
 
 def read_status(settings: Settings) -> RunStatus:
     """Give the status of the configuration's last run; raises UsageError when nothing has run yet."""
-    with _last_run(settings) as (ledger, run):
-        return _read(ledger, run, object_url(settings.dataset.url, f"_stemline/runs/{run.run_id}.html"))
+    with open_existing_ledger(settings) as ledger:
+        gauges = ledger.gauges.read(settings.name)
+        if gauges is None:
+            raise nothing_has_run(settings)
+        return _read(ledger, gauges, settings)
 
 
 def write_last_report(settings: Settings, out: Path | None = None) -> str:
@@ -168,20 +215,24 @@ def _last_run(settings: Settings) -> Iterator[tuple[Ledger, RunRecord]]:
         yield ledger, run
 
 
-def _read(ledger: Ledger, run: RunRecord, report: str) -> RunStatus:
+def _read(ledger: Ledger, gauges: RunGauges, settings: Settings) -> RunStatus:
+    run = gauges.run
     failures = ledger.queries.failures(run.run_id)
     return RunStatus(
-        run=run,
-        counts=ledger.queries.counts(run.run_id),
-        codes={str(code): count for code, count in ledger.queries.codes(run.run_id).items()},
-        spending=ledger.credits.spending(run.run_id),
-        in_flight=len(ledger.recovery.in_flight(run.provider)),
+        gauges=gauges,
+        facts=load_facts(run.provider),
+        budget=settings.budget,
         unknown=[attempt.track.track_id for attempt in ledger.recovery.unknown(run.provider)],
         paid_not_collected=[ready.attempt.track.track_id for ready in ledger.recovery.ready(run.provider)],
         failures=[failure for failure, _ in zip(failures, range(SHOWN_TRACKS), strict=False)],
-        report=report,
+        report=object_url(settings.dataset.url, f"_stemline/runs/{run.run_id}.html"),
         is_under_way=run.finished_at is None and run.key_id is not None and is_held(ledger, run.key_id),
     )
+
+
+def _expires(instant: datetime, now: datetime) -> str:
+    seconds = (instant - now).total_seconds()
+    return f"expires in {length(seconds)}" if seconds > 0 else "has expired and is made anew"
 
 
 def _table(*rows: tuple[str, ...]) -> Padding:

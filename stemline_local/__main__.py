@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 from stemline.errors import StemlineError
+from stemline.logs import set_up_logging
 from stemline_local.options import ServiceOptions
 from stemline_local.server import serve
 
 
 def main() -> int:
     """Serve until told to stop; give the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    set_up_logging(str, is_telling=True)
     try:
         serve(ServiceOptions.from_json(sys.stdin.readline()))
     except StemlineError as error:

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from stemline_local.api.fault_endpoint import fault_routes
 from stemline_local.api.fault_middleware import FaultMiddleware
+from stemline_local.api.metrics_endpoint import metrics_routes
 from stemline_local.api.storage_endpoint import storage_routes
 from stemline_local.backend import ServiceBackend
 from stemline_local.dialects.aistemsplitter.dialect import PREFIX as AISTEMSPLITTER_PREFIX
@@ -40,6 +41,7 @@ def build_app(backend: ServiceBackend) -> Starlette:
         *stemsplit.routes(),
         *aistemsplitter.routes(),
         *fault_routes(backend),
+        *metrics_routes(backend),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.add_middleware(FaultMiddleware, backend=backend)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stemline_local.faults import ActiveFaults
 from stemline_local.files.file_storage import FileStorage
@@ -51,6 +52,8 @@ class ServiceBackend:
     faults: ActiveFaults
     clock: Callable[[], float]
     options: ServiceOptions
+    answers: Counter[int] = field(default_factory=Counter)
+    """How many answers of the API had each status."""
 
     @property
     def link_seconds(self) -> int:

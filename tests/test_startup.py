@@ -20,6 +20,7 @@ NOT_FOR_AN_IDLE_RUN = {
     "botocore",
     "obstore",
     "httpx",
+    "opentelemetry",
     "stemline_local.process",
 }
 """The last of them starts the local service."""

@@ -14,6 +14,8 @@ from stemline.cli.console import Screen
 from stemline.cli.exporting import export
 from stemline.cli.forgetting import forget
 from stemline.cli.inspection import doctor, report, status
+from stemline.cli.logging_setup import Option as LogFormatOption
+from stemline.cli.logging_setup import choose_format, with_log_format
 from stemline.cli.options import print_json
 from stemline.cli.processing import demo, plan, run
 from stemline.cli.recovery import redrive, resolve
@@ -51,14 +53,16 @@ for command in (
     serve,
     listen,
 ):
-    app.command()(command)
+    app.command()(with_log_format(command))
 
 
 @app.callback(invoke_without_command=True)
 def root(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    log_format: LogFormatOption = None,
 ) -> None:
     """Turn a music catalogue into a stems dataset."""
+    choose_format(log_format)
     if version:
         typer.echo(__version__)
         raise typer.Exit

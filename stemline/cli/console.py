@@ -6,9 +6,10 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from stemline.errors import StemlineError, UsageError
+from stemline.logs import LogFormat, LogLines, logger, present_format
 
 if TYPE_CHECKING:
     from stemline.settings import Settings
@@ -22,7 +23,13 @@ class Screen:
         from rich.console import Console
 
         self.is_json = is_json
-        self.notes = Console(stderr=True, highlight=False)
+        self._is_logging = present_format() is LogFormat.JSON
+        # As log lines nothing is drawn, coloured or broken in two.
+        self.notes = (
+            Console(file=cast("IO[str]", LogLines()), force_terminal=False, highlight=False, soft_wrap=True)
+            if self._is_logging
+            else Console(stderr=True, highlight=False)
+        )
         self.out = Console(highlight=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
@@ -31,6 +38,9 @@ class Screen:
 
     def show_error(self, error: StemlineError) -> None:
         """Say what went wrong and what to do."""
+        if self._is_logging:
+            logger.error("%s", error)
+            return
         self.note_after("Error:", error.message, style="bold red")
         if error.fix:
             self.note_after("Fix:", error.fix, style="bold")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stemline.cli.console import Screen
+from stemline.cli.logging_setup import hide_secrets_of
 
 if TYPE_CHECKING:
     from stemline.rights import RightsGate
@@ -59,6 +60,7 @@ def read_config(screen: Screen, config: Path, overrides: list[str] | None) -> Se
     from stemline.settings import has_literal_key, load_settings
 
     settings = load_settings(config, overrides or [])
+    hide_secrets_of(settings)
     if settings.provider.kind != "local" and has_literal_key(config):
         screen.note(f"{config} holds an API key in the clear: write ${{VARIABLE}} and export it instead.")
     if settings.has_misplaced_ledger:

@@ -71,6 +71,10 @@ def run(
         Path | None,
         typer.Option("--plan", help="Refuse if rows or cost have moved since this plan was saved."),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Answer GET /metrics there, for Prometheus, while it runs."),
+    ] = None,
     yes: Yes = False,
     is_json: Json = False,
     with_engine: Engine = False,
@@ -80,6 +84,8 @@ def run(
     from stemline.run.selection import Selection
 
     screen = Screen(is_json=is_json)
+    if metrics is not None:
+        overrides = [*(overrides or []), f"telemetry.metrics={metrics}"]
     settings = read_config(screen, config, overrides)
     selection = Selection(where, limit)
     is_asked = not (yes or settings.provider.kind == "local")

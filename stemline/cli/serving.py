@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stemline.cli.console import Screen
+from stemline.cli.logging_setup import tell_more
 from stemline.cli.options import Config, Set, read_config
 
 
@@ -47,6 +48,7 @@ def serve(
     """Run the local separation service, in both vendors' dialects."""
     from stemline.local import load_local_service
 
+    tell_more()
     load_local_service().serve(
         folder=folder,
         host=host,
@@ -78,6 +80,7 @@ def listen(
     from stemline.settings import load_facts
     from stemline.webhooks import receive_webhooks
 
+    tell_more()
     screen = Screen(is_json=False)
     settings = read_config(screen, config, overrides)
     with open_accesses(settings, load_facts(settings.provider.kind)) as accesses:

@@ -74,6 +74,11 @@ class Client:
         async with self._gate.submitting():
             return await self._carry_out(steps, lane, before_paid)
 
+    @property
+    def pacer(self) -> Pacer:
+        """What holds the key's pace."""
+        return self._scheduler.pacer
+
     def submit_nothing_more(self) -> None:
         """Call back every submit whose paid request is not on the wire, and let none leave from now on."""
         self._gate.close()

@@ -83,6 +83,10 @@ class Pacer:
         burst = max(1, share // 12) if is_alone and now >= self._even_until else 1
         self._next = max(self._next, now - (burst - 1) * even) + even
 
+    def sent_last_minute(self, now: float) -> int:
+        """Give how many requests left within the last minute."""
+        return _count_since(self._sent, now - MINUTE_SECONDS)
+
     def suspend_burst(self, now: float) -> None:
         """Drop the burst that is saved up, and save none for a while: a vendor in trouble is sent one by one."""
         self._next = max(self._next, now)

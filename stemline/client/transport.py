@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 
 from stemline import __version__
+from stemline.clock import loop_time
 from stemline.errors import NoAnswer, ProviderDown, RetryableError, TransferFailed
 from stemline.file_place import file_place
 from stemline.protocol import HttpAnswer, HttpRequest
+from stemline.telemetry.request_durations import UPLOAD, RequestOutcome
 
 BLOCK_BYTES = 1 << 20
 _TIMEOUT = httpx.Timeout(connect=10, read=150, write=60, pool=None)
@@ -39,6 +41,8 @@ class Traffic:
     sent: int = 0
     rejected: int = 0
     transfers: int = 0
+    on_request: Callable[[RequestOutcome], object] = lambda _: None
+    """Is told of every request, uploads included, once it has come back or broken off."""
 
 
 class HttpTransport:
@@ -67,7 +71,7 @@ class HttpTransport:
         body = UploadBody(request.body, self._access.storage_options) if request.body is not None else None
         try:
             message = await self._build(request, body)
-            response = await self._http.send(message)
+            response = await self._send_timed(request, message)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL) as error:
             raise _unreachable(request, error) from error
         except httpx.HTTPError as error:
@@ -77,6 +81,31 @@ class HttpTransport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = HttpAnswer(response.status_code, headers, response.content)
         return replace(answer, sent_sha256=body.sha256()) if body else answer
+
+    async def _send_timed(self, request: HttpRequest, message: httpx.Request) -> httpx.Response:
+        began = loop_time()
+        try:
+            response = await self._http.send(message)
+        except httpx.HTTPError as error:
+            self._tell(request, message, loop_time() - began, error=type(error).__name__)
+            raise
+        self._tell(request, message, loop_time() - began, status=response.status_code)
+        return response
+
+    def _tell(
+        self,
+        request: HttpRequest,
+        message: httpx.Request,
+        seconds: float,
+        *,
+        status: int | None = None,
+        error: str | None = None,
+    ) -> None:
+        url, template = message.url, UPLOAD if request.is_transfer else request.template or request.url
+        port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+        self.traffic.on_request(
+            RequestOutcome(request.method, template, url.host, port, status, error, seconds)
+        )
 
     async def _build(self, request: HttpRequest, body: UploadBody | None) -> httpx.Request:
         headers = dict(request.headers)

@@ -99,10 +99,12 @@ class Dispatcher:
                     background.append(group.create_task(WebhookWatch(session, poller).run(group)))
                 if _resume(session, submitter, poller, group):
                     session.balance_before = await submitter.balance.read()
+                    session.record_traffic()
                     submitting = group.create_task(submitter.run(group))
                     submitting.add_done_callback(lambda _: session.notify())  # the poller waits for its end
                     await poller.run(group, submitting)
                     await _read_last_balance(session, submitter)
+                    session.record_traffic()
                 for task in background:
                     task.cancel()
         except* StopRun as stopped:
@@ -190,11 +192,12 @@ async def _read_last_balance(session: DispatcherSession, submitter: Submitter) -
 
 
 async def _renew_lease(session: DispatcherSession) -> None:
-    """Renew the lease on the API key; losing it stops the run."""
+    """Renew the lease on the API key, and tell the ledger what was sent with it; losing it stops the run."""
     while True:
         await asyncio.sleep(LEASE_SECONDS / 3)
         try:
             session.lease.renew()
+            session.record_traffic()
         except StopRun as error:
             session.stop(error, is_abandoned=True)
             return

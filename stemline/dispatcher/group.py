@@ -154,6 +154,7 @@ def make_dispatchers(  # noqa: PLR0913 - those of `running_dispatchers`
     def build_session(key: LeasedKey, producer: ReadyProducer) -> DispatcherSession:
         pacer = Pacer(parameters.requests_per_minute)
         client = Client(provider, key.access, pacer, parameters.retry_policy, transport=connect(key))
+        client.traffic.on_request = parameters.on_request
         speed = ProviderSpeed(provider.facts.speed, provider.facts.latency_seconds)
         return DispatcherSession(parameters, key, ledger, client, provider, track_queue, producer, speed)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from stemline.budget import Limits
 from stemline.client import RetryPolicy
 from stemline.records import Recipe
+from stemline.telemetry.request_durations import RequestOutcome
 
 JOB_TIMEOUT_SECONDS = 6 * 3_600.0
 """How long a job is waited for, where nothing else is said."""
@@ -41,6 +42,8 @@ class RunParameters:
     hook_url: str | None = None
     """Where the provider calls us when a job has ended: polls are a safety net then."""
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    on_request: Callable[[RequestOutcome], object] = lambda _: None
+    """Is told of every request once it has come back."""
 
     @property
     def has_webhooks(self) -> bool:

@@ -24,7 +24,7 @@ from stemline.errors import (
     TerminalError,
     TooManyFailures,
 )
-from stemline.ledger import Ledger
+from stemline.ledger import Ledger, TrafficReading
 from stemline.protocol import Provider, Steps
 from stemline.records import Attempt, Code, Failure, Job, ReadyTrack, State
 from stemline.wording import length
@@ -193,6 +193,14 @@ class DispatcherSession:
             return await self.client.run(steps, Lane.POLL)
         except (RetryableError, TerminalError) as error:
             raise ProviderGone(error.message, fix="Run again later: what is paid for is not lost.") from error
+
+    def record_traffic(self) -> None:
+        """Tell the ledger what was sent with this key: whoever watches the run from elsewhere reads it there."""
+        pacer, traffic = self.client.pacer, self.client.traffic
+        reading = TrafficReading(
+            traffic.sent, traffic.rejected, pacer.sent_last_minute(loop_time()), pacer.limit
+        )
+        self.ledger.traffic.record(self.parameters.run_id, self.key.key_id, reading)
 
     def notify(self) -> None:
         """Wake whoever waits for a change."""

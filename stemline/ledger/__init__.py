@@ -7,6 +7,7 @@ from stemline.ledger.backfill_record import Backfill, BackfillOrder, BackfillSta
 from stemline.ledger.balance import BalanceReading
 from stemline.ledger.correction import PublishedAttempt
 from stemline.ledger.dataset_registry import KnownDataset
+from stemline.ledger.gauge import MoneyAtRisk, RunGauges
 from stemline.ledger.inbox import ReceivedEvent
 from stemline.ledger.lease import LEASE_SECONDS, Lease
 from stemline.ledger.ledger import Ledger, open_ledger, view_ledger
@@ -16,6 +17,7 @@ from stemline.ledger.quarantine import CollectAgain
 from stemline.ledger.queries import MeasuredTrack, PublishedTrack, TrackTiming
 from stemline.ledger.redrive import RedriveGroup
 from stemline.ledger.row_mapping import BatchRow, RunRecord, TrackStatus
+from stemline.ledger.traffic import TrafficReading
 
 __all__ = [
     "LEASE_SECONDS",
@@ -32,6 +34,7 @@ __all__ = [
     "Lease",
     "Ledger",
     "MeasuredTrack",
+    "MoneyAtRisk",
     "PilotQuestion",
     "PilotStanding",
     "PilotTrack",
@@ -40,10 +43,12 @@ __all__ = [
     "PublishedTrack",
     "ReceivedEvent",
     "RedriveGroup",
+    "RunGauges",
     "RunRecord",
     "SliceProgress",
     "TrackStatus",
     "TrackTiming",
+    "TrafficReading",
     "open_ledger",
     "view_ledger",
 ]

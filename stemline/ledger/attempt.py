@@ -38,7 +38,7 @@ from stemline.ledger.transition import (
     reword,
     write_event,
 )
-from stemline.records import Attempt, Code, CollectedTrack, Failure, Job, State, Submission, Track
+from stemline.records import NEVER, Attempt, Code, CollectedTrack, Failure, Job, State, Submission, Track
 
 PAID = frozenset({State.READY, State.COLLECTED, State.PUBLISHED, State.QUARANTINED, State.EXPIRED})
 
@@ -194,14 +194,17 @@ class Attempts:
         now = self._database.clock()
         with self._database.write() as connection:
             row = find_attempt(connection, token)
+            links = {"links_expire_at": None if job.links_expire_at == NEVER else job.links_expire_at}
             if row["state"] in PAID:
+                if job.outputs and row["state"] == State.READY:
+                    connection.execute(attempts.update().where(attempts.c.token == token).values(**links))
                 return False
             require_state(row, "record_ready", {State.PROCESSING})
             if row["job_id"] != job.job_id:
                 message = f"Attempt {token} is job {row['job_id']}, not job {job.job_id}."
                 raise LedgerConflict(message)
             charged = credit.settle(connection, now, token, job.credits_charged)
-            values = {"ready_at": now, "credits_charged": charged, "job": dump_job(job)}
+            values = {"ready_at": now, "credits_charged": charged, "job": dump_job(job), **links}
             ready = AttemptTransition("record_ready", State.READY, State.READY, values=values)
             move_attempt(connection, now, row, ready)
             return True

@@ -19,6 +19,7 @@ from stemline.ledger.credit import Credits
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.dataset_registry import DatasetRegistry
 from stemline.ledger.forgetting import Forgetting
+from stemline.ledger.gauge import Gauges
 from stemline.ledger.holdings import Holdings
 from stemline.ledger.inbox import Inbox
 from stemline.ledger.lease import Leases
@@ -33,6 +34,7 @@ from stemline.ledger.repetition import repeat
 from stemline.ledger.retention import Retention
 from stemline.ledger.run import Runs
 from stemline.ledger.track import Tracks
+from stemline.ledger.traffic import RequestTraffic
 
 
 class Ledger:
@@ -70,6 +72,10 @@ class Ledger:
         """What is old and no longer kept."""
         self.forgetting = Forgetting(database)
         """What must not be known any more."""
+        self.traffic = RequestTraffic(database)
+        """What runs have sent with their API keys."""
+        self.gauges = Gauges(database)
+        """What a run under way is watched by."""
         self.queries = Queries(database)
         """What status, reports and plans read."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from stemline.ledger.row_mapping import (
     status_from_row,
 )
 from stemline.ledger.run import find_run
+from stemline.ledger.standing import RunStanding
 from stemline.ledger.tables import QUEUE_ORDER, SAME_TRACK, attempts, batches, events, rejects, runs, tracks
 from stemline.records import MIX, Code, Job, Recipe, Reject, State
 
@@ -97,28 +97,13 @@ class Queries:
 
     def counts(self, run_id: str) -> dict[State, int]:
         """Give how many of the run's manifest rows stand in each state; they sum to the manifest."""
-        outside = select(func.count()).select_from(rejects).where(rejects.c.run_id == run_id)
         with self._database.read() as connection:
-            run = find_run(connection, run_id)
-            query = select(tracks.c.state, func.count()).where(of_run(run)).group_by(tracks.c.state)
-            found = Counter({State(state): int(count) for state, count in connection.execute(query)})
-            found[State.REJECTED] += connection.execute(outside).scalar_one()
-            found[State.PUBLISHED] += run["standing"]
-            found += RowsLeft.of_run(run).by_state()
-        return {state: count for state, count in found.items() if count}
+            return RunStanding(connection, find_run(connection, run_id)).counts()
 
     def codes(self, run_id: str) -> dict[Code, int]:
         """Give how many of the run's manifest rows carry each code; they sum to the manifest."""
-        found: Counter[Code] = Counter()
         with self._database.read() as connection:
-            run = find_run(connection, run_id)
-            for table, mine in ((tracks, of_run(run)), (rejects, rejects.c.run_id == run_id)):
-                query = select(table.c.code, func.count()).where(mine).group_by(table.c.code)
-                for code, count in connection.execute(query):
-                    found[Code(code)] += int(count)
-            found[Code.OK] += run["standing"]
-            found.update({Code(code): n for code, n in RowsLeft.of_run(run).by_code().items()})
-        return {code: count for code, count in found.items() if count}
+            return RunStanding(connection, find_run(connection, run_id)).codes()
 
     def published_shares(self, run_id: str) -> PublishedShares:
         """Give by whom the run's published tracks were published."""

@@ -76,14 +76,8 @@ class Runs:
 
     def last(self, name: str) -> RunRecord | None:
         """Give the newest run of a configuration, finished or not; one that found nothing to do hides no other."""
-        query = (
-            select(runs)
-            .where(runs.c.name == name, not_(did_nothing()))
-            .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
-            .limit(1)
-        )
         with self._database.read() as connection:
-            row = connection.execute(query).mappings().one_or_none()
+            row = newest_run(connection, name)
         return None if row is None else run_from_row(row)
 
     def reject(self, run_id: str, rows: Iterable[Reject]) -> int:
@@ -114,6 +108,17 @@ def did_nothing() -> ColumnElement[bool]:
     return and_(
         func.coalesce(runs.c.exit_code, -1) == 0, runs.c.standing == 0, not_(has_tracks), not_(has_rejects)
     )
+
+
+def newest_run(connection: Connection, name: str, *further: ColumnElement[bool]) -> RowMapping | None:
+    """Give the newest run of a configuration that was about anything; None where there is none."""
+    query = (
+        select(runs)
+        .where(runs.c.name == name, not_(did_nothing()), *further)
+        .order_by(runs.c.started_at.desc(), runs.c.run_id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).mappings().one_or_none()
 
 
 def find_run(connection: Connection, run_id: str) -> RowMapping:

@@ -128,6 +128,7 @@ attempts = Table(
     Column("updated_at", UtcDateTime),
     Column("dataset_id", Text),
     Column("replaces", Text),
+    Column("links_expire_at", UtcDateTime),
 )
 
 entries = Table(
@@ -261,6 +262,18 @@ leases = Table(
     Column("expires_at", UtcDateTime),
     Column("gives_way", Boolean),
     Column("wanted_until", UtcDateTime),
+)
+
+request_traffic = Table(
+    "request_traffic",
+    metadata,
+    Column("run_id", Text),
+    Column("key_id", Text),
+    Column("at", UtcDateTime),
+    Column("sent", BigInteger),
+    Column("throttled", BigInteger),
+    Column("sent_last_minute", BigInteger),
+    Column("granted_a_minute", BigInteger),
 )
 
 backfills = Table(

@@ -32,6 +32,8 @@ class CollectedBatches:
         self._left_at: float | None = None
         self.number = 0
         """How many batches were given, and so the number of the last one."""
+        self.began_ns = time.time_ns()
+        """When collecting the last one began, in Unix nanoseconds."""
 
     @property
     def next_number(self) -> int:
@@ -59,6 +61,7 @@ class CollectedBatches:
 
         Raises what collecting a track died of: what was booked before is published by the next run.
         """
+        self.began_ns = time.time_ns()
         tokens: list[str] = []
         due: float | None = None
         while self._pool is not None and not self._pool.is_over and len(tokens) < self._batch_tracks:

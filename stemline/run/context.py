@@ -19,6 +19,8 @@ from stemline.run.splitting import SplitKeeping
 from stemline.settings import ProviderFacts, Settings
 from stemline.settings.redactor import Redactor, redactor_of
 from stemline.storage import Store
+from stemline.telemetry.collector_export import TracedSpan
+from stemline.telemetry.request_durations import RequestDurations
 
 
 @dataclass
@@ -39,6 +41,10 @@ class RunContext:
     """The selected part of the catalogue, parsed already where the run reads it."""
     splits: SplitKeeping | None = None
     """What puts tracks into splits; None: the manifest alone does."""
+    requests: RequestDurations = field(default_factory=RequestDurations)
+    """How long its requests to the provider took."""
+    span: TracedSpan = field(default_factory=TracedSpan)
+    """What stands for it in a trace."""
     is_interrupted: bool = field(default=False, kw_only=True)
 
     @cached_property

@@ -16,6 +16,7 @@ from stemline.run.access import key_id_of, open_accesses
 from stemline.run.lane import LaneWatch, lane_limits, lane_requests
 from stemline.run.limits import LiveBudget
 from stemline.settings import ProviderFacts, Settings
+from stemline.telemetry.request_durations import RequestOutcome
 from stemline.webhooks import receiving_webhooks
 
 TO_DO = frozenset({State.PLANNED, State.HELD, State.SUBMITTING, State.PROCESSING, State.READY, State.UNKNOWN})
@@ -34,6 +35,8 @@ class DispatcherSetup:
     """The fence of each API key's lease, by the key's fingerprint."""
     lane: LaneWatch | None = None
     """What looks after the backfill that the run is part of."""
+    on_request: Callable[[RequestOutcome], object] = lambda _: None
+    """Is told of every request to the provider once it has come back."""
 
     @contextmanager
     def start(self) -> Iterator[DispatcherGroup]:
@@ -96,6 +99,7 @@ class DispatcherSetup:
             send=settings.catalogue.send,
             is_backfill=self.lane is not None,
             hook_url=hook_url,
+            on_request=self.on_request,
         )
 
     def _limits_reader(self) -> Callable[[], Limits]:

@@ -23,6 +23,7 @@ from stemline.plan.survey import check_recipe
 from stemline.run.access import read_key_ids
 from stemline.run.forgotten import remember_forgotten
 from stemline.run.lease import holding_key
+from stemline.run.metrics import exporting_metrics
 from stemline.run.observer import present_observer
 from stemline.run.rewriting import finish_rewrites, rewriting
 from stemline.run.run import Run
@@ -30,6 +31,8 @@ from stemline.run.selection import Selection, source_of
 from stemline.run.splitting import keep_splits
 from stemline.settings import Settings, load_facts
 from stemline.storage import Store, open_store
+from stemline.telemetry.collector_export import flush_traces, traced
+from stemline.telemetry.request_durations import RequestDurations
 
 
 @contextmanager
@@ -53,6 +56,8 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
         claim = claim_dataset(ledger, store, settings)
         key_ids = read_key_ids(settings, facts)
         layout = join_layout(ledger, store, layout, claim)
+        requests = RequestDurations()
+        stack.enter_context(exporting_metrics(ledger, settings, requests))
         gives_way = selection.backfill is not None
         fences = {
             key_id: stack.enter_context(holding_key(ledger, key_id, gives_way=gives_way))
@@ -66,7 +71,10 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
             key_ids[0],
             backfill=selection.backfill,
         )
+        stack.callback(flush_traces)
+        span = stack.enter_context(traced("stemline.run", _span_attributes(settings, run_id)))
         run = Run(settings, selection, facts, ledger, store, layout, run_id, fences, claim, source)
+        run.requests, run.span = requests, span
         run.splits = keep_splits(store, settings.dataset.splits, layout, run_id)
         observer = present_observer()
         if observer is not None:
@@ -77,6 +85,15 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
         except StemlineError as error:
             run.abort(error)
             raise
+
+
+def _span_attributes(settings: Settings, run_id: str) -> dict[str, str | int]:
+    return {
+        "stemline.catalogue": settings.name,
+        "stemline.provider": settings.provider.kind,
+        "stemline.recipe": settings.recipe.as_recipe().name,
+        "stemline.run.id": run_id,
+    }
 
 
 def join_layout(ledger: Ledger, store: Store, layout: DatasetLayout, claim: DatasetClaim) -> DatasetLayout:

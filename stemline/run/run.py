@@ -25,6 +25,7 @@ from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.planning import RunPlanning
 from stemline.run.selection import Result, target_of
 from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
+from stemline.telemetry.collector_export import traced
 
 if TYPE_CHECKING:
     from stemline.dispatcher import DispatcherGroup
@@ -92,7 +93,9 @@ class Run(RunContext):
         from stemline.run.dispatching import DispatcherSetup  # noqa: PLC0415
 
         lane = self._lane()
-        setup = DispatcherSetup(self.settings, self.facts, self.ledger, self.run_id, self.fences, lane)
+        setup = DispatcherSetup(
+            self.settings, self.facts, self.ledger, self.run_id, self.fences, lane, self.requests.record
+        )
         execution = self.settings.execution
         with (
             opening_runner(
@@ -142,8 +145,14 @@ class Run(RunContext):
         """Publish collected attempts as one batch, and what was made again once it is enough; give how many tracks."""
         if not tokens:
             return 0
-        published = self.publisher.publish(self.run_id, tokens)
-        return published + self.remakes.add(self.run_id, len(tokens) - published)
+        numbered: dict[str, str | int] = {
+            "stemline.run.id": self.run_id,
+            "stemline.batch.number": self.collected.number,
+        }
+        with traced("stemline.batch", numbered, self.collected.began_ns) as span:
+            published = self.publisher.publish(self.run_id, tokens)
+            span.add({"stemline.batch.tracks": len(tokens), "stemline.batch.published": published})
+            return published + self.remakes.add(self.run_id, len(tokens) - published)
 
     def interrupt(self) -> None:
         """Submit nothing more, collect what is ready for a while, then end with exit code 130."""
@@ -217,6 +226,8 @@ class Run(RunContext):
         summary = self._summarize(counts, reason)
         budget = self.settings.budget.model_dump(include={"run", "day", "month"}, exclude_none=True)
         self.ledger.runs.finish(self.run_id, exit_code, {**summary, "budget": budget})
+        by_state = {f"stemline.track.count.{state}": count for state, count in counts.items()}
+        self.span.add({"stemline.run.exit_code": exit_code, **by_state})
         return exit_code, summary
 
     def _summarize(self, counts: Mapping[State, int], reason: StemlineError | None) -> dict[str, Any]:

@@ -6,9 +6,18 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from stemline.records import Recipe
 from stemline.rights import EVERY_TRACK, RightsGate
@@ -182,11 +191,28 @@ class LedgerSettings(Section):
     """For how many days it keeps what happened to each track; what was paid is kept for ever."""
 
 
+def _require_host_and_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal() and int(port) < 65_536):
+        raise ValueError("write it as host:port")
+    return value
+
+
+HostAndPort = Annotated[str, AfterValidator(_require_host_and_port)]
+
+
+class TelemetrySettings(Section):
+    """Where a run is seen while it runs; OpenTelemetry has its own environment variables."""
+
+    metrics: HostAndPort | None = None
+    """Where `run` answers GET /metrics for Prometheus; None: nowhere."""
+
+
 class WebhookSettings(Section):
     """Where a provider may call us."""
 
     public_url: str
-    listen: str = "127.0.0.1:8787"
+    listen: HostAndPort = "127.0.0.1:8787"
     secret: SecretStr | None = None
     """What the provider signs with; not needed where stemline registers the webhook itself."""
 
@@ -196,14 +222,6 @@ class WebhookSettings(Section):
         if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
             raise ValueError("write it as https://host/path")
         return value.rstrip("/")
-
-    @field_validator("listen")
-    @classmethod
-    def _host_and_port(cls, value: str) -> str:
-        host, _, port = value.rpartition(":")
-        if not host or not (port.isascii() and port.isdecimal() and int(port) < 65_536):
-            raise ValueError("write it as host:port")
-        return value
 
     @field_validator("secret")
     @classmethod
@@ -271,6 +289,7 @@ class Settings(Section):
     webhooks: WebhookSettings | None = None
     failures: FailureSettings = FailureSettings()
     execution: ExecutionSettings = ExecutionSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @field_validator("name")
     @classmethod
@@ -292,8 +311,8 @@ class Settings(Section):
         return self
 
     def digest(self) -> str:
-        """Give a short digest of all that is configured; API keys have no part in it."""
-        tree = self.model_dump_json(exclude={"provider": {"api_key", "several_keys"}})
+        """Give a short digest of all that is configured; API keys, and where a run is seen, have no part in it."""
+        tree = self.model_dump_json(exclude={"provider": {"api_key", "several_keys"}, "telemetry": True})
         return hashlib.sha256(tree.encode()).hexdigest()[:16]
 
     @property

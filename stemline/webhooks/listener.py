@@ -16,6 +16,9 @@ from stemline.ledger import Ledger, open_ledger
 from stemline.providers import load_provider
 from stemline.records import Event
 from stemline.settings import Settings, WebhookSettings, load_facts
+from stemline.telemetry.collector_export import exporting_to_collector
+from stemline.telemetry.endpoint import metrics_route
+from stemline.telemetry.ledger_metrics import LedgerMetrics
 from stemline.webhooks.receiver import ReceiverSettings, create_app, health
 from stemline.webhooks.registration import RegisteredWebhooks
 from stemline.webhooks.server import ReceiverServer, serve_receiver
@@ -76,9 +79,11 @@ def receive_webhooks(
         open_ledger(settings.ledger_url) as ledger,
         _registered(settings, accesses, is_kept=not unregister) as receiver,
     ):
-        server = ReceiverServer(create_app(ledger, receiver, lambda _: None), webhooks.listen)
+        read_metrics = LedgerMetrics(ledger, settings).read
+        metrics = metrics_route(read_metrics)
+        server = ReceiverServer(create_app(ledger, receiver, lambda _: None, [metrics]), webhooks.listen)
         on_listening(webhooks.hook_url(facts.kind))
-        with _stopped_by_signals(server):
+        with exporting_to_collector(read_metrics), _stopped_by_signals(server):
             server.run()
 
 

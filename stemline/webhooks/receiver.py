@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from stemline.errors import EventRefused, SignatureRefused, StemlineError
 from stemline.ledger import Ledger
@@ -48,8 +48,13 @@ class ReceiverSettings:
     body_seconds: float = BODY_SECONDS
 
 
-def create_app(ledger: Ledger, settings: ReceiverSettings, on_event: Callable[[Event], object]) -> Starlette:
-    """Give the app: `POST /hooks/<provider>` and `GET /health`.
+def create_app(
+    ledger: Ledger,
+    settings: ReceiverSettings,
+    on_event: Callable[[Event], object],
+    further: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """Give the app: `POST /hooks/<provider>`, `GET /health`, and further routes, which are not for the public.
 
     `on_event` is called once per event that is news, after it is stored, in a thread of the app's own; it should
     return at once.
@@ -74,7 +79,8 @@ def create_app(ledger: Ledger, settings: ReceiverSettings, on_event: Callable[[E
 
     prefixes = {"", urlsplit(settings.public_url).path.rstrip("/")}
     routes = [Route(f"{prefix}/hooks/{settings.kind}", receive, methods=["POST"]) for prefix in prefixes]
-    return Starlette(routes=[*routes, *(Route(f"{prefix}/health", tell_health) for prefix in prefixes)])
+    routes += [Route(f"{prefix}/health", tell_health) for prefix in prefixes]
+    return Starlette(routes=[*routes, *further])
 
 
 def health(ledger: Ledger, kind: str) -> dict[str, str]:

@@ -23,9 +23,9 @@ CONNECTIONS = 256
 class ReceiverServer(uvicorn.Server):
     """A receiver on a bound port: `run` blocks, `should_exit = True` stops it."""
 
-    def __init__(self, app: Starlette, listen: str) -> None:
-        """Bind the port of `host:port`; raises ConfigError when that cannot be done."""
-        self._listener = _bind(listen)
+    def __init__(self, app: Starlette, listen: str, key: str = "webhooks.listen") -> None:
+        """Bind the port of `host:port`, which this key gives; raises ConfigError when that cannot be done."""
+        self._listener = _bind(listen, key)
         self.is_up = Flag()
         super().__init__(
             uvicorn.Config(
@@ -56,24 +56,24 @@ class ReceiverServer(uvicorn.Server):
 
 
 @contextmanager
-def serve_receiver(app: Starlette, listen: str) -> Iterator[ReceiverServer]:
+def serve_receiver(app: Starlette, listen: str, key: str = "webhooks.listen") -> Iterator[ReceiverServer]:
     """Serve in a thread for the length of a `with` block; deliveries in hand are stored before it ends.
 
     Raises ConfigError when the port cannot be listened on.
     """
-    server = ReceiverServer(app, listen)
-    thread = Thread(target=server.run, name="webhooks", daemon=True)
+    server = ReceiverServer(app, listen, key)
+    thread = Thread(target=server.run, name=key, daemon=True)
     thread.start()
     try:
         if not server.is_up.wait(START_SECONDS):
-            raise StemlineError(f"The webhook receiver on {listen} does not start.")
+            raise StemlineError(f"The server on {listen} ({key}) does not start.")
         yield server
     finally:
         server.should_exit = True
         thread.join(GRACE_SECONDS + START_SECONDS)
 
 
-def _bind(listen: str) -> socket.socket:
+def _bind(listen: str, key: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     listener = None
     try:
@@ -88,7 +88,7 @@ def _bind(listen: str) -> socket.socket:
         if listener is not None:
             listener.close()
         raise ConfigError(
-            f"webhooks.listen is {listen}, which cannot be listened on ({error.strerror}).",
+            f"{key} is {listen}, which cannot be listened on ({error.strerror}).",
             fix="Choose another port.",
         ) from error
     return listener

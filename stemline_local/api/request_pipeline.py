@@ -76,6 +76,7 @@ class RequestPipeline:
                 status, body = self.vocabulary.refuse(throttled, address_of(request))
             else:
                 status, body = await self._answer(handler, request, _Caller(key, account, decision))
+            self.backend.answers[status] += 1
             return JSONResponse(body, status, headers=headers)
 
         return endpoint

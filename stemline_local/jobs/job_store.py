@@ -164,6 +164,13 @@ class JobStore:
         with self._database.transaction() as connection:
             return {row["id"] for row in connection.execute(query, statuses)}
 
+    def count_by_status(self) -> dict[str, int]:
+        """Give how many jobs stand at each status."""
+        with self._database.transaction() as connection:
+            self._expire(connection)
+            rows = connection.execute("SELECT status, count(*) FROM jobs GROUP BY status").fetchall()
+        return dict(rows)
+
     def waiting_seconds(self) -> int:
         """Give how many seconds of audio are pending or running."""
         query = (

@@ -22,6 +22,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TextIO
 
 from stemline.errors import StemlineError
+from stemline.logs import set_up_logging
 from stemline_local.workers.copy_engine import ENGINE, CopiedStems, copy_stems, write_mix
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 def main() -> None:
     """Work until standard input ends."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s engine %(process)d %(message)s")
+    set_up_logging(str, is_telling=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches the whole group; the server decides
     answers = _own_stdout()
     orders: SimpleQueue[str] = SimpleQueue()

@@ -53,6 +53,10 @@ class Running:
         """Wait for the end, but no longer than this, and give whether it came."""
         return bool(select.select([self._status], [], [], seconds)[0])
 
+    def notes(self) -> str:
+        """Give what it has said on stderr until now."""
+        return self._err.read_text()
+
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
 

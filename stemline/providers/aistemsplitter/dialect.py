@@ -103,7 +103,8 @@ class AIStemSplitter:
 
     def read_job(self, job_id: str) -> Steps[Job]:
         """Read one split, with its links once it has succeeded."""
-        return read_split(data_of((yield HttpRequest("GET", f"/audio/splits/{quote(job_id, safe='')}"))))
+        path = f"/audio/splits/{quote(job_id, safe='')}"
+        return read_split(data_of((yield HttpRequest("GET", path, template="/audio/splits/{id}"))))
 
     def read_balance(self) -> Steps[int]:
         """Read the balance in seconds, which are credits."""

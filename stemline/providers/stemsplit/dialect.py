@@ -170,8 +170,9 @@ class StemSplit:
         """Read one job; each read mints fresh links."""
         if job_id.startswith(video.PREFIX):
             path = f"/youtube-jobs/{job_id.removeprefix(video.PREFIX)}"
-            return video.read_video_job(parse((yield HttpRequest("GET", path))))
-        return read_job(parse((yield HttpRequest("GET", f"/jobs/{job_id}"))))
+            request = HttpRequest("GET", path, template="/youtube-jobs/{id}")
+            return video.read_video_job(parse((yield request)))
+        return read_job(parse((yield HttpRequest("GET", f"/jobs/{job_id}", template="/jobs/{id}"))))
 
     def read_balance(self) -> Steps[int]:
         """Read the balance in seconds, which are credits."""

@@ -90,7 +90,7 @@ def _find_hooks(url: str) -> Steps[list[dict[str, Any]]]:
 
 
 def _remove(hook: Mapping[str, Any]) -> Steps[None]:
-    yield HttpRequest("DELETE", f"/webhooks/{hook['id']}")
+    yield HttpRequest("DELETE", f"/webhooks/{hook['id']}", template="/webhooks/{id}")
 
 
 def _check_signature(delivery: WebhookDelivery, secret: str) -> None:

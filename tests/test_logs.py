@@ -1,0 +1,54 @@
+"""Log lines: plain and as JSON, and nothing secret in either."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from stemline.logs import JsonFormatter, LogLines, PlainFormatter
+
+
+def record(text: str, *args: object, error: Exception | None = None) -> logging.LogRecord:
+    exc_info = None if error is None else (type(error), error, None)
+    made = logging.LogRecord("stemline.x", logging.WARNING, "x.py", 1, text, args, exc_info)
+    made.created = 1_800_000_000.25
+    return made
+
+
+def hide(text: str) -> str:
+    return text.replace("s3cret", "***")
+
+
+def test_a_plain_line_says_when_how_grave_from_where_and_what():
+    line = PlainFormatter(hide).format(record("key %s", "s3cret"))
+
+    assert line == "2027-01-15T08:00:00Z WARNING stemline.x: key ***"
+
+
+def test_a_json_line_is_one_object_whatever_is_in_it():
+    line = JsonFormatter(hide).format(record('two\n"lines" %s', "s3cret", error=ValueError("of s3cret")))
+
+    assert "\n" not in line
+    assert json.loads(line) == {
+        "timestamp": "2027-01-15T08:00:00.250Z",
+        "level": "WARNING",
+        "logger": "stemline.x",
+        "message": 'two\n"lines" ***',
+        "exception": "ValueError: of ***",
+    }
+
+
+def test_what_is_printed_becomes_lines(caplog):
+    caplog.set_level(logging.INFO, "stemline")
+    lines = LogLines()
+    for text in ("one ", "line\n\ntwo", "\n", "never ended"):
+        lines.write(text)
+
+    assert [each.getMessage() for each in caplog.records] == ["one line", "two"]
+
+
+@pytest.mark.parametrize("error", [None, ValueError("s3cret")])
+def test_nothing_secret_is_in_a_plain_traceback(error):
+    assert "s3cret" not in PlainFormatter(hide).format(record("s3cret", error=error))
