@@ -8,7 +8,7 @@ from schedule_run import ScheduleRunner
 from support.postgresql import new_schema
 
 ALWAYS = 1
-SEEDS = [f"suite-{number}" for number in range(24)]
+SEEDS = [f"suite-{number}" for number in range(12)]
 FRESH = 24
 """How many of another seed are carried out in `make test-long`."""
 
