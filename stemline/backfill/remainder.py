@@ -107,7 +107,5 @@ def _compare_rows(
 
 
 def _digests(view: LedgerView, backfill: Backfill) -> Iterator[tuple[str, str]]:
-    after = ""
-    while view.ledger is not None and (rows := view.ledger.backfills.rows_of(backfill.name, after, ROWS)):
-        after = rows[-1].track.track_id
+    for rows in view.ledger.backfills.pages(backfill.name) if view.ledger is not None else ():
         yield from ((row.track.track_id, row.row_digest) for row in rows)

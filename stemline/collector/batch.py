@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 
+import httpx
+
 from stemline.collector import CollectResult, CollectTarget, Relink
 from stemline.collector.download import Downloader, new_client
 from stemline.collector.mix import MixKeeper, TrackMix
@@ -70,17 +72,22 @@ def open_collector(
 ) -> Iterator[TrackCollector]:
     """Give what collects tracks, several at once if need be, with its store and its connections."""
     with new_client(target.concurrency) as client:
-        yield TrackCollector(_store(target), target, Downloader(client, sleep), clock)
+        yield _collector(target, client, clock, sleep)
 
 
 def new_collector(target: CollectTarget) -> TrackCollector:
     """Give what collects tracks for as long as it is kept."""
-    client = new_client(target.concurrency)
-    return TrackCollector(_store(target), target, Downloader(client, time.sleep), lambda: datetime.now(UTC))
+    return _collector(target, new_client(target.concurrency), lambda: datetime.now(UTC), time.sleep)
 
 
-def _store(target: CollectTarget) -> Store:
-    return open_store(target.url, target.storage_options)
+def _collector(
+    target: CollectTarget,
+    client: httpx.Client,
+    clock: Callable[[], datetime],
+    sleep: Callable[[float], None],
+) -> TrackCollector:
+    store = open_store(target.url, target.storage_options)
+    return TrackCollector(store, target, Downloader(client, sleep), clock)
 
 
 def discard(store: Store, named: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -200,6 +200,13 @@ class Backfills:
         )
         with self._database.read() as connection:
             return [frozen_from_row(row) for row in connection.execute(query).mappings()]
+
+    def pages(self, name: str) -> Iterator[list[FrozenRow]]:
+        """Give all frozen rows by track id, some thousands at a time."""
+        after = ""
+        while rows := self.rows_of(name, after, ROWS_A_STATEMENT):
+            after = rows[-1].track.track_id
+            yield rows
 
     def progress(self, name: str) -> list[SliceProgress]:
         """Give how far each slice is, in the order in which their first tracks go."""

@@ -79,9 +79,10 @@ def runs_own_service(settings: Settings, facts: ProviderFacts) -> bool:
 
 def count_workers(settings: Settings, facts: ProviderFacts) -> int | None:
     """Give how many jobs the provider works on at once; None: plenty. The service a run starts itself is asked."""
-    if facts.jobs_at_once is None or not runs_own_service(settings, facts):
-        each = facts.jobs_at_once
-        return None if each is None else each * max(1, len(settings.provider.base_urls))
+    if facts.jobs_at_once is None:
+        return None
+    if not runs_own_service(settings, facts):
+        return facts.jobs_at_once * max(1, len(settings.provider.base_urls))
     return settings.provider.workers or load_local_service().default_workers()
 
 

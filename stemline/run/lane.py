@@ -17,7 +17,6 @@ from stemline.settings import ProviderFacts, Settings
 WATCH_SECONDS = 1.0
 """How often it is looked whether a backfill is to stop."""
 NAMED = 5
-ROWS = 5_000
 logger = logging.getLogger(__name__)
 
 
@@ -93,9 +92,8 @@ def leave_standing(ledger: Ledger, backfill: Backfill, run_id: str = "") -> int:
 
     What is under way takes its course, and what a living run other than `run_id` is about is left to that.
     """
-    after, left = "", 0
-    while rows := ledger.backfills.rows_of(backfill.name, after, ROWS):
-        after = rows[-1].track.track_id
+    left = 0
+    for rows in ledger.backfills.pages(backfill.name):
         again = [row.track.track_id for row in rows if row.last_attempt is not None]
         left += ledger.remakes.give_up(backfill.provider, backfill.recipe, again, run_id)
     return left

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -71,7 +71,8 @@ class RunPlanning:
         """Plan what a backfill has left to do, as it was frozen."""
         run, waiting, after = self.run, 0, self.run.selection.behind
         if after < 0:  # what is published is planned by none of its runs, and counts as done all the same
-            run.claim.require_all_here(self._pages(name))
+            pages = run.ledger.backfills.pages(name)
+            run.claim.require_all_here([row.track.track_id for row in rows] for rows in pages)
         while waiting < LEG_TRACKS and (rows := run.ledger.backfills.to_do(name, after, FROZEN_ROWS)):
             after = rows[-1][0]
             frozen = [row for _, row in rows]
@@ -86,13 +87,6 @@ class RunPlanning:
             run.splits.decide()
         reject_without_rights(run.ledger, run.run_id, run.settings.catalogue.rights_gate)
         self._end()
-
-    def _pages(self, name: str) -> Iterator[list[str]]:
-        """Give the ids of all that a backfill froze."""
-        after = ""
-        while rows := self.run.ledger.backfills.rows_of(name, after, FROZEN_ROWS):
-            after = rows[-1].track.track_id
-            yield [row.track.track_id for row in rows]
 
     def _count_waiting(self, batch: SurveyedBatch) -> int:
         settings, ids = self.run.settings, [track.track_id for track in batch.tracks]

@@ -20,7 +20,7 @@ from stemline.run.booking import Booking
 from stemline.run.collected_batches import CollectedBatches
 from stemline.run.compaction import compact_finished
 from stemline.run.context import RunContext
-from stemline.run.lane import LaneWatch, leave_standing
+from stemline.run.lane import LaneWatch, leave_standing, require_backfill
 from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.planning import RunPlanning
 from stemline.run.selection import Result, target_of
@@ -218,9 +218,10 @@ class Run(RunContext):
             is_further = any(each.held for each in (self.dispatchers.sessions if self.dispatchers else ()))
             self.ledger.tracks.hold(self.run_id, Code.RUN_STOPPED, sentence, is_further=is_further)
         self.ledger.remakes.end_in_vain(self.run_id)
-        backfill = self.ledger.backfills.of_run(self.run_id)
-        if backfill is not None and backfill.state is BackfillState.CANCELLED:
-            leave_standing(self.ledger, backfill, self.run_id)
+        if self.selection.backfill is not None:
+            backfill = require_backfill(self.ledger, self.selection.backfill)
+            if backfill.state is BackfillState.CANCELLED:
+                leave_standing(self.ledger, backfill, self.run_id)
         counts = self.ledger.queries.counts(self.run_id)
         exit_code = self._exit_code(counts, reason)
         summary = self._summarize(counts, reason)

@@ -9,7 +9,7 @@ from support.dask_workers import dask_workers
 from support.postgresql import new_schema
 
 ALWAYS = 1
-SEEDS = [f"suite-{number}" for number in range(24)]
+SEEDS = [f"suite-{number}" for number in range(12)]
 ON_DASK = 4
 FRESH = 24
 """How many of another seed are carried out in `make test-long`."""

@@ -36,7 +36,7 @@ class Cluster(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of what is in hand, and end what was started."""
+        """Let go of what is in hand; whoever opened it ends what was started for it."""
 
 
 class ClusterRunner:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import socket
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
@@ -16,10 +16,9 @@ from distributed import Client, Future, KilledWorker, LocalCluster
 from distributed.comm import parse_address, parse_host_port
 from distributed.scheduler import NoValidWorkerError
 
-import stemline
 from stemline.collector.runners.cluster_runner import Done, WorkerDied
+from stemline.collector.runners.cluster_words import gone, require_same_stemline, unreachable
 from stemline.collector.runners.worker import collect_in_worker, worker_version
-from stemline.errors import ClusterAway
 
 CONNECT_SECONDS = 10.0
 """How long a connection to a scheduler may take."""
@@ -28,7 +27,6 @@ HELLO_SECONDS = 30.0
 RECONNECT_SECONDS = 60.0
 """How long a scheduler may be away before the run ends; what it had in hand is sent anew."""
 _DIED = (KilledWorker, NoValidWorkerError, CancelledError)
-_NUMBERS = itertools.count()
 
 
 class DaskCluster:
@@ -38,16 +36,16 @@ class DaskCluster:
         """Use one that is connected."""
         self._client = client
         self._futures: set[Future] = set()
-        self._prefix = f"stemline-{os.getpid()}-{id(self):x}"
 
     def call(self, target: bytes, ready: bytes, done: Done) -> None:
         """Have a worker collect a track."""
-        # A key of its own: by an old one the scheduler would give what came of a track under its former links.
-        key = f"{self._prefix}-{next(_NUMBERS)}"
+        # A key of its own, over all runs of the cluster: by an old one the scheduler would give what came of that.
+        key = f"stemline-{uuid.uuid4().hex}"
         try:
             future = self._client.submit(collect_in_worker, target, ready, key=key, pure=False)
         except Exception as error:  # a closed client raises whatever its connection did
-            raise away(self._client, error) from error
+            at = getattr(self._client.scheduler, "address", "")
+            raise gone(f"Dask scheduler {at}", error) from error
         self._futures.add(future)
         future.add_done_callback(lambda ended: self._end(ended, done))
 
@@ -76,11 +74,7 @@ def dask_cluster(address: str | None, workers: int) -> Iterator[DaskCluster]:
     """
     with _client(address, workers) as client:
         _greet(client, address)
-        cluster = DaskCluster(client)
-        try:
-            yield cluster
-        finally:
-            cluster.close()
+        yield DaskCluster(client)
 
 
 @contextmanager
@@ -116,37 +110,14 @@ def _require_listener(address: str) -> None:
         host, port = parse_host_port(parse_address(address)[1])
         socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
-        raise ClusterAway(
-            f"No Dask scheduler answers at {address}: {error}.",
-            fix="Check execution.address, or leave it away for workers on this machine.",
-        ) from error
+        raise unreachable(f"Dask scheduler answers at {address}", error) from error
 
 
 def _greet(client: Client, address: str | None) -> None:
-    """Have a worker say which stemline it has; raises ClusterAway where none answers, or another one does."""
-    where = f"The Dask workers at {address}" if address else "The Dask workers"
-    try:
+    def ask() -> str:
         client.wait_for_workers(1, timeout=HELLO_SECONDS)
-        found = client.submit(worker_version, pure=False).result(timeout=HELLO_SECONDS)
-    except TimeoutError as error:
-        raise ClusterAway(
-            f"{where} do not answer.", fix=f"Start one: `dask worker {address or ''}`."
-        ) from error
-    except ImportError as error:
-        raise ClusterAway(
-            f"{where} have no stemline.", fix=f"Install stemline {stemline.__version__} there."
-        ) from error
-    if found != stemline.__version__:
-        raise ClusterAway(
-            f"{where} have stemline {found}, and this is {stemline.__version__}.",
-            fix="Install the same there.",
-        )
+        version: str = client.submit(worker_version, pure=False).result(timeout=HELLO_SECONDS)
+        return version
 
-
-def away(client: Client, error: Exception) -> ClusterAway:
-    """Give the error of a run whose scheduler is gone."""
-    at = getattr(client.scheduler, "address", "")
-    return ClusterAway(
-        f"The Dask scheduler {at} is gone: {error}.",
-        fix="Run again once it is there: what is paid is collected then.",
-    )
+    waking = f"Start one: `dask worker {address or ''}`."
+    require_same_stemline("Dask", address, ask, silent=(TimeoutError,), absent=(ImportError,), waking=waking)

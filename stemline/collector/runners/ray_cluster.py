@@ -26,10 +26,9 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-import stemline
 from stemline.collector.runners.cluster_runner import Done, WorkerDied
+from stemline.collector.runners.cluster_words import gone, require_same_stemline, unreachable
 from stemline.collector.runners.worker import collect_in_worker, worker_version
-from stemline.errors import ClusterAway
 
 HELLO_SECONDS = 60.0
 """How long a cluster may take until one of its workers answers."""
@@ -37,7 +36,7 @@ _DIED = (WorkerCrashedError, NodeDiedError, ObjectLostError, OutOfMemoryError, T
 
 
 class RayCluster:
-    """A driver of a Ray cluster. A track is a task of one CPU, tried again by Ray when its worker dies."""
+    """A driver of a Ray cluster. A track is a task of one CPU, which Ray does not try again by itself."""
 
     def __init__(self) -> None:
         """Use the cluster that this process is connected to."""
@@ -49,7 +48,7 @@ class RayCluster:
         try:
             reference = self._collect.remote(target, ready)
         except RayError as error:
-            raise _away(error) from error
+            raise gone("Ray cluster", error) from error
         self._references.add(reference)
         reference.future().add_done_callback(lambda ended: self._end(reference, ended, done))
 
@@ -70,7 +69,7 @@ class RayCluster:
         elif isinstance(error, RayTaskError):
             done(error.cause or error)
         elif isinstance(error, RayError):
-            done(_away(error))
+            done(gone("Ray cluster", error))
         else:
             done(error)
 
@@ -84,7 +83,7 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[RayCluster]:
     ray_worker._worker_logs_enabled = False  # noqa: SLF001 - no public switch keeps Ray's words out of stdout
     if ray.is_initialized():  # who uses stemline from within Ray has a cluster already
         _greet(address)
-        yield from _used()
+        yield RayCluster()
         return
     try:
         ray.init(
@@ -95,46 +94,25 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[RayCluster]:
             **({} if address else {"num_cpus": workers, "include_dashboard": False}),
         )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise ClusterAway(
-            f"No Ray cluster answers at {address or 'this machine'}: {error}.",
-            fix="Check execution.address, or leave it away for workers on this machine.",
-        ) from error
+        raise unreachable(f"Ray cluster answers at {address or 'this machine'}", error) from error
     try:
         _greet(address)
-        yield from _used()
+        yield RayCluster()
     finally:
         ray.shutdown()
 
 
-def _used() -> Iterator[RayCluster]:
-    cluster = RayCluster()
-    try:
-        yield cluster
-    finally:
-        cluster.close()
-
-
 def _greet(address: str | None) -> None:
-    """Have a worker say which stemline it has; raises ClusterAway where none answers, or another one does."""
-    where = f"The Ray workers at {address}" if address else "The Ray workers"
-    hello = ray.remote(num_cpus=1)(worker_version).remote()
-    try:
-        found = ray.get(hello, timeout=HELLO_SECONDS)
-    except GetTimeoutError as error:
-        raise ClusterAway(f"{where} do not answer.", fix="See `ray status`: no CPU may be free.") from error
-    except (RayTaskError, RuntimeEnvSetupError, ImportError) as error:
-        raise ClusterAway(
-            f"{where} have no stemline.", fix=f"Install stemline {stemline.__version__} there."
-        ) from error
-    if found != stemline.__version__:
-        raise ClusterAway(
-            f"{where} have stemline {found}, and this is {stemline.__version__}.",
-            fix="Install the same there.",
-        )
+    def ask() -> str:
+        hello = ray.remote(num_cpus=1)(worker_version).remote()
+        version: str = ray.get(hello, timeout=HELLO_SECONDS)
+        return version
 
-
-def _away(error: Exception) -> ClusterAway:
-    return ClusterAway(
-        f"The Ray cluster is gone: {error}.",
-        fix="Run again once it is there: what is paid is collected then.",
+    require_same_stemline(
+        "Ray",
+        address,
+        ask,
+        silent=(GetTimeoutError,),
+        absent=(RayTaskError, RuntimeEnvSetupError, ImportError),
+        waking="See `ray status`: no CPU may be free.",
     )

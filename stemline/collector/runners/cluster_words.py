@@ -1,0 +1,48 @@
+"""What a cluster is asked before a run uses it, and what is said of one that is not there, whichever engine it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import stemline
+from stemline.errors import ClusterAway
+
+Errors = tuple[type[BaseException], ...]
+
+
+def require_same_stemline(  # noqa: PLR0913 - what is an engine's own
+    engine: str, address: str | None, ask: Callable[[], str], *, silent: Errors, absent: Errors, waking: str
+) -> None:
+    """Have a worker say which stemline it has.
+
+    `ask` raises one of `silent` where no worker answers, for which `waking` is the fix, and one of `absent` where it
+    has none. Raises ClusterAway then, and for another version than this.
+    """
+    where = f"The {engine} workers at {address}" if address else f"The {engine} workers"
+    try:
+        found = ask()
+    except silent as error:
+        raise ClusterAway(f"{where} do not answer.", fix=waking) from error
+    except absent as error:
+        raise ClusterAway(
+            f"{where} have no stemline.", fix=f"Install stemline {stemline.__version__} there."
+        ) from error
+    if found != stemline.__version__:
+        raise ClusterAway(
+            f"{where} have stemline {found}, and this is {stemline.__version__}.",
+            fix="Install the same there.",
+        )
+
+
+def unreachable(what: str, error: Exception) -> ClusterAway:
+    """Give the error of a run whose cluster does not answer when it begins."""
+    return ClusterAway(
+        f"No {what}: {error}.", fix="Check execution.address, or leave it away for workers on this machine."
+    )
+
+
+def gone(what: str, error: Exception) -> ClusterAway:
+    """Give the error of a run whose cluster has ended under it."""
+    return ClusterAway(
+        f"The {what} is gone: {error}.", fix="Run again once it is there: what is paid is collected then."
+    )
