@@ -68,23 +68,21 @@ def make_manifest(folder: Path, rows: int) -> None:
     """)
 
 
-def fill(ledger: Ledger, published: int, held: int) -> None:
-    """Put as many published, then held tracks into a ledger as an earlier night left them."""
+def fill(ledger: Ledger, published: int, waiting: int, state: str = "held") -> None:
+    """Put as many published, then held or planned tracks into a ledger as an earlier night left them."""
     run_id = ledger.runs.start("nights", "local", RECIPE, "digest")
     at = ledger.clock() - timedelta(days=1)
     with ledger.database.write() as connection:
-        for state, code, first, end in (
+        for one, code, first, end in (
             ("published", "ok", 0, published),
-            ("held", "budget_run", published, published + held),
+            (state, "budget_run" if state == "held" else "ok", published, published + waiting),
         ):
             if end > first:
-                _insert_tracks(
-                    connection, {"run": run_id, "at": at, "state": state, "code": code}, first, end
-                )
+                _insert_tracks(connection, {"run": run_id, "at": at, "state": one, "code": code}, first, end)
         connection.execute(
             run_tracks.insert().from_select(
                 ["run_id", "track_id"],
-                select(tracks.c.run_id, tracks.c.track_id).where(tracks.c.state == "held"),
+                select(tracks.c.run_id, tracks.c.track_id).where(tracks.c.state == state),
             )
         )
     ledger.runs.finish(run_id, 4, {})

@@ -12,10 +12,16 @@ logger = logging.getLogger("stemline.tasks")
 
 
 @observed_task("plan the catalogue")
-def plan_catalogue(run: Run) -> int:
-    """Give how many tracks the run is about, after finishing what an earlier run left unpublished."""
+def plan_catalogue(run: Run) -> int | None:
+    """Give how many tracks the run is about, after finishing what an earlier run left unpublished.
+
+    None for a large catalogue that an earlier run has begun: what is next in line is planned, and the rest while
+    that is sent.
+    """
     run.publish_leftovers()
     selected = run.plan()
-    run.publish_set_aside()  # with the cells that were corrected in the manifest just read
-    logger.info("Run %s is about %s.", run.run_id, counted(selected, "track"))
+    if selected is None:
+        logger.info("Run %s goes on with what waits; the catalogue is read meanwhile.", run.run_id)
+    else:
+        logger.info("Run %s is about %s.", run.run_id, counted(selected, "track"))
     return selected

@@ -29,8 +29,8 @@ class RunParameters:
     requests_per_minute: int
     max_attempts: int
     tolerate: float | None
-    selected: int
-    """How many tracks the run had to do when it began."""
+    read_selected: Callable[[], int | None]
+    """How many tracks the run had to do when all were planned; None while more are being planned."""
     job_timeout_seconds: float = JOB_TIMEOUT_SECONDS
     """How old a job may be that is waited for: one that is not done by then is left to later runs."""
     pilot: int = 0

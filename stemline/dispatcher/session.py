@@ -285,9 +285,8 @@ class DispatcherSession:
             self.notify()
             return
         failed, share = self.track_queue.count_failure(attempt.track.track_id), self.parameters.tolerate
-        if share is not None and failed > share * self.parameters.selected:
-            sentence = (
-                f"{failed} of {self.parameters.selected} tracks failed, more than failures.tolerate allows."
-            )
+        selected = self.parameters.read_selected()
+        if share is not None and selected is not None and failed > share * selected:
+            sentence = f"{failed} of {selected} tracks failed, more than failures.tolerate allows."
             self.stop(TooManyFailures(sentence, fix="See `stemline status`, mend the cause and run again."))
         self.notify()

@@ -91,7 +91,7 @@ class Submitter:
             session.has_more_tracks = track is not None
             if track is not None:
                 await self._start(track, group)
-            elif not session.is_idle:
+            elif not session.is_idle or session.parameters.read_selected() is None:
                 await session.wait_for_change()
             elif await self._search.free_uncharged():
                 continue

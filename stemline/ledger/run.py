@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, not_, 
 
 from stemline.errors import LedgerConflict
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.membership import is_large
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import RunRecord, run_from_row
 from stemline.ledger.tables import rejects, run_tracks, runs
@@ -79,6 +80,19 @@ class Runs:
         with self._database.read() as connection:
             row = newest_run(connection, name)
         return None if row is None else run_from_row(row)
+
+    def before(self, run_id: str, limit: int) -> list[str]:
+        """Give the newest runs before this one of its configuration, provider and recipe; raises LedgerConflict."""
+        with self._database.read() as connection:
+            run = find_run(connection, run_id)
+            same = (runs.c[name] == run[name] for name in ("name", "provider", "recipe"))
+            query = select(runs.c.run_id).where(*same, runs.c.started_at < run["started_at"])
+            return list(connection.scalars(query.order_by(runs.c.started_at.desc()).limit(limit)))
+
+    def is_large(self, run_id: str, rows: int) -> bool:
+        """Tell whether a run is about more than so many tracks that were not published before it began."""
+        with self._database.read() as connection:
+            return is_large(connection, run_id, rows)
 
     def reject(self, run_id: str, rows: Iterable[Reject]) -> int:
         """Keep manifest rows that became no track, and give how many are new.

@@ -79,22 +79,25 @@ class Tracks:
                 counted.update(plan_chunk(connection, now, wanted))
         return PlanCounts(counted["new"], counted["known"], counted["revived"])
 
-    def next_planned(self, run_id: str, limit: int, *, after: Track | None = None) -> list[Track]:
+    def next_planned(
+        self, run_id: str, limit: int, *, after: Track | None = None, left_by: str | None = None
+    ) -> list[Track]:
         """Give the run's next tracks, planned or held by an earlier night, in the order of the queue.
 
         Of a run that is part of a backfill, in that one's order. `after` is the last track of the previous page; a
-        track planned again before it is found again by asking without.
+        track planned again before it is found again by asking without. `left_by` asks for the tracks of an earlier
+        run, before they are this one's.
         """
         with self._database.read() as connection:
-            run = find_run(connection, run_id)
-            if run["backfill"] is not None:
+            run = dict(find_run(connection, run_id))
+            if left_by is None and run["backfill"] is not None:
                 query = _in_backfill_order(run, after).limit(limit)
                 return [track_from_row(row) for row in connection.execute(query).mappings()]
             query = select(tracks).order_by(*QUEUE_ORDER).limit(limit)
             if after is not None:
                 query = query.where(_behind(after))
             # Each state by itself is read in the queue's order from its index, the two together are not.
-            waiting = _waiting(connection, run_id)
+            waiting = _waiting(connection, run | {"run_id": left_by or run_id})
             rows = [row for each in waiting for row in connection.execute(query.where(each)).mappings()]
         found = sorted(map(track_from_row, rows), key=lambda row: (-row.priority, row.position, row.track_id))
         return found[:limit]
@@ -182,10 +185,9 @@ class Tracks:
             return {track_id: text or "{}" for track_id, text in connection.execute(query).all()}
 
 
-def _waiting(connection: Connection, run_id: str) -> tuple[ColumnElement[bool], ...]:
+def _waiting(connection: Connection, run: Cells) -> tuple[ColumnElement[bool], ...]:
     """Give clauses for the run's tracks that wait to be sent, read the way that takes the fewest rows."""
-    run = find_run(connection, run_id)
-    if is_large(connection, run_id, MANY):
+    if is_large(connection, run["run_id"], MANY):
         return and_(of_run(run), tracks.c.state == State.PLANNED), and_(of_run(run), was_held_before(run))
     # The state as an expression: its index would go through all that other runs left planned.
     is_either = func.coalesce(tracks.c.state, "").in_([State.PLANNED, State.HELD])

@@ -31,6 +31,8 @@ class ManifestSource:
     limit: int | None = None
     storage_options: dict[str, Any] = field(default_factory=dict, repr=False)
     order_by: str | None = None
+    rows: tuple[int, ...] | None = None
+    """The rows that are wanted, by their numbers; None: all."""
     root: str | None = None
     """A folder that files of this machine must lie in; None: they may lie anywhere."""
     types: dict[str, str] = field(default_factory=dict)

@@ -47,7 +47,7 @@ def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
 
     `where` selects rows, `limit` the first rows of these, good or bad; `order_by` says which are the first, and
     gives tracks their priority. Rows that do not parse cannot be tested by `where` and are always given, up to the
-    last selected row when there is a limit.
+    last selected row when there is a limit; of single `rows`, none behind the last of these.
     Raises `ManifestError` when the manifest as a whole cannot be used.
     """
     with load_manifest(source) as manifest:
@@ -62,7 +62,7 @@ def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
             is_listing = manifest.file.listing is not None
             yield replace(found, passed_over=Counter() if last else passed_over, is_listing=is_listing)
             last = through
-        if source.limit is None or rows < source.limit:
+        if source.rows is None and (source.limit is None or rows < source.limit):
             yield from _rest(manifest, last)
 
 
@@ -144,8 +144,11 @@ def _ranked(manifest: LoadedManifest) -> str:
 
 
 def _wanted(source: ManifestSource) -> str:
+    sound = f"{PROBLEM} IS NULL"
+    if source.rows is not None:
+        sound += f" AND {ROW} IN ({', '.join(f'{row:d}' for row in source.rows) or 'NULL'})"
     # On a line of its own, so that a comment at its end does not swallow the bracket.
-    return f"{PROBLEM} IS NULL" + (f" AND (\n{source.where}\n)" if source.where else "")
+    return sound + (f" AND (\n{source.where}\n)" if source.where else "")
 
 
 def _stopped(manifest: LoadedManifest, error: Exception) -> ManifestError:

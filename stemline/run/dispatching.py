@@ -11,16 +11,13 @@ from stemline.client import Access
 from stemline.dispatcher import DispatcherGroup, LeasedKey, ReadyQueue, RunParameters, running_dispatchers
 from stemline.ledger import Ledger
 from stemline.providers import load_provider
-from stemline.records import Event, State
+from stemline.records import Event
 from stemline.run.access import key_id_of, open_accesses
 from stemline.run.lane import LaneWatch, lane_limits, lane_requests
 from stemline.run.limits import LiveBudget
 from stemline.settings import ProviderFacts, Settings
 from stemline.telemetry.request_durations import RequestOutcome
 from stemline.webhooks import receiving_webhooks
-
-TO_DO = frozenset({State.PLANNED, State.HELD, State.SUBMITTING, State.PROCESSING, State.READY, State.UNKNOWN})
-"""The states of tracks that dispatchers have something to do about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +30,8 @@ class DispatcherSetup:
     run_id: str
     fences: Mapping[str, int]
     """The fence of each API key's lease, by the key's fingerprint."""
+    read_selected: Callable[[], int | None]
+    """How many tracks the run has to do; None while more are being planned."""
     lane: LaneWatch | None = None
     """What looks after the backfill that the run is part of."""
     on_request: Callable[[RequestOutcome], object] = lambda _: None
@@ -52,11 +51,6 @@ class DispatcherSetup:
                 stack.enter_context(running_dispatchers(self.ledger, provider, keys, parameters, ready_queue))
             )
             yield groups[0]
-
-    def _to_do(self) -> int:
-        """Give how many of the run's tracks are not done yet: what was done before it can fail no more."""
-        counts = self.ledger.queries.counts(self.run_id)
-        return sum(count for state, count in counts.items() if state in TO_DO)
 
     def _leased(self, access: Access) -> LeasedKey:
         key_id = key_id_of(access)
@@ -94,7 +88,7 @@ class DispatcherSetup:
             max_attempts=settings.failures.max_attempts,
             tolerate=settings.failures.tolerate,
             pilot=settings.provider.pilot_tracks,
-            selected=self._to_do(),
+            read_selected=self.read_selected,
             job_timeout_seconds=settings.provider.job_timeout,
             send=settings.catalogue.send,
             is_backfill=self.lane is not None,

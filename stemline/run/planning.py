@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from threading import Event
 
 from stemline.dataset.metadata import write_rejects
 from stemline.ledger import CollectAgain
+from stemline.manifest import ManifestSource
 from stemline.plan.metadata_check import count_unclear
 from stemline.plan.survey import SurveyedBatch, survey_catalogue, without_forgotten
 from stemline.records import Code, State
 from stemline.run.batch_planning import BatchPlanning
 from stemline.run.context import RunContext
+from stemline.run.head_start import survey_head
 from stemline.run.required_rights import reject_without_rights
 from stemline.settings import outputs_kept_since
 
@@ -21,6 +24,8 @@ DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSIN
 """The audio of a track in one of these states need not be probed again."""
 FROZEN_ROWS = 5_000
 """So many rows of a backfill are planned at a time."""
+TO_DO = frozenset({State.PLANNED, State.HELD, State.SUBMITTING, State.PROCESSING, State.READY, State.UNKNOWN})
+"""The states of tracks that something is to be done about: what was done before the run can fail no more."""
 LEG_TRACKS = 20_000
 """About so many waiting tracks of a backfill is one run, the work of half a day.
 
@@ -41,16 +46,48 @@ class RunPlanning:
     """Tracks of which the manifest says nothing clear about AI training, though it says something."""
     reached: int | None = None
     """The place in its backfill's order up to which the run is about it; None: the rest is among it."""
+    to_do: int | None = None
+    """How many of the tracks were not done yet when all were planned; None while there is more to plan."""
+    is_stopped: bool = False
+    """Whether no more rows are to be read: the run ends."""
+    _over: Event = field(default_factory=Event)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is planned."""
+        return self._over.is_set()
+
+    def wait(self) -> None:
+        """Wait until nothing more is planned."""
+        self._over.wait()
 
     def plan(self) -> None:
-        """Put the tracks the run is about into the ledger."""
+        """Put the tracks the run is about into the ledger; of a large catalogue those alone that are next in line."""
         selection = self.run.selection
         if selection.redrive is not None:
             self._redrive(selection.redrive)
         elif selection.backfill is not None:
             self._take_frozen(selection.backfill)
+        elif (head := survey_head(self.run, self._surveyed)) is not None:
+            self._plan_batch(head)
+            self.selected = 0  # they are counted as the whole manifest is read
+            return
         else:
             self._survey()
+        self._end_planning()
+
+    def plan_rest(self, on_planned: Callable[[], object]) -> None:
+        """Put the whole catalogue into the ledger, what was next in line among it; calls back after each batch."""
+        try:
+            self._survey(on_planned)
+            self._end_planning()
+        finally:
+            self._over.set()
+
+    def _end_planning(self) -> None:
+        counts = self.run.ledger.queries.counts(self.run.run_id)
+        self.to_do = sum(count for state, count in counts.items() if state in TO_DO)
+        self._over.set()
 
     def _redrive(self, codes: Collection[Code]) -> None:
         """Collect again for nothing what can be, and plan the rest again."""
@@ -93,26 +130,32 @@ class RunPlanning:
         states = self.run.ledger.tracks.states(settings.provider.kind, settings.recipe.as_recipe(), ids)
         return sum(state in (State.PLANNED, State.HELD) for state in states.values())
 
-    def _survey(self) -> None:
-        """Plan the rows of the manifest."""
+    def _surveyed(self, source: ManifestSource) -> Iterator[SurveyedBatch]:
+        """Give rows of the manifest, held against what the ledger knows of them."""
         run, settings = self.run, self.run.settings
         recipe = settings.recipe.as_recipe()
-        for surveyed in survey_catalogue(
-            replace(run.source, carried=run.layout.carried),
+        return survey_catalogue(
+            replace(source, carried=run.layout.carried),
             run.facts,
             self._find_done,
             recipe,
             partial(run.ledger.queries.measured, settings.provider.kind, recipe),
             tombstones=self._batches.tombstones,
             gate=settings.catalogue.rights_gate,
-        ):
+        )
+
+    def _survey(self, on_planned: Callable[[], object] = lambda: None) -> None:
+        """Plan the rows of the manifest."""
+        run = self.run
+        for surveyed in self._surveyed(run.source):
             batch = self._plan_batch(surveyed)
             run.corrections.notice(batch.tracks)
             self.passed_over += batch.passed_over
             self.unclear_training += count_unclear(batch.tracks)
-            if run.is_interrupted:
+            on_planned()
+            if run.is_interrupted or self.is_stopped:
                 break
-        if run.splits is not None and not run.is_interrupted:
+        if run.splits is not None and not (run.is_interrupted or self.is_stopped):
             run.splits.decide()
         if run.source.parsed is not None:
             run.source.parsed.close()

@@ -23,6 +23,7 @@ from stemline.run.context import RunContext
 from stemline.run.lane import LaneWatch, leave_standing, require_backfill
 from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.planning import RunPlanning
+from stemline.run.planning_meanwhile import planning_meanwhile
 from stemline.run.selection import Result, target_of
 from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
 from stemline.telemetry.collector_export import traced
@@ -69,12 +70,21 @@ class Run(RunContext):
         """What puts the run's tracks into the ledger."""
         return RunPlanning(self)
 
-    def plan(self) -> int:
-        """Put the tracks the run is about into the ledger, and give how many that are."""
+    def plan(self) -> int | None:
+        """Put the tracks the run is about into the ledger, and give how many that are.
+
+        None where only those that are next in line were: `collecting` plans the others meanwhile.
+        """
         self.planning.plan()
+        if not self.planning.is_over:
+            return None
+        self._predict()
+        self.publish_set_aside()  # with the cells that were corrected in the manifest just read
+        return self.planning.selected
+
+    def _predict(self) -> None:
         if not self.is_interrupted:
             self.predicted = predict_run(self.settings, self.facts, self.ledger, self.run_id)
-        return self.planning.selected
 
     @cached_property
     def collected(self) -> CollectedBatches:
@@ -84,8 +94,11 @@ class Run(RunContext):
 
     @contextmanager
     def collecting(self) -> Iterator[CollectedBatches]:
-        """Submit planned tracks, and collect them as they become ready, for the length of the block."""
-        if not self._has_work():
+        """Submit planned tracks, and collect them as they become ready, for the length of the block.
+
+        What is not planned yet is planned meanwhile.
+        """
+        if self.planning.is_over and not self._has_work():
             yield self.collected
             return
         from stemline.collector.pool import collecting  # noqa: PLC0415 - not for nothing to do
@@ -94,7 +107,14 @@ class Run(RunContext):
 
         lane = self._lane()
         setup = DispatcherSetup(
-            self.settings, self.facts, self.ledger, self.run_id, self.fences, lane, self.requests.record
+            self.settings,
+            self.facts,
+            self.ledger,
+            self.run_id,
+            self.fences,
+            lambda: self.planning.to_do,
+            lane,
+            self.requests.record,
         )
         execution = self.settings.execution
         with (
@@ -105,12 +125,28 @@ class Run(RunContext):
             lane or nullcontext(),
             open_runner() as runner,
         ):
-            with collecting(self.dispatchers.ready_tracks(), runner) as pool:
+            with self._planning_the_rest(), collecting(self.dispatchers.ready_tracks(), runner) as pool:
                 self.collected.begin(pool, self.dispatchers.abandon)
                 if self.is_interrupted:
                     self.interrupt()
                 yield self.collected
             self.dispatchers.settle()
+
+    @contextmanager
+    def _planning_the_rest(self) -> Iterator[None]:
+        """Plan what is not planned yet for the length of the block; the first batch is published once that is done."""
+        if self.planning.is_over or self.dispatchers is None:
+            yield
+            return
+        with planning_meanwhile(self.planning, self.dispatchers.wake, self._predict, self._send_no_more):
+            yield
+        self.publish_set_aside()
+
+    def _send_no_more(self) -> None:
+        """Submit nothing more, and collect what is ready for a while."""
+        if self.dispatchers is not None:
+            self.dispatchers.interrupt()
+            self.collected.interrupt()
 
     def _lane(self) -> LaneWatch | None:
         """Give what looks after the backfill that the run is part of."""
@@ -145,6 +181,7 @@ class Run(RunContext):
         """Publish collected attempts as one batch, and what was made again once it is enough; give how many tracks."""
         if not tokens:
             return 0
+        self.planning.wait()  # until then no split of theirs is decided
         numbered: dict[str, str | int] = {
             "stemline.run.id": self.run_id,
             "stemline.batch.number": self.collected.number,
@@ -157,9 +194,7 @@ class Run(RunContext):
     def interrupt(self) -> None:
         """Submit nothing more, collect what is ready for a while, then end with exit code 130."""
         self.is_interrupted = True
-        if self.dispatchers is not None:
-            self.dispatchers.interrupt()
-            self.collected.interrupt()
+        self._send_no_more()
 
     def finish(self) -> Result:
         """Give the run's result, and write its summary and report into the dataset."""

@@ -6,23 +6,30 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.dated_catalogue import SECONDS, Catalogue, History
 
+from stemline.backfill import forecast
 from stemline.backfill.beginning import LEAST_SHARE
 from stemline.backfill.deadline import DeadlineAnswer, DeadlineQuestion
 from stemline.backfill.forecast import BackfillForecast, forecast_backfill
 from stemline.backfill.instant import read_bound
 from stemline.budget import Limits
-from stemline.clock import utc_now
 from stemline.plan.forecast import Forecast
 from stemline.plan.ledger_view import open_ledger_view
 from stemline.records import Track
 from stemline.settings import load_facts
 
 TRACKS = 40
+MORNING = datetime(2026, 3, 10, 9, tzinfo=UTC)
+"""It is then, whenever it is: how many days and months an interval touches depends on the hour."""
+
+
+@pytest.fixture(autouse=True)
+def _morning(monkeypatch):
+    monkeypatch.setattr(forecast, "utc_now", lambda: MORNING)
 
 
 @pytest.fixture
@@ -36,7 +43,9 @@ def forty(catalogue: Catalogue) -> Catalogue:
 def asking(catalogue: Catalogue, days: float, **asked) -> Iterator[DeadlineQuestion]:
     with catalogue.planned(**asked) as plan, open_ledger_view(catalogue.settings()) as view:
         rows, order = plan.choice.rows, plan.choice.request.order
-        at = utc_now() + timedelta(days=days)
+        if view.ledger is not None:
+            view.ledger.database.clock = lambda: MORNING
+        at = MORNING + timedelta(days=days)
         facts = load_facts("stemsplit")
         yield DeadlineQuestion(
             catalogue.settings(), facts, view.ledger, plan.backfill, lambda: rows.to_pay(order), at
@@ -148,6 +157,7 @@ def test_more_keys_are_named_where_the_rate_is_what_holds_it(catalogue):
 def test_what_was_spent_today_is_reckoned_with(forty):
     forty.overrides = ["budget.day=600", "budget.month=2500"]
     with forty.ledger() as ledger:
+        ledger.database.clock = lambda: MORNING
         history = History(ledger, forty.settings())
         track = Track("other", "https://x.example/other.mp3", 1, duration_seconds=500.0)
         ledger.tracks.plan(history.run_id, [track])

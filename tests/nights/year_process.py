@@ -103,7 +103,6 @@ class Host:
                 process.run_id = run.run_id
                 run.publish_leftovers()
                 run.plan()
-                run.publish_set_aside()
                 await self._dispatch(process, run)
                 await _wait_for_others(run)
                 process.result = run.finish()
@@ -157,7 +156,9 @@ class Host:
         group.settle()
 
     def _make_group(self, process: Process, run: Run, queue: VirtualQueue) -> DispatcherGroup:
-        setup = DispatcherSetup(run.settings, run.facts, run.ledger, run.run_id, run.fences)
+        setup = DispatcherSetup(
+            run.settings, run.facts, run.ledger, run.run_id, run.fences, lambda: run.planning.to_do
+        )
         keys = [secret.get_secret_value() for secret in run.settings.provider.api_keys]
         leased = [setup._leased(Access(URL, key, {})) for key in keys]
         return make_dispatchers(
@@ -199,11 +200,13 @@ async def _wait_for_others(run: Run) -> None:
     """Do as the run does itself, on this clock: it would wait in real time."""
     if run.dispatchers is not None and run.dispatchers.reason is not None:
         return
-    if run.is_interrupted or not run.ledger.recovery.under_way_elsewhere(run.run_id, run.fences):
+    if run.is_interrupted or not run.ledger.recovery.under_way_elsewhere(
+        run.run_id, run.fences, lambda: run.planning.to_do
+    ):
         return
     for key_id, fence in run.fences.items():
         run.ledger.leases.release(key_id, fence)
-    while run.ledger.recovery.under_way_elsewhere(run.run_id, run.fences):  # noqa: ASYNC110 - another process
+    while run.ledger.recovery.under_way_elsewhere(run.run_id, run.fences, lambda: run.planning.to_do):  # noqa: ASYNC110 - another process
         await asyncio.sleep(OTHERS_SECONDS)
 
 

@@ -166,7 +166,9 @@ def test_a_sweep_reads_each_split_for_there_is_no_list(splitter):
 
     assert not splitter.can_list
     assert [job.job_id for job in jobs] == ["a", "b"]
-    assert requests == [HttpRequest("GET", "/audio/splits/a"), HttpRequest("GET", "/audio/splits/b")]
+    assert requests == [
+        HttpRequest("GET", f"/audio/splits/{split}", template="/audio/splits/{id}") for split in "ab"
+    ]
 
 
 trees = st.recursive(

@@ -248,7 +248,7 @@ def test_reads_are_plain_requests(splitter):
     _, balance = drive(splitter.read_balance(), [data({"balance": 3600, "unit": "seconds"})])
 
     assert job == Job("split_123", Phase.RUNNING)
-    assert split == [HttpRequest("GET", "/audio/splits/split_123")]
+    assert split == [HttpRequest("GET", "/audio/splits/split_123", template="/audio/splits/{id}")]
     assert balance == [HttpRequest("GET", "/credits")]
 
 

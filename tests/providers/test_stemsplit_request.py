@@ -120,7 +120,7 @@ def test_reads_are_plain_requests(provider):
     _, job = drive(provider.read_job("clxxx123"), [answer({"id": "clxxx123"})])
     _, balance = drive(provider.read_balance(), [answer({"balanceSeconds": 3600})])
 
-    assert job == [HttpRequest("GET", "/jobs/clxxx123")]
+    assert job == [HttpRequest("GET", "/jobs/clxxx123", template="/jobs/{id}")]
     assert balance == [HttpRequest("GET", "/balance")]
 
 

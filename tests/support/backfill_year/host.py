@@ -162,7 +162,6 @@ class Host:
             run.started = self.loop.time()
             run.publish_leftovers()
             run.plan()
-            run.publish_set_aside()
             if run._has_work():
                 await_only(self._dispatch(process, run))
             return run.finish()
@@ -215,7 +214,9 @@ class Host:
     def _make_group(
         self, process: Process, run: Run, queue: VirtualQueue, lane: LaneWatch | None
     ) -> DispatcherGroup:
-        setup = DispatcherSetup(run.settings, run.facts, run.ledger, run.run_id, run.fences, lane)
+        setup = DispatcherSetup(
+            run.settings, run.facts, run.ledger, run.run_id, run.fences, lambda: run.planning.to_do, lane
+        )
         keys = [secret.get_secret_value() for secret in run.settings.provider.api_keys]
         return make_dispatchers(
             run.ledger,

@@ -177,7 +177,7 @@ class Simulation:
             requests_per_minute=scenario.behaviour.requests_per_minute,
             max_attempts=3,
             tolerate=None,
-            selected=scenario.tracks,
+            read_selected=lambda: scenario.tracks,
             hook_url=HOOK_URL if scenario.behaviour.has_webhooks else None,
         )
 
