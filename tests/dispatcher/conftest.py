@@ -62,7 +62,7 @@ class DispatcherHarness:
             "requests_per_minute": 60_000,
             "max_attempts": 3,
             "tolerate": None,
-            "selected": 3,
+            "read_selected": lambda: 3,
             "retry_policy": RetryPolicy(3, 0.01, 0.02, first_probe_seconds=0.02, longest_probe_seconds=0.1),
         }
         return RunParameters(**{**usual, **changes})

@@ -76,7 +76,9 @@ def test_outputs_deleted_before_they_were_collected_are_expired_and_not_paid_aga
 def test_too_many_failures_stop_the_run(harness, vendor):
     names = [f"t{number}" for number in range(8)]
     vendor.endings = {name: ["FAILED"] * 3 for name in names}
-    counts = harness.work(harness.plan(*names), tolerate=0.2, selected=8, max_in_flight=1, max_attempts=1)
+    counts = harness.work(
+        harness.plan(*names), tolerate=0.2, read_selected=lambda: 8, max_in_flight=1, max_attempts=1
+    )
     assert isinstance(harness.group.reason, TooManyFailures)
     assert counts["failed"] + counts["planned"] == 8
     assert 2 <= counts["failed"] <= 5  # those under way when it stopped are waited for

@@ -45,7 +45,9 @@ def test_a_revoked_key_leaves_its_tracks_to_the_other_keys(harness, vendor):
 def test_the_failures_of_all_keys_count_together(harness, vendor):
     vendor.endings = {name: ["FAILED"] for name in NAMES}
     run_id = harness.plan(*NAMES)
-    harness.work(run_id, key_ids=TWO, tolerate=0.25, selected=24, max_in_flight=1, max_attempts=1)
+    harness.work(
+        run_id, key_ids=TWO, tolerate=0.25, read_selected=lambda: 24, max_in_flight=1, max_attempts=1
+    )
     assert (
         7 <= harness.ledger.queries.counts(run_id)["failed"] < len(NAMES)
     )  # what is under way is waited for

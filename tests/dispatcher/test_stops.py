@@ -133,7 +133,9 @@ def test_credits_in_dispute_do_not_keep_a_balance_from_being_spent(harness, vend
 @pytest.mark.parametrize(("tolerate", "reason"), [(0.2, TooManyFailures), (0.5, type(None))])
 def test_failures_are_tracks_and_not_tries(harness, vendor, tolerate, reason):
     vendor.endings = {"t0": ["FAILED"] * 3, "t1": ["FAILED"] * 2}
-    harness.work(harness.plan("t0", "t1", "t2", "t3"), tolerate=tolerate, selected=4, max_attempts=2)
+    harness.work(
+        harness.plan("t0", "t1", "t2", "t3"), tolerate=tolerate, read_selected=lambda: 4, max_attempts=2
+    )
     assert type(harness.group.reason) is reason
 
 
@@ -143,5 +145,5 @@ def test_what_an_earlier_run_submitted_does_not_count_against_this_one(harness, 
     harness.work(harness.plan(*before), job_timeout_seconds=0.1)
     for job in vendor.jobs.values():
         job["status"] = "FAILED"
-    assert harness.work(harness.plan("t0"), tolerate=0.1, selected=1) == {"collected": 1}
+    assert harness.work(harness.plan("t0"), tolerate=0.1, read_selected=lambda: 1) == {"collected": 1}
     assert harness.group.reason is None

@@ -200,13 +200,11 @@ async def _wait_for_others(run: Run) -> None:
     """Do as the run does itself, on this clock: it would wait in real time."""
     if run.dispatchers is not None and run.dispatchers.reason is not None:
         return
-    if run.is_interrupted or not run.ledger.recovery.under_way_elsewhere(
-        run.run_id, run.fences, lambda: run.planning.to_do
-    ):
+    if run.is_interrupted or not run.ledger.recovery.under_way_elsewhere(run.run_id, run.fences):
         return
     for key_id, fence in run.fences.items():
         run.ledger.leases.release(key_id, fence)
-    while run.ledger.recovery.under_way_elsewhere(run.run_id, run.fences, lambda: run.planning.to_do):  # noqa: ASYNC110 - another process
+    while run.ledger.recovery.under_way_elsewhere(run.run_id, run.fences):  # noqa: ASYNC110 - another process
         await asyncio.sleep(OTHERS_SECONDS)
 
 

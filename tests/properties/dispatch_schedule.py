@@ -274,7 +274,7 @@ class _Process:
             requests_per_minute=60,
             max_attempts=3,
             tolerate=None,
-            selected=schedule.tracks,
+            read_selected=lambda: schedule.tracks,
         )
         connection = WatchedConnection(run.vendor, key.key_id, key.fence, parameters.requests_per_minute)
         self.connections.append(connection)
