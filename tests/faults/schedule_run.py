@@ -105,6 +105,8 @@ class ScheduleRunner:
     vendor: FaultyVendor
     execution: dict[str, object] = field(default_factory=dict)
     """Where tracks are collected, when not in threads of each run."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """What every run finds there."""
 
     def prepare(self, schedule: Schedule, folder: Path, database: str | None = None) -> ScheduleRun:
         """Give a schedule the scenario it is carried out in."""
@@ -114,6 +116,7 @@ class ScheduleRunner:
         collected = {"execution": self.execution} if self.execution else {}
         facts = {"dialect": schedule.dialect, "accounts": schedule.accounts, **budget, **collected}
         scenario = open_scenario(project, self.vendor, schedule.tracks, **facts)
+        scenario.environment = self.environment
         if schedule.is_pooled:
             scenario.pool_keys()
         return ScheduleRun(schedule, scenario)

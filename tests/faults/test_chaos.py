@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from schedule import draw_schedule
 from schedule_run import ScheduleRunner
 from support.dask_workers import dask_workers
+from support.large_catalogue import LARGE
 from support.postgresql import new_schema
 
 ALWAYS = 1
 SEEDS = [f"suite-{number}" for number in range(12)]
 ON_DASK = 4
+AS_LARGE = 8
 FRESH = 24
 """How many of another seed are carried out in `make test-long`."""
 
@@ -48,11 +52,20 @@ def test_nor_is_it_with_a_fresh_seed(carry_out, seed, number):
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", range(ON_DASK))
-def test_nor_is_it_where_workers_of_dask_collect_and_die(tmp_path, launcher, songs, vendor, number):
+def test_nor_is_it_where_workers_of_dask_collect_and_die(tmp_path, runner, number):
     with dask_workers(killed_every=3.0, seed=number) as address:
-        runner = ScheduleRunner(launcher, songs, vendor, {"runner": "dask", "address": address})
+        runner = replace(runner, execution={"runner": "dask", "address": address})
         schedule_run = runner.prepare(draw_schedule(f"dask-{number}"), tmp_path)
         schedule_run.carry_out()
+    assert schedule_run.findings.is_clean, schedule_run.findings
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(AS_LARGE))
+def test_nor_is_it_where_what_is_next_in_line_is_sent_before_all_is_read(tmp_path, runner, seed, number):
+    runner = replace(runner, environment={LARGE: "yes"})
+    schedule_run = runner.prepare(draw_schedule(f"large-{seed}-{number}"), tmp_path)
+    schedule_run.carry_out()
     assert schedule_run.findings.is_clean, schedule_run.findings
 
 

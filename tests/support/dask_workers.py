@@ -17,7 +17,11 @@ WORKERS = 2
 def dask_workers(*, killed_every: float | None = None, seed: int = 1) -> Iterator[str]:
     """Give the address of a cluster; every so many seconds one of its workers is killed, and replaced."""
     with LocalCluster(
-        n_workers=WORKERS, threads_per_worker=2, dashboard_address=None, memory_limit=0, host="127.0.0.1"
+        n_workers=WORKERS,
+        threads_per_worker=2,
+        dashboard_address="127.0.0.1:0",
+        memory_limit=0,
+        host="127.0.0.1",
     ) as cluster:
         is_over = threading.Event()
         killer = threading.Thread(target=_kill, args=(cluster, killed_every, seed, is_over), daemon=True)

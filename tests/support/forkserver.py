@@ -91,8 +91,10 @@ def supervise(request: dict, descriptors: list[int]) -> None:
     sys.argv = ["stemline", *request["argv"]]
 
 
-def arm_kill_point() -> None:
-    """Prepare this command to be killed at a named moment; see tests/faults/kill_points.py."""
+def arm() -> None:
+    """Prepare this command to be killed at a named moment (tests/faults/kill_points.py), or for a large catalogue."""
+    if "STEM_ALL_IS_LARGE" in os.environ:
+        import_module("large_catalogue").arm()
     if "STEM_KILL_AT" in os.environ:
         sys.path.append(str(Path(__file__).resolve().parents[1] / "faults"))
         import_module("kill_points").arm(os.environ["STEM_KILL_AT"])
@@ -108,7 +110,7 @@ def main(listener: socket.socket) -> None:
     gc.freeze()  # else every command would copy all of it at its end
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     wait_for_request(listener)
-    arm_kill_point()
+    arm()
     finish(run_command)
 
 

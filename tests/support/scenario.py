@@ -64,6 +64,8 @@ class Scenario:
     count: int
     """How many tracks the catalogue has."""
     accounts: list[Account] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    """What every run finds there."""
 
     @property
     def recipe(self) -> dict[str, str]:
@@ -92,7 +94,11 @@ class Scenario:
     def start(self, account: int = 0, **env: str) -> Running:
         """Start a run with the key of one of the accounts."""
         return self.project.start(
-            "run", self.project.config, "--json", "--yes", **{"STEM_KEY": self.accounts[account].key, **env}
+            "run",
+            self.project.config,
+            "--json",
+            "--yes",
+            **{"STEM_KEY": self.accounts[account].key, **self.environment, **env},
         )
 
     def run(self, account: int = 0, **env: str) -> Finished:

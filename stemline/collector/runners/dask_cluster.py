@@ -95,7 +95,7 @@ def _client(address: str | None, workers: int) -> Iterator[Client]:
             LocalCluster(
                 n_workers=processes,
                 threads_per_worker=-(-workers // processes),
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # its own port may be another cluster's
                 memory_limit=0,  # a worker is not to be ended for what its neighbours take
                 silence_logs=logging.ERROR,
             ) as local,
