@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 from support.command_line import clean_environment
+from support.health import wait_until_listening
 
 TRACKS = 6
 OF_A_RUN = {"run_id", "collected_at", "collected_on", "job_id", "attempt_token"}
@@ -21,6 +23,9 @@ WORKERS = ("spawn_main", "ray::collect_in_worker")
 """How the command lines of worker processes can be told."""
 RUNNERS = ["dask", pytest.param("ray", marks=pytest.mark.long)]
 END_SECONDS = 20
+HEAD_SECONDS = 60
+WITHOUT_TOKENS = {"RAY_AUTH_MODE": "disabled"}
+"""Newer clusters ask for the token that the home of whoever started them holds."""
 
 
 def table(project, name: str) -> pd.DataFrame:
@@ -115,6 +120,30 @@ def scheduler_at(folder: Path, port: int) -> Iterator[subprocess.Popen]:
         yield process
 
 
+@contextmanager
+def ray_head(folder: Path, port: int) -> Iterator[subprocess.Popen]:
+    """Run a Ray cluster of two workers whose clients call at a port; its sockets need a short path."""
+    environment = {**clean_environment(folder), **WITHOUT_TOKENS, "RAY_USAGE_STATS_ENABLED": "0"}
+    ray = [
+        str(Path(sys.executable).with_name("ray")),
+        "start",
+        "--head",
+        "--block",
+        "--port=0",
+        "--num-cpus=2",
+    ]
+    ports = ["--min-worker-port=0", "--max-worker-port=0", f"--ray-client-server-port={port}"]
+    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as short:
+        command = [*ray, *ports, "--include-dashboard=false", f"--temp-dir={short}"]
+        with (folder / "ray.log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
+        try:
+            wait_until_listening(port, process, folder / "ray.log", HEAD_SECONDS)
+            yield process
+        finally:
+            end(process)
+
+
 def end(process: subprocess.Popen) -> None:
     process.send_signal(signal.SIGTERM)
     try:
@@ -132,6 +161,15 @@ def test_a_scheduler_may_be_started_anew_under_a_run(project, by_threads, tmp_pa
         assert running.until(lambda: project.has_happened("record_collected"))
     with scheduler_at(tmp_path, free_port):
         done = running.wait()
+    assert done.code == 0, done.err
+    assert_same(project, by_threads)
+
+
+@pytest.mark.long
+def test_a_ray_cluster_that_runs_already_is_reached_as_its_client(project, by_threads, tmp_path, free_port):
+    with ray_head(tmp_path, free_port):
+        use(project, "ray", address=f"ray://127.0.0.1:{free_port}")
+        done = project.run(**WITHOUT_TOKENS)
     assert done.code == 0, done.err
     assert_same(project, by_threads)
 
