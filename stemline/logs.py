@@ -77,13 +77,18 @@ class StderrHandler(logging.StreamHandler[TextIO]):
     """Writes to what is stderr at the moment of the line: a progress bar takes its place for a while."""
 
     def __init__(self) -> None:
-        """Write to stderr."""
+        """Write to stderr: of others, whose loggers may have levels of their own, from WARNING on."""
         logging.Handler.__init__(self)
+        self.addFilter(lambda record: record.levelno >= logging.WARNING or _is_ours(record))
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]  # as logging's own handler of last resort does
         """What is stderr now."""
         return sys.stderr
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] in OWN
 
 
 class LogLines(io.TextIOBase):

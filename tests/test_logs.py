@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from stemline.logs import JsonFormatter, LogLines, PlainFormatter
+from stemline.logs import JsonFormatter, LogLines, PlainFormatter, set_up_logging
 
 
 def record(text: str, *args: object, error: Exception | None = None) -> logging.LogRecord:
@@ -52,3 +52,22 @@ def test_what_is_printed_becomes_lines(caplog):
 @pytest.mark.parametrize("error", [None, ValueError("s3cret")])
 def test_nothing_secret_is_in_a_plain_traceback(error):
     assert "s3cret" not in PlainFormatter(hide).format(record("s3cret", error=error))
+
+
+def test_of_others_only_warnings_are_written_whatever_their_level_is(capsys):
+    root, before = logging.getLogger(), logging.getLogger().handlers[:]
+    logger = logging.getLogger("of_others")
+    logger.setLevel(logging.INFO)
+    try:
+        set_up_logging(hide, is_telling=True)
+        logger.info("chatter")
+        logger.warning("trouble")
+        logging.getLogger("stemline.x").info("ours")
+    finally:
+        for handler in set(root.handlers) - set(before):
+            root.removeHandler(handler)
+        logging.getLogger("stemline").setLevel(logging.NOTSET)
+    written = capsys.readouterr().err
+    assert "chatter" not in written
+    assert "trouble" in written
+    assert "ours" in written
