@@ -192,7 +192,7 @@ class Host:
         group = self._make_group(process, run, queue, lane)
         run.dispatchers = group
         run.__dict__["collected"] = SimpleNamespace(
-            interrupt=lambda: self.loop.call_later(INTERRUPT_SECONDS, group.abandon)
+            number=1, began_ns=0, interrupt=lambda: self.loop.call_later(INTERRUPT_SECONDS, group.abandon)
         )
         working = [
             asyncio.create_task(_work(group, queue)),
