@@ -163,10 +163,10 @@ def show_run(few: dict[str, Any], many: dict[str, Any], service_cpu: float) -> N
         f"   {count / many['wall']:5.1f} of wall   a run of {FEW_TRACKS} takes {few['cpu']:.1f} s of CPU"
     )
     print(
-        f"          {1000 * cpu:.1f} ms of CPU for each track more, with upload, submit, booking and publishing;"
+        f"          {1 / cpu:.1f} a second, {1000 * cpu:.1f} ms of CPU for each track more, with upload, submit,"
+        " booking, comparing the stems' sum with its source, and publishing;"
         f" the service's own are apart: {service_cpu:.1f} s"
     )
-    print(verdict("tracks a second of CPU, a whole run once it has started", 1 / cpu, TRACKS_A_CORE_SECOND))
 
 
 def collected(ready: Sequence[ReadyTrack], runner: TrackRunner) -> list[CollectResult]:
