@@ -84,7 +84,9 @@ def _client(address: str | None, workers: int) -> Iterator[Client]:
         "distributed.worker.multiprocessing-method": "spawn",  # obstore does not survive a fork
         "distributed.comm.timeouts.connect": f"{HELLO_SECONDS}s",
         "distributed.nanny.pre-spawn-environ": _worker_environment(),
-        "distributed.worker.profile.enabled": False,  # there is no dashboard that would show it
+        # Nobody looks at what these find: there is no dashboard, and no log line of Dask's is shown.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
     }
     with dask.config.set(settings):
         if address is not None:
