@@ -1,14 +1,15 @@
 """Collecting small stems: tracks a second of a core, verified, and what of it each stage takes; also within a run.
 
 A web server in a process of its own stands for the vendor, and the kernel sends for it. The figures are of a process
-that does nothing but collect, with the runner of `execution.runner: threads`; the shares by stage are of another one,
-since taking the time takes time.
+that does nothing but collect, on one core unless told otherwise, with the runner of `execution.runner: threads`; the
+shares by stage are of another one, since taking the time takes time.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -44,6 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tracks", type=int, default=400)
     parser.add_argument("--seconds", type=float, default=4.0, help="the length of each stem")
     parser.add_argument("--workers", type=int, default=4, help="tracks collected at once")
+    parser.add_argument(
+        "--cores", type=int, default=1, help="that collecting may use, apart from a whole run"
+    )
     parser.add_argument("--rounds", type=int, default=3)
 
 
@@ -77,7 +81,7 @@ def measure_places(arguments: argparse.Namespace) -> None:
 
 
 def asked(arguments: argparse.Namespace, url: str, storage_options: dict[str, Any]) -> dict[str, Any]:
-    given = {name: getattr(arguments, name) for name in ("tracks", "seconds", "workers")}
+    given = {name: getattr(arguments, name) for name in ("tracks", "seconds", "workers", "cores")}
     return {**given, "url": url, "storage_options": storage_options}
 
 
@@ -206,6 +210,7 @@ def collect(
 
 if __name__ == "__main__":
     wanted = asked_figures()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: wanted["cores"]])
     place = CollectTarget(wanted["url"], wanted["storage_options"], concurrency=wanted["workers"])
     found = collect(wanted["tracks"], wanted["seconds"], place, is_staged=wanted.get("is_staged", False))
     print(json.dumps(found))
