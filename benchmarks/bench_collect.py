@@ -38,7 +38,6 @@ from stemline.audio import Loudness, PacketIndex, Samples
 from stemline.collector import CollectResult, CollectTarget, batch
 from stemline.collector.batch import collect_batch
 from stemline.records import Attempt, CollectedTrack, Job, Output, Phase, ReadyTrack, Recipe, Track
-from stemline_local.songs import make_song
 
 SONG_SECONDS = 30.0
 PORT = 8899
@@ -61,6 +60,8 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 def make_stems(folder: Path, seconds: float, audio_format: str) -> None:
+    from stemline_local.songs import make_song  # noqa: PLC0415 - memory that collecting does not need
+
     song = make_song(1, bpm=112.0, key="Am", seconds=SONG_SECONDS)
     for stem, samples in fold(song.stems).items():
         whole = np.resize(samples, (int(seconds * song.sample_rate), samples.shape[1]))

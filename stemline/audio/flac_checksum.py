@@ -37,11 +37,11 @@ class FlacChecksum:
         """Take in decoded samples, as the integers they were."""
         if not self._is_checked:
             return
-        whole = (block * np.float32(2.0 ** (self._bits - 1))).astype("<i4")
+        whole = block * np.float32(2.0 ** (self._bits - 1))
         if self._bits == 16:
-            self._digest.update(whole.astype("<i2").tobytes())
+            self._digest.update(whole.astype("<i2").data)
         else:
-            self._digest.update(whole.view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
+            self._digest.update(whole.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :3].tobytes())
 
     def is_broken(self, frames: int) -> bool:
         """Tell whether the decoded samples are not those that were encoded."""

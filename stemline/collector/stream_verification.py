@@ -115,7 +115,7 @@ class DecoderPipe:
         if self._position == self._received:
             data = self._pipe.read(size)
             self._received += len(data)
-            if len(self._beginning) < _KEPT_BYTES:
+            if self.seekable() and len(self._beginning) < _KEPT_BYTES:
                 self._beginning += data
         elif self._position >= self._size - _TAG_BYTES:
             return b""

@@ -246,7 +246,7 @@ class S3ObjectStore(Store):
             abort_upload(self.root_url, self.storage_options, upload)
 
     def _put(
-        self, key: str, source: Path | bytes | Iterator[bytes | memoryview], chunks: ChunkSource | None
+        self, key: str, source: Path | memoryview | Iterator[bytes | memoryview], chunks: ChunkSource | None
     ) -> None:
         with guarded(self.root_url, chunks):
             obstore.put(
@@ -259,14 +259,17 @@ class S3ObjectStore(Store):
             )
 
 
-def _body(chunks: Iterator[bytes | memoryview]) -> bytes | Iterator[bytes | memoryview]:
-    """Give what fits into one part as bytes: that is one request, where obstore makes three of any iterator."""
+def _body(chunks: Iterator[bytes | memoryview]) -> memoryview | Iterator[bytes | memoryview]:
+    """Give what fits into one part as one: that is one request, where obstore makes three of any iterator.
+
+    It is given as it was gathered, and not copied: so much is held for every stem that is on its way.
+    """
     first = bytearray()
     for chunk in chunks:
         first += chunk
         if len(first) >= _PART_BYTES:
-            return chain((bytes(first),), chunks)
-    return bytes(first)
+            return chain((memoryview(first),), chunks)
+    return memoryview(first)
 
 
 def _attributes(key: str) -> dict[str, str]:
