@@ -193,9 +193,11 @@ class Machine:
         try:
             reserved = attempts.reserve(self._run_id, track, token, TRACK_SECONDS, LIMITS, key_id=key_id)
         except LedgerConflict:  # another machine was faster
-            self._queue.refresh()
+            self._queue.note_rival()
             self.result.conflicts += 1
             return self._submit(key_id)
+        finally:
+            self._queue.reserved(track)
         assert not isinstance(reserved, BudgetHold)  # noqa: S101 - no limit is reached
         request = {
             "sourceUrl": track.location,
