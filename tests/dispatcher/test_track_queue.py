@@ -119,26 +119,30 @@ def test_what_a_key_is_about_to_reserve_is_given_to_no_other_key(shared, monkeyp
 
 
 def test_runs_beside_each_other_seldom_want_the_same_track_and_keep_to_priorities(shared):
-    """Each would want the head that the other one has just got: half of all that they try, and more with more runs."""
+    """Each would want the head that the other has just got: as many failures as there are tracks."""
     taken, conflicts = [], 0
-    while tracks := [(queue, queue.next_track("key")) for queue in shared]:
-        tracks = [(queue, track) for queue, track in tracks if track is not None]
-        if not tracks:
-            break
-        for queue, track in tracks:
-            try:
-                queue.ledger.attempts.reserve(
-                    queue.run_id, track, f"{queue.run_id}-{track.track_id}", 10, Limits()
-                )
-                taken.append(track.track_id)
-            except LedgerConflict:
-                queue.note_rival()
+    while any(tracks := [queue.next_track("key") for queue in shared]):
+        for queue, track in zip(shared, tracks, strict=True):
+            if track is not None and not claim(queue, track):
                 conflicts += 1
-            finally:
-                queue.reserved(track)
+            elif track is not None:
+                taken.append(track.track_id)
     assert sorted(taken) == sorted(f"t{place}" for place in range(60))
     assert set(taken[:2]) == {"t0", "t1"}
-    assert 1 <= conflicts <= 20
+    assert 1 <= conflicts <= 25
+
+
+def claim(queue, track):
+    """Reserve a track as a dispatcher does; give whether no other run was faster."""
+    token = f"{queue.run_id}-{track.track_id}"
+    try:
+        queue.ledger.attempts.reserve(queue.run_id, track, token, 10, Limits())
+    except LedgerConflict:
+        queue.note_rival()
+        return False
+    finally:
+        queue.reserved(track)
+    return True
 
 
 def test_a_backfills_order_is_kept_beside_other_runs(queue):
