@@ -122,8 +122,8 @@ class Submitter:
                 key_id=session.key.key_id,
                 pilot=session.track_queue.question,
             )
-        except LedgerConflict:  # another dispatcher on the same ledger was faster
-            session.track_queue.refresh()
+        except LedgerConflict:  # another run on the same ledger was faster
+            session.track_queue.note_rival()
             return
         finally:
             session.track_queue.reserved(track)

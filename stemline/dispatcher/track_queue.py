@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,11 @@ PAGE_TRACKS = 200
 
 @dataclass
 class TrackQueue:
-    """The run's queue of planned tracks. Every dispatcher takes from its head; any thread may call."""
+    """The run's queue of planned tracks. Every dispatcher takes from its head; any thread may call.
+
+    Runs on other machines take from the same head of the same ledger. Once one of them was faster, tracks are taken
+    anywhere on a page, as far as they have the head's priority: else each run would want what another one has just got.
+    """
 
     ledger: Ledger
     run_id: str
@@ -35,6 +40,10 @@ class TrackQueue:
     _page: deque[Track] = field(default_factory=deque)
     _last: Track | None = None
     """The last track that was read, where the next page begins behind it."""
+    _handed_out: set[str] = field(default_factory=set)
+    """Ids of tracks that a key is about to reserve: the ledger gives them still."""
+    _has_rivals: bool = False
+    """Whether other runs have taken tracks from the page of this one."""
     _failed: set[str] = field(default_factory=set)
     """Ids of the tracks that failed and have not come to a good end since."""
     _lock: Lock = field(default_factory=Lock)
@@ -55,9 +64,11 @@ class TrackQueue:
                     return None
                 self._forget()  # a track of the pilot that is to be tried again goes first
                 self._read()
-            track = self._page.popleft() if self._page else None
-            if track is not None and self.pilot is not None:
-                self.pilot.hand_out(key_id, track.track_id)
+            track = self._take() if self._page else None
+            if track is not None:
+                self._handed_out.add(track.track_id)
+                if self.pilot is not None:
+                    self.pilot.hand_out(key_id, track.track_id)
             return track
 
     @property
@@ -67,6 +78,8 @@ class TrackQueue:
 
     def reserved(self, track: Track) -> None:
         """Say that a track which was handed out is reserved, or was not."""
+        with self._lock:
+            self._handed_out.discard(track.track_id)
         if self.pilot is not None:
             self.pilot.reserved(track.track_id)
 
@@ -106,6 +119,12 @@ class TrackQueue:
         with self._lock:
             self._forget()
 
+    def note_rival(self) -> None:
+        """Say that another run was faster to reserve a track; what was read of the ledger is forgotten."""
+        with self._lock:
+            self._has_rivals = True
+            self._forget()
+
     def retry_failed(self, key_id: str, max_attempts: int) -> bool:
         """Put failures that may be tried again back into the queue, for this key first; give whether there are any."""
         with self._retrying:
@@ -127,13 +146,25 @@ class TrackQueue:
         self._page.clear()
         self._last = None
 
+    def _take(self) -> Track:
+        """Give the page's first track, or, where others want that, too, any that may go as early."""
+        is_in_order = self.keeps_place or (self.pilot is not None and not self.pilot.is_over)
+        if not self._has_rivals or is_in_order:
+            return self._page.popleft()
+        first = self._page[0].priority
+        place = random.randrange(sum(track.priority == first for track in self._page))  # noqa: S311 - no secret
+        track = self._page[place]
+        del self._page[place]
+        return track
+
     def _read(self) -> None:
         if self._page:
             return
-        found = self.ledger.tracks.next_planned(self.run_id, PAGE_TRACKS, after=self._last)
+        size = PAGE_TRACKS + len(self._handed_out)
+        found = self.ledger.tracks.next_planned(self.run_id, size, after=self._last)
         if not found and self._last is not None:  # what was planned again meanwhile may be in front
-            found = self.ledger.tracks.next_planned(self.run_id, PAGE_TRACKS)
-        self._page.extend(found)
+            found = self.ledger.tracks.next_planned(self.run_id, size)
+        self._page.extend(track for track in found if track.track_id not in self._handed_out)
         self._last = found[-1] if found and self.keeps_place else None
 
     def count_success(self, track_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Connection, not_, or_, select
 
@@ -20,6 +20,7 @@ from stemline.ledger.transition import (
     LedgerEvent,
     find_attempt,
     move_attempt,
+    move_attempts,
     require_state,
     write_event,
 )
@@ -67,6 +68,8 @@ class Batches:
         """
         now = self._database.clock()
         members = select(attempts).where(attempts.c.batch_id == batch_id, attempts.c.state == State.COLLECTED)
+        with self._database.read() as connection:  # no writer waits for what this computes
+            lasting = _lasting_results(connection.scalars(members.with_only_columns(attempts.c.result)))
         with self._database.write() as connection:
             batch = (
                 connection.execute(select(batches).where(batches.c.batch_id == batch_id)).mappings().first()
@@ -77,10 +80,9 @@ class Batches:
             if batch["published_at"] is not None:
                 return 0
             supersede(connection, now, self._database, batch_id)
-            for row in connection.execute(members).mappings().all():
-                values = {"result": without_activity(row["result"])}
-                publish = AttemptTransition("publish", State.PUBLISHED, State.PUBLISHED, values=values)
-                move_attempt(connection, now, row, publish)
+            rows = connection.execute(members).mappings().all()
+            lasting |= _lasting_results(row["result"] for row in rows if row["result"] not in lasting)
+            move_attempts(connection, now, [(row, _published(lasting[row["result"]])) for row in rows])
             connection.execute(
                 batches.update().where(batches.c.batch_id == batch_id).values(published_at=now)
             )
@@ -200,6 +202,15 @@ class Batches:
         )
         with self._database.read() as connection:
             return list(connection.scalars(query))
+
+
+def _published(result: str) -> AttemptTransition:
+    return AttemptTransition("publish", State.PUBLISHED, State.PUBLISHED, values={"result": result})
+
+
+def _lasting_results(results: Iterable[str]) -> dict[str, str]:
+    """Give each result as it is kept once it is published."""
+    return {result: without_activity(result) for result in results}
 
 
 def _members(connection: Connection, batch_id: str) -> set[str]:

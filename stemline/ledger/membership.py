@@ -27,6 +27,12 @@ def is_member(run_id: str) -> ColumnElement[bool]:
     return tracks.c.track_id.in_(select(run_tracks.c.track_id).where(run_tracks.c.run_id == run_id))
 
 
+def is_looked_up(run_id: str) -> ColumnElement[bool]:
+    """Give the clause of `is_member` for a query that reads few tracks: each is looked up, not the run gone through."""
+    mine = (run_tracks.c.run_id == run_id, run_tracks.c.track_id == tracks.c.track_id)
+    return select(run_tracks.c.track_id).where(*mine).correlate(tracks).exists()
+
+
 def is_waiting(run: Cells) -> ColumnElement[bool]:
     """Give the clause for tracks that a run may send: planned, or held by an earlier night.
 

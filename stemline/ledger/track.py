@@ -12,9 +12,11 @@ from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import (
     is_large,
+    is_looked_up,
     is_waiting,
     next_members,
     of_living_runs,
+    of_provider,
     of_run,
     was_held_before,
 )
@@ -188,7 +190,8 @@ class Tracks:
 def _waiting(connection: Connection, run: Cells) -> tuple[ColumnElement[bool], ...]:
     """Give clauses for the run's tracks that wait to be sent, read the way that takes the fewest rows."""
     if is_large(connection, run["run_id"], MANY):
-        return and_(of_run(run), tracks.c.state == State.PLANNED), and_(of_run(run), was_held_before(run))
+        mine = and_(of_provider(run), is_looked_up(run["run_id"]))
+        return and_(mine, tracks.c.state == State.PLANNED), and_(mine, was_held_before(run))
     # The state as an expression: its index would go through all that other runs left planned.
     is_either = func.coalesce(tracks.c.state, "").in_([State.PLANNED, State.HELD])
     return (and_(of_run(run), is_either, is_waiting(run)),)

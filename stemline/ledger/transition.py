@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Text, and_, literal, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Text, and_, bindparam, literal, select
 
 from stemline.errors import LedgerConflict
 from stemline.ledger.cell import dump_cells
@@ -52,27 +52,49 @@ def move_attempt(
     connection: Connection, now: datetime, attempt: RowMapping, transition: AttemptTransition
 ) -> None:
     """Move an attempt and its track and write the event."""
-    outcome = {"code": transition.code, "sentence": transition.sentence, "updated_at": now}
-    connection.execute(
-        attempts.update()
-        .where(attempts.c.token == attempt["token"])
-        .values({**transition.values, **outcome, "state": transition.state})
+    move_attempts(connection, now, [(attempt, transition)])
+
+
+def move_attempts(
+    connection: Connection, now: datetime, moved: Sequence[tuple[RowMapping, AttemptTransition]]
+) -> None:
+    """Move attempts and their tracks and write the events, in three statements however many they are.
+
+    Their transitions set the same further columns.
+    """
+    if not moved:
+        return
+    rows = [_moved_cells(now, attempt, transition) for attempt, transition in moved]
+    columns = ("state", "code", "sentence", "updated_at", *moved[0][1].values)
+    update = attempts.update().where(attempts.c.token == bindparam("of_token"))
+    connection.execute(update.values({name: bindparam(f"new_{name}") for name in columns}), rows)
+    update = tracks.update().where(*(tracks.c[name] == bindparam(f"of_{name}") for name in TRACK_KEY))
+    columns = ("code", "sentence", "updated_at", "is_retryable")
+    update = update.values({name: bindparam(f"new_{name}") for name in columns})
+    failures = tracks.c.failures + bindparam("fails")
+    connection.execute(update.values(state=bindparam("new_track_state"), failures=failures), rows)
+    write_events(
+        connection, now, [(attempt, _event_of(attempt, transition)) for attempt, transition in moved]
     )
-    fails = 1 if transition.track_state is State.FAILED else 0
-    connection.execute(
-        tracks.update()
-        .where(same_track(attempt))
-        .values(
-            **outcome,
-            state=transition.track_state,
-            is_retryable=transition.is_retryable,
-            failures=tracks.c.failures + fails,
-        )
-    )
+
+
+def _moved_cells(now: datetime, attempt: RowMapping, transition: AttemptTransition) -> dict[str, object]:
+    return {
+        **{f"new_{name}": value for name, value in transition.values.items()},
+        **{f"of_{name}": attempt[name] for name in ("token", *TRACK_KEY)},
+        "new_state": transition.state,
+        "new_track_state": transition.track_state,
+        "new_code": transition.code,
+        "new_sentence": transition.sentence,
+        "new_updated_at": now,
+        "new_is_retryable": transition.is_retryable,
+        "fails": 1 if transition.track_state is State.FAILED else 0,
+    }
+
+
+def _event_of(attempt: RowMapping, transition: AttemptTransition) -> LedgerEvent:
     detail = {"code": transition.code, "sentence": transition.sentence} if transition.sentence else {}
-    write_event(
-        connection, now, attempt, LedgerEvent(transition.verb, attempt["state"], transition.state, detail)
-    )
+    return LedgerEvent(transition.verb, attempt["state"], transition.state, detail)
 
 
 def reword(connection: Connection, attempt: RowMapping, sentence: str) -> None:
@@ -98,17 +120,26 @@ class LedgerEvent:
 
 def write_event(connection: Connection, now: datetime, subject: Cells, event: LedgerEvent) -> None:
     """Write one event about whatever of run, track and token the subject names."""
-    cells = {
-        "at": now,
-        "run_id": subject.get("run_id"),
-        "track_id": subject.get("track_id"),
-        "token": subject.get("token"),
-        "verb": event.verb,
-        "from_state": event.from_state,
-        "to_state": event.to_state,
-        "detail": dump_cells(event.detail) if event.detail else None,
-    }
-    connection.execute(events.insert(), [cells])
+    write_events(connection, now, [(subject, event)])
+
+
+def write_events(connection: Connection, now: datetime, told: Iterable[tuple[Cells, LedgerEvent]]) -> None:
+    """Write events, each about whatever of run, track and token its subject names."""
+    rows = [
+        {
+            "at": now,
+            "run_id": subject.get("run_id"),
+            "track_id": subject.get("track_id"),
+            "token": subject.get("token"),
+            "verb": event.verb,
+            "from_state": event.from_state,
+            "to_state": event.to_state,
+            "detail": dump_cells(event.detail) if event.detail else None,
+        }
+        for subject, event in told
+    ]
+    if rows:
+        connection.execute(events.insert(), rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
+import sqlalchemy
 
 from stemline.errors import LedgerConflict
 from stemline.records import Code, Failure, Recipe, State
@@ -206,3 +210,31 @@ def test_batches_of_another_recipe_are_left_to_its_own_runs(case) -> None:
     case.ledger.batches.open(case.run_id, "b1", ["a1"])
     assert case.ledger.batches.unpublished(case.provider, Recipe("six", "best", "flac")) == []
     assert case.ledger.batches.unpublished("local", case.recipe) == []
+
+
+def test_a_larger_batch_is_published_in_no_more_statements(case) -> None:
+    """The ledger's only writer is busy meanwhile: a server elsewhere answers each of them in a millisecond or more."""
+    counted = []
+    for first, end in ((1, 3), (3, 15)):
+        tokens = [case.collected(number).token for number in range(first, end)]
+        case.ledger.batches.open(case.run_id, f"b{first}", tokens)
+        with counted_statements(case.ledger) as statements:
+            assert case.ledger.batches.publish(f"b{first}") == len(tokens)
+        counted.append(len(statements))
+        assert {case.state(number) for number in range(first, end)} == {State.PUBLISHED}
+    assert counted[0] == counted[1]
+    assert [each["verb"] for each in case.ledger.queries.history("t14")][-1] == "publish"
+
+
+@contextmanager
+def counted_statements(ledger) -> Iterator[list[str]]:
+    engine, statements = ledger.database._engine, []
+
+    def note(_connection, _cursor, statement, *_) -> None:
+        statements.append(statement)
+
+    sqlalchemy.event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        sqlalchemy.event.remove(engine, "before_cursor_execute", note)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+import sqlalchemy
 
 from stemline.budget import Limits
 from stemline.errors import LedgerConflict
@@ -49,6 +52,33 @@ def test_pages_lose_no_track_when_positions_repeat(case) -> None:
     first = case.ledger.tracks.next_planned(case.run_id, 2)
     rest = case.ledger.tracks.next_planned(case.run_id, 10, after=first[-1])
     assert len({track.track_id for track in first + rest}) == 5
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_page_reads_no_more_of_a_larger_run(case, monkeypatch) -> None:
+    monkeypatch.setattr("stemline.ledger.track.MANY", 50)
+    steps = []
+    for first, end in ((0, 200), (200, 2_000)):
+        case.plan(*range(first, end))
+        with counted_steps(case.ledger) as counted:
+            assert len(case.ledger.tracks.next_planned(case.run_id, 10)) == 10
+        steps.append(len(counted))
+    assert 0 < steps[1] <= 1.2 * steps[0]
+
+
+@contextmanager
+def counted_steps(ledger) -> Iterator[list[int]]:
+    """Give a list that grows by one with every ten steps of SQLite's machine."""
+    engine, counted = ledger.database._engine, []
+
+    def watch(connection, *_) -> None:
+        connection.set_progress_handler(lambda: counted.append(10), 10)
+
+    sqlalchemy.event.listen(engine, "checkout", watch)
+    try:
+        yield counted
+    finally:
+        sqlalchemy.event.remove(engine, "checkout", watch)
 
 
 def test_a_manifest_in_another_order_and_size_plans_the_same_tracks(case) -> None:

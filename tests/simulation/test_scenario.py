@@ -78,6 +78,15 @@ def test_keys_share_one_queue_and_nothing_is_paid_twice(tmp_path):
     assert all(len(times) > 2 for times in result.granted)
 
 
+def test_a_run_may_be_left_before_its_end(tmp_path):
+    result = simulate(Scenario(CALLED, TRACKS, minutes=3.0), tmp_path)
+
+    assert 0 < result.tracks < result.jobs <= TRACKS
+    assert max(result.granted[0]) <= 181.0
+    assert 0 < result.vendor_cpu_seconds < result.cpu_seconds
+    assert 0 < result.collector_cpu_seconds < result.cpu_seconds
+
+
 @pytest.mark.parametrize("dialect", ["stemsplit", "aistemsplitter"])
 def test_a_request_too_many_is_refused(dialect):
     """Without this the zeros above would prove nothing."""

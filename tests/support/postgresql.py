@@ -20,8 +20,11 @@ SERVER_USER = "nobody"
 """Who runs the server when the tests run as root, which PostgreSQL refuses."""
 
 
-def start(_: Path | None = None) -> dict[str, str]:
-    """Start a server in a folder of its own; give its socket's folder and its binaries'."""
+def start(_: Path | None = None, *, is_durable: bool = False) -> dict[str, str]:
+    """Start a server in a folder of its own; give its socket's folder and its binaries'.
+
+    Only one that `is_durable` waits for the disk with each commit, as a server that holds anything does.
+    """
     # A socket's path may be 107 bytes long at most: pytest's own folders can be longer.
     home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     binaries = _find_binaries(home)
@@ -30,8 +33,9 @@ def start(_: Path | None = None) -> dict[str, str]:
     data = str(home / "data")
     options = ["-U", "stemline", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"]
     _as_server_user([str(binaries / "initdb"), "-D", data, *options], home)
+    fsync = "on" if is_durable else "off"
     settings = (
-        f"-c fsync=off -c listen_addresses='' -c unix_socket_directories='{home}' -c max_connections=100"
+        f"-c fsync={fsync} -c listen_addresses='' -c unix_socket_directories='{home}' -c max_connections=100"
     )
     control = [str(binaries / "pg_ctl"), "-D", data, "-w", "-l", str(home / "server.log")]
     _as_server_user([*control, "-o", settings, "start"], home)
@@ -47,9 +51,9 @@ def stop(facts: dict[str, str]) -> None:
 
 
 @contextmanager
-def running_postgresql() -> Iterator[str]:
+def running_postgresql(*, is_durable: bool = False) -> Iterator[str]:
     """Give the socket folder of a server that lives as long as the `with` block."""
-    facts = start()
+    facts = start(is_durable=is_durable)
     try:
         yield facts["folder"]
     finally:

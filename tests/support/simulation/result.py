@@ -21,6 +21,19 @@ class SimulationResult:
     collected_at: array[float] = field(default_factory=lambda: array("d"))
     """When it was collected, in the same order."""
     jobs: int = 0
+    jobs_kept: int = 0
+    """How many of them the vendors still remember."""
+    cpu_seconds: float = 0.0
+    """What all of it took, planning left out."""
+    vendor_cpu_seconds: float = 0.0
+    """What the vendors took of it to answer."""
+    collector_cpu_seconds: float = 0.0
+    """What it took of it to book the tracks as collected."""
+
+    @property
+    def dispatcher_cpu_seconds(self) -> float:
+        """What the dispatchers took, the event loop and the client's side of the transport included."""
+        return self.cpu_seconds - self.vendor_cpu_seconds - self.collector_cpu_seconds
 
     @property
     def tracks(self) -> int:

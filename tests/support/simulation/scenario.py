@@ -6,8 +6,9 @@ import asyncio
 import hashlib
 import math
 import random
+import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -59,10 +60,17 @@ class Scenario:
     max_in_flight: int = USUAL_IN_FLIGHT
     is_stuck_of_before: bool = False
     """Whether a job of an earlier run is still with each vendor, and never done."""
+    minutes: float | None = None
+    """When the run is left, with whatever is under way; None: it comes to its end."""
 
 
-def simulate(scenario: Scenario, folder: Path) -> SimulationResult:
-    """Run a catalogue to its end, with the ledger in `folder`, and give what was counted."""
+def simulate(
+    scenario: Scenario, folder: Path, on_planned: Callable[[Ledger], object] = lambda _: None
+) -> SimulationResult:
+    """Run a catalogue to its end, with the ledger in `folder`, and give what was counted.
+
+    `on_planned` is called when all tracks are planned and nothing is sent yet.
+    """
     random.seed(scenario.behaviour.seed)  # the client draws its pauses from it
     loop = VirtualLoop()
 
@@ -72,9 +80,11 @@ def simulate(scenario: Scenario, folder: Path) -> SimulationResult:
     try:
         with open_ledger(f"sqlite:///{folder / 'scene.db'}", clock=clock) as ledger:
             simulation = Simulation(scenario, ledger, folder)
+            on_planned(ledger)
+            began = time.process_time()
             loop.run_until_complete(simulation.run())
             loop.run_until_complete(loop.shutdown_default_executor())
-            return simulation.count()
+            return simulation.count(time.process_time() - began)
     finally:
         loop.close()
 
@@ -90,10 +100,17 @@ class CollectorStub:
         self.dispatcher: Dispatcher | None = None
         self.done_at = array("d")
         self.collected_at = array("d")
+        self.cpu_seconds = 0.0
+        """What booking took."""
         self._ledger, self._account = ledger, account
 
     def put(self, ready: ReadyTrack) -> None:
         """Book a track as collected, and say so to the dispatcher."""
+        began = time.thread_time()
+        self._book(ready)
+        self.cpu_seconds += time.thread_time() - began
+
+    def _book(self, ready: ReadyTrack) -> None:
         now, token = self._ledger.clock(), ready.attempt.token
         self._ledger.attempts.record_collected(
             CollectedTrack(token, (STEM,), 120.0, "Am", "provider", "provider", now)
@@ -149,18 +166,25 @@ class Simulation:
         """Have every dispatcher work to its end, all on one clock."""
         for dispatcher, collector in zip(self._dispatchers, self._collectors, strict=True):
             collector.dispatcher = dispatcher
+        if self._scenario.minutes is not None:
+            asyncio.get_running_loop().call_at(60 * self._scenario.minutes, self.group.abandon)
         # Not by `start`: a thread of its own would have a clock of its own.
         await asyncio.gather(*(dispatcher._run() for dispatcher in self._dispatchers))
         if self.group.reason is not None:
             raise self.group.reason
 
-    def count(self) -> SimulationResult:
-        """Give what was counted."""
-        result = SimulationResult(requests_per_minute=self._scenario.behaviour.requests_per_minute)
+    def count(self, cpu_seconds: float) -> SimulationResult:
+        """Give what was counted, where all of it took so much CPU."""
+        result = SimulationResult(
+            requests_per_minute=self._scenario.behaviour.requests_per_minute, cpu_seconds=cpu_seconds
+        )
         for vendor, collector in zip(self._vendors, self._collectors, strict=True):
             result.granted.append(vendor.account.granted)
             result.refused += vendor.account.refused
             result.jobs += vendor.account.made
+            result.jobs_kept += len(vendor.account.jobs)
+            result.vendor_cpu_seconds += vendor.cpu_seconds
+            result.collector_cpu_seconds += collector.cpu_seconds
             result.done_at.extend(collector.done_at)
             result.collected_at.extend(collector.collected_at)
         return result

@@ -7,6 +7,7 @@ import heapq
 import json
 import math
 import random
+import time
 from array import array
 from collections import deque
 from collections.abc import Callable
@@ -193,6 +194,8 @@ class SimulatedVendor(httpx.AsyncBaseTransport):
             number, RateWindow(behaviour.requests_per_minute, behaviour.window), behaviour.max_running
         )
         self.uploads = 0
+        self.cpu_seconds = 0.0
+        """What answering took."""
         self._behaviour, self._dialect, self._on_done = behaviour, dialect, on_done
         self._random = random.Random(behaviour.seed * 1_000 + number)  # noqa: S311 - a simulation
 
@@ -200,7 +203,9 @@ class SimulatedVendor(httpx.AsyncBaseTransport):
         """Carry a request there, and its answer back."""
         await request.aread()
         await asyncio.sleep(self._behaviour.draw_trip_seconds(self._random))
+        began = time.thread_time()
         response = self._respond(request)
+        self.cpu_seconds += time.thread_time() - began
         await asyncio.sleep(self._behaviour.draw_trip_seconds(self._random))
         return response
 
