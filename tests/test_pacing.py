@@ -34,6 +34,20 @@ def test_after_a_quiet_time_a_small_burst_leaves_at_once():
     assert _leave_at_once(pacer, 50.0) == 5
 
 
+@pytest.mark.parametrize("granted", [60, 120, 7])
+def test_of_a_share_no_more_is_sent_whatever_the_headers_grant(granted):
+    pacer, now, sent = Pacer(60, most=0.5), 0.0, []
+    while now < 600:
+        now += pacer.wait(now)
+        sent.append(now)
+        pacer.sent(now)
+        pacer.update(Quota(granted, granted - min(granted, len(sent)), 60), now, now)
+        now += 0.01
+    busiest = max(sum(at <= other < at + 60 for other in sent) for at in sent)
+    assert busiest <= granted // 2
+    assert busiest >= granted // 2 - 1
+
+
 def test_for_a_while_after_trouble_there_is_no_burst():
     pacer = Pacer(60)
     pacer.sent(0.0)

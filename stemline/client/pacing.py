@@ -46,9 +46,10 @@ class _WindowReading:
 class Pacer:
     """The pace of one API key."""
 
-    def __init__(self, per_minute: int) -> None:
-        """Start from a belief; `update` corrects it."""
+    def __init__(self, per_minute: int, most: float = 1.0) -> None:
+        """Start from a belief, which `update` corrects; `most` is the share of it that is used, whatever it is."""
         self.limit = per_minute
+        self._most = most
         self._sent: list[float] = []
         self._refused: list[float] = []
         """Those of them that were answered with 429: vendors need not count these."""
@@ -134,7 +135,7 @@ class Pacer:
         """Give how many requests a minute are ours to send."""
         other = self._other_traffic.peak(now)
         reserve = 2 + other // 10 if other else 0
-        return max(1, self.limit - other - reserve)
+        return max(1, min(self.limit - other - reserve, math.floor(self._most * self.limit)))
 
     def _is_used_up(self, reading: _WindowReading, now: float) -> bool:
         """Tell whether a request might find nothing left in a window that somebody else draws from, too."""

@@ -152,7 +152,7 @@ def make_dispatchers(  # noqa: PLR0913 - those of `running_dispatchers`
     track_queue = TrackQueue(ledger, parameters.run_id, key_ids, pilot, keeps_place=keeps_place)
 
     def build_session(key: LeasedKey, producer: ReadyProducer) -> DispatcherSession:
-        pacer = Pacer(parameters.requests_per_minute)
+        pacer = Pacer(parameters.requests_per_minute, parameters.rate_share)
         client = Client(provider, key.access, pacer, parameters.retry_policy, transport=connect(key))
         client.traffic.on_request = parameters.on_request
         speed = ProviderSpeed(provider.facts.speed, provider.facts.latency_seconds)

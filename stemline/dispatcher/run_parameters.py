@@ -35,6 +35,8 @@ class RunParameters:
     """How old a job may be that is waited for: one that is not done by then is left to later runs."""
     pilot: int = 0
     """How many tracks of a provider and recipe must come back verified before others are sent."""
+    rate_share: float = 1.0
+    """How much of the rate that a key is granted may be used."""
     send: str = "auto"
     """How objects of a store are sent: auto | url | upload."""
     is_backfill: bool = False

@@ -13,7 +13,7 @@ from stemline.ledger import Ledger
 from stemline.providers import load_provider
 from stemline.records import Event
 from stemline.run.access import key_id_of, open_accesses
-from stemline.run.lane import LaneWatch, lane_limits, lane_requests
+from stemline.run.lane import LaneWatch, lane_limits
 from stemline.run.limits import LiveBudget
 from stemline.settings import ProviderFacts, Settings
 from stemline.telemetry.request_durations import RequestOutcome
@@ -85,6 +85,7 @@ class DispatcherSetup:
             on_limit=settings.budget.on_limit,
             max_in_flight=settings.provider.max_in_flight,
             requests_per_minute=self._requests_per_minute(),
+            rate_share=1.0 if self.lane is None else self.lane.backfill.share,
             max_attempts=settings.failures.max_attempts,
             tolerate=settings.failures.tolerate,
             pilot=settings.provider.pilot_tracks,
@@ -101,6 +102,4 @@ class DispatcherSetup:
         return read if lane is None else lambda: lane_limits(read(), lane.backfill)
 
     def _requests_per_minute(self) -> int:
-        if self.lane is not None:
-            return lane_requests(self.settings, self.facts, self.lane.backfill)
         return self.settings.provider.requests_per_minute or self.facts.requests_per_minute

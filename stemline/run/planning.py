@@ -159,7 +159,8 @@ class RunPlanning:
             run.splits.decide()
         if run.source.parsed is not None:
             run.source.parsed.close()
-            run.source = replace(run.source, parsed=None)  # an engine that lives at Python's end complains of that
+            # An engine that lives when Python ends complains of that.
+            run.source = replace(run.source, parsed=None)
         self._end()
 
     def _plan_batch(self, surveyed: SurveyedBatch, again: dict[str, int] | None = None) -> SurveyedBatch:
