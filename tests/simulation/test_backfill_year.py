@@ -39,6 +39,7 @@ def test_limits_order_and_the_nightly_run_are_kept_for_weeks(figures):
     assert figures.out_of_order == []
     assert figures.busiest_minute <= 60
     assert figures.refused == 0
+    assert figures.rate_share <= 1
     assert max(figures.waits) <= LONGEST_WAIT
     assert figures.closest["ceiling"] > 0.9  # what is never near a limit would prove nothing
     assert figures.closest["share of old"] > 0.9
