@@ -55,7 +55,12 @@ def test_what_is_next_in_line_is_sent_before_all_is_planned(begun, sent):
     begun.assert_published_once(COUNT)
 
 
-@pytest.mark.parametrize("change", ["a row in front", "another id", "priorities", "an order", "a limit"])
+CHANGES = ("another id", "priorities", "an order", "a limit")
+
+
+@pytest.mark.parametrize(
+    "change", ["a row in front", *(pytest.param(each, marks=pytest.mark.long) for each in CHANGES)]
+)
 def test_a_manifest_that_says_who_comes_first_is_read_first(begun, sent, change):
     rows, limit = begun.good_rows(COUNT), None
     if change == "a row in front":
@@ -75,6 +80,7 @@ def test_a_manifest_that_says_who_comes_first_is_read_first(begun, sent, change)
     assert result.summary["tracks"] == {"published": len(rows)}
 
 
+@pytest.mark.long
 def test_what_was_dropped_from_the_manifest_is_not_sent(begun, sent):
     kept = [row for row in begun.good_rows(COUNT) if row["track_id"] < "t09"]
     begun.write_manifest(kept)
@@ -85,6 +91,7 @@ def test_what_was_dropped_from_the_manifest_is_not_sent(begun, sent):
     assert begun.jobs_by_track() == {row["track_id"]: 1 for row in kept}
 
 
+@pytest.mark.long
 def test_rows_that_are_bad_and_rows_that_are_new_end_where_they_always_do(begun, sent):
     rows = begun.good_rows(COUNT)
     rows += [{**rows[0], "track_id": "new"}, {"track_id": "gone", "uri": str(begun.folder / "nowhere.wav")}]
@@ -96,6 +103,7 @@ def test_rows_that_are_bad_and_rows_that_are_new_end_where_they_always_do(begun,
     assert result.summary["codes"] == {"ok": COUNT + 1, "missing_file": 1, "duplicate_id": 1}
 
 
+@pytest.mark.long
 def test_splits_are_decided_before_anything_is_published(begun, sent):
     begun.write_config(dataset={"splits": {"by": "track_id", "shares": {"train": 0.5, "test": 0.5}}})
     result = run_steps(begun.config)
@@ -119,6 +127,7 @@ def test_what_was_sent_is_kept_when_the_rest_cannot_be_read(begun, sent, monkeyp
     begun.assert_published_once(COUNT)
 
 
+@pytest.mark.long
 def test_an_interrupted_run_stops_reading_too(begun, monkeypatch):
     plan_rest = RunPlanning.plan_rest
 
@@ -134,6 +143,7 @@ def test_an_interrupted_run_stops_reading_too(begun, monkeypatch):
     begun.assert_published_once(COUNT)
 
 
+@pytest.mark.long
 def test_a_small_catalogue_is_read_first(begun, sent, monkeypatch):
     monkeypatch.setattr(head_start, "WORTHWHILE", COUNT)
     assert run_steps(begun.config).exit_code == 0
