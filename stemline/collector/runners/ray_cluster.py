@@ -80,6 +80,7 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[RayCluster]:
 
     Raises ClusterAway when no worker answers, or when what answers is another stemline.
     """
+    logging.getLogger("ray").setLevel(logging.ERROR)  # ours says what there is to say
     ray_worker._worker_logs_enabled = False  # noqa: SLF001 - no public switch keeps Ray's words out of stdout
     if ray.is_initialized():  # who uses stemline from within Ray has a cluster already
         _greet(address)
