@@ -3,6 +3,8 @@
     python benchmarks/chaos.py 200 [SEED]      or: make chaos N=200 SEED=1
     python benchmarks/chaos.py --only 1-17     one schedule again, told in full
     python benchmarks/chaos.py 200 --runner dask     tracks collected by workers of Dask that are killed, too
+    python benchmarks/chaos.py 200 --postgresql      all ledgers in PostgreSQL, as where runs are on several machines
+    python benchmarks/chaos.py 200 --large           what is next in line is sent before the manifest is read again
 
 A schedule is a catalogue of four to six tiny tracks, up to five kinds of faults of the local service, up to four runs
 that are killed at a named or at any moment, in part two at once on two keys, and in part the service is killed, too.
@@ -33,6 +35,7 @@ from schedule_run import ScheduleRun, ScheduleRunner  # noqa: E402
 from support.command_line import open_launcher  # noqa: E402
 from support.dask_workers import dask_workers  # noqa: E402
 from support.faulty_vendor import running_vendor  # noqa: E402
+from support.large_catalogue import LARGE  # noqa: E402
 from support.postgresql import new_schema, running_postgresql  # noqa: E402
 from support.scenario import make_tiny_songs  # noqa: E402
 
@@ -95,35 +98,38 @@ class Tally:
 
 
 @contextmanager
-def runners(folder: Path, lanes: int, runner: str) -> Iterator[tuple[queue.Queue[ScheduleRunner], str]]:
+def runners(
+    folder: Path, asked: argparse.Namespace, lanes: int
+) -> Iterator[tuple[queue.Queue[ScheduleRunner], str]]:
     """Give a vendor for every lane, and the PostgreSQL server they share."""
     with ExitStack() as stack:
         launcher = stack.enter_context(open_launcher(folder))
         songs = make_tiny_songs(folder / "music")
-        execution = {}
-        if runner == "dask":
+        execution, environment = {}, {LARGE: "yes"} if asked.large else {}
+        if asked.runner == "dask":
             address = stack.enter_context(dask_workers(killed_every=WORKER_KILLED_EVERY))
             execution = {"runner": "dask", "address": address}
         free: queue.Queue[ScheduleRunner] = queue.Queue()
         for lane in range(lanes):
             vendor = stack.enter_context(running_vendor(folder / f"vendor-{lane}", speed=SPEED))
-            free.put(ScheduleRunner(launcher, songs, vendor, execution))
+            free.put(ScheduleRunner(launcher, songs, vendor, execution, environment))
         yield free, stack.enter_context(running_postgresql())
 
 
-def run_all(seeds: list[str], lanes: int, runner: str, *, is_told: bool) -> Tally:
+def run_all(seeds: list[str], asked: argparse.Namespace) -> Tally:
     """Carry out the schedules of these seeds, several at once."""
-    tally = Tally()
-    with tempfile.TemporaryDirectory() as name, runners(Path(name), lanes, runner) as (free, server):
+    tally, lanes = Tally(), min(asked.lanes, len(seeds))
+    every = 1 if asked.postgresql else POSTGRESQL_EVERY
+    with tempfile.TemporaryDirectory() as name, runners(Path(name), asked, lanes) as (free, server):
 
         def carry_out(number: int, seed: str) -> None:
             lane, folder = free.get(), Path(name) / seed
             try:
-                is_shared = number % POSTGRESQL_EVERY == 0
+                is_shared = number % every == 0
                 run = lane.prepare(draw_schedule(seed), folder, new_schema(server) if is_shared else None)
                 run.carry_out()
                 tally.add(run)
-                if is_told:
+                if asked.only:
                     print(run.schedule, run.kills, run.struck, run.findings, sep="\n")
             except Exception as error:  # noqa: BLE001 - one schedule that breaks must not end the others
                 tally.violations["schedules that broke"] += 1
@@ -147,11 +153,13 @@ def main() -> int:
     parser.add_argument("seed", type=int, nargs="?", default=1)
     parser.add_argument("--only", help="carry out this one schedule")
     parser.add_argument("--runner", choices=["threads", "dask"], default="threads")
+    parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--lanes", type=int, default=LANES)
-    wanted = parser.parse_args()
-    seeds = [wanted.only] if wanted.only else [f"{wanted.seed}-{number}" for number in range(wanted.count)]
+    asked = parser.parse_args()
+    seeds = [asked.only] if asked.only else [f"{asked.seed}-{number}" for number in range(asked.count)]
     started = time.monotonic()
-    tally = run_all(seeds, min(wanted.lanes, len(seeds)), wanted.runner, is_told=wanted.only is not None)
+    tally = run_all(seeds, asked)
     tally.show(time.monotonic() - started)
     return int(bool(tally.bad))
 
