@@ -13,9 +13,9 @@ from support.postgresql import new_schema
 
 ALWAYS = 1
 SEEDS = [f"suite-{number}" for number in range(12)]
-ON_DASK = 4
-AS_LARGE = 8
-FRESH = 24
+ON_DASK = 2
+AS_LARGE = 4
+FRESH = 12
 """How many of another seed are carried out in `make test-long`."""
 
 
