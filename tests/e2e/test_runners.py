@@ -117,6 +117,8 @@ def scheduler_at(folder: Path, port: int) -> Iterator[subprocess.Popen]:
                 [*dask, *map(str, words)], stdout=log, stderr=log, env=environment, cwd=folder
             )
             stack.callback(end, process)
+            if words[0] == "scheduler":  # a run that begins before it listens is refused, as it should be
+                wait_until_listening(port, process, folder / "scheduler.log", HEAD_SECONDS)
         yield process
 
 
