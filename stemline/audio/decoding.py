@@ -7,6 +7,7 @@ finds the right length of a header-less variable-bitrate mp3.
 from __future__ import annotations
 
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -55,7 +56,25 @@ class DecodedAudio:
         return len(self.samples) / self.sample_rate
 
 
-class AudioBlocks:
+class _Closing(ABC):
+    """What a `with` block closes at its end."""
+
+    def __enter__(self) -> Self:
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+class AudioBlocks(_Closing):
     """The sound of one file as blocks of about a second, so that an hour needs no more memory than a song.
 
     Also a context manager, for a reader that may stop before the end; it closes itself at the end.
@@ -113,16 +132,6 @@ class AudioBlocks:
                     pending = []
             if pending:
                 yield np.concatenate(pending)
-
-    def __enter__(self) -> Self:
-        """Give itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self.close()
 
     def close(self) -> None:
         """Let go of the decoder, and of the file when it was opened here; more than once is fine."""
@@ -197,7 +206,7 @@ def decode_blocks(
     return AudioBlocks(source, on_packet)
 
 
-class SourceBlocks:
+class SourceBlocks(_Closing):
     """The whole sound of a source as blocks of about a second; also a context manager, and closed at its end.
 
     What stands between the frames of an mp3 is skipped, as players do: artwork of a file joined to another one,
@@ -232,16 +241,6 @@ class SourceBlocks:
             yield from _until_damage(self._first)
             for link in self._further:
                 yield from _until_damage(self._like_first(link))
-
-    def __enter__(self) -> Self:
-        """Give itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        self.close()
 
     def close(self) -> None:
         """Let go of the file; more than once is fine."""

@@ -27,18 +27,19 @@ def survey_head(
     None where the manifest has to be read first: it says itself who comes first, or these rows are others by now.
     """
     source = run.source
-    if not run.selection.reads_manifest or run.selection.again or source.limit is not None or source.order_by:
+    if run.selection.again or source.limit is not None or source.order_by:
         return None
     waiting = _left_waiting(run)
     if not waiting or any(track.priority for track in waiting):
         return None
     rows = tuple(sorted(track.position for track in waiting))
     found = [track for batch in survey(replace(source, rows=rows)) for track in batch.tracks]
-    if {(track.track_id, track.position) for track in waiting} != {
-        (track.track_id, track.position) for track in found if not track.priority
-    }:
-        return None
-    return SurveyedBatch(tuple(found), ())
+    is_as_it_was = set(map(_place, found)) == set(map(_place, waiting))
+    return SurveyedBatch(tuple(found), ()) if is_as_it_was else None
+
+
+def _place(track: Track) -> tuple[str, int, int]:
+    return track.track_id, track.priority, track.position
 
 
 def _left_waiting(run: RunContext) -> list[Track]:
