@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from stemline.records import Code, State
@@ -262,6 +263,28 @@ def hours_text(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:,.1f} minutes"
 
 
+def credits_text(count: int) -> str:
+    """Give credits to the last one, and how much audio they are: a credit is a second of it."""
+    return counted(count, "credit") + (f" ({hours_text(count)} of audio)" if count >= 60 else "")
+
+
+def rate_text(tracks_a_minute: float) -> str:
+    """Give a pace: by the hour where a track takes minutes."""
+    if tracks_a_minute < 1:
+        return f"{60 * tracks_a_minute:.0f} tracks an hour"
+    return (
+        f"{tracks_a_minute:.0f} tracks a minute"
+        if tracks_a_minute >= 10
+        else f"{tracks_a_minute:.1f} tracks a minute"
+    )
+
+
+def instant_text(instant: datetime, now: datetime) -> str:
+    """Give an instant in UTC, with its day where that is not the next midnight."""
+    is_soon = instant - now <= timedelta(days=1)
+    return f"{instant:%H:%M} UTC" if is_soon else f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
 def counted(count: int, noun: str = "track") -> str:
     """Give a count with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
@@ -271,6 +294,13 @@ def states_words(counts: Mapping[State, int], *, is_planned: bool) -> str:
     """Say how many tracks of a run are in each state; of none, what a run does before its plan and after it."""
     states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     return states or ("no tracks of its own" if is_planned else "reading the manifest")
+
+
+def about(seconds: float) -> str:
+    """Give a length of time that is only expected, no finer than anybody can know it."""
+    steps = ((7_200, 600), (120, 60), (20, 5), (0, 1))
+    step = next(step for least, step in steps if seconds >= least)
+    return f"about {length(max(1, step * round(seconds / step)))}"
 
 
 def length(seconds: float) -> str:

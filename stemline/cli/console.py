@@ -12,6 +12,8 @@ from stemline.errors import StemlineError, UsageError
 from stemline.logs import LogFormat, LogLines, logger, present_format
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stemline.settings import Settings
 
 
@@ -28,9 +30,14 @@ class Screen:
         self.notes = (
             Console(file=cast("IO[str]", LogLines()), force_terminal=False, highlight=False, soft_wrap=True)
             if self._is_logging
-            else Console(stderr=True, highlight=False)
+            else _console(is_stderr=True)
         )
         self.out = Console(highlight=False, soft_wrap=True)
+
+    @property
+    def is_redrawing(self) -> bool:
+        """Whether notes may be redrawn in place: on a terminal that can move its cursor."""
+        return self.notes.is_terminal and not self.notes.is_dumb_terminal
 
     def note(self, text: str) -> None:
         """Say something that is not the result."""
@@ -55,12 +62,21 @@ class Screen:
 @contextmanager
 def spinner(screen: Screen, text: str) -> Iterator[None]:
     """Show that something takes a while."""
-    if screen.notes.is_terminal:
+    if screen.is_redrawing:
         with screen.notes.status(text):
             yield
     else:
         screen.note(f"{text} …")
         yield
+
+
+def _console(*, is_stderr: bool) -> Console:
+    """Give a console that breaks lines between words on a terminal, and nowhere else: a program reads whole ones."""
+    from rich.console import Console
+
+    console = Console(stderr=is_stderr, highlight=False)
+    console.soft_wrap = not console.is_terminal
+    return console
 
 
 def called_as() -> str:

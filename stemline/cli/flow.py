@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import signal
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemline.cli.console import Screen
 from stemline.cli.options import print_json
+from stemline.cli.run_display import RunDisplay
 from stemline.errors import UsageError
-from stemline.records import Code, State
+from stemline.records import Code
 from stemline.run.observer import observed_by
-from stemline.run.run_watch import RunWatch
 from stemline.run.selection import Result, Selection
-from stemline.run.slice_words import SliceWords
 from stemline.wording import (
     COLOURS,
     STATES,
@@ -26,27 +22,10 @@ from stemline.wording import (
     counted,
     drift_sentence,
     mix_sentence,
-    states_words,
 )
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-    from stemline.run.run import Run
-
-REFRESH_SECONDS = 0.5
-PLAIN_SECONDS = 10.0
-"""How often a line is printed where there is no terminal."""
-
-ENDED_STATES = (
-    State.PUBLISHED,
-    State.REJECTED,
-    State.FAILED,
-    State.QUARANTINED,
-    State.EXPIRED,
-    State.UNKNOWN,
-    State.HELD,
-)
 
 
 def run_flow(
@@ -98,66 +77,6 @@ def _find_starter() -> Callable[..., Any]:
     raise UsageError(
         "stemline is not installed completely: its flows are missing.", fix="Install it with pip."
     )
-
-
-class RunDisplay(RunWatch):
-    """Shows a run's progress: a bar on a terminal, a line now and then elsewhere. Ctrl-C once ends it in good order."""
-
-    def __init__(self, screen: Screen) -> None:
-        """Watch on this screen."""
-        super().__init__(signal.SIGINT, signal.SIGTERM)
-        self._screen = screen
-
-    def _watch(self, run: Run) -> None:
-        if self._screen.notes.is_terminal:
-            self._watch_on_terminal(run)
-            return
-        started, slices = time.monotonic(), SliceWords(run.ledger, run.selection.backfill)
-        while not self._over.wait(PLAIN_SECONDS):
-            counts = run.ledger.queries.counts(run.run_id)
-            states = states_words(counts, is_planned=run.predicted is not None)
-            said = "; ".join((states, *filter(None, [slices.read()])))
-            self._screen.note(f"{time.monotonic() - started:6.0f} s  {said}")
-
-    def _watch_on_terminal(self, run: Run) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=self._screen.notes, transient=True) as progress:
-            bar = progress.add_task("reading the manifest", total=None)
-            slices = SliceWords(run.ledger, run.selection.backfill)
-            while not self._over.wait(REFRESH_SECONDS):
-                counts = run.ledger.queries.counts(run.run_id)
-                done = sum(counts.get(state, 0) for state in ENDED_STATES)
-                busy = [f"{n:,} {state}" for state, n in counts.items() if state not in ENDED_STATES]
-                progress.update(
-                    bar,
-                    completed=done,
-                    total=sum(counts.values()) or None,
-                    description="; ".join(filter(None, (slices.read(), ", ".join(busy) or "finishing"))),
-                )
-
-    def _interrupt(self, run: Run, number: int) -> None:
-        if run.is_interrupted:
-            # The second time: stop now. The ledger has what is known, and the next run goes on from there.
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        run.interrupt()  # first: a second signal may come while the sentence is printed
-        with suppress(RuntimeError):  # the signal may have come while something else was printed
-            self._screen.note("Stopping: collecting what is ready. Once more stops at once.")
 
 
 def _show_result(screen: Screen, result: Result) -> None:
