@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from stemline.settings import Settings
+
+LABEL = 10
+"""How wide the words are that lines of a result begin with."""
 
 
 class Screen:
@@ -32,7 +36,7 @@ class Screen:
             if self._is_logging
             else _console(is_stderr=True)
         )
-        self.out = Console(highlight=False, soft_wrap=True)
+        self.out = _console(is_stderr=False)
 
     @property
     def is_redrawing(self) -> bool:
@@ -57,6 +61,24 @@ class Screen:
         from rich.text import Text
 
         self.notes.print(Text.assemble((lead, style), " ", text))
+
+    def tell(self, lead: str, text: str, *, style: str) -> None:
+        """Give a sentence of the result after a word in that style."""
+        from rich.text import Text
+
+        self.out.print(Text.assemble((lead, style), " ", text))
+
+    def tell_fact(self, label: str, text: str, *, style: str = "") -> None:
+        """Give a line of the result behind its label; where it is broken, it goes on below itself."""
+        lines = [text]
+        if self.out.is_terminal:
+            lines = textwrap.wrap(text, max(20, self.out.width - LABEL), break_long_words=False) or [""]
+        told = f"\n{'':{LABEL}}".join(lines)
+        self.out.print(f"{label:{LABEL}}{told}", markup=False, style=style, soft_wrap=True)
+
+    def tell_path(self, label: str, path: str) -> None:
+        """Give a path or URL of the result behind its label, never broken: it is copied."""
+        self.out.print(f"{label:{LABEL}}{path}", markup=False, soft_wrap=True)
 
 
 @contextmanager

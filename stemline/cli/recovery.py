@@ -76,6 +76,7 @@ def redrive(
 ) -> None:
     """Retry only what failed; what was paid for before goes again only when its code is named."""
     from stemline.cli.flow import run_flow
+    from stemline.cli.next_step import CommandLine
     from stemline.resolution.redrive import preview_redrive, read_codes
     from stemline.run.selection import Selection
 
@@ -88,7 +89,8 @@ def redrive(
         require_somebody_to_ask(screen, settings)
         if not confirm(f"Spend up to {preview.credits:,} credits with {settings.provider.kind}?"):
             raise typer.Exit(130)
-    result = run_flow(screen, config, selection, overrides=overrides)
+    named = [word for each in code or () for word in ("--code", each)]
+    result = run_flow(screen, CommandLine(config, overrides or (), ("redrive", *named)), selection)
     raise typer.Exit(result.exit_code)
 
 
