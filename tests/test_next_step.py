@@ -103,11 +103,11 @@ def test_a_command_survives_the_shell_and_names_the_program_as_it_is_called(monk
 def test_tracks_that_failed_are_redriven_and_what_is_paid_again_is_named(ledger_with_failures):
     retryable = find_next_step(ledger_with_failures("refused"), result(3, {"failed": 1}, "refused"), NOW)
     assert retryable.words[0] == "redrive"
-    assert retryable.why == "It tries 1 track again, for at most 10 credits."
+    assert retryable.why == "Try 1 track again, for at most 10 credits."
 
     paid = find_next_step(ledger_with_failures("job_lost"), result(3, {"failed": 1}, "job_lost"), NOW)
     assert paid.words[-2:] == ("--code", "job_lost")
-    assert paid.why == "It pays 10 credits once more, for 1 track that failed."
+    assert paid.why == "Pay 10 credits once more, for 1 track that failed."
 
 
 def test_a_track_without_an_answer_is_named(ledger_with_failures):

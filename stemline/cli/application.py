@@ -11,7 +11,7 @@ from stemline import __version__
 from stemline.cli.adopting import adopt
 from stemline.cli.backfilling import backfill, backfills
 from stemline.cli.console import Screen
-from stemline.cli.examples import COMMAND_HELP, EPILOG
+from stemline.cli.examples import COMMAND_HELP, EPILOG, CommandHelp
 from stemline.cli.exporting import export
 from stemline.cli.forgetting import forget
 from stemline.cli.inspection import doctor, report, status
@@ -58,7 +58,7 @@ for command in (
     serve,
     listen,
 ):
-    described = COMMAND_HELP[command.__name__]
+    described = COMMAND_HELP.get(command.__name__, CommandHelp())
     app.command(epilog=described.epilog, short_help=described.summary)(with_log_format(command))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -134,10 +134,10 @@ class BackfillCommand:
 
     @contextmanager
     def _planned(self) -> Iterator[BackfillPlan]:
-        with (
-            spinner(self.screen, "Reading the catalogue"),
-            planning(self.settings, self.name, self.request, ceiling=self.ceiling, share=self.share) as plan,
-        ):
+        with ExitStack() as stack:
+            planned = planning(self.settings, self.name, self.request, ceiling=self.ceiling, share=self.share)
+            with spinner(self.screen, "Reading the catalogue"):
+                plan = stack.enter_context(planned)
             yield plan
 
     def _require_going_on(self, found: Backfill, saved: Path | None) -> None:

@@ -70,11 +70,22 @@ class Screen:
 
     def tell_fact(self, label: str, text: str, *, style: str = "") -> None:
         """Give a line of the result behind its label; where it is broken, it goes on below itself."""
-        lines = [text]
+        self._tell_behind(f"{label:{LABEL}}", text, style=style)
+
+    def tell_verdict(self, name: str, text: str, *, is_good: bool) -> None:
+        """Give a check's verdict; where its sentence is broken, it goes on below itself."""
+        mark, style = ("✓", "green") if is_good else ("✗", "red")
+        self.out.print(mark, style=style, end=" ")
+        self._tell_behind(f"{name:{LABEL}} ", text, 2)
+
+    def _tell_behind(self, label: str, text: str, already: int = 0, *, style: str = "") -> None:
+        """Print a text behind a label, before which so many columns are taken."""
+        lines, indent = [text], already + len(label)
         if self.out.is_terminal:
-            lines = textwrap.wrap(text, max(20, self.out.width - LABEL), break_long_words=False) or [""]
-        told = f"\n{'':{LABEL}}".join(lines)
-        self.out.print(f"{label:{LABEL}}{told}", markup=False, style=style, soft_wrap=True)
+            width = max(20, self.out.width - indent)
+            lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+        told = f"\n{'':{indent}}".join(lines)
+        self.out.print(f"{label}{told}", markup=False, style=style, soft_wrap=True)
 
     def tell_path(self, label: str, path: str) -> None:
         """Give a path or URL of the result behind its label, never broken: it is copied."""

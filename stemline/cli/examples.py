@@ -9,13 +9,15 @@ from dataclasses import dataclass
 class CommandHelp:
     """A command's line in the list of all, and examples."""
 
-    summary: str
-    """Short enough for a terminal of 60 columns."""
-    examples: tuple[str, ...]
+    summary: str | None = None
+    """Short enough for a terminal of 60 columns; None: the first line of its description, as far as there is room."""
+    examples: tuple[str, ...] = ()
 
     @property
-    def epilog(self) -> str:
+    def epilog(self) -> str | None:
         """What stands below a command's options, broken nowhere but where it is here."""
+        if not self.examples:
+            return None
         return "\n".join(("\b", "Examples:", *(f"  {example}" for example in self.examples)))
 
 

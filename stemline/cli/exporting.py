@@ -98,9 +98,9 @@ def _progress(screen: Screen) -> Iterator[Callable[[int, int], None]]:
     """Give what is told of tracks that are through: a bar on a terminal, else a line now and then."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    if screen.notes.is_terminal:
+    if screen.is_redrawing:
         columns = (TextColumn("Exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=screen.notes) as bar:
+        with Progress(*columns, console=screen.notes, transient=True) as bar:
             task = bar.add_task("export", total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
         return

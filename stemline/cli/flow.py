@@ -130,7 +130,7 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if mix := summary.get("mix"):
         yield "mix", mix_sentence(mix)
     credit = summary["credits"]
-    audio = f" ({hours_text(credit['charged'])} of audio)" if credit["charged"] else ""
+    audio = f" ({hours_text(credit['charged'])} of audio)" if credit["charged"] >= 60 else ""
     yield "credits", f"{credit['charged']:,} charged{audio}{balance_words(credit['balance'])}"
     if credit["charged_for_earlier"]:
         yield "", f"{credit['charged_for_earlier']:,} charged for what an earlier run had submitted"

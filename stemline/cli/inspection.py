@@ -86,7 +86,5 @@ def doctor(config: Config, overrides: Set = None, is_json: Json = False) -> None
         print_json({"checks": [asdict(result) for result in results]})
     else:
         for result in results:
-            mark = "[green]✓[/]" if result.is_good else "[red]✗[/]"
-            screen.out.print(f"{mark} {result.name:<10} ", end="")
-            screen.out.print(result.sentence, markup=False)
+            screen.tell_verdict(result.name, result.sentence, is_good=result.is_good)
     raise typer.Exit(max((result.exit_code for result in results), default=0))

@@ -74,12 +74,12 @@ def find_next_step(typed: CommandLine, result: Result, now: datetime | None = No
     if result.exit_code == 4:
         return _when_budget_allows(typed, codes, now or datetime.now(UTC))
     if Code.OUT_OF_CREDITS in codes:
-        return NextStep(typed.repeat(), "Once there are credits again, it goes on from here.")
+        return NextStep(typed.repeat(), "Run again once there are credits: it goes on from here.")
     if result.exit_code in {1, 2, 5}:
-        return NextStep(typed.of("doctor"), "It checks what stands in the way, and says what to do.")
+        return NextStep(typed.of("doctor"), "Check what stands in the way.")
     if result.exit_code == 3:
         return _after_failures(typed, result.summary["tracks"], codes)
-    return NextStep(typed.repeat(), "It goes on from here.")
+    return NextStep(typed.repeat(), "Run the same again: it goes on from here.")
 
 
 def _when_budget_allows(typed: CommandLine, codes: Collection[Code], now: datetime) -> NextStep:
@@ -87,18 +87,20 @@ def _when_budget_allows(typed: CommandLine, codes: Collection[Code], now: dateti
         name = typed.again[typed.again.index("--name") + 1] if "--name" in typed.again else "NAME"
         return NextStep(
             typed.of("backfills", "--change", name, "--credits", "N"),
-            "A higher ceiling, N credits, lets it go on.",
+            "Give it a higher ceiling, of N credits.",
         )
     if Code.BUDGET_RUN in codes:
-        return NextStep(typed.repeat(), "Each run has the whole of budget.run: it goes on from here.")
+        return NextStep(
+            typed.repeat(), "Run again: each run has the whole of budget.run, and goes on from here."
+        )
     window = windows(now)
     at = window.next_month if Code.BUDGET_MONTH in codes else window.next_day if _DAILY & {*codes} else None
     if at is None:
-        return NextStep(
-            typed.repeat(), "Once there are credits again, or budget.floor is lower, it goes on from here."
-        )
+        return NextStep(typed.repeat(), "Run again once there are more credits, or budget.floor is lower.")
     return NextStep(
-        typed.repeat(), f"From {instant_text(at, now)} on there is room again, and it goes on from here.", at
+        typed.repeat(),
+        f"Run again from {instant_text(at, now)} on, when there is room: it goes on from here.",
+        at,
     )
 
 
@@ -106,27 +108,28 @@ def _after_failures(typed: CommandLine, tracks: Mapping[str, int], codes: Collec
     if tracks.get(State.UNKNOWN):
         return NextStep(
             typed.of("resolve", _unknown_track(typed)),
-            "It shows what is known of a track whose submit got no answer.",
+            "See what is known of a track whose submit got no answer, and resolve it.",
         )
     if tracks.keys() <= _REJECTED:
-        return NextStep(typed.of("plan"), "It names the rejected rows: correct them, and run again.")
+        return NextStep(typed.of("plan"), "See which rows are rejected and why; correct them, and run again.")
     if Code.JOB_LATE in codes:
         return NextStep(
-            typed.repeat(), "It looks at what is still with the provider, and pays nothing for that."
+            typed.repeat(),
+            "Run again: it looks at what is still with the provider, and pays nothing for that.",
         )
     preview = _redrive_preview(typed)
     if preview is not None and preview.tracks:
         return _redrive(typed, preview)
     if preview is not None and preview.left:
         group = preview.left[0]
-        why = f"It pays {credits_text(group.credits)} once more, for {counted(group.tracks)} that failed."
+        why = f"Pay {credits_text(group.credits)} once more, for {counted(group.tracks)} that failed."
         return NextStep(typed.of("redrive", "--code", group.code), why)
-    return NextStep(typed.of("status"), "It says of each track what went wrong.")
+    return NextStep(typed.of("status"), "See what went wrong with each track.")
 
 
 def _redrive(typed: CommandLine, preview: RedrivePreview) -> NextStep:
     cost = f"for at most {credits_text(preview.credits)}" if preview.credits else "for nothing"
-    return NextStep(typed.of("redrive"), f"It tries {counted(preview.tracks)} again, {cost}.")
+    return NextStep(typed.of("redrive"), f"Try {counted(preview.tracks)} again, {cost}.")
 
 
 def _unknown_track(typed: CommandLine) -> str:
