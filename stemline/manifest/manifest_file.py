@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -23,6 +24,8 @@ class ManifestForm(StrEnum):
     LISTING = "listing"
 
 
+_NO_COLUMN = re.compile(r'Referenced column "([^"]+)" not found')
+_SYNTAX = re.compile(r'syntax error at or near "([^"]*)"')
 _FORMS = (
     "Give a .csv, .tsv, .jsonl or .parquet file, a folder of Parquet parts, "
     "or a folder, prefix or glob of audio files."
@@ -165,6 +168,17 @@ def is_local(file_system: Any) -> bool:  # noqa: ANN401 - fsspec ships no types
     """Tell whether a file system is this machine's own."""
     protocol = file_system.protocol
     return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+
+def filter_reason(error: BaseException) -> str:
+    """Say what is wrong with a filter or an order, in words of the manifest rather than of SQL."""
+    told = first_line(error).split("Error: ", 1)[-1].rstrip("!")
+    if missing := _NO_COLUMN.search(told):
+        return f'there is no column "{missing[1]}"'
+    if near := _SYNTAX.search(told):
+        # The bracket behind it is ours: what is there ends too early.
+        return "it ends too early" if near[1] == ")" else f'it cannot be read at "{near[1]}"'
+    return told
 
 
 def first_line(error: BaseException) -> str:

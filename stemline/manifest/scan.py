@@ -16,7 +16,7 @@ from stemline.manifest.fence import Fence
 from stemline.manifest.lines import BATCH_ROWS, PROBLEM, ROW
 from stemline.manifest.listing import SIZE
 from stemline.manifest.loading import LoadedManifest, load_manifest
-from stemline.manifest.manifest_file import first_line
+from stemline.manifest.manifest_file import filter_reason, first_line
 from stemline.manifest.manifest_row import ManifestRow, read_row
 from stemline.manifest.manifest_source import UNDECIDED, ManifestSource
 from stemline.manifest.value_forms import quoted
@@ -161,7 +161,7 @@ def _stopped(manifest: LoadedManifest, error: Exception) -> ManifestError:
             fix="Check that it is complete.",
         )
     names = ", ".join(manifest.columns.names)
-    reason = first_line(error).split("Error: ", 1)[-1].rstrip("!")
+    reason = filter_reason(error)
     if isinstance(error, duckdb.InterruptException):
         reason = "it gives no rows for so long that it was stopped"
     return ManifestError(
