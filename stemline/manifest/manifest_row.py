@@ -80,7 +80,11 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise _bad("duration_seconds", text, "seconds above 0 such as 215.5, or leave it empty to measure it")
+        raise _bad(
+            "duration_seconds",
+            text,
+            "seconds above 0 such as 215.5, or 3:35, or leave it empty to measure it",
+        )
     return seconds
 
 
