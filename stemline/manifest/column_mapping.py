@@ -65,14 +65,20 @@ def map_columns(
             f'catalogue.columns maps columns, and "{source.manifest}" is audio files, which have none.',
             fix="Take catalogue.columns out of the config.",
         )
-    mapping = ColumnMapping({_find(theirs, names): ours for ours, theirs in source.columns.items()})
-    _refuse_conflicts(mapping, names)
+    mapping = resolve_mapping(source.columns, names)
     renames = ", ".join(f"{quoted(theirs)} AS {quoted(ours)}" for theirs, ours in mapping.ours.items())
     ((kind,),) = database.execute(
         "SELECT table_type FROM information_schema.tables WHERE table_name = 'raw'"
     ).fetchall()
     database.execute(f"ALTER {'VIEW' if kind == 'VIEW' else 'TABLE'} raw RENAME TO as_written")
     database.execute(f"CREATE VIEW raw AS SELECT * RENAME ({renames}) FROM as_written")
+    return mapping
+
+
+def resolve_mapping(columns: Mapping[str, str], names: Sequence[str]) -> ColumnMapping:
+    """Give a mapping (our name: the manifest's) by the manifest's names as it writes them; raises as `map_columns`."""
+    mapping = ColumnMapping({_find(theirs, names): ours for ours, theirs in columns.items()})
+    _refuse_conflicts(mapping, names)
     return mapping
 
 

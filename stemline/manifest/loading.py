@@ -92,7 +92,7 @@ def load_manifest(source: ManifestSource, *, with_bad_rows: bool = True) -> Iter
     """
     parsed = source.parsed or parse_manifest(source)
     try:
-        with _refusing(source):
+        with refusing(source):
             loaded = _prepare(parsed, source, with_bad_rows=with_bad_rows)
         yield loaded
     finally:
@@ -110,7 +110,7 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stemline-manifest-"))
         database = stack.enter_context(duckdb.connect(f"{folder}/manifest.db", config=_CONFIG))
         database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        with _refusing(source):
+        with refusing(source):
             numbers = _load(database, file)
             given = database.sql("SELECT * FROM raw LIMIT 0").columns
             _refuse_empty(database, file)
@@ -135,7 +135,7 @@ def _prepare(parsed: ParsedManifest, source: ManifestSource, *, with_bad_rows: b
 
 
 @contextmanager
-def _refusing(source: ManifestSource) -> Iterator[None]:
+def refusing(source: ManifestSource) -> Iterator[None]:
     """Say of what cannot be read that it cannot."""
     try:
         yield
@@ -170,7 +170,7 @@ def _load(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> frozenset[
     Names the columns of numbers, by our names, that are read as text; None where the form tells of none.
     """
     if file.form is ManifestForm.PARQUET:
-        _load_parquet(database, file)
+        load_parquet(database, file)
     elif file.listing is not None:
         _store(
             database,
@@ -181,7 +181,7 @@ def _load(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> frozenset[
     elif file.form is ManifestForm.JSONL:
         return _load_jsonl(database, file)
     else:
-        with _opened(file) as stream:
+        with opened(file) as stream:
             known = {*LOCATION_NAMES, *map(column_key, file.source.columns.values())}
             is_tab_separated = file.form is ManifestForm.TSV
             reader = read_table(text_of(stream), is_tab_separated=is_tab_separated, known=known)
@@ -189,7 +189,8 @@ def _load(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> frozenset[
     return None
 
 
-def _opened(file: ManifestFile) -> Any:  # noqa: ANN401 - fsspec ships no types
+def opened(file: ManifestFile) -> Any:  # noqa: ANN401 - fsspec ships no types
+    """Give a manifest of text open for reading, unpacked."""
     compression = "gzip" if file.source.is_gzipped else None
     return fsspec.core.OpenFile(file.file_system, file.path, mode="rb", compression=compression)
 
@@ -200,7 +201,8 @@ def _store(database: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, se
     database.unregister("incoming")
 
 
-def _load_parquet(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> None:
+def load_parquet(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> None:
+    """Create `raw` of a Parquet manifest: nothing but its metadata is read yet."""
     if not is_local(file.file_system):
         database.register_filesystem(file.file_system)
     paths = _parquet_paths(file)
@@ -236,7 +238,7 @@ def _read_later(file: ManifestFile) -> list[str]:
 
 def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> frozenset[str]:
     """Create `raw` of a jsonl; name the columns of numbers, which are read as text, by our names."""
-    with _opened(file) as stream:
+    with opened(file) as stream:
         sound = f"CASE WHEN json_valid({LINE}) THEN json_type({LINE}) = 'OBJECT' ELSE false END"
         problem = f"coalesce({PROBLEM}, 'Row ' || {ROW} || ' is no JSON object; write one object a line.')"
         _store(
