@@ -92,11 +92,16 @@ def find_source_root(source: ManifestSource) -> SourceRoot:
         file = source.parsed.file if source.parsed is not None else find_manifest(source)
     except (ManifestError, OSError, ValueError, ImportError):
         return NOWHERE
+    return SourceRoot(listing_root(file) or file.base)
+
+
+def listing_root(file: ManifestFile) -> str | None:
+    """Give the folder or prefix that a listing's files lie below, with a slash at its end; None for a table."""
     if file.listing is None:
-        return SourceRoot(file.base)
+        return None
     root = file.listing.root
     root = root if file.listing.is_local else str(file.file_system.unstrip_protocol(root))
-    return SourceRoot(root.rstrip("/") + "/")
+    return root.rstrip("/") + "/"
 
 
 def _parquet_parts(file_system: Any, path: str) -> tuple[str, ...]:  # noqa: ANN401 - fsspec ships no types
