@@ -21,6 +21,7 @@ from pydantic import (
 
 from stemline.records import Recipe
 from stemline.rights import EVERY_TRACK, RightsGate
+from stemline.settings.column_mapping import check_mapping
 from stemline.settings.default_ledger import default_ledger, local_folder
 from stemline.settings.rights_settings import RequiredRights
 from stemline.settings.split_settings import SplitSettings
@@ -46,12 +47,20 @@ class CatalogueSettings(Section):
     storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
     types: dict[str, ColumnType] = Field(default_factory=dict)
     """Column: its type, where it is not to be inferred or the dataset's is to become text."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our name: the manifest's name of a column; what is called as we call it needs none."""
     root: str | None = None
     """A folder that files of this machine must lie in, links followed; None: they may lie anywhere."""
     send: Literal["auto", "url", "upload"] = "auto"
     """How objects of a store are handed to a provider: by presigned link where it can be reached, or uploaded."""
     require_rights: RequiredRights | None = None
     """Rows without these rights are rejected; `true` asks for ai_training, a list for one of these licenses."""
+
+    @field_validator("columns")
+    @classmethod
+    def _mapped_once(cls, value: dict[str, str]) -> dict[str, str]:
+        check_mapping(value)
+        return value
 
     @field_validator("require_rights", mode="before")
     @classmethod
@@ -312,7 +321,10 @@ class Settings(Section):
 
     def digest(self) -> str:
         """Give a short digest of all that is configured; API keys, and where a run is seen, have no part in it."""
-        tree = self.model_dump_json(exclude={"provider": {"api_key", "several_keys"}, "telemetry": True})
+        left_out: dict[str, Any] = {"provider": {"api_key", "several_keys"}, "telemetry": True}
+        if not self.catalogue.columns:
+            left_out["catalogue"] = {"columns"}  # a digest from before there was the key still holds
+        tree = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(tree.encode()).hexdigest()[:16]
 
     @property
