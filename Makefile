@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 LOCK := $(COMPILE) pyproject.toml
 
-.PHONY: help setup demo up night deploy down test test-long chaos check format bench lock clean
+.PHONY: help setup demo up night deploy down test test-long chaos check format docs bench lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
@@ -70,6 +70,9 @@ check: .venv/.test ## Format, lint, types and import contracts
 
 format: .venv/.test ## Rewrite the code in the house format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+docs: .venv/.run ## Write into docs/ what the code says of itself: keys, states, codes
+	@$(BIN)/python docs/reference.py
 
 bench: .venv/.test ## The request scheduler: by simulation, then against the vendor's own package: make bench MINUTES=5
 	@$(BIN)/python benchmarks/bench_scheduler.py
