@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 TORCH := torch==2.13.0
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 LOCK := $(COMPILE) pyproject.toml
+TEST_TIME := about 8 minutes on two quiet cores
 
 .PHONY: help setup demo up night deploy down test test-long chaos check format docs bench lock clean
 
@@ -54,6 +55,7 @@ down: ## End what `make up` started and remove its files; KEEP=1 keeps its datab
 	@if test -x $(BIN)/python; then $(BIN)/python -m orchestration down $(if $(KEEP),--keep); fi
 
 test: .venv/.test ## Run the tests, with the same examples each time
+	@echo "The tests take $(TEST_TIME). Many wait for other processes; Ctrl-C ends them."
 	@$(BIN)/pytest -n auto --dist loadgroup
 
 test-long: .venv/.long ## Run the long tests, and those with random examples once more with fresh ones

@@ -8,16 +8,23 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from stemline.cli.application import app
 from stemline.errors import ConfigError
-from stemline.settings import load_facts, load_settings
+from stemline.settings import build_settings, load_facts, load_settings
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCS = ROOT / "docs"
+OTHERS = {"distributed"}
+"""First keys of other programs' configurations."""
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 PROFILES = sorted((ROOT / "configs").glob("*.yaml"))
 FACTS = sorted((ROOT / "configs" / "providers").glob("*.yaml"))
-LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^```(?:sh|console|bash|text)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 VARIABLE = re.compile(r"\$\{(\w+)")
@@ -58,8 +65,42 @@ def test_the_readme_shows_every_command():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_of_a_page_leads_somewhere(page):
-    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    broken = []
+    for name, anchor in LINK.findall(page.read_text()):
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(f"{name}#{anchor}")
     assert broken == []
+
+
+def anchors(page):
+    """Give what a page's headings are called in links, as GitHub makes it of them."""
+    found = set()
+    for heading in HEADING.findall(FENCED.sub("", page.read_text())):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        number = next(n for n in range(len(found) + 1) if (f"{slug}-{n}" if n else slug) not in found)
+        found.add(f"{slug}-{number}" if number else slug)
+    return found
+
+
+def test_every_page_of_the_documentation_stands_in_its_index():
+    index = (DOCS / "README.md").read_text()
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.parent.name != "decisions"}
+    assert pages - {"README.md"} - {name for name, _ in LINK.findall(index)} == set()
+
+
+BLOCKS = [(page.name, block) for page in PAGES for block in YAML.findall(page.read_text())]
+
+
+@pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[name for name, _ in BLOCKS])
+def test_a_configuration_on_a_page_is_one_or_part_of_one(page, block):
+    tree = yaml.safe_load(block)
+    if tree.keys() <= OTHERS:
+        return
+    whole = {"catalogue": {"manifest": "m"}, "provider": {"kind": "local"}, "dataset": {"url": "d"}}
+    for name, section in tree.items():
+        whole[name] = {**whole.get(name, {}), **section} if isinstance(section, dict) else section
+    build_settings(whole, Path(page), environ=dict.fromkeys(VARIABLE.findall(block), "value"))
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
