@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 import typer
 import yaml
@@ -31,21 +32,36 @@ VARIABLE = re.compile(r"\$\{(\w+)")
 COMMAND = typer.main.get_command(app)
 
 
-def command_lines(page):
-    """Give every command line of ours that a page shows."""
-    text = page.read_text()
-    shown = [line for block in FENCE.findall(text) for line in block.splitlines()] + INLINE.findall(text)
+def command_lines(shown):
+    """Give every command line of ours among those that a page shows."""
     for line in shown:
         words = line.strip().removeprefix("$ ").removeprefix(".venv/bin/")
         if re.match(r"stemline(\s|$)", words):
             yield words.split("  #")[0].split(" # ")[0].strip()
 
 
-LINES = sorted({(page.name, line) for page in PAGES for line in command_lines(page)})
+def typed_on(page):
+    """Give the lines of a page that are to be typed."""
+    return [line for block in FENCE.findall(page.read_text()) for line in block.splitlines()]
+
+
+LINES = sorted(
+    {(page.name, line) for page in PAGES for line in command_lines(INLINE.findall(page.read_text()))}
+)
+TYPED = sorted({(page.name, line) for page in PAGES for line in command_lines(typed_on(page))})
+
+
+@pytest.mark.parametrize(("page", "line"), TYPED, ids=[f"{page}: {line}" for page, line in TYPED])
+def test_a_command_line_to_be_typed_is_understood(page, line):
+    """As the command line reads it: options, their values, arguments that must be there."""
+    name, *arguments = shlex.split(line.partition("&&")[0])[1:]
+    assert name in COMMAND.commands, page
+    command = COMMAND.commands[name]
+    command.make_context(name, arguments, parent=click.Context(COMMAND))
 
 
 @pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page}: {line}" for page, line in LINES])
-def test_a_command_line_on_a_page_parses(page, line):
+def test_a_command_that_a_sentence_names_exists(page, line):
     words = shlex.split(line)[1:]
     if not words or words[0].startswith("-"):
         return
