@@ -33,6 +33,7 @@ def _tempo(music: MusicTally) -> Html:
         values=[tempos[bpm] for bpm in bands],
         titles=[f"{bpm} to {bpm + TEMPO_STEP} bpm: {counted(tempos[bpm])}" for bpm in bands],
         ticks=ticks,
+        is_count=True,
     )
     return panel("Tempo in bpm", column_chart(chart), _sources(music.tempo_sources))
 

@@ -64,19 +64,18 @@ def throughput(digest: RunDigest) -> Html:
     timeline = digest.timeline
     if not any(timeline.published):
         return panel("Throughput", empty_note("Nothing was published in this run."))
-    unit = min(timeline.step_seconds, 60)
-    scale = unit / timeline.step_seconds
-    per = "a minute" if unit == 60 else "a second" if unit == 1 else f"in {unit} s"
+    per = "a second" if timeline.step_seconds == 1 else f"in {length(timeline.step_seconds)}"
     titles = [
         f"{length(index * timeline.step_seconds)}: {counted(count)} published"
         for index, count in enumerate(timeline.published)
     ]
     chart = ColumnChart(
         label=f"Tracks published {per}, over time",
-        values=[count * scale for count in timeline.published],
+        values=timeline.published,
         titles=titles,
         ticks=_time_ticks(len(timeline.published) * timeline.step_seconds),
-        line=[count * scale for count in timeline.ready],
+        line=timeline.ready,
+        is_count=True,
     )
     key = element(
         "p",
