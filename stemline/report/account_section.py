@@ -20,13 +20,11 @@ _CHANNELS = {1: "mono", 2: "stereo"}
 
 def breakdowns(account: RunAccount) -> Html:
     """Give tracks and credits by artist, album and licence, and how the stems sound; what is not told is left out."""
-    panels = [
-        _breakdown(_TITLES[group], values)
-        for group, values in account.groups.items()
-        if any(value for value in values)
-    ]
-    panels.append(_sound(account))
-    return element("div", *panels, class_="breakdowns") if any(panels) else Html()
+    told = {group: values for group, values in account.groups.items() if any(value for value in values)}
+    panels = {group: _breakdown(_TITLES[group], values) for group, values in told.items()}
+    # Albums are the longest: of two columns they fill one.
+    shown = (panels.get("artist"), panels.get("license"), _sound(account), panels.get("album"))
+    return element("div", *(each for each in shown if each), class_="breakdowns") if any(shown) else Html()
 
 
 def _breakdown(title: str, values: Mapping[tuple[str, ...] | None, ValueAccount]) -> Html:
@@ -41,27 +39,28 @@ def _breakdown(title: str, values: Mapping[tuple[str, ...] | None, ValueAccount]
         for value, each in ranked
         if not value
     ]
-    has_failed = any(each.failed for each in values.values())
-    head = ("", "Tracks", "Published", *(("Failed",) if has_failed else ()), "Audio", "Credits")
-    body = [[*row[:3], *((row[3],) if has_failed else ()), *row[4:]] for row in rows]
+    head = ("", "Published", "Failed", "Audio", "Credits")
+    used = [place for place in range(len(head)) if head[place] != "Failed" or any(row[place] for row in rows)]
     return panel(
         title,
         element(
             "table",
-            element("thead", element("tr", *(element("th", each) for each in head))),
-            element("tbody", *(element("tr", *(element("td", cell) for cell in row)) for row in body)),
-            class_="numbers",
+            element("thead", element("tr", *(element("th", head[place]) for place in used))),
+            element(
+                "tbody", *(element("tr", *(element("td", row[place]) for place in used)) for row in rows)
+            ),
+            class_="numbers account",
         ),
     )
 
 
 def _value_row(name: str, each: ValueAccount, *, is_told: bool = True) -> list[str]:
     told = clipped(without_secrets(name), 60)
+    of_all = "" if each.published == each.tracks else f" of {each.tracks:,}"
     return [
         told if is_told else element("em", told),
-        f"{each.tracks:,}",
-        f"{each.published:,}",
-        f"{each.failed:,}",
+        f"{each.published:,}{of_all}",
+        f"{each.failed:,}" if each.failed else "",
         length(round(each.seconds)),
         f"{each.credits:,}",
     ]

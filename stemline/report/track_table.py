@@ -26,6 +26,11 @@ class TrackColumn:
     kind: str = "text"
     """`text`, `number`, `clock` (seconds, shown as 3:07), or `state` (shown with its colour)."""
 
+    @property
+    def is_measure(self) -> bool:
+        """Whether its cells stand at the right: a class on the table says so, as one on each cell would take too much."""
+        return self.kind in {"number", "clock"}
+
 
 @dataclass(frozen=True, slots=True)
 class TrackTable:
@@ -61,7 +66,9 @@ def track_table(table: TrackTable, file: TrackFile | None, note: str = "") -> Ht
         "table",
         element("thead", element("tr", *head)),
         element("tbody", *(_row(columns, [row[place] for place in used]) for row in table.rows)),
-        class_="tracks",
+        class_=" ".join(
+            ["tracks", *(f"n{place}" for place, each in enumerate(columns, 1) if each.is_measure)]
+        ),
     )
     label = "All tracks"
     tools = element(
