@@ -28,7 +28,7 @@ class TrackColumn:
 
     @property
     def is_measure(self) -> bool:
-        """Whether its cells stand at the right: a class on the table says so, as one on each cell would take too much."""
+        """Whether its cells stand at the right, as a class of the table says: one of each cell would take too much."""
         return self.kind in {"number", "clock"}
 
 
