@@ -33,7 +33,8 @@ def init(
         typer.Option(metavar="NAME", help="stemsplit, aistemsplitter, or local: free, without a key."),
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where the stems go: a folder, s3://…, gs://…, az://….")
+        str | None,
+        typer.Option(metavar="URL", help="Where the stems go: a folder, or a URL such as s3://bucket/stems."),
     ] = None,
     columns: Annotated[
         list[str] | None,
