@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from stemline.cli.application import app
 from stemline.errors import ConfigError, UsageError
-from stemline.settings import Settings, build_settings, load_facts, load_settings
+from stemline.settings import build_settings, load_facts, load_settings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -97,7 +97,7 @@ def test_jsonl_without_one_object_names_no_columns(tmp_path):
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        ("artst = 'x'", 'no column "artst"'),
+        ("artst = 'x'", 'there is no column "artst"'),
         ("title = ", "it ends too early"),
         ("nosuch(title)", "nosuch does not exist"),
         ("count(*) > 1", "aggregates"),
