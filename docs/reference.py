@@ -31,6 +31,7 @@ WRITTEN_SHORT = (RequiredRights, SplitSettings)
 """Sections whose keys are shown in the meaning of the one that holds them."""
 MORE = {
     "catalogue.manifest": "#manifest",
+    "catalogue.columns": "#manifest",
     "catalogue.order_by": "#order",
     "catalogue.types": "#types",
     "catalogue.root": "#places",

@@ -11,6 +11,7 @@ from stemline.file_place import file_place
 from stemline.manifest.listing import GLOB, Listing
 from stemline.manifest.manifest_source import ManifestSource
 from stemline.manifest.source_root import NOWHERE, SourceRoot
+from stemline.manifest.windows_path import is_windows_path
 
 
 class ManifestForm(StrEnum):
@@ -118,8 +119,12 @@ def _form(source: ManifestSource, file_system: Any, path: str) -> ManifestForm: 
     if not file_system.exists(path):
         if GLOB.search(path):
             return ManifestForm.PARQUET if path.lower().endswith(".parquet") else ManifestForm.LISTING
+        is_windows = is_windows_path(source.manifest)
         raise ManifestError(
-            f'The manifest "{source.manifest}" does not exist.', fix="Check catalogue.manifest in the config."
+            f'The manifest "{source.manifest}" does not exist.',
+            fix="It is a path of a Windows machine: write in catalogue.manifest where it lies on this one."
+            if is_windows
+            else "Check catalogue.manifest in the config.",
         )
     if not file_system.isdir(path):
         return _form_of_name(source)

@@ -21,6 +21,7 @@ from pydantic import (
 
 from stemline.records import Recipe
 from stemline.rights import EVERY_TRACK, RightsGate
+from stemline.settings.column_mapping import check_mapping
 from stemline.settings.default_ledger import default_ledger, local_folder
 from stemline.settings.rights_settings import RequiredRights
 from stemline.settings.split_settings import SplitSettings
@@ -53,12 +54,20 @@ class CatalogueSettings(Section):
     """What fsspec needs to read the manifest and its files."""
     types: dict[str, ColumnType] = Field(default_factory=dict)
     """`{column: text}`, where its type is not to be found out: text, integer, number, boolean, date or timestamp."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """`{our name: the manifest's}`, such as `{uri: "File Name"}`; `stemline init` proposes it."""
     root: str | None = None
     """A folder that files here must lie in, links followed; `source_uri` is relative to it. None: anywhere."""
     send: Literal["auto", "url", "upload"] = "auto"
     """How objects of a store are handed over: by presigned link where the vendor can reach it, always, or never."""
     require_rights: RequiredRights | None = None
     """`{licenses: [SPDX, …], ai_training: true}`: rows without these rights are rejected before a credit is spent."""
+
+    @field_validator("columns")
+    @classmethod
+    def _mapped_once(cls, value: dict[str, str]) -> dict[str, str]:
+        check_mapping(value)
+        return value
 
     @field_validator("require_rights", mode="before")
     @classmethod
@@ -346,7 +355,10 @@ class Settings(Section):
 
     def digest(self) -> str:
         """Give a short digest of all that is configured; API keys, and where a run is seen, have no part in it."""
-        tree = self.model_dump_json(exclude={"provider": {"api_key", "several_keys"}, "telemetry": True})
+        left_out: dict[str, Any] = {"provider": {"api_key", "several_keys"}, "telemetry": True}
+        if not self.catalogue.columns:
+            left_out["catalogue"] = {"columns"}  # a digest from before there was the key still holds
+        tree = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(tree.encode()).hexdigest()[:16]
 
     @property
