@@ -21,6 +21,7 @@ from stemline.run.lease import is_held
 from stemline.settings import BudgetSettings, ProviderFacts, Settings, load_facts
 from stemline.storage import object_url
 from stemline.telemetry.ledger_metrics import output_deadline
+from stemline.telemetry.run_progress import RunProgress
 from stemline.wording import CODES, COLOURS, STATES, drift_sentence, length, states_words
 
 SHOWN_TRACKS = 20
@@ -41,6 +42,11 @@ class RunStatus:
     report: str
     is_under_way: bool
     """Whether the run has not ended and may still be alive."""
+
+    @property
+    def progress(self) -> RunProgress:
+        """How far it is."""
+        return RunProgress(self.gauges, self.budget)
 
     @property
     def run(self) -> RunRecord:
@@ -80,7 +86,8 @@ class RunStatus:
             "in_flight": self.gauges.at_risk.in_flight,
             "at_risk": self._at_risk(),
             "requests": {**asdict(self.gauges.traffic), "utilization": self.gauges.traffic.utilization},
-            "seconds_left": self.gauges.seconds_left if self.is_under_way else None,
+            "seconds_left": self.progress.seconds_left if self.is_under_way else None,
+            "progress": self.progress.as_tree(),
             "unknown": self.unknown,
             "paid_not_collected": self.paid_not_collected,
             "failures": [asdict(failure) for failure in self.failures],
@@ -105,20 +112,25 @@ class RunStatus:
 
     def line(self) -> str:
         """Give the gist in one line."""
-        spent, at_risk = self.gauges.spending.run, self.gauges.at_risk
+        at_risk = self.gauges.at_risk
         # Only the run itself knows when a plan of nothing is made.
-        states = states_words(self.counts, is_planned=False)
-        told = f"{states}; {spent.charged:,} credits charged, {spent.reserved:,} reserved"
+        told = self.progress.line() or states_words(self.counts, is_planned=False)
         if at_risk.uncollected:
-            told += f", {at_risk.uncollected_credits:,} paid and not collected"
-        return f"{told}{self._time_left()}"
+            told += f"; {at_risk.uncollected_credits:,} credits paid and not collected"
+        return told
 
     def _progress(self) -> str:
         if self.run.finished_at is not None:
             return f"ended with exit code {self.run.exit_code}"
         if self.is_under_way:
-            return f"[cyan]under way[/] since {self.run.started_at:%Y-%m-%d %H:%M:%S} UTC"
+            return f"[cyan]under way[/] since {self.run.started_at:%Y-%m-%d %H:%M:%S} UTC{self._pace()}"
         return "[yellow]cut off[/]; `stemline run` goes on from there"
+
+    def _pace(self) -> str:
+        progress = self.progress
+        told = filter(None, (progress.done_words(), progress.pace_words()))
+        waiting = ", ".join(progress.waiting())
+        return "".join(f"\n  {each}" for each in ("; ".join(told), waiting) if each)
 
     def _states(self) -> Iterator[tuple[str, ...]]:
         for state, count in sorted(self.counts.items(), key=lambda each: list(STATES).index(each[0])):
@@ -134,7 +146,7 @@ class RunStatus:
             yield title, f"{spent.charged:,} charged", f"{spent.reserved:,} reserved", of_limit
 
     def _lists(self) -> Iterator[RenderableType]:
-        yield f"\n[bold]In flight[/]  {self.gauges.at_risk.in_flight:,}{self._time_left()}"
+        yield f"\n[bold]In flight[/]  {self.gauges.at_risk.in_flight:,}"
         yield f"[bold]Requests[/]   {self._requests()}"
         if self.unknown:
             yield f"[bold]Unknown[/]    {_listed(self.unknown)}"
@@ -157,10 +169,6 @@ class RunStatus:
             "links_expire_at": at_risk.links_expire_at,
             "outputs_kept_until": output_deadline(self.gauges, self.facts),
         }
-
-    def _time_left(self) -> str:
-        seconds = self.gauges.seconds_left
-        return f"; about {length(seconds)} to go" if self.is_under_way and seconds else ""
 
     def _requests(self) -> str:
         traffic = self.gauges.traffic

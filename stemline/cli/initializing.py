@@ -52,8 +52,9 @@ def init(
 ) -> None:
     """Write a first configuration, and show the plan.
 
-    Asks for what no flag gives, and proposes which of a manifest's columns is which. Nothing is sent or spent, and
-    nothing but the configuration is written.
+    Asks for what no flag gives, and proposes which of a manifest's columns is which.
+
+    Nothing is sent or spent, and nothing but the configuration is written.
     """
     from stemline.onboarding.first_config import Wishes, check_wishes, look_at_catalogue, save_config
 
@@ -111,7 +112,7 @@ def _show_columns(screen: Screen, catalogue: Catalogue) -> None:
     sample = catalogue.sample
     if sample.is_listing:
         screen.out.print(
-            f"{catalogue.place}: artist, title and album come from the files' tags.", markup=False
+            f"{catalogue.place}: artist, title and album come from tags, else from names.", markup=False
         )
         return
     table = Table("column", "taken from", "for example", title="Columns", title_justify="left", box=None)

@@ -14,7 +14,7 @@ from stemline.plan.preview import Preview, preview_run
 from stemline.plan.saved_plan import check_plan
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings, load_facts
-from stemline.wording import byte_size, counted, length, passed_over_sentence
+from stemline.wording import byte_size, counted, interval, length, passed_over_sentence
 
 
 def preview_selection(screen: Screen, settings: Settings, selection: Selection) -> Preview:
@@ -70,9 +70,9 @@ def show_plan(screen: Screen, plan: Preview) -> None:
     found = plan.forecast
     for name, count in _plan_counts(plan).items():
         table.add_row(name, f"{count:,}")
-    table.add_row("credits", _interval(f"{plan.workload.credits_low:,}", f"{plan.workload.credits_high:,}"))
-    table.add_row("requests", _interval(f"{found.requests_low:,}", f"{found.requests_high:,}"))
-    times = _interval(length(found.seconds_low), length(found.seconds_high))
+    table.add_row("credits", interval(f"{plan.workload.credits_low:,}", f"{plan.workload.credits_high:,}"))
+    table.add_row("requests", interval(f"{found.requests_low:,}", f"{found.requests_high:,}"))
+    times = interval(length(found.seconds_low), length(found.seconds_high))
     table.add_row("time", f"{times}, set by: {found.bottleneck}")
     if told := _mix(plan):
         table.add_row("mix", told)
@@ -89,7 +89,8 @@ def show_plan(screen: Screen, plan: Preview) -> None:
             "  The first tracks of this provider and recipe did not come back verified: none is sent."
         )
     elif plan.pilot:
-        screen.out.print(f"  The first {counted(plan.pilot)} must come back verified before others are sent.")
+        first = "track" if plan.pilot == 1 else f"{plan.pilot:,} tracks"
+        screen.out.print(f"  The first {first} must come back verified before others are sent.")
     if plan.partitions.warning:
         screen.out.print(f"\n{plan.partitions.warning}", markup=False)
     if found.advice:
@@ -134,7 +135,3 @@ def _mix(plan: Preview) -> str:
     if plan.videos:
         parts.append(f"({counted(plan.videos)} of YouTube: only what the provider gives)")
     return " ".join(parts)
-
-
-def _interval(low: str, high: str) -> str:
-    return low if low == high else f"{low} to {high}"

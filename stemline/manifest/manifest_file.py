@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -24,6 +25,8 @@ class ManifestForm(StrEnum):
     LISTING = "listing"
 
 
+_NO_COLUMN = re.compile(r'Referenced column "([^"]+)" not found')
+_SYNTAX = re.compile(r'syntax error at or near "([^"]*)"')
 _FORMS = (
     "Give a .csv, .tsv, .jsonl or .parquet file, a folder of Parquet parts, "
     "or a folder, prefix or glob of audio files."
@@ -92,11 +95,16 @@ def find_source_root(source: ManifestSource) -> SourceRoot:
         file = source.parsed.file if source.parsed is not None else find_manifest(source)
     except (ManifestError, OSError, ValueError, ImportError):
         return NOWHERE
+    return SourceRoot(listing_root(file) or file.base)
+
+
+def listing_root(file: ManifestFile) -> str | None:
+    """Give the folder or prefix that a listing's files lie below, with a slash at its end; None for a table."""
     if file.listing is None:
-        return SourceRoot(file.base)
+        return None
     root = file.listing.root
     root = root if file.listing.is_local else str(file.file_system.unstrip_protocol(root))
-    return SourceRoot(root.rstrip("/") + "/")
+    return root.rstrip("/") + "/"
 
 
 def _parquet_parts(file_system: Any, path: str) -> tuple[str, ...]:  # noqa: ANN401 - fsspec ships no types
@@ -170,6 +178,17 @@ def is_local(file_system: Any) -> bool:  # noqa: ANN401 - fsspec ships no types
     """Tell whether a file system is this machine's own."""
     protocol = file_system.protocol
     return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+
+def filter_reason(error: BaseException) -> str:
+    """Say what is wrong with a filter or an order, in words of the manifest rather than of SQL."""
+    told = first_line(error).split("Error: ", 1)[-1].rstrip("!")
+    if missing := _NO_COLUMN.search(told):
+        return f'there is no column "{missing[1]}"'
+    if near := _SYNTAX.search(told):
+        # The bracket behind it is ours: what is there ends too early.
+        return "it ends too early" if near[1] == ")" else f'it cannot be read at "{near[1]}"'
+    return told
 
 
 def first_line(error: BaseException) -> str:

@@ -16,6 +16,17 @@ from stemline.errors import ConfigError
 from stemline.settings.redactor import is_secret_name, present_redactor
 from stemline.settings.section import Settings
 
+_WANTED = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number is wanted"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number is wanted"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false is wanted"),
+    "string_type": "a text is wanted",
+    **dict.fromkeys(("list_type", "tuple_type"), "a list is wanted"),
+}
+"""What a key takes, in our own words, by the kind of pydantic's complaint."""
+_YAML_FIX = (
+    "Compare it with a profile in configs/: spaces, not tabs; quotes around text that holds ': ', '#' or '{'."
+)
 _VARIABLE = re.compile(r"(?P<escape>\$*)\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 """With another `$` before it, it is that text without it, as in a Compose file: a path may be called so."""
 
@@ -94,6 +105,14 @@ def _default(match: re.Match[str]) -> str:
     return match[0] if match["escape"] else match["default"] or ""
 
 
+def _yaml_reason(error: yaml.YAMLError) -> str:
+    """Say where it is wrong, as an editor counts, and what is."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f": {' '.join(str(error).split())}"
+    mark, told = error.problem_mark, (error.problem or "").replace("'<stream end>'", "the end of the file")
+    return f" at line {mark.line + 1}, column {mark.column + 1}: {told}"
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = _Loader(path.read_text(encoding="utf-8")).get_single_data()
@@ -101,10 +120,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"There is no configuration at {path}.", fix="Check the path, or start from configs/."
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"The configuration {path} cannot be read: it is not UTF-8 text.", fix="Save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"The configuration {path} cannot be read: {error.strerror}.",
+            fix="Check the path and the rights there.",
+        ) from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+        raise ConfigError(f"{path} is not valid YAML{_yaml_reason(error)}.", fix=_YAML_FIX) from error
     if not isinstance(tree, dict):
         raise ConfigError(
             f"{path} holds no configuration.", fix="It needs catalogue, provider and dataset sections."
@@ -174,7 +200,7 @@ def _sentence(tree: dict[str, Any], location: tuple[int | str, ...], kind: str, 
         return f"unknown key `{name}`, the nearest known one is `{nearest}`"
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
         return f"`{name}` must be a section with keys of its own"
-    reason = message.removeprefix("Value error, ")
+    reason = _WANTED.get(kind) or message.removeprefix("Value error, ")
     if isinstance(_lookup(tree, location), dict):  # a whole section may hold a key: it is not shown
         return f"`{name}`: {reason}"
     return f"`{name}` is {_lookup(tree, location)!r}: {reason[0].lower()}{reason[1:]}"

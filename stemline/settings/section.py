@@ -55,7 +55,7 @@ class CatalogueSettings(Section):
     types: dict[str, ColumnType] = Field(default_factory=dict)
     """`{column: text}`, where its type is not to be found out: text, integer, number, boolean, date or timestamp."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """`{our name: the manifest's}`, such as `{uri: "File Name"}`; `stemline init` proposes it."""
+    """Our name: the manifest's, such as `{uri: "File Name"}`, for what is called otherwise; `init` proposes it."""
     root: str | None = None
     """A folder that files here must lie in, links followed; `source_uri` is relative to it. None: anywhere."""
     send: Literal["auto", "url", "upload"] = "auto"

@@ -13,6 +13,7 @@ from typing import Any
 
 from stemline.errors import StemlineError, StorageError
 from stemline.storage.disk import disk_error
+from stemline.wording import reason_of
 
 CHUNK_BYTES = 1 << 20
 TEMPORARY_PREFIX = "_stemline/tmp"
@@ -260,5 +261,4 @@ def storage_error(url: str, error: Exception, done: str = "written") -> StorageE
             return StorageError(sentence.format(url=url), fix=fix)
     if isinstance(error, OSError) and error.errno is not None:
         return disk_error(url, error, done)
-    first_line = (str(error) or type(error).__name__).splitlines()[0]
-    return StorageError(f"{url} could not be used: {first_line}.", fix="Check dataset.storage_options.")
+    return StorageError(f"{url} could not be used: {reason_of(error)}.", fix="Check dataset.storage_options.")

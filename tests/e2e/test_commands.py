@@ -140,7 +140,7 @@ def test_the_demo_takes_a_persons_own_folder(project):
     done = project.stemline("demo", "--folder", "d", "--from", project.songs[0].parent, "--limit", 1)
     assert done.code == 0, done.err
     assert "published  1" in done.out
-    assert "Try next" in done.out
+    assert "Next:" in done.out
     gone = project.stemline("demo", "--from", project.folder / "nowhere", "--json")
     assert gone.code == 2
     assert "nowhere" in gone.tree["error"]["message"]
