@@ -31,9 +31,9 @@ WRITTEN_SHORT = (RequiredRights, SplitSettings)
 """Sections whose keys are shown in the meaning of the one that holds them."""
 MORE = {
     "catalogue.manifest": "#manifest",
+    "catalogue.columns": "#manifest",
     "catalogue.order_by": "#order",
     "catalogue.types": "#types",
-    "catalogue.columns": "#manifest",
     "catalogue.root": "#places",
     "catalogue.require_rights": "dataset-rights.md#a-gate-before-spending",
     "provider.base_url": "scaling.md#several-services",
