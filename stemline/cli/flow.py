@@ -15,6 +15,7 @@ from stemline.cli.options import print_json
 from stemline.errors import UsageError
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
+from stemline.run.rejected_rows import rejected_rows_lines
 from stemline.run.run_watch import RunWatch
 from stemline.run.selection import Result, Selection
 from stemline.run.slice_words import SliceWords
@@ -166,6 +167,8 @@ def _show_result(screen: Screen, result: Result) -> None:
 
     summary = result.summary
     screen.out.print(_states_table(summary["tracks"], summary["codes"]))
+    for line in rejected_rows_lines(summary.get("rejects"), summary["tracks"].get("rejected", 0)):
+        screen.out.print(f"  {line}", markup=False)
     if summary["passed_over"]:
         files = counted(summary["passed_over"], "file")
         screen.out.print(f"           {files} passed over, no audio by the name: `stemline plan` says which")
