@@ -44,12 +44,12 @@ def render_dataset(digest: DatasetDigest, links: str | None) -> str:
     body = (
         _headline(digest),
         dataset_section.dataset_counters(digest),
+        dataset_section.tracks_to_hear(digest, links),
         dataset_section.breakdowns(digest),
         leakage_section.leakage(digest.leakage),
         dataset_section.growth_and_music(digest),
         quality_section.distributions(digest.quality),
         quality_section.doubtful_stems(digest.silent, digest.clipped),
-        dataset_section.tracks_to_hear(digest, links),
         _footer(digest),
     )
     return html_page(

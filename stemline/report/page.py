@@ -16,6 +16,7 @@ def render(digest: RunDigest) -> str:
     body = (
         _headline(digest),
         section.counters(digest),
+        section.samples(digest),
         section.states(digest),
         backfill_section.slices(digest.backfill),
         section.throughput(digest),
@@ -24,7 +25,6 @@ def render(digest: RunDigest) -> str:
         section.reasons(digest),
         section.problems(digest),
         section.mixes(digest),
-        section.samples(digest),
         _footer(digest),
     )
     title = f"{digest.run.name}, {instant(digest.run.started_at)} · stemline"
