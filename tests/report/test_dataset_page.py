@@ -193,7 +193,7 @@ def test_each_stem_has_its_waveform_and_a_player_that_leads_to_its_object(made, 
         f"../../audio/ab/a%20b/local-both-best-flac/{stem}.flac" for stem in ("vocals", "drums")
     ]
     assert len(page.of_class("wave")) == 2
-    assert page.named("path")[-1].attributes["d"].count("M") == 3
+    assert page.named("path")[0].attributes["d"].count("M") == 3
     out = tmp_path / "my pages" / "page.html"
     tree = write_dataset_report(made.settings, out=out)
     assert tree["report"] == str(out)
