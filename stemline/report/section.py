@@ -5,7 +5,7 @@ from __future__ import annotations
 from stemline.records import Code, State
 from stemline.report.chart import ColumnChart, column_chart
 from stemline.report.components import counter, facts, listen, panel, table
-from stemline.report.digest import SHOWN_PROBLEMS, STEPS, RunDigest
+from stemline.report.digest import SHOWN_PROBLEMS, STEPS, ProblemRow, RunDigest
 from stemline.report.markup import Html, clipped, element, joined, with_code, without_secrets
 from stemline.report.player import AudioPlace, preview_note, track_player
 from stemline.report.run_account import COLUMNS
@@ -203,7 +203,7 @@ def problems(digest: RunDigest) -> Html:
     rows = [
         [
             joined(element("i", class_=f"s-{problem.state}"), problem.state),
-            element("strong", clipped(problem.name, 80)),
+            _called(problem, digest.account.names.get(problem.name, problem.name)),
             element("code", problem.code),
             joined(
                 clipped(without_secrets(problem.sentence), 300),
@@ -217,6 +217,14 @@ def problems(digest: RunDigest) -> Html:
     listed = table(("State", "Track", "Code", "Why"), rows, "troubles")
     scrolled = element("div", listed, class_="scroll", tabindex="0", role="region", aria_label=title)
     return panel(title, scrolled, _rest(digest))
+
+
+def _called(problem: ProblemRow, name: str) -> Html:
+    """Give a track's name, and the id that commands take where that is another."""
+    told = element("strong", clipped(without_secrets(name), 80))
+    if name == problem.name:
+        return told
+    return joined(told, " ", element("small", clipped(without_secrets(problem.name), 80)))
 
 
 def mixes(digest: RunDigest) -> Html:

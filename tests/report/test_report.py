@@ -97,10 +97,10 @@ def test_every_code_comes_with_its_count_meaning_and_next_step(mixed):
 def test_what_is_not_in_the_dataset_is_listed_with_its_reason(mixed):
     rows = read(mixed).table("troubles")
     assert [(row["State"], row["Track"]) for row in rows] == [
-        ("failed", "t0004"),
-        ("quarantined", "t0005"),
-        ("unknown", "t0006"),
-        ("ready", "t0007"),
+        ("failed", "Song 4 t0004"),
+        ("quarantined", "Song 5 t0005"),
+        ("unknown", "Song 6 t0006"),
+        ("ready", "Song 7 t0007"),
         ("rejected", "row 90000"),
     ]
     assert rows[0]["Why"] == "The provider gave up. /music/t0004.mp3"
