@@ -19,21 +19,21 @@ import numpy as np
 
 from stemline.audio import Samples, decode_blocks
 from stemline.errors import AudioRejected
-from stemline.reader.resampling import SoundForm, resample
+from stemline.reader.resampling import SoundForm, resample, to_mono
 from stemline.reader.stem_audio import StemAudio
 from stemline.reader.stem_place import StemPlace
 from stemline.records import Code
 from stemline.report.player import PlayedStem, PlayedTrack
 from stemline.report.preview import BIT_RATE, SAMPLE_RATE, StemPreview, loudest_start, make_preview
 
-_FORM = SoundForm(SAMPLE_RATE)
+_FORM = SoundForm(SAMPLE_RATE, is_mono=True)
 _WHOLE_BYTES = 24 << 20
 """A stem whose seconds are not told apart is fetched whole up to this size."""
 _THREADS = 8
 _GONE = "Its audio is gone. `stemline verify` tells what else is."
 _ALTERED = "Its audio does not decode as the tables tell. `stemline verify` tells more."
 _UNANSWERED = "The store did not give its audio. `stemline report` tries again."
-_LATE = "No preview: the store took too long. `stemline report` tries again."
+_LATE = "No preview: there was no more time for it. `stemline report` tries again."
 _UNKNOWN = "No preview: the tables do not tell where its audio is."
 _TOO_LARGE = "No preview: it could only be fetched whole, and is too large for that."
 NO_ROOM = "No preview: the page has as many bytes of sound as a mail takes."
@@ -193,4 +193,4 @@ def _window_of_file(file: Path | BinaryIO, start: float, seconds: float) -> Samp
             place += len(block)
             if place >= last:
                 break
-    return resample(np.concatenate(kept), rate, SAMPLE_RATE)
+    return resample(to_mono(np.concatenate(kept)), rate, SAMPLE_RATE)
