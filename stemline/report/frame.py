@@ -11,7 +11,7 @@ from string import Template
 
 from stemline.report.markup import Html, element, text
 
-_SCRIPTS = ("player.js",)
+_SCRIPTS = ("player.js", "track_table.js")
 _STYLES = ("page.css", "player.css")
 
 
@@ -29,7 +29,12 @@ def html_page(title: str, body: Iterable[str]) -> str:
 
 def brand() -> Html:
     """Give our mark."""
-    return element("p", *(element("i") for _ in range(4)), element("span", "stemline"), class_="brand")
+    return element("p", *brand_marks(), class_="brand")
+
+
+def brand_marks() -> tuple[Html, ...]:
+    """Give what our mark is made of."""
+    return (*(element("i") for _ in range(4)), element("span", "stemline"))
 
 
 def instant(at: datetime) -> str:
