@@ -222,6 +222,8 @@ def _where(stem: PlayedStem, root_url: str) -> str:
 
 def _name(stem: PlayedStem) -> Html:
     """Give a stem's name over its level, and the result of its verification where that is not `ok`."""
+    if stem.is_original:
+        return element("span", element("strong", stem.label), class_="name")
     level = 0.0 if stem.rms_dbfs is None else max(0.0, 1 - stem.rms_dbfs / _QUIETEST_DBFS)
     rms = "silent" if stem.rms_dbfs is None else f"{stem.rms_dbfs:.1f} dBFS"
     warning = Html() if stem.verification == "ok" else element("em", clipped(stem.verification, 40))

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from stemline.audio import Samples
-from stemline.audio.mp3_file import MOST_CHANNELS, created_mp3
+from stemline.audio.mp3_file import created_mp3
 
 SAMPLE_RATE = 32_000
-BIT_RATE = 80_000
-"""Of two channels; of one, half as much."""
+BIT_RATE = 56_000
 PEAKS = 96
-_CENTRED = 1e-3
-"""Of the power: -30 dB."""
 _QUIETEST_DBFS = -60.0
 """What is quieter does not count as sounding."""
 _MIDDLE = 0.4
@@ -40,27 +37,12 @@ class StemPreview:
 
 
 def make_preview(samples: Samples) -> StemPreview:
-    """Give a preview of sound of SAMPLE_RATE, (frames, channels).
-
-    Of more than two channels it is their mean; so it is of two that hardly differ, as a voice and a bass often do: that
-    takes half the bytes and half the time.
-    """
+    """Give a preview of mono sound of SAMPLE_RATE, (frames, 1)."""
     clean = np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0)
-    if clean.shape[1] > MOST_CHANNELS or _is_centred(clean):
-        clean = clean.mean(axis=1, keepdims=True)
-    channels = clean.shape[1]
     file = io.BytesIO()
-    with created_mp3(file, SAMPLE_RATE, channels, BIT_RATE * channels // MOST_CHANNELS) as mp3:
+    with created_mp3(file, SAMPLE_RATE, 1, BIT_RATE) as mp3:
         mp3.write(clean)
     return StemPreview(file.getvalue(), _peaks(clean))
-
-
-def _is_centred(samples: Samples) -> bool:
-    """Tell whether the two sides are so alike that their difference is not heard."""
-    if samples.shape[1] != MOST_CHANNELS:
-        return False
-    middle, side = samples[:, 0] + samples[:, 1], samples[:, 0] - samples[:, 1]
-    return bool(np.dot(side, side) <= _CENTRED * np.dot(middle, middle))
 
 
 def loudest_start(loudness: Sequence[Sequence[float]], seconds: float, total: float) -> float:
@@ -81,6 +63,6 @@ def loudest_start(loudness: Sequence[Sequence[float]], seconds: float, total: fl
 
 
 def _peaks(samples: Samples) -> tuple[float, ...]:
-    heights = np.abs(samples).max(axis=1)
+    heights = np.abs(samples[:, 0])
     parts = np.array_split(heights, PEAKS)
     return tuple(round(float(part.max()), 3) if len(part) else 0.0 for part in parts)

@@ -7,33 +7,31 @@ from __future__ import annotations
 
 import io
 import math
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from stemline.audio import Samples, decode_blocks
 from stemline.errors import AudioRejected
-from stemline.reader.resampling import SoundForm, resample
+from stemline.reader.resampling import SoundForm, resample, to_mono
 from stemline.reader.stem_audio import StemAudio
 from stemline.reader.stem_place import StemPlace
 from stemline.records import Code
 from stemline.report.player import PlayedStem, PlayedTrack
 from stemline.report.preview import BIT_RATE, SAMPLE_RATE, StemPreview, loudest_start, make_preview
+from stemline.report.timed_work import done_in_time
 
-_FORM = SoundForm(SAMPLE_RATE)
+_FORM = SoundForm(SAMPLE_RATE, is_mono=True)
 _WHOLE_BYTES = 24 << 20
 """A stem whose seconds are not told apart is fetched whole up to this size."""
-_THREADS = 8
 _GONE = "Its audio is gone. `stemline verify` tells what else is."
 _ALTERED = "Its audio does not decode as the tables tell. `stemline verify` tells more."
 _UNANSWERED = "The store did not give its audio. `stemline report` tries again."
-_LATE = "No preview: the store took too long. `stemline report` tries again."
+_LATE = "No preview: there was no more time for it. `stemline report` tries again."
 _UNKNOWN = "No preview: the tables do not tell where its audio is."
 _TOO_LARGE = "No preview: it could only be fetched whole, and is too large for that."
 NO_ROOM = "No preview: the page has as many bytes of sound as a mail takes."
@@ -74,7 +72,8 @@ def cut_previews(
         for number, (track, (start, length)) in enumerate(zip(tracks, windows, strict=True))
         for stem in track.stems
     }
-    found = _cut_all(pieces, audio, limits.time_limit)
+    jobs = {key: partial(_cut, piece, audio) for key, piece in pieces.items()}
+    found = done_in_time(jobs, limits.time_limit)
     cut = [
         replace(
             track,
@@ -124,39 +123,6 @@ def _silenced(track: PlayedTrack, sentence: str) -> PlayedTrack:
     return replace(track, stems=stems, preview_seconds=0.0)
 
 
-_Key = tuple[int, str]
-
-
-def _cut_all(
-    pieces: dict[_Key, _Piece], audio: StemAudio, time_limit: float
-) -> dict[_Key, StemPreview | str]:
-    """Cut what is done within the time, in a few threads; what hangs then ends with the process."""
-    end = time.monotonic() + time_limit
-    waiting: SimpleQueue[tuple[_Key, _Piece]] = SimpleQueue()
-    done: SimpleQueue[tuple[_Key, StemPreview | str]] = SimpleQueue()
-    for each in pieces.items():
-        waiting.put(each)
-
-    def work() -> None:
-        while time.monotonic() < end:
-            try:
-                key, piece = waiting.get_nowait()
-            except Empty:
-                return
-            done.put((key, _cut(piece, audio)))
-
-    for number in range(min(_THREADS, len(pieces))):
-        threading.Thread(target=work, name=f"preview-{number}", daemon=True).start()
-    found: dict[_Key, StemPreview | str] = {}
-    while len(found) < len(pieces):
-        try:
-            key, preview = done.get(timeout=max(end - time.monotonic(), 0.0))
-        except Empty:
-            break
-        found[key] = preview
-    return found
-
-
 def _cut(piece: _Piece, audio: StemAudio) -> StemPreview | str:
     """Give a preview, or why there is none; no path or address is in it, which may be nobody else's business."""
     try:
@@ -193,4 +159,4 @@ def _window_of_file(file: Path | BinaryIO, start: float, seconds: float) -> Samp
             place += len(block)
             if place >= last:
                 break
-    return resample(np.concatenate(kept), rate, SAMPLE_RATE)
+    return resample(to_mono(np.concatenate(kept)), rate, SAMPLE_RATE)

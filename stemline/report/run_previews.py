@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
 
 from stemline.errors import StemlineError
 from stemline.ledger import BatchRow, Ledger
@@ -13,9 +15,16 @@ from stemline.reader.stem_lookup import SoughtTrack, track_places
 from stemline.reader.stem_place import StemPlace, stem_place
 from stemline.reader.store_access import StoreAccess
 from stemline.reader.tables import OpenTables
-from stemline.report.player import PlayedTrack
+from stemline.records import LINKED, MIX
+from stemline.report.artwork import artwork_url
+from stemline.report.player import PlayedStem, PlayedTrack
 from stemline.report.preview_cut import cut_previews
+from stemline.report.timed_work import done_in_time
+from stemline.settings.default_ledger import local_folder
 from stemline.storage import Store
+
+_ARTWORK_SECONDS = 5.0
+"""For all pictures of a page."""
 
 
 def preview_rows(
@@ -24,8 +33,32 @@ def preview_rows(
     """Give the tracks of these rows with previews, or with why there is none; nothing is raised for the lack of one."""
     access = StoreAccess(store.root_url, store.storage_options)
     tables = _tables(ledger, access, rows)
-    placed = [_placed(track, _places(row, tables)) for row, track in zip(rows, tracks, strict=True)]
-    return cut_previews(placed, StemAudio(access))
+    placed = [
+        _beside_source(_placed(track, _places(row, tables)), row)
+        for row, track in zip(rows, tracks, strict=True)
+    ]
+    pictured = _with_artwork(placed, [row.attempt.track.location for row in rows])
+    return cut_previews(pictured, StemAudio(access))
+
+
+def _beside_source(track: PlayedTrack, row: BatchRow) -> PlayedTrack:
+    """Give the track with its source as the original, where that is a file of this machine and there is no mix."""
+    attempt = row.attempt
+    file = local_folder(attempt.track.location)
+    if not file or any(stem.is_original for stem in track.stems):
+        return track
+    name = (attempt.track.track_id, MIX, attempt.provider, attempt.recipe.name)
+    place = StemPlace(*name, file, "", None, None, None, None, is_linked=True)
+    original = PlayedStem(MIX, None, track.seconds, None, LINKED, place=place)
+    return replace(track, stems=(*track.stems, original))
+
+
+def _with_artwork(tracks: Sequence[PlayedTrack], locations: Sequence[str]) -> list[PlayedTrack]:
+    """Give the tracks with the covers of those sources that are files of this machine."""
+    files = {number: path for number, place in enumerate(locations) if (path := local_folder(place))}
+    jobs = {number: partial(artwork_url, Path(path)) for number, path in files.items()}
+    found = done_in_time(jobs, _ARTWORK_SECONDS)
+    return [replace(track, artwork=found.get(number, "")) for number, track in enumerate(tracks)]
 
 
 def _tables(ledger: Ledger, access: StoreAccess, rows: Sequence[BatchRow]) -> OpenTables | None:

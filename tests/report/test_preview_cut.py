@@ -81,7 +81,7 @@ def test_a_preview_sounds_as_the_same_seconds_of_its_stem(sounds, kind):
         )
         assert likeness(whole, again[:, None]) > 0.97
         assert len(stem.preview.peaks) == PEAKS
-        assert max(stem.preview.peaks) == pytest.approx(np.abs(whole).max(), abs=0.05)
+        assert max(stem.preview.peaks) == pytest.approx(np.abs(whole.mean(axis=1)).max(), abs=0.05)
 
 
 @pytest.mark.parametrize("how", [{"kind": "ogg"}, {"has_activity": False}])
@@ -111,17 +111,8 @@ def test_the_loudest_seconds_are_those_in_which_most_stems_sound():
     assert loudest_start([[float("nan"), -9.0, float("nan")]], 1.0, 3.0) == 1.0
 
 
-def test_two_sides_that_are_alike_become_one():
-    side = np.sin(np.arange(SAMPLE_RATE) / 9).astype(np.float32)[:, None] / 2
-    alike, apart = make_preview(np.hstack([side, side])), make_preview(np.hstack([side, -side]))
-    assert decode(io.BytesIO(alike.mp3)).channels == 1
-    assert decode(io.BytesIO(apart.mp3)).channels == 2
-    assert max(alike.peaks) == pytest.approx(0.5, abs=0.01)
-    assert decode(io.BytesIO(make_preview(np.hstack([side] * 6)).mp3)).channels == 1
-
-
 def test_what_is_no_sound_at_all_is_silence():
-    preview = make_preview(np.full((SAMPLE_RATE, 2), np.nan, np.float32))
+    preview = make_preview(np.full((SAMPLE_RATE, 1), np.nan, np.float32))
     assert not np.abs(decode(io.BytesIO(preview.mp3)).samples).max() > 1e-3
 
 
@@ -183,7 +174,7 @@ def test_a_store_that_hangs_costs_the_time_limit_and_no_more(sounds):
     assert time.monotonic() - began < 10
     by_name = {stem.stem: stem for stem in cut.stems}
     heard(by_name["instrumental"])
-    assert by_name["vocals"].trouble.startswith("No preview: the store took too long.")
+    assert by_name["vocals"].trouble.startswith("No preview: there was no more time")
 
 
 def test_without_previews_a_page_says_how_to_get_them(sounds):
