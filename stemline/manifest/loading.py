@@ -132,7 +132,7 @@ def has_priorities(source: ManifestSource) -> bool:
         if name is None:
             return False
         priority = f"TRY_CAST(trim({quoted(name)}::VARCHAR) AS DOUBLE)"
-        with _refusing(source):
+        with refusing(source):
             found = parsed.database.execute(f"SELECT 1 FROM raw WHERE {priority} <> 0 LIMIT 1").fetchall()
         return bool(found)
     finally:
