@@ -54,7 +54,7 @@ class Tab:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket, self._number = socket, 0
 
-    def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+    def ask(self, method: str, **parameters: object) -> dict[str, Any]:
         """Give the answer to a command; raises RuntimeError where the browser refuses it."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
@@ -65,7 +65,7 @@ class Tab:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
                 return answer["result"]
 
-    def value(self, expression: str) -> Any:
+    def value(self, expression: str) -> Any:  # noqa: ANN401 - whatever a script gives
         """Give what a script, or its promise, gives."""
         asked = {"expression": expression, "awaitPromise": True, "returnByValue": True}
         return self.ask("Runtime.evaluate", **asked)["result"].get("value")

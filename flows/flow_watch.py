@@ -12,17 +12,16 @@ from uuid import UUID
 
 from flows.flow_artifacts import artifact_key
 from stemline.errors import StemlineError
-from stemline.records import State
 from stemline.run.observer import Observer, observed_by, present_observer
 from stemline.run.run import Run
 from stemline.run.run_watch import RunWatch
 from stemline.run.slice_words import SliceWords
 from stemline.settings.redactor import Redactor, present_redactor
+from stemline.telemetry.run_progress import RunProgress
 from stemline.wording import states_words
 
 REFRESH_SECONDS = 10.0
 ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
-_UNDER_WAY = (State.PLANNED, State.SUBMITTING, State.PROCESSING, State.READY, State.COLLECTED)
 logger = logging.getLogger("stemline")
 
 
@@ -124,9 +123,9 @@ class FlowWatch(RunWatch):
         is_over = False
         while True:
             try:
-                counts = run.ledger.queries.counts(run.run_id)
+                found = RunProgress(run.ledger.gauges.of_run(run.run_id), run.settings.budget)
                 told = slices.read_last() if is_over else slices.read()
-                progress.show(counts, told, is_planned=run.predicted is not None)
+                progress.show(found, told, is_planned=run.predicted is not None)
             except Exception as error:  # noqa: BLE001 - neither ledger nor server stop what is paid, or the watching
                 # The ledger may be closed by now where the server kept this waiting.
                 if is_told and not self._over.is_set():
@@ -148,15 +147,13 @@ class ProgressArtifact:
     key: str
     _id: UUID | None = None
 
-    def show(self, counts: dict[State, int], slices: str = "", *, is_planned: bool) -> None:
+    def show(self, found: RunProgress, slices: str = "", *, is_planned: bool) -> None:
         """Show this, and which slice of a backfill the run is at."""
         from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: PLC0415
 
-        total = sum(counts.values())
-        through = total - sum(counts.get(state, 0) for state in _UNDER_WAY)
         # A run that is about nothing, such as the last of a backfill, has nothing before it from its plan on.
-        percent = 100.0 * through / total if total else 100.0 * is_planned
-        told = (slices, states_words(counts, is_planned=is_planned))
+        percent = 100.0 * found.done / found.total if found.total else 100.0 * is_planned
+        told = (slices, found.line() or states_words(found.gauges.counts, is_planned=is_planned))
         shown: dict[str, Any] = {"progress": percent, "description": "; ".join(filter(None, told))}
         if self._id is None:
             self._id = cast("UUID", create_progress_artifact(**shown, key=self.key))

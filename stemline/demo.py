@@ -52,7 +52,9 @@ def make_demo(folder: Path, source: Path | None, songs: int = SONGS) -> Path:
 
 
 def show_rows(console: Console, dataset: str, rows: int = 3) -> None:
-    """Print the first rows of the tracks table, read as any user of the dataset would."""
+    """Print the first rows of the tracks table, where there is one, read as any user of the dataset would."""
+    if not Path(dataset, "tracks").exists():
+        return
     frame = pd.read_parquet(f"{dataset}/tracks")
     columns = [name for name in SHOWN_COLUMNS if name in frame.columns]
     table = Table(

@@ -14,14 +14,17 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from stemline.dataset.paths import rejects_key
 from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Ledger, RunGauges, RunRecord, TrackStatus
 from stemline.records import Code, State
 from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
 from stemline.run.lease import is_held
+from stemline.run.rejected_rows import rejected_rows_lines, rejected_rows_tree
 from stemline.settings import BudgetSettings, ProviderFacts, Settings, load_facts
 from stemline.storage import object_url
 from stemline.telemetry.ledger_metrics import output_deadline
+from stemline.telemetry.run_progress import RunProgress
 from stemline.wording import CODES, COLOURS, STATES, drift_sentence, length, states_words
 
 SHOWN_TRACKS = 20
@@ -42,6 +45,13 @@ class RunStatus:
     report: str
     is_under_way: bool
     """Whether the run has not ended and may still be alive."""
+    rejects: dict[str, Any] | None
+    """The first rows of the manifest that could not be used, and where all are listed; None where there are none."""
+
+    @property
+    def progress(self) -> RunProgress:
+        """How far it is."""
+        return RunProgress(self.gauges, self.budget)
 
     @property
     def run(self) -> RunRecord:
@@ -81,10 +91,12 @@ class RunStatus:
             "in_flight": self.gauges.at_risk.in_flight,
             "at_risk": self._at_risk(),
             "requests": {**asdict(self.gauges.traffic), "utilization": self.gauges.traffic.utilization},
-            "seconds_left": self.gauges.seconds_left if self.is_under_way else None,
+            "seconds_left": self.progress.seconds_left if self.is_under_way else None,
+            "progress": self.progress.as_tree(),
             "unknown": self.unknown,
             "paid_not_collected": self.paid_not_collected,
             "failures": [asdict(failure) for failure in self.failures],
+            "rejects": self.rejects,
             "report": self.report,
         }
 
@@ -102,24 +114,30 @@ class RunStatus:
             _table(*self._credits()),
             *([] if self.drift is None else [drift_sentence(self.drift)]),
             *self._lists(),
+            *self._rejected(),
         )
 
     def line(self) -> str:
         """Give the gist in one line."""
-        spent, at_risk = self.gauges.spending.run, self.gauges.at_risk
+        at_risk = self.gauges.at_risk
         # Only the run itself knows when a plan of nothing is made.
-        states = states_words(self.counts, is_planned=False)
-        told = f"{states}; {spent.charged:,} credits charged, {spent.reserved:,} reserved"
+        told = self.progress.line() or states_words(self.counts, is_planned=False)
         if at_risk.uncollected:
-            told += f", {at_risk.uncollected_credits:,} paid and not collected"
-        return f"{told}{self._time_left()}"
+            told += f"; {at_risk.uncollected_credits:,} credits paid and not collected"
+        return told
 
     def _progress(self) -> str:
         if self.run.finished_at is not None:
             return f"ended with exit code {self.run.exit_code}"
         if self.is_under_way:
-            return f"[cyan]under way[/] since {self.run.started_at:%Y-%m-%d %H:%M:%S} UTC"
+            return f"[cyan]under way[/] since {self.run.started_at:%Y-%m-%d %H:%M:%S} UTC{self._pace()}"
         return "[yellow]cut off[/]; `stemline run` goes on from there"
+
+    def _pace(self) -> str:
+        progress = self.progress
+        told = filter(None, (progress.done_words(), progress.pace_words()))
+        waiting = ", ".join(progress.waiting())
+        return "".join(f"\n  {each}" for each in ("; ".join(told), waiting) if each)
 
     def _states(self) -> Iterator[tuple[str, ...]]:
         for state, count in sorted(self.counts.items(), key=lambda each: list(STATES).index(each[0])):
@@ -135,7 +153,7 @@ class RunStatus:
             yield title, f"{spent.charged:,} charged", f"{spent.reserved:,} reserved", of_limit
 
     def _lists(self) -> Iterator[RenderableType]:
-        yield f"\n[bold]In flight[/]  {self.gauges.at_risk.in_flight:,}{self._time_left()}"
+        yield f"\n[bold]In flight[/]  {self.gauges.at_risk.in_flight:,}"
         yield f"[bold]Requests[/]   {self._requests()}"
         if self.unknown:
             yield f"[bold]Unknown[/]    {_listed(self.unknown)}"
@@ -149,6 +167,10 @@ class RunStatus:
                 *((escape(each.track_id), each.code, escape(each.sentence)) for each in self.failures)
             )
 
+    def _rejected(self) -> list[RenderableType]:
+        lines = rejected_rows_lines(self.rejects, self.counts.get(State.REJECTED, 0))
+        return ["\n[bold]Rejected rows[/]", *(f"  {escape(line)}" for line in lines)] if lines else []
+
     def _at_risk(self) -> dict[str, Any]:
         at_risk = self.gauges.at_risk
         return {
@@ -158,10 +180,6 @@ class RunStatus:
             "links_expire_at": at_risk.links_expire_at,
             "outputs_kept_until": output_deadline(self.gauges, self.facts),
         }
-
-    def _time_left(self) -> str:
-        seconds = self.gauges.seconds_left
-        return f"; about {length(seconds)} to go" if self.is_under_way and seconds else ""
 
     def _requests(self) -> str:
         traffic = self.gauges.traffic
@@ -243,8 +261,21 @@ def _read(ledger: Ledger, gauges: RunGauges, settings: Settings) -> RunStatus:
         paid_not_collected=[ready.attempt.track.track_id for ready in ledger.recovery.ready(run.provider)],
         failures=[failure for failure, _ in zip(failures, range(SHOWN_TRACKS), strict=False)],
         report=object_url(settings.dataset.url, f"_stemline/runs/{run.run_id}.html"),
+        rejects=_read_rejects(ledger, gauges, settings),
         is_under_way=run.finished_at is None and run.key_id is not None and is_held(ledger, run.key_id),
     )
+
+
+def _read_rejects(ledger: Ledger, gauges: RunGauges, settings: Settings) -> dict[str, Any] | None:
+    if not gauges.counts.get(State.REJECTED):
+        return None
+    from stemline.manifest.manifest_file import find_source_root  # noqa: PLC0415 - only where rows are named
+    from stemline.run.selection import Selection, source_of  # noqa: PLC0415
+
+    root = find_source_root(source_of(settings, Selection()))
+    url = object_url(settings.dataset.url, rejects_key(gauges.run.run_id))
+    found: dict[str, Any] | None = rejected_rows_tree(ledger, gauges.run.run_id, root, url).get("rejects")
+    return found
 
 
 def _expires(instant: datetime, now: datetime) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from stemline.records import Code, State
@@ -46,6 +48,10 @@ COLOURS: dict[State, str] = {
 """The colour of a state on a terminal, where it has one of its own."""
 
 _SHOWN_KINDS = 3
+_LONGEST_REASON = 200
+_XML_MESSAGE = re.compile(r"<Message>(?P<message>[^<]+)</Message>")
+"""How S3 and what speaks like it say what is wrong."""
+_MARKUP = re.compile(r"<\?xml.*?\?>|</?[A-Za-z][^<>]*>", re.DOTALL)
 PROBLEM_STATES = (State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED)
 """Of tracks that something went wrong with."""
 
@@ -228,6 +234,18 @@ def drift_sentence(drift: int) -> str:
     )
 
 
+def reason_of(error: BaseException) -> str:
+    """Give what another library says went wrong in a few words: no XML, no lines behind the first, no full stop."""
+    text = str(error).strip()
+    told = _XML_MESSAGE.search(text)
+    text = told["message"] if told else _MARKUP.sub(" ", text)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    shortened = (
+        first if len(first) <= _LONGEST_REASON else first[: _LONGEST_REASON - 1].rsplit(" ", 1)[0] + " …"
+    )
+    return shortened.rstrip(".:; ")
+
+
 def passed_over_sentence(passed_over: Counter[str]) -> str:
     """Say how many files of a listing were passed over, and what they were; empty for none."""
     count = passed_over.total()
@@ -262,6 +280,28 @@ def hours_text(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:,.1f} minutes"
 
 
+def credits_text(count: int) -> str:
+    """Give credits to the last one, and how much audio they are: a credit is a second of it."""
+    return counted(count, "credit") + (f" ({hours_text(count)} of audio)" if count >= 60 else "")
+
+
+def rate_text(tracks_a_minute: float) -> str:
+    """Give a pace: by the hour where a track takes minutes."""
+    if tracks_a_minute < 1:
+        return f"{60 * tracks_a_minute:.0f} tracks an hour"
+    return (
+        f"{tracks_a_minute:.0f} tracks a minute"
+        if tracks_a_minute >= 10
+        else f"{tracks_a_minute:.1f} tracks a minute"
+    )
+
+
+def instant_text(instant: datetime, now: datetime) -> str:
+    """Give an instant in UTC, with its day where that is not the next midnight."""
+    is_soon = instant - now <= timedelta(days=1)
+    return f"{instant:%H:%M} UTC" if is_soon else f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
 def counted(count: int, noun: str = "track") -> str:
     """Give a count with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
@@ -271,6 +311,18 @@ def states_words(counts: Mapping[State, int], *, is_planned: bool) -> str:
     """Say how many tracks of a run are in each state; of none, what a run does before its plan and after it."""
     states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     return states or ("no tracks of its own" if is_planned else "reading the manifest")
+
+
+def about(seconds: float) -> str:
+    """Give a length of time that is only expected, no finer than anybody can know it."""
+    steps = ((7_200, 600), (120, 60), (20, 5), (0, 1))
+    step = next(step for least, step in steps if seconds >= least)
+    return f"about {length(max(1, step * round(seconds / step)))}"
+
+
+def interval(low: str, high: str) -> str:
+    """Give two ends, or one where they read the same."""
+    return low if low == high else f"{low} to {high}"
 
 
 def length(seconds: float) -> str:

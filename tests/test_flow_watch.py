@@ -12,24 +12,44 @@ import pytest
 from flows import flow_watch
 from flows.flow_artifacts import artifact_key
 from flows.flow_watch import FlowWatch, ProgressArtifact, text_of
+from stemline.budget import Spending
 from stemline.errors import KeyRefused, LedgerAway
+from stemline.ledger import TrafficReading
+from stemline.ledger.gauge import PresentPace
 from stemline.records import State
 from stemline.run.selection import Selection
+from stemline.settings import BudgetSettings
 from stemline.settings.redactor import Redactor
+from stemline.telemetry.run_progress import RunProgress
 
 REDACT = Redactor(("sk_live_1",))
 
 
-def run_with(counts):
+def run_with(look):
     """Give as much of a run as is looked at."""
-    queries = SimpleNamespace(counts=counts)
     return SimpleNamespace(
-        settings=SimpleNamespace(name="night"),
+        settings=SimpleNamespace(name="night", budget=BudgetSettings()),
         selection=Selection(),
         run_id="r",
         predicted=None,
-        ledger=SimpleNamespace(queries=queries),
+        ledger=SimpleNamespace(gauges=SimpleNamespace(of_run=look)),
     )
+
+
+def progress_of(counts):
+    """Give how far a run is whose tracks stand so."""
+    gauges = SimpleNamespace(
+        counts=counts,
+        codes={},
+        published_before=0,
+        in_line=counts.get(State.PLANNED, 0),
+        pace=PresentPace(),
+        is_leased=False,
+        spending=Spending(),
+        traffic=TrafficReading(),
+        run=SimpleNamespace(finished_at=None),
+    )
+    return RunProgress(gauges, BudgetSettings())
 
 
 @pytest.mark.parametrize(
@@ -78,8 +98,8 @@ def test_the_last_look_says_how_the_slices_stand_when_the_run_ends(monkeypatch):
 
     monkeypatch.setattr(ProgressArtifact, "show", show)
     slices = [SimpleNamespace(slice="2015", done=0, tracks=1)]
-    run = run_with(lambda _: {State.PUBLISHED: slices[0].done})
-    run.settings = SimpleNamespace(name="slices")
+    run = run_with(lambda _: None)
+    run.settings = SimpleNamespace(name="slices", budget=BudgetSettings())
     run.selection = Selection(backfill="old")
     run.ledger.backfills = SimpleNamespace(progress=lambda _: slices)
     watch = FlowWatch()
@@ -98,7 +118,13 @@ def test_the_last_look_says_how_the_slices_stand_when_the_run_ends(monkeypatch):
     [
         ({}, False, 0, "reading the manifest"),
         ({}, True, 100, "no tracks of its own"),
-        ({State.PUBLISHED: 1, State.PROCESSING: 1}, True, 50, "1 published, 1 processing"),
+        ({State.REJECTED: 1}, True, 100, "1 rejected"),
+        (
+            {State.PUBLISHED: 1, State.PROCESSING: 1, State.REJECTED: 2},
+            True,
+            50,
+            "1 of 2 tracks; 0 credits; 1 with the provider; 2 rejected",
+        ),
     ],
 )
 def test_a_run_of_no_tracks_is_not_said_to_read_the_manifest_for_ever(
@@ -106,7 +132,7 @@ def test_a_run_of_no_tracks_is_not_said_to_read_the_manifest_for_ever(
 ):
     made = {}
     monkeypatch.setattr("prefect.artifacts.create_progress_artifact", lambda **shown: made.update(shown))
-    ProgressArtifact("stemline-night-progress").show(counts, is_planned=is_planned)
+    ProgressArtifact("stemline-night-progress").show(progress_of(counts), is_planned=is_planned)
     assert (made["progress"], made["description"]) == (progress, told)
 
 

@@ -11,8 +11,10 @@ from stemline import __version__
 from stemline.cli.adopting import adopt
 from stemline.cli.backfilling import backfill, backfills
 from stemline.cli.console import Screen
+from stemline.cli.examples import COMMAND_HELP, EPILOG, CommandHelp
 from stemline.cli.exporting import export
 from stemline.cli.forgetting import forget
+from stemline.cli.initializing import init
 from stemline.cli.inspection import doctor, report, status
 from stemline.cli.logging_setup import Option as LogFormatOption
 from stemline.cli.logging_setup import choose_format, with_log_format
@@ -30,10 +32,15 @@ app = typer.Typer(
     help="Turn a music catalogue into a stems dataset.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    epilog=EPILOG,
+    # Plain text folds well at any width, where boxes cut words off; it is never coloured, on a terminal or in a pipe.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 for command in (
     demo,
+    init,
     plan,
     run,
     backfill,
@@ -53,7 +60,8 @@ for command in (
     serve,
     listen,
 ):
-    app.command()(with_log_format(command))
+    described = COMMAND_HELP.get(command.__name__, CommandHelp())
+    app.command(epilog=described.epilog, short_help=described.summary)(with_log_format(command))
 
 
 @app.callback(invoke_without_command=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -34,6 +34,7 @@ from stemline.cli.backfill_tables import (
 )
 from stemline.cli.console import Screen, spinner
 from stemline.cli.flow import show_result, start_flow
+from stemline.cli.next_step import CommandLine
 from stemline.cli.options import print_json
 from stemline.errors import UsageError
 from stemline.ledger import Backfill, BackfillState
@@ -127,17 +128,16 @@ class BackfillCommand:
         """Run it, show what it came to, and give the exit code."""
         flow = {"config": str(config), "overrides": overrides or [], "name": self.name}
         result = start_flow(self.screen, "backfill_catalogue", with_engine=with_engine, **flow)
-        show_result(self.screen, result)
-        if not self.screen.is_json:
-            self.screen.out.print(progress_table(result.summary))
+        typed = CommandLine(config, overrides or (), ("backfill", "--name", self.name))
+        show_result(self.screen, typed, result, lambda: self.screen.out.print(progress_table(result.summary)))
         return result.exit_code
 
     @contextmanager
     def _planned(self) -> Iterator[BackfillPlan]:
-        with (
-            spinner(self.screen, "Reading the catalogue"),
-            planning(self.settings, self.name, self.request, ceiling=self.ceiling, share=self.share) as plan,
-        ):
+        with ExitStack() as stack:
+            planned = planning(self.settings, self.name, self.request, ceiling=self.ceiling, share=self.share)
+            with spinner(self.screen, "Reading the catalogue"):
+                plan = stack.enter_context(planned)
             yield plan
 
     def _require_going_on(self, found: Backfill, saved: Path | None) -> None:

@@ -16,7 +16,7 @@ from stemline.backfill.remainder import Remainder
 from stemline.cli.console import Screen
 from stemline.ledger import Backfill
 from stemline.records import Code
-from stemline.wording import counted, length
+from stemline.wording import counted, interval, length
 
 SHOWN_SLICES = 24
 SHOWN_ROWS = 10
@@ -127,8 +127,8 @@ def show_forecast(screen: Screen, found: BackfillForecast, answer: DeadlineAnswe
     first, last = (f"{each:%Y-%m-%d %H:%M}" for each in found.ends_at)
     ends = first if first[:10] == last[:10] else f"{first} to {last}"
     screen.out.print(
-        f"credits  {found.workload.credits_low:,} to {found.workload.credits_high:,}\n"
-        f"time     {length(low)} to {length(high)}, set by: {found.forecast.bottleneck}; ends {ends} UTC",
+        f"credits  {interval(f'{found.workload.credits_low:,}', f'{found.workload.credits_high:,}')}\n"
+        f"time     {interval(length(low), length(high))}, set by: {found.forecast.bottleneck}; ends {ends} UTC",
         markup=False,
     )
     if found.held:

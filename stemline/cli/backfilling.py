@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from stemline.cli.completion import one_of
 from stemline.cli.console import Screen, confirm, require_somebody_to_ask
 from stemline.cli.options import Config, Engine, Json, Set, Where, Yes, print_json, read_config
 from stemline.errors import UsageError
+
+ORDERS = one_of("newest", "oldest", "priority", "shortest")
 
 
 def backfill(
@@ -22,13 +25,29 @@ def backfill(
     ] = None,
     where: Where = None,
     mode: Annotated[
-        str | None, typer.Option(help="missing, failed, stale or all (default: missing).")
+        str | None,
+        typer.Option(
+            metavar="MODE",
+            autocompletion=one_of("missing", "failed", "stale", "all"),
+            help="missing, failed, stale or all (default: missing).",
+        ),
     ] = None,
     order: Annotated[
-        str | None, typer.Option(help="newest, oldest, priority or shortest (default: newest).")
+        str | None,
+        typer.Option(
+            metavar="ORDER",
+            autocompletion=ORDERS,
+            help="newest, oldest, priority or shortest (default: newest).",
+        ),
     ] = None,
     slice_: Annotated[
-        str | None, typer.Option("--slice", help="day, week, month or year (default: month).")
+        str | None,
+        typer.Option(
+            "--slice",
+            metavar="SLICE",
+            autocompletion=one_of("day", "week", "month", "year"),
+            help="day, week, month or year (default: month).",
+        ),
     ] = None,
     credits_: Annotated[
         int | None, typer.Option("--credits", min=1, metavar="N", help="Its own ceiling.")
@@ -94,7 +113,10 @@ def backfills(
     change: Annotated[
         str | None, typer.Option(metavar="NAME", help="With --order, --credits or --share: change these.")
     ] = None,
-    order: Annotated[str | None, typer.Option(help="newest, oldest, priority or shortest.")] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(metavar="ORDER", autocompletion=ORDERS, help="newest, oldest, priority or shortest."),
+    ] = None,
     credits_: Annotated[
         int | None, typer.Option("--credits", min=1, metavar="N", help="Its ceiling.")
     ] = None,

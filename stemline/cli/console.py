@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
@@ -12,7 +13,12 @@ from stemline.errors import StemlineError, UsageError
 from stemline.logs import LogFormat, LogLines, logger, present_format
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stemline.settings import Settings
+
+LABEL = 10
+"""How wide the words are that lines of a result begin with."""
 
 
 class Screen:
@@ -28,9 +34,14 @@ class Screen:
         self.notes = (
             Console(file=cast("IO[str]", LogLines()), force_terminal=False, highlight=False, soft_wrap=True)
             if self._is_logging
-            else Console(stderr=True, highlight=False)
+            else _console(is_stderr=True)
         )
-        self.out = Console(highlight=False, soft_wrap=True)
+        self.out = _console(is_stderr=False)
+
+    @property
+    def is_redrawing(self) -> bool:
+        """Whether notes may be redrawn in place: on a terminal that can move its cursor."""
+        return self.notes.is_terminal and not self.notes.is_dumb_terminal
 
     def note(self, text: str) -> None:
         """Say something that is not the result."""
@@ -51,16 +62,54 @@ class Screen:
 
         self.notes.print(Text.assemble((lead, style), " ", text))
 
+    def tell(self, lead: str, text: str, *, style: str) -> None:
+        """Give a sentence of the result after a word in that style."""
+        from rich.text import Text
+
+        self.out.print(Text.assemble((lead, style), " ", text))
+
+    def tell_fact(self, label: str, text: str, *, style: str = "") -> None:
+        """Give a line of the result behind its label; where it is broken, it goes on below itself."""
+        self._tell_behind(f"{label:{LABEL}}", text, style=style)
+
+    def tell_verdict(self, name: str, text: str, *, is_good: bool) -> None:
+        """Give a check's verdict; where its sentence is broken, it goes on below itself."""
+        mark, style = ("✓", "green") if is_good else ("✗", "red")
+        self.out.print(mark, style=style, end=" ")
+        self._tell_behind(f"{name:{LABEL}} ", text, 2)
+
+    def _tell_behind(self, label: str, text: str, already: int = 0, *, style: str = "") -> None:
+        """Print a text behind a label, before which so many columns are taken."""
+        lines, indent = [text], already + len(label)
+        if self.out.is_terminal:
+            width = max(20, self.out.width - indent)
+            lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+        told = f"\n{'':{indent}}".join(lines)
+        self.out.print(f"{label}{told}", markup=False, style=style, soft_wrap=True)
+
+    def tell_path(self, label: str, path: str) -> None:
+        """Give a path or URL of the result behind its label, never broken: it is copied."""
+        self.out.print(f"{label:{LABEL}}{path}", markup=False, soft_wrap=True)
+
 
 @contextmanager
 def spinner(screen: Screen, text: str) -> Iterator[None]:
     """Show that something takes a while."""
-    if screen.notes.is_terminal:
+    if screen.is_redrawing:
         with screen.notes.status(text):
             yield
     else:
         screen.note(f"{text} …")
         yield
+
+
+def _console(*, is_stderr: bool) -> Console:
+    """Give a console that breaks lines between words on a terminal, and nowhere else: a program reads whole ones."""
+    from rich.console import Console
+
+    console = Console(stderr=is_stderr, highlight=False)
+    console.soft_wrap = not console.is_terminal
+    return console
 
 
 def called_as() -> str:

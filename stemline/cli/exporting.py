@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemline.cli.completion import complete_release, one_of
 from stemline.cli.console import Screen
 from stemline.cli.options import (
     AllowLicense,
@@ -25,9 +26,24 @@ if TYPE_CHECKING:
     from stemline.export.exporting import ExportOutcome
 
 SHOWN = 20
-To = Annotated[str, typer.Option("--to", metavar="FORM", help="hf, webdataset, msst or shar.")]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="FORM",
+        autocompletion=one_of("hf", "webdataset", "msst", "shar"),
+        help="hf, webdataset, msst or shar.",
+    ),
+]
 Out = Annotated[str, typer.Option("--out", metavar="URL", help="An empty folder or fsspec URL.")]
-Release = Annotated[str | None, typer.Option(help="A release; without it the dataset as it is now.")]
+Release = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        autocompletion=complete_release,
+        help="A release; without it the dataset as it is now.",
+    ),
+]
 Split = Annotated[str | None, typer.Option(help="This split alone.")]
 TrackFilter = Annotated[str | None, typer.Option(help="SQL filter over the tracks table's columns.")]
 Stems = Annotated[
@@ -57,9 +73,6 @@ def export(
     """Write tracks and stems out in a form that training code reads. Killed, the same command goes on with it.
 
     Exit 3: some tracks are left out, because their audio is gone or altered.
-
-    Examples: `stemline export stems.yaml --to hf --out s3://bucket/stems-hf` ·
-    `stemline export stems.yaml --to webdataset --out shards --seconds 10 --sample-rate 44100`
     """
     from stemline.export.exporting import export_dataset
     from stemline.export.options import ExportOptions
@@ -85,9 +98,9 @@ def _progress(screen: Screen) -> Iterator[Callable[[int, int], None]]:
     """Give what is told of tracks that are through: a bar on a terminal, else a line now and then."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    if screen.notes.is_terminal:
+    if screen.is_redrawing:
         columns = (TextColumn("Exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=screen.notes) as bar:
+        with Progress(*columns, console=screen.notes, transient=True) as bar:
             task = bar.add_task("export", total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
         return

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemline.cli.console import Screen
+from stemline.cli.logging_setup import redact
+from stemline.cli.next_step import CommandLine, NextStep, find_next_step
 from stemline.cli.options import print_json
+from stemline.cli.run_display import RunDisplay
 from stemline.errors import UsageError
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
-from stemline.run.run_watch import RunWatch
+from stemline.run.rejected_rows import rejected_rows_lines
 from stemline.run.selection import Result, Selection
-from stemline.run.slice_words import SliceWords
 from stemline.wording import (
     COLOURS,
     STATES,
@@ -25,50 +23,36 @@ from stemline.wording import (
     code_sentence,
     counted,
     drift_sentence,
+    hours_text,
     mix_sentence,
-    states_words,
 )
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from stemline.run.run import Run
-
-REFRESH_SECONDS = 0.5
-PLAIN_SECONDS = 10.0
-"""How often a line is printed where there is no terminal."""
-
-ENDED_STATES = (
-    State.PUBLISHED,
-    State.REJECTED,
-    State.FAILED,
-    State.QUARANTINED,
-    State.EXPIRED,
-    State.UNKNOWN,
-    State.HELD,
-)
+ShowMore = Callable[[], None] | None
 
 
 def run_flow(
     screen: Screen,
-    config: Path,
+    typed: CommandLine,
     selection: Selection,
     *,
-    overrides: list[str] | None = None,
     with_engine: bool = False,
+    show_more: ShowMore = None,
 ) -> Result:
     """Process the selection and show what it came to."""
     result = start_flow(
         screen,
         "process_catalogue",
         with_engine=with_engine,
-        config=str(config),
-        overrides=overrides or [],
+        config=str(typed.config),
+        overrides=list(typed.overrides),
         where=selection.where,
         limit=selection.limit,
         redrive=None if selection.redrive is None else [str(code) for code in selection.redrive],
     )
-    show_result(screen, result)
+    show_result(screen, typed, result, show_more)
     return result
 
 
@@ -80,13 +64,24 @@ def start_flow(screen: Screen, name: str, /, *, with_engine: bool, **parameters:
     return result
 
 
-def show_result(screen: Screen, result: Result) -> None:
-    """Show what a run came to, or print it as JSON."""
+def show_result(screen: Screen, typed: CommandLine, result: Result, show_more: ShowMore = None) -> None:
+    """Show what a run came to, what there is more to it, and what to do next; or print it as JSON."""
+    step = find_next_step(typed, result)
     if screen.is_json:
-        print_json(result.summary)
+        print_json({**result.summary, "next": step.as_tree()})
         _show_reason(screen, result)
-    else:
-        _show_result(screen, result)
+        return
+    _show_result(screen, result)
+    if show_more is not None:
+        show_more()
+    show_next_step(screen, step)
+
+
+def show_next_step(screen: Screen, step: NextStep) -> None:
+    """Say what to do next; the command stands on a line of its own, whole."""
+    screen.out.print()
+    screen.tell("Next:", redact(step.why), style="bold")
+    screen.out.print(f"  {redact(step.command)}", markup=False, soft_wrap=True)
 
 
 def _find_starter() -> Callable[..., Any]:
@@ -100,109 +95,63 @@ def _find_starter() -> Callable[..., Any]:
     )
 
 
-class RunDisplay(RunWatch):
-    """Shows a run's progress: a bar on a terminal, a line now and then elsewhere. Ctrl-C once ends it in good order."""
-
-    def __init__(self, screen: Screen) -> None:
-        """Watch on this screen."""
-        super().__init__(signal.SIGINT, signal.SIGTERM)
-        self._screen = screen
-
-    def _watch(self, run: Run) -> None:
-        if self._screen.notes.is_terminal:
-            self._watch_on_terminal(run)
-            return
-        started, slices = time.monotonic(), SliceWords(run.ledger, run.selection.backfill)
-        while not self._over.wait(PLAIN_SECONDS):
-            counts = run.ledger.queries.counts(run.run_id)
-            states = states_words(counts, is_planned=run.predicted is not None)
-            said = "; ".join((states, *filter(None, [slices.read()])))
-            self._screen.note(f"{time.monotonic() - started:6.0f} s  {said}")
-
-    def _watch_on_terminal(self, run: Run) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
-
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=self._screen.notes, transient=True) as progress:
-            bar = progress.add_task("reading the manifest", total=None)
-            slices = SliceWords(run.ledger, run.selection.backfill)
-            while not self._over.wait(REFRESH_SECONDS):
-                counts = run.ledger.queries.counts(run.run_id)
-                done = sum(counts.get(state, 0) for state in ENDED_STATES)
-                busy = [f"{n:,} {state}" for state, n in counts.items() if state not in ENDED_STATES]
-                progress.update(
-                    bar,
-                    completed=done,
-                    total=sum(counts.values()) or None,
-                    description="; ".join(filter(None, (slices.read(), ", ".join(busy) or "finishing"))),
-                )
-
-    def _interrupt(self, run: Run, number: int) -> None:
-        if run.is_interrupted:
-            # The second time: stop now. The ledger has what is known, and the next run goes on from there.
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        run.interrupt()  # first: a second signal may come while the sentence is printed
-        with suppress(RuntimeError):  # the signal may have come while something else was printed
-            self._screen.note("Stopping: collecting what is ready. Once more stops at once.")
-
-
 def _show_result(screen: Screen, result: Result) -> None:
     """Show what a run came to."""
-    from rich.markup import escape
-
     summary = result.summary
     screen.out.print(_states_table(summary["tracks"], summary["codes"]))
-    if summary["passed_over"]:
-        files = counted(summary["passed_over"], "file")
-        screen.out.print(f"           {files} passed over, no audio by the name: `stemline plan` says which")
-    if unclear := summary.get("doubtful", {}).get("ai_training"):
-        screen.out.print(
-            f"           {counted(unclear)} with ai_training neither allowed nor denied: unknown"
-        )
-    if summary["corrected"]:
-        screen.out.print(f"corrected {summary['corrected']:,} published before, as the manifest has them now")
-    if splits := summary.get("splits"):
-        shown = ", ".join(f"{name} {count:,}" for name, count in splits.items())
-        screen.out.print(f"splits    {shown}", markup=False)
-    if "splits_notice" in summary:
-        screen.out.print(f"          {summary['splits_notice']}", markup=False)
-    if mix := summary.get("mix"):
-        screen.out.print(f"mix       {mix_sentence(mix)}", markup=False)
-    credit, requests = summary["credits"], summary["requests"]
-    balance = balance_words(credit["balance"])
-    per_track = "" if requests["per_track"] is None else f" ({requests['per_track']:.2f} a track)"
-    screen.out.print(f"credits   {credit['charged']:,} charged{_with_provider(credit)}{balance}")
-    if credit["charged_for_earlier"]:
-        screen.out.print(
-            f"          {credit['charged_for_earlier']:,} charged for what an earlier run had submitted"
-        )
+    for line in rejected_rows_lines(summary.get("rejects"), summary["tracks"].get("rejected", 0)):
+        screen.out.print(f"  {line}", markup=False)
+    for label, told in _facts(summary):
+        screen.tell_fact(label, told)
+    credit = summary["credits"]
     if credit["drift"]:
-        screen.out.print(f"          [yellow]{escape(drift_sentence(credit['drift']))}[/]")
-    screen.out.print(f"requests  {requests['sent']:,} sent, {requests['rejected']:,} refused{per_track}")
-    screen.out.print(f"time      {_duration(summary['seconds'])}")
-    screen.out.print(f"dataset   {summary['dataset']}", markup=False)
-    screen.out.print(f"report    {summary['report']}", markup=False)
+        screen.tell_fact("", drift_sentence(credit["drift"]), style="yellow")
+    requests = summary["requests"]
+    per_track = "" if requests["per_track"] is None else f" ({requests['per_track']:.1f} a track)"
+    screen.tell_fact(
+        "requests", f"{requests['sent']:,} sent, {requests['rejected']:,} refused for their pace{per_track}"
+    )
+    screen.tell_fact("time", _duration(summary["seconds"]))
+    screen.tell_path("dataset", summary["dataset"])
+    screen.tell_path("report", summary["report"])
     _show_reason(screen, result)
 
 
-def _with_provider(credit: dict[str, int]) -> str:
-    """Say what is reserved for what was submitted and not charged yet."""
-    reserved = credit["reserved"]
-    return f", {reserved:,} reserved for what is with the provider or without an answer" if reserved else ""
+def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give what a run did besides the tracks' states, and what it spent."""
+    if summary["passed_over"]:
+        files = counted(summary["passed_over"], "file")
+        yield "", f"{files} passed over, no audio by the name: `stemline plan` says which"
+    if unclear := summary.get("doubtful", {}).get("ai_training"):
+        yield "", f"{counted(unclear)} with ai_training neither allowed nor denied: unknown"
+    if summary["corrected"]:
+        yield "corrected", f"{summary['corrected']:,} published before, as the manifest has them now"
+    if splits := summary.get("splits"):
+        yield "splits", ", ".join(f"{name} {count:,}" for name, count in splits.items())
+    if "splits_notice" in summary:
+        yield "", summary["splits_notice"]
+    if mix := summary.get("mix"):
+        yield "mix", mix_sentence(mix)
+    credit = summary["credits"]
+    audio = f" ({hours_text(credit['charged'])} of audio)" if credit["charged"] >= 60 else ""
+    yield "credits", f"{credit['charged']:,} charged{audio}{balance_words(credit['balance'])}"
+    if credit["charged_for_earlier"]:
+        yield "", f"{credit['charged_for_earlier']:,} charged for what an earlier run had submitted"
+    if left := _left_with_provider(summary["tracks"], credit["reserved"]):
+        yield "left", left
+
+
+def _left_with_provider(tracks: Mapping[str, int], reserved: int) -> str:
+    """Say what is still with the provider, or may be, and what is reserved for it."""
+    told = {
+        State.PROCESSING: "still with the provider",
+        State.READY: "paid and not collected",
+        State.UNKNOWN: "sent without an answer",
+    }
+    parts = [f"{counted(tracks[state])} {words}" for state, words in told.items() if tracks.get(state)]
+    if reserved:
+        parts.append(f"{counted(reserved, 'credit')} reserved for what has not come to an end")
+    return "; ".join(parts)
 
 
 def _show_reason(screen: Screen, result: Result) -> None:

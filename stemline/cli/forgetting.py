@@ -105,11 +105,17 @@ def _show_preview(screen: Screen, preview: ForgettingPreview) -> None:
     )
     for place, found in preview.places.items():
         if found:
-            size = f", {bytes_text(found.bytes)}" if found.bytes else ""
-            what = f"{counted(found.objects, 'object')}, {counted(found.rows, 'row')}{size}"
-            out.print(f"{place}: {what}{_named(found.names)}", markup=False)
+            what = [
+                counted(count, noun)
+                for count, noun in ((found.objects, "object"), (found.rows, "row"))
+                if count
+            ]
+            size = [bytes_text(found.bytes)] if found.bytes else []
+            out.print(f"{place}: {', '.join([*what, *size])}", markup=False)
+            _show_names(screen, found.names)
     for each in preview.exports:
-        out.print(f"export    {each['to']} ({each['named_in']}): yours to act on", markup=False)
+        screen.tell_path("export", f"{each['to']}: yours to act on, named in")
+        screen.tell_path("", each["named_in"])
     if preview.under_way:
         names = _some(f"{track_id} ({state})" for track_id, state in preview.under_way.items())
         out.print(f"left      {names}. {WAITING}", markup=False)
@@ -148,8 +154,12 @@ def _show_report(screen: Screen, report: ForgettingReport, choice: ForgetChoice)
     out.print(f"proof     {report.key}", markup=False)
 
 
-def _named(names: tuple[str, ...]) -> str:
-    return f" ({_some(names)})" if names else ""
+def _show_names(screen: Screen, names: tuple[str, ...]) -> None:
+    """Name the first objects, each on a line of its own: their paths are long, and copied."""
+    for name in names[:SHOWN]:
+        screen.out.print(f"  {name}", markup=False, soft_wrap=True)
+    if len(names) > SHOWN:
+        screen.out.print(f"  and {len(names) - SHOWN:,} more")
 
 
 def _some(names: Iterable[str]) -> str:

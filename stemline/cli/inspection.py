@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from stemline.cli.completion import complete_release
 from stemline.cli.console import Screen, spinner
 from stemline.cli.options import Config, Json, Set, print_json, read_config
 from stemline.errors import UsageError
@@ -47,7 +48,10 @@ def report(
         bool, typer.Option("--dataset", help="About all that is published, rather than the last run.")
     ] = False,
     release: Annotated[
-        str | None, typer.Option(metavar="NAME", help="About a release, rather than the last run.")
+        str | None,
+        typer.Option(
+            metavar="NAME", autocompletion=complete_release, help="About a release, rather than the last run."
+        ),
     ] = None,
     run: Annotated[
         str | None, typer.Option(metavar="ID", help="About this run, rather than the last one.")
@@ -59,10 +63,7 @@ def report(
     overrides: Set = None,
     is_json: Json = False,
 ) -> None:
-    """Write the report page of the last run again, or one of the dataset, and say where it is.
-
-    Examples: `stemline report stems.yaml --open` · `stemline report stems.yaml --release 2026-11 --out page.html`
-    """
+    """Write the report page of the last run again, or one of the dataset, and say where it is."""
     from stemline.cli.browsing import show_page
 
     if run is not None and (is_dataset or release is not None):
@@ -98,7 +99,5 @@ def doctor(config: Config, overrides: Set = None, is_json: Json = False) -> None
         print_json({"checks": [asdict(result) for result in results]})
     else:
         for result in results:
-            mark = "[green]✓[/]" if result.is_good else "[red]✗[/]"
-            screen.out.print(f"{mark} {result.name:<10} ", end="")
-            screen.out.print(result.sentence, markup=False)
+            screen.tell_verdict(result.name, result.sentence, is_good=result.is_good)
     raise typer.Exit(max((result.exit_code for result in results), default=0))

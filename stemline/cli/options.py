@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemline.cli.completion import complete_config
 from stemline.cli.console import Screen
 from stemline.cli.logging_setup import hide_secrets_of
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from stemline.settings import Settings
     from stemline.storage import Store
 
-Config = Annotated[Path, typer.Argument(help="The configuration file.")]
+Config = Annotated[
+    Path,
+    typer.Argument(metavar="CONFIG", help="The configuration file.", autocompletion=complete_config),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override any key (repeatable).")
 ]
@@ -32,9 +36,10 @@ def _require_filter(where: str | None) -> str | None:
 
 
 Where = Annotated[
-    str | None, typer.Option(callback=_require_filter, help="SQL filter over the manifest's columns.")
+    str | None,
+    typer.Option(metavar="SQL", callback=_require_filter, help="SQL filter over the manifest's columns."),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N selected rows.")]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N selected rows.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 Yes = Annotated[
     bool,

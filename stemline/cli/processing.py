@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stemline.cli.console import Screen, called_as, require_somebody_to_ask, spinner
+from stemline.cli.console import Screen, require_somebody_to_ask, spinner
 from stemline.cli.options import Config, Engine, Json, Limit, Set, Where, Yes, print_json, read_config
 
 
@@ -21,6 +21,7 @@ def demo(
 ) -> None:
     """Make a small catalogue of songs and turn it into a dataset: no key, no network."""
     from stemline.cli.flow import run_flow
+    from stemline.cli.next_step import CommandLine
     from stemline.demo import make_demo, show_rows
     from stemline.run.selection import Selection
     from stemline.settings import load_settings
@@ -28,11 +29,13 @@ def demo(
     screen = Screen(is_json=is_json)
     with spinner(screen, "Making a catalogue of songs" if source is None else f"Reading {source}"):
         config = make_demo(folder, source)
-    result = run_flow(screen, config, Selection(limit=limit))
-    if not is_json:
-        show_rows(screen.out, load_settings(config).dataset.url)
-        lines = [f"  {called_as()} {command} {config}" for command in ("status", "plan", "run")]
-        screen.out.print("\nTry next:", *lines, sep="\n", markup=False)
+    typed = CommandLine(config)
+    result = run_flow(
+        screen,
+        typed,
+        Selection(limit=limit),
+        show_more=lambda: show_rows(screen.out, load_settings(config).dataset.url),
+    )
     raise typer.Exit(result.exit_code)
 
 
@@ -44,7 +47,7 @@ def plan(
     out: Annotated[Path | None, typer.Option(help="Save the plan, for `run --plan` to be held to.")] = None,
     is_json: Json = False,
 ) -> None:
-    """Show what a run would do, cost and take; reads only."""
+    """Show what a run would do, cost and take; reads only. What a run would be refused for, it is refused for too."""
     from stemline.cli.planning import plan_tree, preview_selection, show_plan
     from stemline.plan.saved_plan import save_plan
     from stemline.run.selection import Selection
@@ -52,13 +55,17 @@ def plan(
     screen = Screen(is_json=is_json)
     settings, selection = read_config(screen, config, overrides), Selection(where, limit)
     found = preview_selection(screen, settings, selection)
-    if out is not None:
+    is_saved = out is not None and found.refusal is None
+    if out is not None and is_saved:
         save_plan(out, settings, selection, found)
     if is_json:
         print_json(plan_tree(found))
-        return
-    show_plan(screen, found)
-    if out is not None:
+    else:
+        show_plan(screen, found)
+    if found.refusal is not None:
+        screen.show_error(found.refusal)
+        raise typer.Exit(found.refusal.exit_code)
+    if is_saved and not is_json:
         screen.note(f"Saved: `stemline run {config} --plan {out}` refuses to do anything else.")
 
 
@@ -81,6 +88,7 @@ def run(
 ) -> None:
     """Process the catalogue; safe to kill and to repeat."""
     from stemline.cli.flow import run_flow
+    from stemline.cli.next_step import CommandLine
     from stemline.run.selection import Selection
 
     screen = Screen(is_json=is_json)
@@ -99,5 +107,12 @@ def run(
         most = None if saved is None else check_saved_plan(screen, settings, selection, saved)
         if is_asked and not ask_to_spend(screen, settings, selection, most):
             raise typer.Exit(130)
-    result = run_flow(screen, config, selection, overrides=overrides, with_engine=with_engine)
+    typed = CommandLine(config, overrides or (), ("run", *_row_options(where, limit)))
+    result = run_flow(screen, typed, selection, with_engine=with_engine)
     raise typer.Exit(result.exit_code)
+
+
+def _row_options(where: str | None, limit: int | None) -> tuple[str, ...]:
+    """Give the options that choose a run's rows, as they were typed."""
+    chosen = () if where is None else ("--where", where)
+    return (*chosen, *(() if limit is None else ("--limit", str(limit))))

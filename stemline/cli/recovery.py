@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stemline.cli.completion import complete_code
 from stemline.cli.console import Screen, confirm, require_somebody_to_ask
 from stemline.cli.options import Config, Json, Set, Yes, print_json, read_config
 from stemline.errors import UsageError
@@ -32,7 +33,7 @@ Accept = Annotated[
 
 def resolve(
     config: Config,
-    track: Annotated[str, typer.Argument(help="The track's id.")],
+    track: Annotated[str, typer.Argument(metavar="TRACK", help="The track's id.")],
     adopt: Adopt = None,
     resubmit: Resubmit = False,
     abandon: Abandon = False,
@@ -68,14 +69,20 @@ def resolve(
 
 def redrive(
     config: Config,
-    code: Annotated[list[str] | None, typer.Option(help="Only tracks with this code (repeatable).")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N of them.")] = None,
+    code: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CODE", autocompletion=complete_code, help="Only tracks with this code (repeatable)."
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N of them.")] = None,
     overrides: Set = None,
     yes: Yes = False,
     is_json: Json = False,
 ) -> None:
     """Retry only what failed; what was paid for before goes again only when its code is named."""
     from stemline.cli.flow import run_flow
+    from stemline.cli.next_step import CommandLine
     from stemline.resolution.redrive import preview_redrive, read_codes
     from stemline.run.selection import Selection
 
@@ -88,7 +95,8 @@ def redrive(
         require_somebody_to_ask(screen, settings)
         if not confirm(f"Spend up to {preview.credits:,} credits with {settings.provider.kind}?"):
             raise typer.Exit(130)
-    result = run_flow(screen, config, selection, overrides=overrides)
+    named = [word for each in code or () for word in ("--code", each)]
+    result = run_flow(screen, CommandLine(config, overrides or (), ("redrive", *named)), selection)
     raise typer.Exit(result.exit_code)
 
 

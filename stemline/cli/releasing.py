@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemline.cli.completion import complete_release
 from stemline.cli.console import Screen, spinner
 from stemline.cli.options import (
     AllowLicense,
@@ -30,14 +31,18 @@ if TYPE_CHECKING:
 REASONS_SHOWN = 5
 Against = Annotated[
     str | None,
-    typer.Option(metavar="OTHER", help="Compare with this release: rows that came, went, changed."),
+    typer.Option(
+        metavar="OTHER",
+        autocompletion=complete_release,
+        help="Compare with this release: rows that came, went, changed.",
+    ),
 ]
 Rows = Annotated[int, typer.Option(min=0, help="Name so many rows of each kind when comparing.")]
 
 
 def release(
     config: Config,
-    name: Annotated[str, typer.Argument(help="The release's name, such as 2026-11 or v1.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The release's name, such as 2026-11 or v1.")],
     allow_license: AllowLicense = None,
     require_ai_training: RequireAiTraining = False,
     against: Against = None,
@@ -49,9 +54,6 @@ def release(
 
     It lies under `releases/NAME/` of the dataset and shares its audio. Killed, it is made again by the same command.
     Tracks that the rights asked for keep out of it are listed in its folder `refused`, each with the reason.
-
-    Examples: `stemline release stems.yaml 2026-11` · `stemline release stems.yaml 2026-12 --against 2026-11` ·
-    `stemline release stems.yaml free --allow-license CC0-1.0,CC-BY-4.0 --require-ai-training`
     """
     from stemline.release.record import require_release
     from stemline.run.releasing import release_dataset
@@ -81,16 +83,20 @@ def release(
 
 def releases(
     config: Config,
-    name: Annotated[str | None, typer.Argument(help="One release; without it all, or the newest.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            autocompletion=complete_release,
+            help="One release; without it all, or the newest.",
+        ),
+    ] = None,
     against: Against = None,
     rows: Rows = 20,
     overrides: Set = None,
     is_json: Json = False,
 ) -> None:
-    """List the releases of a dataset, or compare two of them.
-
-    Examples: `stemline releases stems.yaml` · `stemline releases stems.yaml 2026-12 --against 2026-11`
-    """
+    """List the releases of a dataset, or compare two of them."""
     from stemline.release.record import list_releases, require_release
     from stemline.storage import open_store
 

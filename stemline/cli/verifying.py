@@ -35,9 +35,6 @@ def verify(
     """Hold every part and audio object against tables, snapshot and ledger: missing, extra, altered.
 
     Exit 0: every byte is the one that was verified. Exit 3: a list of what is not.
-
-    Examples: `stemline verify stems.yaml` · `stemline verify stems.yaml --sample 1000 --decode` ·
-    `stemline verify stems.yaml --repair`
     """
     from stemline.integrity.repair import repair_dataset
     from stemline.integrity.verification import Thoroughness, verify_dataset

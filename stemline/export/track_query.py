@@ -15,6 +15,7 @@ from stemline.export.sample import STEM_TYPES, LeftOut
 from stemline.leakage.report import LeakageReport
 from stemline.leakage.survey import ACTIVITY_COLUMNS, TRACK_COLUMNS, LeakageSurvey
 from stemline.manifest.expression import bounded, check_expressions, shut
+from stemline.manifest.manifest_file import filter_reason
 from stemline.manifest.manifest_source import ManifestSource
 from stemline.reader import StemsDataset
 from stemline.records import LINKED
@@ -66,7 +67,7 @@ class TrackQuery:
             with bounded(self._database):
                 self._database.execute(query)
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0].split("Error: ", 1)[-1].rstrip("!")
+            reason = filter_reason(error)
             raise UsageError(
                 f'--where "{where}" does not work: {reason}.',
                 fix=f"The columns are {', '.join(self._columns['tracks'])}.",

@@ -20,7 +20,7 @@ from stemline.ledger import Ledger
 from stemline.ledger.forgetting import LedgerTrack
 from stemline.manifest import ManifestSource
 from stemline.manifest.expression import bounded, check_expressions, shut
-from stemline.manifest.manifest_file import first_line
+from stemline.manifest.manifest_file import filter_reason
 from stemline.manifest.source_root import SourceRoot
 from stemline.manifest.value_forms import literal
 from stemline.records import Attempt, Job, Phase, Recipe, Track
@@ -116,7 +116,7 @@ def _ids_where(database: duckdb.DuckDBPyConnection, where: str) -> set[str]:
             return {row[0] for row in database.execute(query).fetchall()}
     except duckdb.Error as error:
         names = [row[0] for row in database.execute("DESCRIBE manifest").fetchall()]
-        reason = first_line(error).split("Error: ", 1)[-1].rstrip("!")
+        reason = filter_reason(error)
         raise UsageError(
             f'--where "{where}" does not work: {reason}.', fix=f"The columns are {', '.join(names)}."
         ) from error

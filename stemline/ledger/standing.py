@@ -48,10 +48,19 @@ class RunStanding:
         found.update({Code(code): count for code, count in self._left.by_code().items()})
         return {code: count for code, count in found.items() if count}
 
+    def in_line(self) -> int:
+        """Give how many tracks wait to be sent: while a run goes on, what was held before it began does so again."""
+        return sum(int(row[2]) for row in self._tracks if row[0] in self._in_line)
+
     def credits_to_come(self) -> float:
         """Give what the rest costs; a track whose length is not known yet counts as the mean of the others."""
         known = sum(int(row[3]) for row in self._tracks)
         mean = sum(int(row[4] or 0) for row in self._tracks) / known if known else 0.0
-        to_come = [row for row in self._tracks if row[0] in TO_COME]
+        to_come = [row for row in self._tracks if row[0] in {*TO_COME, *self._in_line}]
         unknown = sum(int(row[2]) - int(row[3]) for row in to_come)
         return sum(int(row[4] or 0) for row in to_come) + unknown * mean
+
+    @property
+    def _in_line(self) -> tuple[State, ...]:
+        """The states of tracks that wait to be sent. What a run holds back it holds as it ends."""
+        return (State.PLANNED,) if self._run["finished_at"] else (State.PLANNED, State.HELD)

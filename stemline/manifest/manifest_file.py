@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,7 @@ from stemline.file_place import file_place
 from stemline.manifest.listing import GLOB, Listing
 from stemline.manifest.manifest_source import ManifestSource
 from stemline.manifest.source_root import NOWHERE, SourceRoot
+from stemline.manifest.windows_path import is_windows_path
 
 
 class ManifestForm(StrEnum):
@@ -23,6 +25,8 @@ class ManifestForm(StrEnum):
     LISTING = "listing"
 
 
+_NO_COLUMN = re.compile(r'Referenced column "([^"]+)" not found')
+_SYNTAX = re.compile(r'syntax error at or near "([^"]*)"')
 _FORMS = (
     "Give a .csv, .tsv, .jsonl or .parquet file, a folder of Parquet parts, "
     "or a folder, prefix or glob of audio files."
@@ -91,11 +95,16 @@ def find_source_root(source: ManifestSource) -> SourceRoot:
         file = source.parsed.file if source.parsed is not None else find_manifest(source)
     except (ManifestError, OSError, ValueError, ImportError):
         return NOWHERE
+    return SourceRoot(listing_root(file) or file.base)
+
+
+def listing_root(file: ManifestFile) -> str | None:
+    """Give the folder or prefix that a listing's files lie below, with a slash at its end; None for a table."""
     if file.listing is None:
-        return SourceRoot(file.base)
+        return None
     root = file.listing.root
     root = root if file.listing.is_local else str(file.file_system.unstrip_protocol(root))
-    return SourceRoot(root.rstrip("/") + "/")
+    return root.rstrip("/") + "/"
 
 
 def _parquet_parts(file_system: Any, path: str) -> tuple[str, ...]:  # noqa: ANN401 - fsspec ships no types
@@ -118,13 +127,24 @@ def _form(source: ManifestSource, file_system: Any, path: str) -> ManifestForm: 
     if not file_system.exists(path):
         if GLOB.search(path):
             return ManifestForm.PARQUET if path.lower().endswith(".parquet") else ManifestForm.LISTING
-        raise ManifestError(
-            f'The manifest "{source.manifest}" does not exist.', fix="Check catalogue.manifest in the config."
-        )
+        raise _missing(source, path)
     if not file_system.isdir(path):
         return _form_of_name(source)
     is_table = _holds_parquet(file_system, path)
     return ManifestForm.PARQUET if is_table else ManifestForm.LISTING
+
+
+def _missing(source: ManifestSource, path: str) -> ManifestError:
+    if is_windows_path(source.manifest):
+        fix = "It is a path of a Windows machine: write in catalogue.manifest where it lies on this one."
+    elif source.is_url or path == source.manifest:
+        fix = "Put the place of your manifest, or of a folder of music, into catalogue.manifest."
+    else:
+        fix = (
+            f"It was looked for as {path}, from where the command runs. Put the place of your manifest, or of a folder "
+            "of music, into catalogue.manifest."
+        )
+    return ManifestError(f'The manifest "{source.manifest}" does not exist.', fix=fix)
 
 
 def _holds_parquet(file_system: Any, path: str) -> bool:  # noqa: ANN401 - fsspec ships no types
@@ -165,6 +185,17 @@ def is_local(file_system: Any) -> bool:  # noqa: ANN401 - fsspec ships no types
     """Tell whether a file system is this machine's own."""
     protocol = file_system.protocol
     return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+
+def filter_reason(error: BaseException) -> str:
+    """Say what is wrong with a filter or an order, in words of the manifest rather than of SQL."""
+    told = first_line(error).split("Error: ", 1)[-1].rstrip("!")
+    if missing := _NO_COLUMN.search(told):
+        return f'there is no column "{missing[1]}"'
+    if near := _SYNTAX.search(told):
+        # The bracket behind it is ours: what is there ends too early.
+        return "it ends too early" if near[1] == ")" else f'it cannot be read at "{near[1]}"'
+    return told
 
 
 def first_line(error: BaseException) -> str:

@@ -11,11 +11,12 @@ from stemline.plan.capacity import PCM_BYTES, STEM_BYTES, RunCapacity, runs_own_
 from stemline.plan.forecast import IN_FLIGHT, bottleneck_seconds, forecast_workload
 from stemline.plan.workload import Workload
 from stemline.settings import ProviderFacts, Settings
+from stemline.wording import about
 
-WORTH_NAMING = 1.05
+WORTH_NAMING = 1.2
 """A change that makes it less than this many times as fast is not worth naming."""
-LONG_SECONDS = 60.0
-"""Nor is any where it does not take longer than this."""
+WORTH_SECONDS = 600.0
+"""Nor is one that saves less than this: nobody changes a configuration for a few minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,13 @@ class Advisor:
 
     def _advice_on_speed(self) -> str:
         now = self._seconds(ConfigChange("", self.workload, self.capacity, self.simulation.wait_seconds))
-        if now <= LONG_SECONDS:
+        if now <= WORTH_SECONDS:
             return ""
         gains = {change.name: now / self._seconds(change) for change in self._changes()}
         best = max(gains, key=lambda name: gains[name], default=None)
-        if best is None or gains[best] < WORTH_NAMING:
-            return "Nothing in the configuration would make it much faster."
-        return f"{best} would make it {_times_as_fast(gains[best])} as fast."
+        if best is None or gains[best] < WORTH_NAMING or now - now / gains[best] < WORTH_SECONDS:
+            return ""
+        return f"{best} would bring it from {about(now)} to {about(now / gains[best])}."
 
     def _seconds(self, change: ConfigChange) -> float:
         return forecast_workload(change.workload, change.capacity, change.wait_seconds).seconds_low
@@ -123,7 +124,3 @@ class Advisor:
         each = self.capacity.job_seconds(self.workload.audio_seconds / self.workload.tracks)
         others = max(seconds for name, seconds in limits.items() if name != IN_FLIGHT)
         return math.ceil(self.workload.tracks / self.capacity.keys / (1 + others / each))
-
-
-def _times_as_fast(ratio: float) -> str:
-    return f"{ratio:.1f} x" if ratio < 10 else f"{ratio:.0f} x"

@@ -16,7 +16,19 @@ from stemline.errors import ConfigError
 from stemline.settings.redactor import is_secret_name, present_redactor
 from stemline.settings.section import Settings
 
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_WANTED = {
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number is wanted"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number is wanted"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false is wanted"),
+    "string_type": "a text is wanted",
+    **dict.fromkeys(("list_type", "tuple_type"), "a list is wanted"),
+}
+"""What a key takes, in our own words, by the kind of pydantic's complaint."""
+_YAML_FIX = (
+    "Compare it with a profile in configs/: spaces, not tabs; quotes around text that holds ': ', '#' or '{'."
+)
+_VARIABLE = re.compile(r"(?P<escape>\$*)\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+"""With another `$` before it, it is that text without it, as in a Compose file: a path may be called so."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -55,7 +67,7 @@ def build_settings(
     for override in overrides:
         tree = _override(tree, override)
     try:
-        return Settings.model_validate(_expand(tree, "", environ, path))
+        return Settings.model_validate(_expand_all(tree, environ, path))
     except ValidationError as error:
         sentences = [
             _sentence(tree, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
@@ -68,7 +80,7 @@ def missing_variables(
 ) -> list[str]:
     """Give the environment variables that a configuration and overrides name, have no default, and are not set."""
     written = (path.read_text(encoding="utf-8") if path.is_file() else "", *overrides)
-    found = [match for text in written for match in _VARIABLE.finditer(text)]
+    found = [match for text in written for match in _VARIABLE.finditer(text) if not match["escape"]]
     names = [match["name"] for match in found if match["default"] is None]
     return [name for name in dict.fromkeys(names) if not environ.get(name)]
 
@@ -81,9 +93,24 @@ def has_literal_key(path: Path) -> bool:
     several = provider.get("keys")
     written = [provider.get("api_key"), *(several if isinstance(several, list) else [several])]
     # What is left without its variables is literal; so is a default that stands in for one.
-    return any(
-        key is not None and _VARIABLE.sub(lambda match: match["default"] or "", str(key)) for key in written
-    )
+    return any(key is not None and _VARIABLE.sub(_default, str(key)) for key in written)
+
+
+def escape_variables(text: str) -> str:
+    """Give text that stands for itself in a configuration, whatever looks like a variable in it."""
+    return _VARIABLE.sub(lambda match: f"${match[0]}", text)
+
+
+def _default(match: re.Match[str]) -> str:
+    return match[0] if match["escape"] else match["default"] or ""
+
+
+def _yaml_reason(error: yaml.YAMLError) -> str:
+    """Say where it is wrong, as an editor counts, and what is."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return f": {' '.join(str(error).split())}"
+    mark, told = error.problem_mark, (error.problem or "").replace("'<stream end>'", "the end of the file")
+    return f" at line {mark.line + 1}, column {mark.column + 1}: {told}"
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -93,10 +120,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"There is no configuration at {path}.", fix="Check the path, or start from configs/."
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"The configuration {path} cannot be read: it is not UTF-8 text.", fix="Save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"The configuration {path} cannot be read: {error.strerror}.",
+            fix="Check the path and the rights there.",
+        ) from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
+        raise ConfigError(f"{path} is not valid YAML{_yaml_reason(error)}.", fix=_YAML_FIX) from error
     if not isinstance(tree, dict):
         raise ConfigError(
             f"{path} holds no configuration.", fix="It needs catalogue, provider and dataset sections."
@@ -131,25 +165,38 @@ def _with_value(tree: dict[str, Any], names: list[str], value: object, override:
     return {**tree, name: _with_value(section or {}, rest, value, override)}
 
 
-def _expand(value: Any, at: str, environ: Mapping[str, str], path: Path) -> Any:  # noqa: ANN401 - a YAML tree
+def _expand_all(tree: dict[str, Any], environ: Mapping[str, str], path: Path) -> Any:  # noqa: ANN401 - a YAML tree
+    """Give the tree with its variables in place; raises ConfigError naming all that are not set."""
+    missing: dict[str, str] = {}
+    expanded = _expand(tree, "", environ, missing)
+    if missing:
+        needs = " and ".join(
+            f"{at} needs the environment variable {name}, which is not set" for name, at in missing.items()
+        )
+        exports = " ".join(f"{name}=…" for name in missing)
+        raise ConfigError(f"{path}: {needs}.", fix=f"Run `export {exports}` first.")
+    return expanded
+
+
+def _expand(value: Any, at: str, environ: Mapping[str, str], missing: dict[str, str]) -> Any:  # noqa: ANN401 - a YAML tree
+    """Give a value with its variables in place; `missing` gets those that are not set, with the keys that need them."""
     if isinstance(value, dict):
         return {
-            name: _expand(item, f"{at}.{name}".lstrip("."), environ, path) for name, item in value.items()
+            name: _expand(item, f"{at}.{name}".lstrip("."), environ, missing) for name, item in value.items()
         }
     if isinstance(value, list):
-        return [_expand(item, at, environ, path) for item in value]
+        return [_expand(item, at, environ, missing) for item in value]
     if not isinstance(value, str):
         return value
 
     def replace(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
+        if match["escape"]:
+            return match[0][1:]
         found = environ.get(name) or default
         if found is None:
-            raise ConfigError(
-                f"{path}: {at} needs the environment variable {name}, which is not set.",
-                fix=f"Run `export {name}=…` first.",
-            )
-        return found
+            missing.setdefault(name, at)
+        return found or ""
 
     return _VARIABLE.sub(replace, value)
 
@@ -164,7 +211,7 @@ def _sentence(tree: dict[str, Any], location: tuple[int | str, ...], kind: str, 
         return f"unknown key `{name}`, the nearest known one is `{nearest}`"
     if kind in {"model_type", "model_attributes_type", "dict_type"}:
         return f"`{name}` must be a section with keys of its own"
-    reason = message.removeprefix("Value error, ")
+    reason = _WANTED.get(kind) or message.removeprefix("Value error, ")
     if isinstance(_lookup(tree, location), dict):  # a whole section may hold a key: it is not shown
         return f"`{name}`: {reason}"
     return f"`{name}` is {_lookup(tree, location)!r}: {reason[0].lower()}{reason[1:]}"

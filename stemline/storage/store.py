@@ -13,6 +13,7 @@ from typing import Any
 
 from stemline.errors import StemlineError, StorageError
 from stemline.storage.disk import disk_error
+from stemline.wording import reason_of
 
 CHUNK_BYTES = 1 << 20
 TEMPORARY_PREFIX = "_stemline/tmp"
@@ -157,6 +158,14 @@ class Store(ABC):
         """Give up an upload, so that its bytes are freed; one that is over is no error."""
         raise NotImplementedError(upload)
 
+    def check_reachable(self) -> None:
+        """Look whether the place is there and lets itself be read; nothing is written.
+
+        Raises:
+            StorageError: as `check_writable` says it, of what can be told without writing.
+        """
+        next(iter(self.list(TEMPORARY_PREFIX)), None)
+
     def check_writable(self) -> None:
         """Write, read back and delete a small object, so that a run fails before it spends anything.
 
@@ -260,5 +269,4 @@ def storage_error(url: str, error: Exception, done: str = "written") -> StorageE
             return StorageError(sentence.format(url=url), fix=fix)
     if isinstance(error, OSError) and error.errno is not None:
         return disk_error(url, error, done)
-    first_line = (str(error) or type(error).__name__).splitlines()[0]
-    return StorageError(f"{url} could not be used: {first_line}.", fix="Check dataset.storage_options.")
+    return StorageError(f"{url} could not be used: {reason_of(error)}.", fix="Check dataset.storage_options.")

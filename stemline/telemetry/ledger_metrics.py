@@ -11,6 +11,7 @@ from stemline.ledger import Ledger, RunGauges
 from stemline.records import Code
 from stemline.settings import ProviderFacts, Settings, load_facts
 from stemline.telemetry import metric
+from stemline.telemetry.run_progress import RunProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,12 @@ class LedgerMetrics:
         # One configuration may be run with one provider after the other: a run has its own.
         facts = load_facts(found.run.provider)
         common = {"stemline.catalogue": self.settings.name, "stemline.provider": found.run.provider}
-        values = (*_tracks(found), *_credits(found, self.settings), *_deadlines(found, facts), *_run(found))
+        values = (
+            *_tracks(found),
+            *_credits(found, self.settings),
+            *_deadlines(found, facts),
+            *_run(found, self.settings),
+        )
         return [MetricSample(each, value, {**common, **own}) for each, value, own in values]
 
 
@@ -81,7 +87,7 @@ def _deadlines(found: RunGauges, facts: ProviderFacts) -> Iterator[_Value]:
             yield each, (instant - found.at).total_seconds(), {}
 
 
-def _run(found: RunGauges) -> Iterator[_Value]:
+def _run(found: RunGauges, settings: Settings) -> Iterator[_Value]:
     yield metric.REQUEST_SENT, found.traffic.sent, {}
     yield metric.REQUEST_THROTTLED, found.traffic.throttled, {}
     if found.is_leased and found.traffic.utilization is not None:
@@ -90,5 +96,6 @@ def _run(found: RunGauges) -> Iterator[_Value]:
     yield metric.RUN_AGE, (found.at - found.run.started_at).total_seconds(), {}
     if found.run.exit_code is not None:
         yield metric.RUN_EXIT_CODE, found.run.exit_code, {}
-    if found.is_leased and found.seconds_left is not None:
-        yield metric.RUN_TIME_LEFT, found.seconds_left, {}
+    left = RunProgress(found, settings.budget).seconds_left if found.is_leased else None
+    if left is not None:
+        yield metric.RUN_TIME_LEFT, left, {}

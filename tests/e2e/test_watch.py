@@ -44,7 +44,7 @@ def test_it_ends_with_the_run(project, env):
 @pytest.mark.long
 @pytest.mark.parametrize("env", [{}, TERMINAL], ids=["plain", "terminal"])
 def test_ctrl_c_ends_the_watching_and_not_the_run(project, stuck, env):
-    watching = start_watching(project, "processing", **env)
+    watching = start_watching(project, "with the provider", **env)
     watching.send(signal.SIGINT)
     left = watching.wait()
     assert left.code == 130
@@ -54,7 +54,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_run(project, stuck, env):
 
 @pytest.mark.long
 def test_a_run_that_dies_is_said_to_be_cut_off(project, stuck):
-    watching = start_watching(project, "processing")
+    watching = start_watching(project, "with the provider")
     stuck.send(signal.SIGKILL)
     watched = watching.wait()
     assert watched.code == 0

@@ -17,6 +17,10 @@ def gauges(case):
     return case.ledger.gauges.read("nightly")
 
 
+def left(found):
+    return found.seconds_for(found.credits_to_come)
+
+
 def test_nothing_is_read_where_nothing_has_run(ledger):
     assert ledger.gauges.read("nightly") is None
 
@@ -75,20 +79,47 @@ def test_counts_and_codes_are_those_of_reports(case):
 
 def test_the_rest_takes_as_long_as_the_pace_so_far_says(case):
     case.published(1)
-    assert gauges(case).seconds_left == 0
+    assert left(gauges(case)) == 0
     case.plan(2, 3)
     case.clock.advance(seconds=50)
 
     found = gauges(case)
 
     assert found.credits_to_come == 20
-    assert found.seconds_left == pytest.approx(100)
+    assert left(found) == pytest.approx(100)
 
 
 def test_nobody_can_tell_how_long_it_takes_before_anything_is_done(case):
     case.plan(1)
 
-    assert gauges(case).seconds_left is None
+    assert left(gauges(case)) is None
+
+
+def test_the_present_pace_counts_more_than_that_of_hours_ago(case):
+    """An hour for the first track, ten seconds each for the two after it."""
+    case.processing(1)
+    case.clock.advance(hours=1)
+    case.ledger.attempts.record_ready("a1", case.job(1))
+    case.clock.advance(minutes=10)
+    for number in (2, 3):
+        case.processing(number)
+        case.clock.advance(seconds=10)
+        case.ledger.attempts.record_ready(f"a{number}", case.job(number))
+    case.plan(4, 5, 6)
+
+    found = gauges(case)
+
+    assert found.pace.tracks_a_minute == pytest.approx(6)
+    assert left(found) == pytest.approx(30)
+    case.clock.advance(minutes=4)
+    assert gauges(case).pace.tracks_a_minute is None
+
+
+def test_a_look_is_the_same_by_the_run_and_by_its_name(case):
+    case.ready(1)
+    case.plan(2)
+
+    assert case.ledger.gauges.of_run(case.run_id) == gauges(case)
 
 
 def test_a_run_is_leased_until_its_key_is_let_go_or_it_ends(case):

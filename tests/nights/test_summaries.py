@@ -20,6 +20,6 @@ def test_an_interrupted_run_says_what_is_with_the_provider_and_why_it_stopped(pr
     stopped = running.wait()
     assert stopped.code == 130
     reserved = project.open_reservations()
-    assert f"0 charged, {reserved} reserved for what is with the provider" in words(stopped)
+    assert f"2 tracks still with the provider; {reserved} credits reserved" in words(stopped)
     assert "Stopped early: The run was interrupted." in words(stopped)
     assert "The run was interrupted." in words(project.stemline("status", project.config))

@@ -98,6 +98,12 @@ def test_an_endpoint_where_nobody_answers_is_named():
         open_store("s3://bucket/x", options).check_writable()
 
 
+XML = (
+    'Generic S3 error: 503: <?xml version="1.0"?>\n<Error><Code>SlowDown</Code>'
+    "<Message>Please reduce your request rate.</Message><RequestId>A1</RequestId></Error>"
+)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -106,6 +112,8 @@ def test_an_endpoint_where_nobody_answers_is_named():
         (PermissionError("403 Forbidden"), "refused"),
         (RuntimeError("Received redirect without LOCATION"), "another region"),
         (RuntimeError("odd\nsecond line"), "could not be used: odd."),
+        (RuntimeError(XML), "could not be used: Please reduce your request rate."),
+        (RuntimeError("<html><body>Gateway  <b>busy</b></body></html>"), "could not be used: Gateway"),
         (RuntimeError(), "RuntimeError"),
     ],
 )
@@ -114,6 +122,7 @@ def test_every_refusal_is_one_sentence_with_the_place(error, words):
 
     assert words in refusal.message
     assert "s3://bucket/x" in refusal.message
+    assert "<" not in refusal.message, "nobody reads XML"
     assert "\n" not in str(refusal)
 
 
