@@ -91,13 +91,13 @@ def _docstrings(section: type[BaseModel]) -> dict[str, str]:
     }
 
 
-def _without_none(annotation: Any) -> Any:  # noqa: ANN401 - a type
+def _without_none(annotation: Any) -> Any:
     if get_origin(annotation) not in {Union, UnionType}:
         return annotation
     return Union[tuple(each for each in get_args(annotation) if each is not NoneType)]  # noqa: UP007 - made of a tuple
 
 
-def _type(kind: Any) -> str:  # noqa: ANN401 - a type
+def _type(kind: Any) -> str:
     origin = get_origin(kind)
     if origin is Annotated:
         return _type(get_args(kind)[0])

@@ -14,6 +14,7 @@ from stemline.ledger.cell import load_cells
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import is_waiting, of_run
+from stemline.ledger.part import merged_batches
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.retention import RowsLeft
 from stemline.ledger.row_mapping import (
@@ -201,6 +202,16 @@ class Queries:
         )
         with self._database.read() as connection:
             return [batch_row_from_row(row) for row in connection.execute(query).mappings()]
+
+    def batches_of(self, tokens: Collection[str]) -> set[str]:
+        """Give the batches whose names those parts bear that hold the rows of these attempts (at most 10,000)."""
+        query = select(attempts.c.batch_id).where(
+            attempts.c.token.in_(list(tokens)), attempts.c.batch_id.is_not(None)
+        )
+        with self._database.read() as connection:
+            found = set(connection.scalars(query.distinct()))
+            merged = merged_batches(connection, found)
+        return {merged.get(batch, batch) for batch in found}
 
     def measured(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, MeasuredTrack]:
         """Give what is known of each of these tracks (at most 10,000) whose length is."""

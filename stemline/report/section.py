@@ -7,7 +7,7 @@ from stemline.report.chart import ColumnChart, column_chart
 from stemline.report.components import counter, facts, listen, panel, table
 from stemline.report.digest import SHOWN_PROBLEMS, STEPS, ProblemRow, RunDigest
 from stemline.report.markup import Html, clipped, element, joined, with_code, without_secrets
-from stemline.report.player import AudioPlace, played_row, track_player
+from stemline.report.player import AudioPlace, preview_note, track_player
 from stemline.report.run_account import COLUMNS
 from stemline.report.run_figures import RunFigures
 from stemline.report.track_table import TrackTable, track_table
@@ -188,15 +188,12 @@ def all_tracks(digest: RunDigest) -> Html:
 
 def samples(digest: RunDigest) -> Html:
     """Give some of the published tracks to listen to."""
-    if not digest.samples:
+    if not digest.heard:
         return Html()
     place = AudioPlace(digest.root_url, digest.link_root)
-    players = (track_player(played_row(row), place) for row in digest.samples)
-    total = digest.tracks.get(State.PUBLISHED, 0)
-    note = f"{len(digest.samples)} of {counted(total)}, spread over the run."
-    if digest.link_root is None:
-        note += " Open the page from a local copy of the dataset to hear them."
-    return listen(note, players)
+    total = counted(digest.tracks.get(State.PUBLISHED, 0))
+    note = f"{len(digest.heard)} of {total}, spread over the run.{preview_note(digest.heard)}"
+    return listen(note, (track_player(track, place) for track in digest.heard))
 
 
 def problems(digest: RunDigest) -> Html:

@@ -224,7 +224,13 @@ class Run(RunContext):
         ):
             summary["compacted"] = compact_finished(self.ledger, self.store, self.claim.known.dataset_id)
         write_run_summary(self.store, self.run_id, summary)
-        write_report(self.ledger, self.store, self.run_id, self.layout.source_root)
+        write_report(
+            self.ledger,
+            self.store,
+            self.run_id,
+            self.layout.source_root,
+            has_previews=not self.is_interrupted,  # who interrupts does not wait for audio
+        )
         with suppress(StemlineError):  # what fails is left to the next run
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
@@ -255,7 +261,7 @@ class Run(RunContext):
         # Whatever cut the run off, such as a full disk, may keep this from being written as well.
         with suppress(StemlineError):
             self._close(error)
-            write_report(self.ledger, self.store, self.run_id, self.layout.source_root)
+            write_report(self.ledger, self.store, self.run_id, self.layout.source_root, has_previews=False)
 
     def _close(self, reason: StemlineError | None) -> tuple[int, dict[str, Any]]:
         """Hold what was not begun, and book the run as finished; give its exit code and summary."""
