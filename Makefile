@@ -11,8 +11,9 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 TORCH := torch==2.13.0
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 LOCK := $(COMPILE) pyproject.toml
+TEST_TIME := about 8 minutes on two quiet cores
 
-.PHONY: help setup demo up night deploy down test test-long chaos check format bench lock clean
+.PHONY: help setup demo up night deploy down test test-long chaos check format docs bench lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
@@ -54,6 +55,7 @@ down: ## End what `make up` started and remove its files; KEEP=1 keeps its datab
 	@if test -x $(BIN)/python; then $(BIN)/python -m orchestration down $(if $(KEEP),--keep); fi
 
 test: .venv/.test ## Run the tests, with the same examples each time
+	@echo "The tests take $(TEST_TIME). Many wait for other processes; Ctrl-C ends them."
 	@$(BIN)/pytest -n auto --dist loadgroup
 
 test-long: .venv/.long ## Run the long tests, and those with random examples once more with fresh ones
@@ -70,6 +72,9 @@ check: .venv/.test ## Format, lint, types and import contracts
 
 format: .venv/.test ## Rewrite the code in the house format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+docs: .venv/.run ## Write into docs/ what the code says of itself: keys, states, codes
+	@$(BIN)/python docs/reference.py
 
 bench: .venv/.test ## The request scheduler: by simulation, then against the vendor's own package: make bench MINUTES=5
 	@$(BIN)/python benchmarks/bench_scheduler.py

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import singledispatch
 from typing import Any
 
 from stemline.integrity.finding import IntegrityReport
 from stemline.records import Code, State
 from stemline.release.record import Release
+from stemline.report.run_figures import RunFigures, figures_from_summary
 from stemline.run.compaction import CompactionReport
-from stemline.run.run import Run
 from stemline.run.selection import Result
 from stemline.settings.redactor import present_redactor
 from stemline.wording import STATES, balance_words, code_sentence
@@ -21,6 +22,11 @@ Row = dict[str, Any]
 MOST_ROWS = 500
 """So many findings are in the table; the summary says how many there are."""
 _PAGES: dict[type, str] = {CompactionReport: "compaction", Release: "release"}
+_WINDOWS = {
+    "run": "this run",
+    "day": "all runs of this UTC day",
+    "month": "all runs of this UTC month",
+}
 COLUMNS = ("what", "of", "tracks", "charged", "reserved", "limit", "meaning")
 
 
@@ -36,17 +42,17 @@ def artifact_key(catalogue: str, kind: str) -> str:
 
 
 @singledispatch
-def show_ended(ended: object, catalogue: str, sentence: str, credit_rows: Sequence[Row]) -> None:
+def show_ended(ended: object, catalogue: str, sentence: str) -> None:
     """Make the artifacts of what a flow's steps gave."""
-    del credit_rows
     kind = _PAGES.get(type(ended), "summary")
     _show_page(catalogue, kind, sentence, sentence)
 
 
 @show_ended.register
-def show_result(ended: Result, catalogue: str, sentence: str, credit_rows: Sequence[Row]) -> None:
+def show_result(ended: Result, catalogue: str, sentence: str) -> None:
     """Make those of a run's result: states, codes and credits by window, and the summary."""
-    rows = [*result_rows(ended), *credit_rows]
+    figures = figures_from_summary(ended.summary)
+    rows = [*result_rows(figures), *credit_rows(figures)]
     _show_table(catalogue, "tracks", rows, "Tracks of this run, and credits by window")
     if "slices" in ended.summary:
         told = f"Backfill {ended.summary['backfill']['name']}, slice by slice"
@@ -55,9 +61,8 @@ def show_result(ended: Result, catalogue: str, sentence: str, credit_rows: Seque
 
 
 @show_ended.register
-def show_integrity(ended: IntegrityReport, catalogue: str, sentence: str, credit_rows: Sequence[Row]) -> None:
+def show_integrity(ended: IntegrityReport, catalogue: str, sentence: str) -> None:
     """Make those of a check: a table of the findings, and the summary."""
-    del credit_rows
     rows = list(finding_rows(ended))
     _show_table(catalogue, "findings", rows[:MOST_ROWS], sentence)
     shown = f"\n- shown of {len(rows):,} findings: {MOST_ROWS}" if len(rows) > MOST_ROWS else ""
@@ -68,13 +73,12 @@ def show_integrity(ended: IntegrityReport, catalogue: str, sentence: str, credit
     _show_page(catalogue, "verification", page, sentence)
 
 
-def result_rows(result: Result) -> Iterator[Row]:
+def result_rows(figures: RunFigures) -> Iterator[Row]:
     """Give a row a state, then one a code with what it means and what to do."""
-    states, codes = result.summary["tracks"], result.summary["codes"]
     for state in STATES:
-        if state in states:
-            yield _row("state", str(state), tracks=states[state], meaning=STATES[state])
-    for code, count in codes.items():
+        if state in figures.tracks:
+            yield _row("state", str(state), tracks=figures.tracks[state], meaning=STATES[state])
+    for code, count in figures.codes.items():
         if code != Code.OK:
             yield _row("code", str(code), tracks=count, meaning=code_sentence(code))
 
@@ -89,18 +93,10 @@ def slice_rows(result: Result) -> Iterator[Row]:
         yield {**facts, "the others": others}
 
 
-def credits_by_window(run: Run) -> list[Row]:
+def credit_rows(figures: RunFigures) -> Iterator[Row]:
     """Give a row a window: what is charged and reserved in it, and the limit the configuration sets."""
-    spending, limits = run.ledger.credits.spending(run.run_id), run.settings.budget
-    windows = (
-        ("run", spending.run, limits.run, "this run"),
-        ("day", spending.day, limits.day, "all runs of this UTC day"),
-        ("month", spending.month, limits.month, "all runs of this UTC month"),
-    )
-    return [
-        _row("credits", name, charged=spent.charged, reserved=spent.reserved, limit=limit, meaning=meaning)
-        for name, spent, limit, meaning in windows
-    ]
+    for name, window in figures.windows.items():
+        yield _row("credits", name, **asdict(window), meaning=_WINDOWS[name])
 
 
 def finding_rows(report: IntegrityReport) -> Iterator[Row]:
@@ -118,8 +114,8 @@ def finding_rows(report: IntegrityReport) -> Iterator[Row]:
 
 def result_page(result: Result, sentence: str) -> str:
     """Give the summary as Markdown."""
-    summary = result.summary
-    credit, requests = summary["credits"], summary["requests"]
+    summary, figures = result.summary, figures_from_summary(result.summary)
+    credit, requests = figures.credits, figures.requests
     balance = balance_words(credit["balance"])
     return "\n".join(
         [
@@ -129,7 +125,7 @@ def result_page(result: Result, sentence: str) -> str:
             f"- requests: {requests['sent']:,} sent, {requests['rejected']:,} refused",
             f"- dataset: {_link(summary['dataset'])}",
             f"- report: {_link(summary['report'])}",
-            f"- run: `{summary['run_id']}`, exit code {result.exit_code}, {summary['seconds']:,.0f} s",
+            f"- run: `{summary['run_id']}`, exit code {result.exit_code}, {figures.seconds:,.0f} s",
         ]
     )
 

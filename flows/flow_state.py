@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from flows.flow_artifacts import show_ended
 from flows.flow_secrets import with_secrets
 from flows.flow_sentence import flow_sentence
-from flows.flow_watch import FlowObserver, watched_by_prefect
+from flows.flow_watch import watched_by_prefect
 from flows.parameters import read_parameters
 from stemline.errors import StemlineError
 from stemline.integrity.finding import IntegrityReport
@@ -70,18 +70,18 @@ def ending_in_states(steps: Callable[P, object]) -> Callable[P, object]:
 def _run_steps(steps: Callable[..., object], given: Mapping[str, Any]) -> State[object]:
     parameters = read_parameters(steps, given)
     require_no_secret(parameters.get("overrides") or ())
-    with watched_by_prefect() as observer:
+    with watched_by_prefect():
         ended = steps(**parameters)
         told = present_redactor()(flow_sentence(ended))
-        _show(ended, parameters, told, observer)
+        _show(ended, parameters, told)
         return state_of(ended, told)
 
 
-def _show(ended: object, parameters: Mapping[str, Any], told: str, observer: FlowObserver) -> None:
+def _show(ended: object, parameters: Mapping[str, Any], told: str) -> None:
     """Make the artifacts; a server that is away by now changes nothing about what the flow came to."""
     try:
         name = load_settings(Path(parameters["config"]), parameters.get("overrides") or []).name
-        show_ended(ended, name, told, observer.credit_rows)
+        show_ended(ended, name, told)
     except Exception:  # noqa: BLE001 - whatever Prefect's client raises
         logging.getLogger("stemline.flows").warning("Prefect did not take the artifacts of this run.")
 

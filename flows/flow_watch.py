@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
-from flows.flow_artifacts import Row, artifact_key, credits_by_window
+from flows.flow_artifacts import artifact_key
 from stemline.errors import StemlineError
 from stemline.run.observer import Observer, observed_by, present_observer
 from stemline.run.run import Run
@@ -27,10 +27,9 @@ logger = logging.getLogger("stemline")
 
 @dataclass
 class FlowObserver:
-    """Tells several observers of a run, and keeps what its credits came to: its ledger is closed afterwards."""
+    """Tells several observers of a run."""
 
     observers: tuple[Observer, ...]
-    credit_rows: list[Row] = field(default_factory=list)
 
     def opened(self, run: Run) -> None:
         """Pass it on."""
@@ -38,22 +37,20 @@ class FlowObserver:
             each.opened(run)
 
     def closed(self, run: Run) -> None:
-        """Read the credits, and pass it on."""
-        with suppress(StemlineError):
-            self.credit_rows = credits_by_window(run)
+        """Pass it on."""
         for each in reversed(self.observers):
             each.closed(run)
 
 
 @contextmanager
-def watched_by_prefect() -> Iterator[FlowObserver]:
-    """Have the present flow run show what the runs inside are at, beside a terminal that does; give the observer."""
+def watched_by_prefect() -> Iterator[None]:
+    """Have the present flow run show what the runs inside are at, beside a terminal that does."""
     terminal = present_observer()
     # A terminal takes the signals itself.
     watches = (FlowWatch(signal.SIGTERM),) if terminal is None else (terminal, FlowWatch())
     observer = FlowObserver(watches)
     with _logging_to_prefect(present_redactor()), observed_by(observer):
-        yield observer
+        yield
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -122,6 +123,9 @@ def set_up_logging(redact: Callable[[str], str], *, is_telling: bool = False) ->
         logging.getLogger(name).setLevel(logging.INFO if is_json or is_telling else logging.WARNING)
     if is_json:
         sys.excepthook = _log_crash
+        threading.excepthook = _log_crash_of_thread
+        sys.unraisablehook = _log_unraisable
+        logging.captureWarnings(capture=True)
 
 
 def make_formatter(redact: Callable[[str], str]) -> logging.Formatter:
@@ -131,6 +135,17 @@ def make_formatter(redact: Callable[[str], str]) -> logging.Formatter:
 
 def _log_crash(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
     logger.critical("This is a fault of the program.", exc_info=(kind, error, where))
+
+
+def _log_crash_of_thread(crash: threading.ExceptHookArgs) -> None:
+    if crash.exc_type is SystemExit or crash.exc_value is None:
+        return
+    name = crash.thread.name if crash.thread is not None else "?"
+    logger.critical("The thread %s ended by a fault of the program.", name, exc_info=crash.exc_value)
+
+
+def _log_unraisable(left: sys.UnraisableHookArgs) -> None:
+    logger.error("%s: %r", left.err_msg or "Exception ignored in", left.object, exc_info=left.exc_value)
 
 
 def _trace_context() -> dict[str, str]:

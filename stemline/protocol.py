@@ -77,8 +77,9 @@ class OtherAttempts:
     """Whether a job is known to be of one of them."""
     unanswered: Callable[[], Collection[Attempt]]
     """Those that were sent and have no job yet."""
-    sent_before: Callable[[str, datetime], bool] = lambda *_: False
-    """Whether a job is known to be of one that was sent before a moment, by our own clock."""
+    answered_before: Callable[[str, str], bool] = lambda *_: False
+    """Whether a job is of one that was answered before the submit with a token left; sent before it is not enough,
+    for two that are under way overtake each other."""
 
 
 Steps: TypeAlias = Generator[HttpRequest, HttpAnswer, T]

@@ -74,6 +74,7 @@ class Code(StrEnum):
     UPLOAD_FAILED = "upload_failed"
     JOB_FAILED = "job_failed"
     JOB_LOST = "job_lost"
+    # ready: paid, and not collected yet
     DOWNLOAD_FAILED = "download_failed"
     # unknown: a submit whose outcome cannot be told
     SUBMIT_UNANSWERED = "submit_unanswered"

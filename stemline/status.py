@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Ledger, RunGauges, RunRecord, TrackStatus
 from stemline.records import Code, State
 from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
@@ -196,31 +197,47 @@ def read_status(settings: Settings) -> RunStatus:
         return _read(ledger, gauges, settings)
 
 
-def write_last_report(settings: Settings, out: Path | None = None) -> str:
-    """Write the page of the configuration's last run anew, into the dataset or into `out`; give where it is.
+def write_run_report(
+    settings: Settings, run_id: str | None = None, out: Path | None = None
+) -> dict[str, Any]:
+    """Write the page of a run of the configuration anew, the last one's for None, into the dataset or into `out`.
 
-    Raises UsageError when nothing has run yet, or `out` is no file.
+    Gives where it is, and the run's figures. Raises UsageError when nothing has run yet, none has this id, or `out` is
+    no file.
     """
     from stemline.manifest.manifest_file import find_source_root  # noqa: PLC0415
     from stemline.report import write_report, write_report_file  # noqa: PLC0415 - `status` itself writes none
+    from stemline.report.run_figures import read_figures  # noqa: PLC0415
     from stemline.run.selection import Selection, source_of  # noqa: PLC0415
     from stemline.storage import open_store  # noqa: PLC0415
 
-    with _last_run(settings) as (ledger, run):
+    with _run_of(settings, run_id) as (ledger, run):
         store = open_store(settings.dataset.url, settings.dataset.storage_options)
         root = find_source_root(source_of(settings, Selection()))
         if out is not None:
-            return write_report_file(ledger, store, run.run_id, root, out)
-        return store.url(write_report(ledger, store, run.run_id, root))
+            where = write_report_file(ledger, store, run.run_id, root, out)
+        else:
+            where = store.url(write_report(ledger, store, run.run_id, root))
+        return {"report": where, "run_id": run.run_id, **read_figures(ledger, run).as_tree()}
 
 
 @contextmanager
-def _last_run(settings: Settings) -> Iterator[tuple[Ledger, RunRecord]]:
+def _run_of(settings: Settings, run_id: str | None) -> Iterator[tuple[Ledger, RunRecord]]:
     with open_existing_ledger(settings) as ledger:
-        run = ledger.runs.last(settings.name)
-        if run is None:
+        last = ledger.runs.last(settings.name)
+        if run_id is None and last is None:
             raise nothing_has_run(settings)
-        yield ledger, run
+        try:
+            found = last if run_id is None else ledger.runs.get(run_id)
+        except LedgerConflict:
+            found = None
+        if found is None or found.name != settings.name:
+            newest = "" if last is None else f" The last one is {last.run_id}."
+            raise UsageError(
+                f"{settings.name} has no run {run_id}.{newest}",
+                fix="The names of the pages under _stemline/runs/ of the dataset are the ids of its runs.",
+            )
+        yield ledger, found
 
 
 def _read(ledger: Ledger, gauges: RunGauges, settings: Settings) -> RunStatus:

@@ -6,39 +6,62 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 import typer
+import yaml
 
 from stemline.cli.application import app
 from stemline.errors import ConfigError
-from stemline.settings import Settings, load_facts, load_settings
+from stemline.settings import build_settings, load_facts, load_settings
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCS = ROOT / "docs"
+OTHERS = {"distributed"}
+"""First keys of other programs' configurations."""
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 PROFILES = sorted((ROOT / "configs").glob("*.yaml"))
 FACTS = sorted((ROOT / "configs" / "providers").glob("*.yaml"))
-LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^```(?:sh|console|bash|text)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
 VARIABLE = re.compile(r"\$\{(\w+)")
 COMMAND = typer.main.get_command(app)
 
 
-def command_lines(page):
-    """Give every command line of ours that a page shows."""
-    text = page.read_text()
-    shown = [line for block in FENCE.findall(text) for line in block.splitlines()] + INLINE.findall(text)
+def command_lines(shown):
+    """Give every command line of ours among those that a page shows."""
     for line in shown:
         words = line.strip().removeprefix("$ ").removeprefix(".venv/bin/")
         if re.match(r"stemline(\s|$)", words):
             yield words.split("  #")[0].split(" # ")[0].strip()
 
 
-LINES = sorted({(page.name, line) for page in PAGES for line in command_lines(page)})
+def typed_on(page):
+    """Give the lines of a page that are to be typed."""
+    return [line for block in FENCE.findall(page.read_text()) for line in block.splitlines()]
+
+
+LINES = sorted(
+    {(page.name, line) for page in PAGES for line in command_lines(INLINE.findall(page.read_text()))}
+)
+TYPED = sorted({(page.name, line) for page in PAGES for line in command_lines(typed_on(page))})
+
+
+@pytest.mark.parametrize(("page", "line"), TYPED, ids=[f"{page}: {line}" for page, line in TYPED])
+def test_a_command_line_to_be_typed_is_understood(page, line):
+    """As the command line reads it: options, their values, arguments that must be there."""
+    name, *arguments = shlex.split(line.partition("&&")[0])[1:]
+    assert name in COMMAND.commands, page
+    command = COMMAND.commands[name]
+    command.make_context(name, arguments, parent=click.Context(COMMAND))
 
 
 @pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page}: {line}" for page, line in LINES])
-def test_a_command_line_on_a_page_parses(page, line):
+def test_a_command_that_a_sentence_names_exists(page, line):
     words = shlex.split(line)[1:]
     if not words or words[0].startswith("-"):
         return
@@ -58,8 +81,42 @@ def test_the_readme_shows_every_command():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_of_a_page_leads_somewhere(page):
-    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    broken = []
+    for name, anchor in LINK.findall(page.read_text()):
+        target = page.parent / name if name else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(f"{name}#{anchor}")
     assert broken == []
+
+
+def anchors(page):
+    """Give what a page's headings are called in links, as GitHub makes it of them."""
+    found = set()
+    for heading in HEADING.findall(FENCED.sub("", page.read_text())):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        number = next(n for n in range(len(found) + 1) if (f"{slug}-{n}" if n else slug) not in found)
+        found.add(f"{slug}-{number}" if number else slug)
+    return found
+
+
+def test_every_page_of_the_documentation_stands_in_its_index():
+    index = (DOCS / "README.md").read_text()
+    pages = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.parent.name != "decisions"}
+    assert pages - {"README.md"} - {name for name, _ in LINK.findall(index)} == set()
+
+
+BLOCKS = [(page.name, block) for page in PAGES for block in YAML.findall(page.read_text())]
+
+
+@pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[name for name, _ in BLOCKS])
+def test_a_configuration_on_a_page_is_one_or_part_of_one(page, block):
+    tree = yaml.safe_load(block)
+    if tree.keys() <= OTHERS:
+        return
+    whole = {"catalogue": {"manifest": "m"}, "provider": {"kind": "local"}, "dataset": {"url": "d"}}
+    for name, section in tree.items():
+        whole[name] = {**whole.get(name, {}), **section} if isinstance(section, dict) else section
+    build_settings(whole, Path(page), environ=dict.fromkeys(VARIABLE.findall(block), "value"))
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
@@ -77,18 +134,6 @@ def test_the_facts_of_a_provider_are_complete(profile):
 def test_an_unknown_provider_names_the_known_ones():
     with pytest.raises(ConfigError, match=", ".join(path.stem for path in FACTS)):
         load_facts("stemsplitter")
-
-
-def test_the_configuration_page_names_every_key():
-    text = (ROOT / "docs" / "configuration.md").read_text()
-    missing = []
-    for name, section in Settings.model_fields.items():
-        fields = getattr(section.annotation, "model_fields", None) or {}
-        keys = [field.alias or key for key, field in fields.items()]
-        missing += [
-            f"{name}.{key}" for key in keys if f"`{name}.{key}`" not in text and f"`.{key}`" not in text
-        ]
-    assert missing == []
 
 
 def test_the_readme_can_be_read_in_a_few_minutes():

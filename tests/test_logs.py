@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
-from stemline.logs import JsonFormatter, LogLines, PlainFormatter, set_up_logging
+from stemline.logs import VARIABLE, JsonFormatter, LogLines, PlainFormatter, set_up_logging
+
+TROUBLE = """
+import threading, warnings
+from stemline.logs import set_up_logging
+
+class Odd:
+    def __del__(self):
+        raise ValueError("as it went: s3cret")
+
+set_up_logging(lambda text: text.replace("s3cret", "***"))
+warnings.warn("odd: s3cret")
+thread = threading.Thread(target=lambda: 1 / 0, name="collector")
+thread.start()
+thread.join()
+Odd()
+raise RuntimeError("the end: s3cret")
+"""
 
 
 def record(text: str, *args: object, error: Exception | None = None) -> logging.LogRecord:
@@ -38,6 +57,21 @@ def test_a_json_line_is_one_object_whatever_is_in_it():
         "message": 'two\n"lines" ***',
         "exception": "ValueError: of ***",
     }
+
+
+def test_what_python_says_by_itself_is_json_too():
+    """Warnings, crashes of threads and of finalizers, the crash of the process."""
+    done = subprocess.run(
+        [sys.executable, "-c", TROUBLE], env={VARIABLE: "json"}, capture_output=True, text=True, check=False
+    )
+
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["level"] for line in lines] == ["WARNING", "CRITICAL", "ERROR", "CRITICAL"]
+    assert "odd: ***" in lines[0]["message"]
+    assert "collector" in lines[1]["message"]
+    assert "ZeroDivisionError" in lines[1]["exception"]
+    assert "as it went: ***" in lines[2]["exception"]
+    assert "the end: ***" in lines[3]["exception"]
 
 
 def test_what_is_printed_becomes_lines(caplog):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ import configs
 from stemline.errors import ConfigError
 from stemline.records import Recipe
 from stemline.settings import build_settings, has_literal_key, load_facts, load_settings
+from stemline.settings.document import escape_variables, missing_variables
 
 CONFIGS = Path(configs.__file__).parent
 SECRET = "sk_live_do_not_show"
@@ -378,3 +380,25 @@ def test_keys_that_contradict_each_other_are_refused_and_not_shown(refusal):
     both = refusal(MINIMAL, "provider.keys=[sk_1]", "provider.api_key=sk_2")
     assert "give either api_key or keys" in both
     assert not {"sk_1", "sk_2"} & set(re.findall(r"sk_\d", twice + both))
+
+
+@pytest.mark.parametrize("text", ["a${B}c", "$${B}", "$$${B:-c}", "${", "$B", "{B}", "$$"])
+def test_text_that_looks_like_a_variable_can_be_written(load, text):
+    written = json.dumps({"url": escape_variables(text)})
+    settings = load(MINIMAL.replace("{url: stems}", written), environ=ENVIRON)
+    assert settings.dataset.url == text
+
+
+def test_an_escaped_variable_is_none(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(MINIMAL.replace("{url: stems}", "{url: 'a$${B}'}").replace("${STEM", "$${STEM"))
+
+    assert missing_variables(path, environ={}) == []
+    assert has_literal_key(path)
+
+
+def test_a_configuration_without_mapped_columns_has_the_digest_it_had_before_there_were_any(load):
+    """A backfill that was begun then goes on."""
+    assert load(MINIMAL).digest() == "a0b0832e7c098e50"
+    mapped = load(MINIMAL.replace("music.csv", "music.csv, columns: {title: Song}"))
+    assert mapped.digest() != "a0b0832e7c098e50"

@@ -85,11 +85,11 @@ class BackfillLegs:
         """Give the figures that add up over the runs."""
         summaries = [result.summary for result in self._results]
         spent, requests = summaries[-1]["credits"], summaries[-1]["requests"]
+        summed = {name: sum(each["credits"][name] for each in summaries) for name in SUMMED}
+        windows = summaries[-1]["windows"]
         return {
-            "credits": {
-                **spent,
-                **{name: sum(each["credits"][name] for each in summaries) for name in SUMMED},
-            },
+            "credits": {**spent, **summed},
+            "windows": {**windows, "run": {**windows["run"], "charged": summed["charged"]}},
             "requests": {
                 **requests,
                 **{name: sum(each["requests"][name] for each in summaries) for name in ("sent", "rejected")},

@@ -14,6 +14,7 @@ from stemline.cli.console import Screen
 from stemline.cli.examples import COMMAND_HELP, EPILOG, CommandHelp
 from stemline.cli.exporting import export
 from stemline.cli.forgetting import forget
+from stemline.cli.initializing import init
 from stemline.cli.inspection import doctor, report, status
 from stemline.cli.logging_setup import Option as LogFormatOption
 from stemline.cli.logging_setup import choose_format, with_log_format
@@ -39,6 +40,7 @@ app = typer.Typer(
 
 for command in (
     demo,
+    init,
     plan,
     run,
     backfill,

@@ -26,6 +26,14 @@ COMMAND_HELP = {
         "Try it on made songs: no key, no network.",
         ("stemline demo", "stemline demo --from ~/Music --limit 5"),
     ),
+    "init": CommandHelp(
+        "Write a first configuration; show the plan.",
+        (
+            "stemline init",
+            "stemline init --music ~/Music --provider local \\\n    --dataset stems",
+            "stemline init --manifest catalogue.csv \\\n    --provider stemsplit --dataset s3://ml/stems --yes",
+        ),
+    ),
     "plan": CommandHelp(
         "Show what a run would do, cost and take.",
         (
@@ -131,7 +139,7 @@ COMMAND_HELP = {
     "report": CommandHelp(
         "Write the page of a run or dataset.",
         (
-            "stemline report night.yaml",
+            "stemline report night.yaml --open",
             "stemline report night.yaml --dataset",
             "stemline report night.yaml --release 2026-11 \\\n    --out page.html",
         ),

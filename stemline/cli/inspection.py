@@ -11,6 +11,7 @@ import typer
 from stemline.cli.completion import complete_release
 from stemline.cli.console import Screen, spinner
 from stemline.cli.options import Config, Json, Set, print_json, read_config
+from stemline.errors import UsageError
 
 
 def status(
@@ -52,13 +53,23 @@ def report(
             metavar="NAME", autocompletion=complete_release, help="About a release, rather than the last run."
         ),
     ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="ID", help="About this run, rather than the last one.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write it there, rather than into the dataset.")
     ] = None,
+    is_opening: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     overrides: Set = None,
     is_json: Json = False,
 ) -> None:
     """Write the report page of the last run again, or one of the dataset, and say where it is."""
+    from stemline.cli.browsing import show_page
+
+    if run is not None and (is_dataset or release is not None):
+        raise UsageError(
+            "--run is about one run, --dataset and --release about many.", fix="Give one of them."
+        )
     screen = Screen(is_json=is_json)
     settings = read_config(screen, config, overrides)
     if is_dataset or release is not None:
@@ -67,9 +78,11 @@ def report(
         with spinner(screen, f"Reading the tables of {settings.name}"):
             tree = write_dataset_report(settings, release, out)
     else:
-        from stemline.status import write_last_report
+        from stemline.status import write_run_report
 
-        tree = {"report": write_last_report(settings, out)}
+        tree = write_run_report(settings, run, out)
+    if is_opening:
+        show_page(screen, settings, tree["report"])
     if is_json:
         print_json(tree)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TypeVar
 
 from stemline.client import Lane
@@ -147,14 +146,12 @@ class UnansweredSubmits:
             sent = [*ledger.recovery.unanswered(kind), *ledger.recovery.unknown(kind)]
             return [other for other in sent if other.token != attempt.token]
 
-        def sent_before(job_id: str, moment: datetime) -> bool:
-            if self._is_old(attempt):  # a submit may have been held off and made its job later than another's
-                return False
-            found = ledger.attempts.find_by_job(kind, job_id)
-            return found is not None and found.sent_at is not None and found.sent_at < moment
+        def answered_before(job_id: str, token: str) -> bool:
+            # An old submit may have been held off and have made its job much later than it left.
+            return not self._is_old(attempt) and ledger.recovery.is_answered_before(kind, job_id, token)
 
         return OtherAttempts(
-            lambda job_id: ledger.attempts.find_by_job(kind, job_id) is not None, unanswered, sent_before
+            lambda job_id: ledger.attempts.find_by_job(kind, job_id) is not None, unanswered, answered_before
         )
 
     def _adopt_job(self, attempt: Attempt, job: Job) -> None:

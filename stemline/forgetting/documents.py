@@ -15,7 +15,7 @@ from stemline.ledger import Ledger
 from stemline.ledger.forgetting import REWORDED
 from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Code, Reject
-from stemline.report import write_report
+from stemline.report import track_file_key, write_report
 from stemline.report.page_file import REPORTS_PREFIX
 from stemline.rewrite.part_rows import opened
 from stemline.storage import Store
@@ -93,8 +93,11 @@ class ReportsPlace:
         if key.startswith(f"{REPORTS_PREFIX}/"):
             self.store.delete(key)
             return
+        run_id = _run_of(key)
+        if key == track_file_key(run_id):
+            self.store.delete(key)  # a page that has room for all is written without it
         try:
-            write_report(self.ledger, self.store, _run_of(key), self.root)
+            write_report(self.ledger, self.store, run_id, self.root)
         except LedgerConflict:
             self.store.delete(key)
 
@@ -107,7 +110,7 @@ class ReportsPlace:
 
 
 def _run_of(key: str) -> str:
-    return key.rpartition("/")[2].rpartition(".")[0]
+    return key.rpartition("/")[2].rpartition(".")[0].removesuffix(".tracks")
 
 
 def _is_about(row: dict[str, Any], order: ForgetOrder) -> bool:

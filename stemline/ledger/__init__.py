@@ -14,9 +14,10 @@ from stemline.ledger.ledger import Ledger, open_ledger, view_ledger
 from stemline.ledger.pilot import PilotQuestion, PilotStanding, PilotTrack
 from stemline.ledger.planning import PlanCounts
 from stemline.ledger.quarantine import CollectAgain
-from stemline.ledger.queries import MeasuredTrack, PublishedTrack, TrackTiming
+from stemline.ledger.queries import MeasuredTrack, PublishedShares, PublishedTrack, TrackTiming
 from stemline.ledger.redrive import RedriveGroup
 from stemline.ledger.row_mapping import BatchRow, RunRecord, TrackStatus
+from stemline.ledger.run_account import RunOutcome, TrackAccount
 from stemline.ledger.traffic import TrafficReading
 
 __all__ = [
@@ -40,12 +41,15 @@ __all__ = [
     "PilotTrack",
     "PlanCounts",
     "PublishedAttempt",
+    "PublishedShares",
     "PublishedTrack",
     "ReceivedEvent",
     "RedriveGroup",
     "RunGauges",
+    "RunOutcome",
     "RunRecord",
     "SliceProgress",
+    "TrackAccount",
     "TrackStatus",
     "TrackTiming",
     "TrafficReading",

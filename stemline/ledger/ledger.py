@@ -33,6 +33,7 @@ from stemline.ledger.remake import Remakes
 from stemline.ledger.repetition import repeat
 from stemline.ledger.retention import Retention
 from stemline.ledger.run import Runs
+from stemline.ledger.run_account import RunAccounts
 from stemline.ledger.track import Tracks
 from stemline.ledger.traffic import RequestTraffic
 
@@ -78,6 +79,8 @@ class Ledger:
         """What a run under way is watched by."""
         self.queries = Queries(database)
         """What status, reports and plans read."""
+        self.accounts = RunAccounts(database)
+        """What each track of a run came to, and the runs before it."""
 
     @property
     def url(self) -> URL:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.membership import of_run
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.row_mapping import attempt_from_row, attempts_with_tracks, job_from_row
 from stemline.ledger.run import find_run
-from stemline.ledger.tables import SAME_TRACK, attempts, leases, tracks
+from stemline.ledger.tables import SAME_TRACK, attempts, events, leases, tracks
 from stemline.records import Attempt, ReadyTrack, State
 
 UNDER_WAY = (State.SUBMITTING, State.UNKNOWN, State.PROCESSING, State.READY)
@@ -94,6 +94,19 @@ class Recovery:
             )
             return connection.execute(query).scalar_one()
 
+    def is_answered_before(self, provider: str, job_id: str, token: str) -> bool:
+        """Tell whether a job was known before an attempt's paid request left; False where that is kept no more.
+
+        By the order in which the ledger's only writer wrote both down, which no clock is needed for.
+        """
+        answered = _first_event("record_submission").where(
+            attempts.c.provider == provider, attempts.c.job_id == job_id
+        )
+        sent = _first_event("mark_sending").where(attempts.c.token == token)
+        with self._database.read() as connection:
+            first, second = connection.scalar(answered), connection.scalar(sent)
+        return first is not None and second is not None and first < second
+
     def _attempts(
         self, provider: str, key_id: str | None, state: State, *further: ColumnElement[bool]
     ) -> list[Attempt]:
@@ -109,3 +122,13 @@ class Recovery:
 def _chosen(provider: str, key_id: str | None, state: State) -> tuple[ColumnElement[bool], ...]:
     chosen = (attempts.c.provider == provider, attempts.c.state == state)
     return chosen if key_id is None else (*chosen, attempts.c.key_id == key_id)
+
+
+def _first_event(verb: str) -> Select[tuple[int | None]]:
+    """Give the query for the place of an attempt's first event of a kind, which of them is still to be said."""
+    same = and_(events.c.track_id == attempts.c.track_id, events.c.token == attempts.c.token)
+    return (
+        select(func.min(events.c.event_id))
+        .select_from(attempts.join(events, same))
+        .where(events.c.verb == verb)
+    )

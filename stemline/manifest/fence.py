@@ -6,6 +6,7 @@ import os
 
 from stemline.errors import ManifestError, TrackRefused
 from stemline.manifest.location import LocationKind, location_kind
+from stemline.manifest.windows_path import is_windows_path
 from stemline.records import Code
 
 _REMOTE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "hf"})
@@ -19,7 +20,13 @@ class Fence:
         """Take the folder as it is now; raises ManifestError where there is none."""
         self.root = os.path.realpath(root)
         if not os.path.isdir(self.root):  # noqa: PTH112 - text in, text out
-            raise ManifestError(f'catalogue.root "{root}" is no folder.', fix="Correct it in the config.")
+            is_windows = is_windows_path(root)
+            raise ManifestError(
+                f'catalogue.root "{root}" is no folder{" of this machine" if is_windows else ""}.',
+                fix="It is a path of a Windows machine: write where the folder lies on this one."
+                if is_windows
+                else "Correct it in the config.",
+            )
         self._inside = self.root.rstrip("/") + "/"
 
     def check(self, location: str) -> None:

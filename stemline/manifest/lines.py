@@ -7,7 +7,7 @@ import io
 import re
 from array import array
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, cast
@@ -73,17 +73,20 @@ def text_of(stream: io.RawIOBase) -> IO[str]:
     return io.TextIOWrapper(buffered, encoding=encoding, errors="surrogateescape", newline="")
 
 
-def read_table(text: IO[str], *, is_tab_separated: bool) -> pa.RecordBatchReader:
+def read_table(
+    text: IO[str], *, is_tab_separated: bool, known: Collection[str] = LOCATION_NAMES
+) -> pa.RecordBatchReader:
     """Give the rows of a csv or tsv with a header: `ROW`, `PROBLEM`, then every column as text.
 
     Empty lines are no rows. What a row lacks at its end is null, and empty cells beyond the last column are dropped,
     as spreadsheets write them. A row that does not parse, or has too many values, has a sentence in `PROBLEM` and no
-    values; reading goes on with the line after its first.
+    values; reading goes on with the line after its first. The delimiter is the one that makes a `known` name of the
+    header, or else the most names.
     """
     csv.field_size_limit(_LONGEST_FIELD)
     lines = _Lines(iter(text))
     header = next((line for line in lines if line.strip()), "")
-    delimiter = "\t" if is_tab_separated else _delimiter(header)
+    delimiter = "\t" if is_tab_separated else _delimiter(header, known)
     if stated := _STATED_DELIMITER.match(header):
         delimiter, header = stated[1], next((line for line in lines if line.strip()), "")
     lines.again.appendleft(header)
@@ -101,12 +104,12 @@ def _reader(blocks: Iterator[_Block], names: list[str]) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, (_batch(block, schema) for block in blocks))
 
 
-def _delimiter(header: str) -> str:
-    for delimiter in _DELIMITERS:
-        names = next(csv.reader([header], delimiter=delimiter), [])
-        if any(name.strip().lower() in LOCATION_NAMES for name in names):
+def _delimiter(header: str, known: Collection[str]) -> str:
+    cut = {delimiter: next(csv.reader([header], delimiter=delimiter), []) for delimiter in _DELIMITERS}
+    for delimiter, names in cut.items():
+        if any(name.strip().lower() in known for name in names):
             return delimiter
-    return ","
+    return max(cut, key=lambda delimiter: len(cut[delimiter]))
 
 
 def _column_names(header: list[str]) -> list[str]:

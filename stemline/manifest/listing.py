@@ -100,7 +100,7 @@ class Listing:
                 yield found
             elif self.pattern and not self.pattern.match(found.path):
                 continue  # what was not asked for was not passed over
-            elif name.startswith(".") or not name.lower().endswith(_AUDIO_SUFFIXES):
+            elif name.startswith(".") or not is_audio_name(name):
                 suffix = PurePosixPath(name.lower()).suffix
                 self.passed_over[suffix if _SUFFIX.fullmatch(suffix) else "others"] += 1
             else:
@@ -121,6 +121,11 @@ class Listing:
             shown = os.fsencode(path).decode(errors="backslashreplace")
             return shown, None, f'has a name that is not UTF-8: "{shown}". Rename the file.'
         return path, found.size_bytes, found.problem or None
+
+
+def is_audio_name(name: str) -> bool:
+    """Tell whether a file's name ends like audio."""
+    return name.lower().endswith(_AUDIO_SUFFIXES)
 
 
 def _local_files(root: str) -> Iterator[FoundFile]:

@@ -18,6 +18,7 @@ import fsspec
 import pyarrow as pa
 
 from stemline.errors import ManifestError
+from stemline.manifest.column_mapping import ColumnMapping, map_columns
 from stemline.manifest.column_types import TypedColumns, type_columns
 from stemline.manifest.expression import shut
 from stemline.manifest.json_structure import NUMBERS, TEXT, JsonStructure, member_names, merge_structures
@@ -30,17 +31,19 @@ from stemline.manifest.manifest_file import (
     first_line,
     is_local,
 )
-from stemline.manifest.manifest_source import ManifestSource, is_undecided
+from stemline.manifest.manifest_source import LOCATION_NAMES, ManifestSource, is_undecided
 from stemline.manifest.refused_columns import refuse_long_decimals, refuse_own_names
 from stemline.manifest.value_forms import literal, quoted
 from stemline.manifest.view import (
     INTERNAL,
+    OURS,
     TEXT_NAMES,
     ManifestColumns,
     create_bad_rows,
     create_view,
     sort_columns,
 )
+from stemline.settings.column_mapping import column_key
 from stemline.wording import passed_over_sentence
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -71,6 +74,7 @@ class ParsedManifest:
     database: duckdb.DuckDBPyConnection
     file: ManifestFile
     columns: ManifestColumns
+    mapping: ColumnMapping
     texts: dict[str, frozenset[str]]
     """The columns that are read as text and are something else."""
     closing: ExitStack
@@ -88,7 +92,7 @@ def load_manifest(source: ManifestSource, *, with_bad_rows: bool = True) -> Iter
     """
     parsed = source.parsed or parse_manifest(source)
     try:
-        with _refusing(source):
+        with refusing(source):
             loaded = _prepare(parsed, source, with_bad_rows=with_bad_rows)
         yield loaded
     finally:
@@ -106,28 +110,32 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stemline-manifest-"))
         database = stack.enter_context(duckdb.connect(f"{folder}/manifest.db", config=_CONFIG))
         database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        with _refusing(source):
-            written = _load(database, file)
+        with refusing(source):
+            numbers = _load(database, file)
             given = database.sql("SELECT * FROM raw LIMIT 0").columns
             _refuse_empty(database, file)
             refuse_own_names(given, file)
-            names = [name for name in given if name not in INTERNAL]
+            given = [name for name in given if name not in INTERNAL]
+            mapping = map_columns(database, source, given, is_listing=file.listing is not None)
+            names = mapping.renamed(given)
             columns = sort_columns(names, file)
             shut(database, _read_later(file))
-        return ParsedManifest(database, file, columns, written or _texts(file, names), stack.pop_all())
+        texts = _texts(file, names) if numbers is None else {"text": frozenset[str](), "number": numbers}
+        return ParsedManifest(database, file, columns, mapping, texts, stack.pop_all())
 
 
 def _prepare(parsed: ParsedManifest, source: ManifestSource, *, with_bad_rows: bool) -> LoadedManifest:
     """Create the view and the table that rows are read from, in place of those of an earlier loading."""
     database, columns = parsed.database, parsed.columns
+    source = parsed.mapping.apply(source)
     typed = type_columns(database, columns.carried, source, parsed.texts)
-    create_view(database, columns, typed, parsed.file.base)
+    create_view(database, columns, typed, parsed.file.base, parsed.mapping.aliases)
     bad_rows = create_bad_rows(database) if with_bad_rows else 0
     return LoadedManifest(database, replace(parsed.file, source=source), columns, typed, bad_rows)
 
 
 @contextmanager
-def _refusing(source: ManifestSource) -> Iterator[None]:
+def refusing(source: ManifestSource) -> Iterator[None]:
     """Say of what cannot be read that it cannot."""
     try:
         yield
@@ -156,13 +164,13 @@ def _refuse_empty(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> No
     )
 
 
-def _load(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> dict[str, frozenset[str]] | None:
+def _load(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> frozenset[str] | None:
     """Create `raw`: the row number, what is wrong with the row, and the manifest's columns.
 
-    Names the columns that are read as text and are something else, where the form tells.
+    Names the columns of numbers, by our names, that are read as text; None where the form tells of none.
     """
     if file.form is ManifestForm.PARQUET:
-        _load_parquet(database, file)
+        load_parquet(database, file)
     elif file.listing is not None:
         _store(
             database,
@@ -171,15 +179,18 @@ def _load(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> dict[str, 
             f"* EXCLUDE ({NAME_PROBLEM})",
         )
     elif file.form is ManifestForm.JSONL:
-        return {"text": frozenset(), "number": _load_jsonl(database, file)}
+        return _load_jsonl(database, file)
     else:
-        with _opened(file) as stream:
-            reader = read_table(text_of(stream), is_tab_separated=file.form is ManifestForm.TSV)
+        with opened(file) as stream:
+            known = {*LOCATION_NAMES, *map(column_key, file.source.columns.values())}
+            is_tab_separated = file.form is ManifestForm.TSV
+            reader = read_table(text_of(stream), is_tab_separated=is_tab_separated, known=known)
             _store(database, reader, f"{ROW}, {PROBLEM}, nullif(COLUMNS(* EXCLUDE ({ROW}, {PROBLEM})), '')")
     return None
 
 
-def _opened(file: ManifestFile) -> Any:  # noqa: ANN401 - fsspec ships no types
+def opened(file: ManifestFile) -> Any:  # noqa: ANN401 - fsspec ships no types
+    """Give a manifest of text open for reading, unpacked."""
     compression = "gzip" if file.source.is_gzipped else None
     return fsspec.core.OpenFile(file.file_system, file.path, mode="rb", compression=compression)
 
@@ -190,7 +201,8 @@ def _store(database: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, se
     database.unregister("incoming")
 
 
-def _load_parquet(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> None:
+def load_parquet(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> None:
+    """Create `raw` of a Parquet manifest: nothing but its metadata is read yet."""
     if not is_local(file.file_system):
         database.register_filesystem(file.file_system)
     paths = _parquet_paths(file)
@@ -225,8 +237,8 @@ def _read_later(file: ManifestFile) -> list[str]:
 
 
 def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> frozenset[str]:
-    """Create `raw` of a jsonl; name the columns of numbers, which are read as text."""
-    with _opened(file) as stream:
+    """Create `raw` of a jsonl; name the columns of numbers, which are read as text, by our names."""
+    with opened(file) as stream:
         sound = f"CASE WHEN json_valid({LINE}) THEN json_type({LINE}) = 'OBJECT' ELSE false END"
         problem = f"coalesce({PROBLEM}, 'Row ' || {ROW} || ' is no JSON object; write one object a line.')"
         _store(
@@ -242,21 +254,27 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
     if not members:
         return frozenset()
     names = member_names(members)
-    numbers = {key for key, kind in members.items() if kind in NUMBERS}
+    ours = {column_key(theirs): name for name, theirs in file.source.columns.items()}
+    texts = {key for key in members if ours.get(column_key(key)) in {*TEXT_NAMES, *OURS}}
+    numbers = {key for key, kind in members.items() if kind in NUMBERS and key not in texts}
     types = {
-        key: TEXT if key in numbers or _is_too_large(database, key, kind) else kind
+        key: TEXT if key in numbers | texts or _is_too_large(database, key, kind) else kind
         for key, kind in members.items()
     }
     shown = ", ".join(f"{_member(key, kind)} AS {quoted(names[key])}" for key, kind in types.items())
     database.execute("ALTER TABLE raw RENAME TO line")
     database.execute(f"CREATE TABLE raw AS SELECT {ROW}, {PROBLEM}, {shown} FROM line")
     database.execute("DROP TABLE line")
-    return frozenset(names[key] for key in numbers)
+    return frozenset(ours.get(column_key(key), names[key]) for key in numbers)
 
 
 def _kept_structures(source: ManifestSource) -> dict[str, JsonStructure]:
     """Give the members that the dataset's columns have; text for what has none."""
-    kept = {each.name: _structure(each.type) for each in source.carried or () if not is_undecided(each)}
+    kept = {
+        source.columns.get(each.name, each.name): _structure(each.type)
+        for each in source.carried or ()
+        if not is_undecided(each)
+    }
     return {**kept, **{name: TEXT for name, word in source.types.items() if word == "text"}}
 
 

@@ -12,6 +12,7 @@ from stemline.file_place import file_place
 from stemline.manifest.listing import GLOB, Listing
 from stemline.manifest.manifest_source import ManifestSource
 from stemline.manifest.source_root import NOWHERE, SourceRoot
+from stemline.manifest.windows_path import is_windows_path
 
 
 class ManifestForm(StrEnum):
@@ -94,11 +95,16 @@ def find_source_root(source: ManifestSource) -> SourceRoot:
         file = source.parsed.file if source.parsed is not None else find_manifest(source)
     except (ManifestError, OSError, ValueError, ImportError):
         return NOWHERE
+    return SourceRoot(listing_root(file) or file.base)
+
+
+def listing_root(file: ManifestFile) -> str | None:
+    """Give the folder or prefix that a listing's files lie below, with a slash at its end; None for a table."""
     if file.listing is None:
-        return SourceRoot(file.base)
+        return None
     root = file.listing.root
     root = root if file.listing.is_local else str(file.file_system.unstrip_protocol(root))
-    return SourceRoot(root.rstrip("/") + "/")
+    return root.rstrip("/") + "/"
 
 
 def _parquet_parts(file_system: Any, path: str) -> tuple[str, ...]:  # noqa: ANN401 - fsspec ships no types
@@ -121,8 +127,12 @@ def _form(source: ManifestSource, file_system: Any, path: str) -> ManifestForm: 
     if not file_system.exists(path):
         if GLOB.search(path):
             return ManifestForm.PARQUET if path.lower().endswith(".parquet") else ManifestForm.LISTING
+        is_windows = is_windows_path(source.manifest)
         raise ManifestError(
-            f'The manifest "{source.manifest}" does not exist.', fix="Check catalogue.manifest in the config."
+            f'The manifest "{source.manifest}" does not exist.',
+            fix="It is a path of a Windows machine: write in catalogue.manifest where it lies on this one."
+            if is_windows
+            else "Check catalogue.manifest in the config.",
         )
     if not file_system.isdir(path):
         return _form_of_name(source)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from stemline.errors import TerminalError, TrackRefused
 from stemline.manifest.fence import Fence
 from stemline.manifest.file_search import find_file, path_of_uri
 from stemline.manifest.location import LocationKind, location_kind
+from stemline.manifest.windows_path import is_windows_path, windows_refusal
 from stemline.records import Code, Reject, Track
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -52,10 +54,7 @@ def _track(row: ManifestRow, columns: dict[str, Any], fence: Fence | None) -> Tr
     priority = _priority(row)
     location, size_bytes = row.location, row.size_bytes
     if kind is LocationKind.FILE and size_bytes is None:
-        path = path_of_uri(row.written)
-        is_uri = path is not row.written
-        if is_uri or location.startswith("/"):
-            location, size_bytes = find_file(path if is_uri else location, is_uri=is_uri)
+        location, size_bytes = _find(row.written, location)
     if kind is not LocationKind.FILE:
         scheme, mark, rest = location.partition("://")
         location = scheme.lower() + mark + rest  # RFC 3986, 3.1; who opens it knows small letters alone
@@ -66,6 +65,22 @@ def _track(row: ManifestRow, columns: dict[str, Any], fence: Fence | None) -> Tr
             f'the file "{location}" is empty.', code=Code.EMPTY_FILE, fix="Export or copy it again."
         )
     return Track(row.track_id, location, row.number, priority, duration, size_bytes, columns)
+
+
+def _find(written: str, location: str) -> tuple[str, int | None]:
+    """Give where a file lies and its size; one in a store is not looked at."""
+    path = path_of_uri(written)
+    is_uri = path is not written
+    is_here = is_uri or location.startswith("/")
+    named = path.lstrip("/") if is_uri else path
+    if is_here and not is_windows_path(named):
+        return find_file(path if is_uri else location, is_uri=is_uri)
+    if not is_windows_path(named):
+        return location, None
+    with suppress(TrackRefused):
+        if is_here:  # a file of this machine may be called so
+            return find_file(path if is_uri else location, is_uri=is_uri)
+    raise windows_refusal(named, location.removesuffix(written) if is_here and not is_uri else "")
 
 
 def _priority(row: ManifestRow) -> int:
@@ -80,7 +95,11 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise _bad("duration_seconds", text, "seconds above 0 such as 215.5, or leave it empty to measure it")
+        raise _bad(
+            "duration_seconds",
+            text,
+            "seconds above 0 such as 215.5, or 3:35, or leave it empty to measure it",
+        )
     return seconds
 
 

@@ -37,6 +37,8 @@ class ManifestSource:
     """A folder that files of this machine must lie in; None: they may lie anywhere."""
     types: dict[str, str] = field(default_factory=dict)
     """Column: its type, in the words of `catalogue.types`."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Our name: the manifest's name of a column."""
     carried: Any = None
     """The columns the dataset keeps, a PyArrow schema; None: there is no dataset yet."""
     parsed: Any = field(default=None, repr=False, compare=False)

@@ -16,7 +16,7 @@ from stemline.manifest.fence import Fence
 from stemline.manifest.lines import BATCH_ROWS, PROBLEM, ROW
 from stemline.manifest.listing import SIZE
 from stemline.manifest.loading import LoadedManifest, load_manifest
-from stemline.manifest.manifest_file import filter_reason, first_line
+from stemline.manifest.manifest_file import filter_reason, first_line, listing_root
 from stemline.manifest.manifest_row import ManifestRow, read_row
 from stemline.manifest.manifest_source import UNDECIDED, ManifestSource
 from stemline.manifest.value_forms import quoted
@@ -24,7 +24,7 @@ from stemline.manifest.view import CARRIED, DURATION, LOCATION, PRIORITY, RANK, 
 from stemline.records import Code, Reject, Track
 
 _FACTS = (ROW, WRITTEN, LOCATION, TRACK_ID, DURATION, PRIORITY, SIZE, RANK)
-_TAGGED = ("artist", "title", "album", "isrc", "released_on")
+_TAGGED = ("artist", "title", "album", "isrc", "released_on", "guessed")
 _STREAMING = (duckdb.Error, pa.ArrowException)
 
 
@@ -38,8 +38,14 @@ class ManifestBatch:
     """How many rows the batch stands for."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
-    is_listing: bool = False
-    """Whether the rows are files alone, of which only their tags tell who plays what."""
+    listed_below: str | None = None
+    """The folder or prefix that the rows are the files of, of which only tags and names tell who plays what; None: they
+    are rows of a table."""
+
+    @property
+    def is_listing(self) -> bool:
+        """Whether the rows are files alone."""
+        return self.listed_below is not None
 
 
 def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
@@ -59,8 +65,8 @@ def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
             through = batch.column(ROW)[-1].as_py()
             rows += batch.num_rows
             found = _manifest_batch(batch, _bad_rows(manifest, last, through), fence)
-            is_listing = manifest.file.listing is not None
-            yield replace(found, passed_over=Counter() if last else passed_over, is_listing=is_listing)
+            below = listing_root(manifest.file)
+            yield replace(found, passed_over=Counter() if last else passed_over, listed_below=below)
             last = through
         if source.rows is None and (source.limit is None or rows < source.limit):
             yield from _rest(manifest, last)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -98,11 +98,19 @@ def _no_location(names: Iterable[str], file: ManifestFile) -> ManifestError:
 
 
 def create_view(
-    database: duckdb.DuckDBPyConnection, columns: ManifestColumns, typed: TypedColumns, base: str
+    database: duckdb.DuckDBPyConnection,
+    columns: ManifestColumns,
+    typed: TypedColumns,
+    base: str,
+    aliases: Mapping[str, str],
 ) -> None:
-    """Create the view `manifest` over the table `raw`: the user's columns, typed, and the row's own facts."""
+    """Create the view `manifest` over the table `raw`: the user's columns, typed, and the row's own facts.
+
+    `aliases` are second names that a filter may use: each with the column's name.
+    """
     names = database.sql("SELECT * FROM raw LIMIT 0").columns
-    shown = [_shown(name, columns, typed) for name in names if name not in INTERNAL]
+    shown = [f"{_shown(name, columns, typed)} AS {quoted(name)}" for name in names if name not in INTERNAL]
+    shown += [f"{_shown(name, columns, typed)} AS {quoted(alias)}" for alias, name in aliases.items()]
     shown += [
         f"{typed.sql.get(name, quoted(name))} AS {CARRIED}{place}"
         for place, name in enumerate(columns.carried.values())
@@ -123,18 +131,31 @@ def create_view(
 
 
 def _shown(name: str, columns: ManifestColumns, typed: TypedColumns) -> str:
+    """Give the SQL of a column as a filter sees it."""
     if name == columns.ours.get("duration_seconds"):
-        return f"TRY_CAST({quoted(name)}::VARCHAR AS DOUBLE) AS {quoted(name)}"
+        return f"TRY_CAST({_seconds(f'{quoted(name)}::VARCHAR')} AS DOUBLE)"
     if name == columns.ours.get("priority"):
-        return f"TRY_CAST({quoted(name)}::VARCHAR AS BIGINT) AS {quoted(name)}"
-    if name in typed.filtered:
-        return f"{typed.filtered[name]} AS {quoted(name)}"
-    return quoted(name)
+        return f"TRY_CAST({quoted(name)}::VARCHAR AS BIGINT)"
+    return typed.filtered.get(name, quoted(name))
+
+
+def _seconds(x: str) -> str:
+    """Give the SQL of seconds as text for what may be written as a clock does: `3:45`, `1:02:03`."""
+    # From behind: hours may be missing.
+    parts = f"list_reverse(string_split(trim({x}), ':'))"
+    places = ((1, "1"), (2, "60"), (3, "3600"))
+    summed = " + ".join(
+        f"coalesce(TRY_CAST({parts}[{at}] AS DECIMAL(18, 6)), 0) * {unit}" for at, unit in places
+    )
+    is_clock = f"regexp_full_match(trim({x}), '[0-9]{{1,3}}(:[0-5][0-9]){{1,2}}([.][0-9]{{1,6}})?')"
+    return f"CASE WHEN {is_clock} THEN ({summed})::DOUBLE::VARCHAR ELSE {x} END"
 
 
 def _our_text(columns: ManifestColumns, ours: str, fact: str) -> str:
     name = columns.ours.get(ours)
-    value = f"nullif(trim({quoted(name)}::VARCHAR), '')" if name else "NULL::VARCHAR"
+    written = f"{quoted(name)}::VARCHAR" if name else "NULL::VARCHAR"
+    value = _seconds(written) if name and ours == "duration_seconds" else written
+    value = f"nullif(trim({value}), '')"
     return f"{value} AS {fact}"
 
 

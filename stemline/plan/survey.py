@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from stemline.dataset.rights_columns import rights_cells
 from stemline.errors import AudioRejected, ConfigError, SourceAway
 from stemline.ledger import MeasuredTrack
 from stemline.manifest import LocationKind, ManifestSource, location_kind
+from stemline.plan.file_tags import FileTags
 from stemline.plan.recall import recall_facts
 from stemline.probe import TAG_COLUMNS, AudioFacts
 from stemline.records import Code, Recipe, Reject, Track
 from stemline.rights import EVERY_TRACK, RightsGate
 from stemline.settings import ProviderFacts, known_kinds, load_facts
 from stemline.tombstone import NO_TOMBSTONES, TombstoneIndex
+
+if TYPE_CHECKING:
+    from stemline.manifest.scan import ManifestBatch
 
 PROBES_AT_ONCE = 8
 _SHOWN_LICENSE = 80
@@ -97,7 +102,7 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
                 batch.tracks,
                 done,
                 source,
-                replace(rules, away=away, measured=measured, tags=_tags(source) if batch.is_listing else ()),
+                replace(rules, away=away, measured=measured, tags=_tags(source, batch)),
             )
         )
         tracks = [each for each in checked if isinstance(each, Track)]
@@ -138,10 +143,13 @@ def without_forgotten(batch: SurveyedBatch, tombstones: TombstoneIndex) -> Surve
     return replace(batch, tracks=tracks, rejects=rejects)
 
 
-def _tags(source: ManifestSource) -> tuple[str, ...]:
-    """Name the columns that tags fill: those that are text in the dataset, or not there yet."""
+def _tags(source: ManifestSource, batch: ManifestBatch) -> FileTags:
+    """Give what a batch's files tell of themselves: columns that are text in the dataset, or not there yet."""
+    if batch.listed_below is None:
+        return FileTags()
     kept = {field.name: str(field.type) for field in source.carried or ()}
-    return tuple(name for name in TAG_COLUMNS if kept.get(name, "string") == "string")
+    columns = tuple(name for name in TAG_COLUMNS if kept.get(name, "string") == "string")
+    return FileTags.of(columns, batch.listed_below, [track.location for track in batch.tracks])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +162,17 @@ class _TrackRules:
     """Filled with the ids of tracks whose source cannot be reached, and why."""
     measured: Mapping[str, MeasuredTrack] = field(default_factory=dict)
     """What tracks were found to be earlier, by their ids."""
-    tags: tuple[str, ...] = ()
-    """Of rows without columns of their own, those that the files' tags fill."""
+    tags: FileTags = field(default_factory=FileTags)
+    """Of rows without columns of their own, those that their files fill."""
 
 
 def _probe_and_check(
     tracks: Sequence[Track], done: Collection[str], source: ManifestSource, rules: _TrackRules
 ) -> Iterator[Track | Reject]:
     opened = [track for track in tracks if track.track_id not in done and _needs_probe(track)]
-    known = recall_facts(opened, rules.measured, rules.tags)
+    known = recall_facts(opened, rules.measured, rules.tags.columns)
     needed = [track for track in opened if track.track_id not in known]
-    probed = _probe(needed, source, with_tags=bool(rules.tags))
+    probed = _probe(needed, source, with_tags=bool(rules.tags.columns))
     for track in tracks:
         if track.track_id in done:
             yield track
@@ -214,7 +222,7 @@ def _check_probed(track: Track, outcome: AudioFacts | AudioRejected, rules: _Tra
         track,
         duration_seconds=seconds,
         size_bytes=outcome.size_bytes,
-        columns={name: outcome.tags.get(name) for name in rules.tags} | track.columns,
+        columns=rules.tags.fill(track.location, outcome.tags) | track.columns,
     )
     return _check(measured, rules)
 

@@ -3,6 +3,6 @@
 What stands here is light. `probe` and `probe_many` are in `stemline.probe.probing`, which loads the readers.
 """
 
-from stemline.probe.audio_facts import TAG_COLUMNS, AudioFacts
+from stemline.probe.audio_facts import GUESSED, TAG_COLUMNS, AudioFacts
 
-__all__ = ["TAG_COLUMNS", "AudioFacts"]
+__all__ = ["GUESSED", "TAG_COLUMNS", "AudioFacts"]

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from stemline.errors import AudioRejected
 from stemline.records import Code
 
-TAG_COLUMNS = ("artist", "title", "album", "isrc", "released_on")
-"""The manifest's columns that a file's tags may fill."""
+GUESSED = "guessed"
+"""The column that names those of a row's columns that were guessed, as `title,artist`."""
+TAG_COLUMNS = ("artist", "title", "album", "isrc", "released_on", GUESSED)
+"""The columns that a file's tags may fill, and what says that its name did."""
 
 
 @dataclass(frozen=True, slots=True)

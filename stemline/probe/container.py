@@ -14,6 +14,7 @@ from stemline.errors import AudioRejected
 from stemline.probe import flac
 from stemline.probe.audio_facts import AudioFacts, unreadable
 from stemline.probe.audio_file import OpenAudio
+from stemline.probe.tag_text import clean_text, read_isrc, written_day
 
 # Formats without a length of their own: FFmpeg would guess it from the bit rate of the first packets.
 _UNMEASURED = frozenset({"mp3", "aac", "ac3", "eac3", "dts", "truehd", "mpeg", "mpegts", "amr", "loas"})
@@ -33,9 +34,10 @@ TAGS = {
     "title": ("title",),
     "album": ("album",),
     "released_on": ("date", "tdrl", "originaldate", "year"),
-    "isrc": ("isrc", "tsrc"),
+    "isrc": ("isrc", "tsrc", "xid"),
 }
 """Column of the manifest: the names FFmpeg has for it, over ID3, Vorbis comments, MP4, RIFF, APE and ASF."""
+_FORMS = {"released_on": written_day, "isrc": read_isrc}
 
 
 def read_sound_file(audio: OpenAudio) -> AudioFacts | None:
@@ -139,20 +141,25 @@ def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
 
 
 def read_tags(audio: OpenAudio) -> dict[str, str]:
-    """Give artist, title, album, released_on and isrc as the file's tags have them; none where it has none."""
+    """Give artist, title, album, released_on and isrc as the file's tags have them; none where it has none.
+
+    Text loses what cannot be shown; a day is written as ISO 8601 does where it can be told; of several ISRCs the first
+    counts.
+    """
     audio.file.seek(0)
     try:
         with _opened(audio) as container:
             streams = (stream.metadata for stream in container.streams if stream.type == "audio")
             found = {
-                name.lower(): " ".join(text.split())
+                name.lower(): clean_text(text)
                 for tags in (*streams, container.metadata)
                 for name, text in tags.items()
             }
     except _UNREADABLE:
         return {}
     named = {column: [found[name] for name in names if found.get(name)] for column, names in TAGS.items()}
-    return {column: texts[0] for column, texts in named.items() if texts}
+    first = {column: texts[0] for column, texts in named.items() if texts}
+    return {column: _FORMS[column](text) if column in _FORMS else text for column, text in first.items()}
 
 
 def _opened(audio: OpenAudio) -> _Container:

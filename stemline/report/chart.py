@@ -31,18 +31,19 @@ class ColumnChart:
     ticks: Mapping[float, str]
     """Labels of the axis by their place, 0 to 1."""
     line: Sequence[float] = ()
+    is_count: bool = False
+    """Whether the values are numbers of things, of which there is no half."""
 
 
 def column_chart(chart: ColumnChart) -> Html:
     """Give a column chart."""
-    top = round_top(max([*chart.values, *chart.line, 1.0]))
-    count = len(chart.values)
+    marks = axis_marks(max([*chart.values, *chart.line, 0.0]), is_count=chart.is_count)
+    top, count = marks[0], len(chart.values)
     bars = [
         _bar(index, value / top, chart.titles[index]) for index, value in enumerate(chart.values) if value > 0
     ]
-    grid = [
-        element("line", class_="grid", x1=0, x2=count, y1=y, y2=y) for y in (0.0, _HEIGHT / 2, float(_HEIGHT))
-    ]
+    heights = [round(_HEIGHT * (1 - mark / top), 2) for mark in marks]
+    grid = [element("line", class_="grid", x1=0, x2=count, y1=y, y2=y) for y in heights]
     drawing = element(
         "svg",
         *grid,
@@ -53,10 +54,22 @@ def column_chart(chart: ColumnChart) -> Html:
         role="img",
         aria_label=chart.label,
     )
-    scale = element("div", *(element("span", number(v)) for v in (top, top / 2, 0.0)), class_="scale")
+    scale = element("div", *(element("span", number(mark)) for mark in marks), class_="scale")
     ticks = (element("span", label, style=f"left:{place:.2%}") for place, label in chart.ticks.items())
     axis = element("div", *ticks, class_="axis")
     return element("div", scale, element("div", drawing, axis, class_="plot"), class_="chart")
+
+
+def axis_marks(highest: float, *, is_count: bool) -> tuple[float, ...]:
+    """Give the marks of an axis from its top down to 0: the middle one only where it can be counted to."""
+    if not is_count:
+        top = round_top(highest if highest > 0 else 1.0)
+        return top, top / 2, 0.0
+    top = round_top(max(highest, 1.0))
+    if top == 1:
+        return top, 0.0
+    top += top % 2  # 5 has no half that is a count
+    return top, top / 2, 0.0
 
 
 def round_top(highest: float) -> float:
@@ -67,7 +80,9 @@ def round_top(highest: float) -> float:
 
 def number(value: float) -> str:
     """Give a number without needless decimals."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def short(count: int) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stemline.records import State
 from stemline.report.components import panel, table
 from stemline.report.digest import RunDigest
 from stemline.report.markup import Html, element, with_code
@@ -44,7 +43,7 @@ class PredictedFigure:
 def compare_prediction(digest: RunDigest) -> Html:
     """Give predicted and actual figures; nothing for a run that predicted nothing and read no balance."""
     predicted = digest.run.totals.get("predicted")
-    drift = digest.credits.get("drift")
+    drift = digest.figures.credits["drift"]
     parts = []
     if predicted and digest.run.finished_at is not None:
         rows = [each.cells for each in _figures(predicted, digest)]
@@ -57,13 +56,15 @@ def compare_prediction(digest: RunDigest) -> Html:
 
 
 def _figures(predicted: Mapping[str, Any], digest: RunDigest) -> list[PredictedFigure]:
-    requests = digest.run.totals.get("requests") or {}
-    fresh = max(0, digest.tracks.get(State.PUBLISHED, 0) - digest.earlier)
+    figures = digest.figures
+    charged, sent = figures.credits["charged"] or 0, figures.requests["sent"] or 0
     return [
-        PredictedFigure("Tracks", predicted["tracks"], predicted["tracks"], fresh, _count),
-        PredictedFigure("Credits", *_ends(predicted["credits"]), digest.credits["charged"], _count),
-        PredictedFigure("Requests", *_ends(predicted["requests"]), requests.get("sent", 0), _count),
-        PredictedFigure("Duration", *_ends(predicted["seconds"]), digest.seconds, length),
+        PredictedFigure(
+            "Tracks", predicted["tracks"], predicted["tracks"], figures.published.by_this_run, _count
+        ),
+        PredictedFigure("Credits", *_ends(predicted["credits"]), charged, _count),
+        PredictedFigure("Requests", *_ends(predicted["requests"]), sent, _count),
+        PredictedFigure("Duration", *_ends(predicted["seconds"]), figures.seconds, length),
     ]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from stemline.reader import open_dataset
@@ -13,12 +14,16 @@ from stemline.report.dataset_figures import (
     Breakdown,
     DatasetTotals,
     Growth,
+    SoundShare,
     breakdown_tree,
     read_breakdowns,
     read_growth,
     read_music,
+    read_sounds,
     read_totals,
+    read_verification,
 )
+from stemline.report.dataset_tracks import COLUMNS, read_shown_tracks, stream_tracks
 from stemline.report.digest import MusicTally
 from stemline.report.figure_tables import FigureTables, figure_tables
 from stemline.report.leakage_figures import read_leakage
@@ -33,6 +38,7 @@ from stemline.report.quality_figures import (
     read_silent,
 )
 from stemline.report.track_choice import choose_tracks_to_hear
+from stemline.report.track_table import SHOWN_TRACKS, Cell, write_track_file
 from stemline.settings import Settings
 from stemline.storage import open_store
 
@@ -58,6 +64,9 @@ class DatasetDigest:
     leakage: Mapping[str, Any]
     """As `LeakageReport.as_tree` gives it."""
     heard: tuple[PlayedTrack, ...]
+    sounds: tuple[SoundShare, ...]
+    verification: Mapping[str, int]
+    shown_tracks: Sequence[Sequence[Cell]]
 
     def as_tree(self) -> dict[str, Any]:
         """Give the figures for `--json`."""
@@ -74,11 +83,17 @@ class DatasetDigest:
             "silent": {"stems": self.silent.count, **asdict(self.silent)},
             "clipped": {"stems": self.clipped.count, **asdict(self.clipped)},
             "leakage": self.leakage,
+            "sound": [asdict(each) for each in self.sounds],
+            "verification": dict(self.verification),
         }
 
 
-def gather_dataset(settings: Settings, release: str | None, now: datetime) -> DatasetDigest:
+def gather_dataset(
+    settings: Settings, release: str | None, now: datetime, track_file: Path | None = None
+) -> DatasetDigest:
     """Gather what a page shows of the live dataset, or of a release.
+
+    Where the page has no room for all tracks, `track_file` gets them.
 
     Raises:
         UsageError: there is no dataset, or no such release; it names those there are.
@@ -88,14 +103,19 @@ def gather_dataset(settings: Settings, release: str | None, now: datetime) -> Da
     store = open_store(settings.dataset.url, options)
     made_at = now if release is None else require_release(store, release).made_at
     with figure_tables(open_dataset(settings.dataset.url, options, release)) as tables:
-        breakdowns = read_breakdowns(tables)
+        breakdowns, totals = read_breakdowns(tables), read_totals(tables)
+        if track_file is not None and totals.separations > SHOWN_TRACKS:
+            write_track_file(track_file, COLUMNS, stream_tracks(tables))
         return DatasetDigest(
             name=settings.name,
             release=release,
             made_at=made_at,
             root_url=without_secrets(store.url()),
             is_local=store.local_path("") is not None,
-            totals=read_totals(tables),
+            totals=totals,
+            sounds=read_sounds(tables),
+            verification=read_verification(tables),
+            shown_tracks=read_shown_tracks(tables),
             breakdowns=breakdowns,
             growth=read_growth(tables),
             music=read_music(tables),

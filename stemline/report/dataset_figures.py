@@ -20,8 +20,11 @@ _BREAKDOWNS = {
     "license": "coalesce(license_spdx, license)",
     "ai_training": "nullif(ai_training, 'unknown')",
     "provider_recipe": "concat_ws(' · ', provider, recipe)",
+    "artist": "artist",
+    "album": "concat_ws(' · ', nullif(album, ''), CASE WHEN album <> '' THEN artist END)",
 }
 _SECONDS = "round(coalesce(sum(duration_seconds) FILTER (isfinite(duration_seconds)), 0), 3)"
+_CREDITS = "coalesce(sum(credits_charged), 0)::BIGINT"
 _STORED = "NOT list_contains(string_split(coalesce(verification, ''), ','), 'linked')"
 
 
@@ -33,6 +36,8 @@ class ValueShare:
     """None: it was not told."""
     tracks: int
     seconds: float
+    credits: int = 0
+    """Charged for them, as far as the tables tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Growth:
     step_days: int
     tracks: tuple[int, ...]
     seconds: tuple[float, ...]
+    credits: tuple[int, ...]
 
     def day(self, column: int) -> date:
         """Give the first day of a column."""
@@ -82,19 +88,31 @@ class DatasetTotals:
     """Of the audio in the dataset."""
     unsplit: int
     """Separations in no split."""
+    credits: int
+    """Charged for all separations, as far as the tables tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundShare:
+    """How many stems are of one format, sample rate and number of channels."""
+
+    format: str | None
+    sample_rate: int | None
+    channels: int | None
+    stems: int
 
 
 def read_totals(tables: FigureTables) -> DatasetTotals:
     """Give how much there is."""
-    tracks, rows, artists, seconds, unsplit = tables.rows(
+    tracks, rows, artists, seconds, unsplit, charged = tables.rows(
         "SELECT count(DISTINCT track_id), count(*), count(DISTINCT artist), "
         f"{_SECONDS}, "
-        "count(*) FILTER (split IS NULL) FROM tracks"
+        f"count(*) FILTER (split IS NULL), {_CREDITS} FROM tracks"
     )[0]
     stems, size = tables.rows(
         f"SELECT count(*), coalesce(sum(size_bytes) FILTER ({_STORED}), 0)::BIGINT FROM stems"
     )[0]
-    return DatasetTotals(tracks, rows, artists, seconds, stems, size, unsplit)
+    return DatasetTotals(tracks, rows, artists, seconds, stems, size, unsplit, charged)
 
 
 def read_breakdowns(tables: FigureTables) -> dict[str, Breakdown]:
@@ -107,27 +125,25 @@ def _breakdown(tables: FigureTables, expression: str) -> Breakdown:
         f"""
         WITH shares AS (
             SELECT nullif({expression}, '') AS value, count(*) AS tracks,
-                {_SECONDS} AS seconds
+                {_SECONDS} AS seconds, {_CREDITS} AS credits
             FROM tracks GROUP BY 1
         ), placed AS (
             SELECT *, row_number() OVER (ORDER BY seconds DESC, tracks DESC, value NULLS LAST) AS place FROM shares
         )
         SELECT CASE WHEN place <= {SHOWN_VALUES} THEN place END AS shown, any_value(value), sum(tracks)::BIGINT,
-            round(sum(seconds), 3), count(*)
+            round(sum(seconds), 3), sum(credits)::BIGINT, count(*)
         FROM placed GROUP BY shown ORDER BY shown NULLS LAST
         """
     )
-    shares = tuple(
-        ValueShare(value, tracks, seconds) for shown, value, tracks, seconds, _ in found if shown is not None
-    )
-    rest = next((ValueShare(None, row[2], row[3]) for row in found if row[0] is None), None)
-    return Breakdown(shares, sum(row[4] for row in found), rest)
+    shares = tuple(ValueShare(*share) for shown, *share, _ in found if shown is not None)
+    rest = next((ValueShare(None, *row[2:5]) for row in found if row[0] is None), None)
+    return Breakdown(shares, sum(row[5] for row in found), rest)
 
 
 def read_growth(tables: FigureTables) -> Growth | None:
     """Give what came when; None for an empty dataset."""
     days = tables.rows(
-        f"SELECT collected_on, count(*), {_SECONDS} "
+        f"SELECT collected_on, count(*), {_SECONDS}, {_CREDITS} "
         "FROM tracks WHERE isfinite(collected_on) GROUP BY 1 ORDER BY 1"
     )
     if not days:
@@ -135,12 +151,32 @@ def read_growth(tables: FigureTables) -> Growth | None:
     first, last = days[0][0], days[-1][0]
     span = (last - first).days + 1
     step = next((step for step in GROWTH_STEPS if span <= step * GROWTH_COLUMNS), -(-span // GROWTH_COLUMNS))
-    tracks, seconds = [0] * -(-span // step), [0.0] * -(-span // step)
-    for day, count, length in days:
+    columns = -(-span // step)
+    tracks, seconds, charged = [0] * columns, [0.0] * columns, [0] * columns
+    for day, count, length, credits_ in days:
         place = (day - first).days // step
         tracks[place] += count
         seconds[place] += length
-    return Growth(first, last, step, tuple(tracks), tuple(seconds))
+        charged[place] += credits_
+    return Growth(first, last, step, tuple(tracks), tuple(seconds), tuple(charged))
+
+
+def read_sounds(tables: FigureTables) -> tuple[SoundShare, ...]:
+    """Give the most frequent formats, sample rates and numbers of channels of stems in the dataset."""
+    found = tables.rows(
+        f"SELECT format, sample_rate, channels, count(*) FROM stems WHERE {_STORED} "
+        f"GROUP BY ALL ORDER BY 4 DESC, 1, 2, 3 LIMIT {SHOWN_VALUES}"
+    )
+    return tuple(SoundShare(*row) for row in found)
+
+
+def read_verification(tables: FigureTables) -> dict[str, int]:
+    """Give how many stems each word of `verification` is said of."""
+    found = tables.rows(
+        "SELECT word, count(*) FROM (SELECT unnest(string_split(verification, ',')) AS word FROM stems) "
+        "WHERE word <> '' GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    return dict(found)
 
 
 def read_music(tables: FigureTables) -> MusicTally:

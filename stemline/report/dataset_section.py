@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
+from stemline.report.account_section import sound_words
 from stemline.report.chart import ColumnChart, column_chart, number
-from stemline.report.components import counter, empty_note, listen, panel
+from stemline.report.components import counter, empty_note, facts, listen, panel
 from stemline.report.dataset_digest import DatasetDigest
 from stemline.report.dataset_figures import Breakdown, Growth, ValueShare
 from stemline.report.markup import Html, clipped, element
@@ -23,6 +26,8 @@ _BREAKDOWNS = {
         "unknown",
         "No track says whether it may be trained on.",
     ),
+    "artist": ("By artist", "Artist", "unknown", ""),
+    "album": ("By album", "Album", "unknown", ""),
     "provider_recipe": ("Providers and recipes", "Provider · recipe", "unknown", "Nothing is published yet."),
 }
 """Title, heading, what stands for no value, and what is said where no track has one."""
@@ -67,15 +72,16 @@ def breakdowns(digest: DatasetDigest) -> Html:
     """Give hours and tracks by split, licence, whether training is allowed, provider and recipe."""
     told_first = sorted(_BREAKDOWNS, key=lambda name: not digest.breakdowns[name].is_told)
     panels = [_breakdown(name, digest.breakdowns[name], digest.totals.seconds) for name in told_first]
+    panels.append(_sound(digest))
     return element("div", *panels, class_="breakdowns")
 
 
 def _breakdown(name: str, breakdown: Breakdown, total: float) -> Html:
     title, heading, untold, nothing = _BREAKDOWNS[name]
     if not breakdown.is_told:
-        return panel(title, empty_note(nothing))
+        return panel(title, empty_note(nothing)) if nothing else Html()
     unit = "Hours" if total >= 2 * _HOUR else "Minutes"
-    head = element("tr", *(element("th", each) for each in (heading, unit, "Share", "Tracks")))
+    head = element("tr", *(element("th", each) for each in (heading, unit, "Share", "Tracks", "Credits")))
     shares = [(each, each.value, untold) for each in breakdown.shares]
     if breakdown.rest is not None:
         shares.append((breakdown.rest, None, f"{breakdown.values - len(breakdown.shares):,} more"))
@@ -90,8 +96,20 @@ def _share_row(share: ValueShare, value: str | None, instead: str, total: float)
     name = element("em", instead) if value is None else element("span", clipped(value, 60))
     bar = element("span", element("b", style=f"width:{part:.2%}"), class_="share")
     hours = share.seconds / (_HOUR if total >= 2 * _HOUR else 60)
-    figures = (f"{hours:,.1f}", f"{part:.1%}", f"{share.tracks:,}")
+    figures = (f"{hours:,.1f}", f"{part:.1%}", f"{share.tracks:,}", f"{share.credits:,}")
     return element("tr", element("td", name, bar), *(element("td", figure) for figure in figures))
+
+
+def _sound(digest: DatasetDigest) -> Html:
+    """Give formats, and what was found when the stems were verified."""
+    if not digest.sounds:
+        return Html()
+    told = {
+        sound_words(each.format, each.sample_rate, each.channels): counted(each.stems, "stem")
+        for each in digest.sounds
+    }
+    told |= {f"Verified: {clipped(word, 40)}": counted(n, "stem") for word, n in digest.verification.items()}
+    return panel("Sound", facts(told))
 
 
 def growth_and_music(digest: DatasetDigest) -> Html:
@@ -103,7 +121,8 @@ def growth_and_music(digest: DatasetDigest) -> Html:
 
 def _growth(growth: Growth) -> Html:
     total = sum(growth.seconds)
-    in_all = f"{counted(sum(growth.tracks))}, {_total_length(total)}"
+    in_all, spent = f"{counted(sum(growth.tracks))}, {_total_length(total)}", sum(growth.credits)
+    in_all += f", {counted(spent, 'credit')}" if spent else ""
     if len(growth.tracks) == 1 and growth.step_days == 1:
         return panel("Growth", element("p", f"All of it came on {_day(growth.first)}: {in_all}."))
     unit, size = ("hours", _HOUR) if total >= 2 * _HOUR else ("minutes", 60.0)
@@ -114,12 +133,24 @@ def _growth(growth: Growth) -> Html:
         values=values,
         titles=[
             f"{_day(growth.day(column))}: {counted(tracks)}, {length(round(growth.seconds[column]))}"
+            + (f", {counted(growth.credits[column], 'credit')}" if growth.credits[column] else "")
             for column, tracks in enumerate(growth.tracks)
         ],
         ticks=_day_ticks(growth),
     )
     note = f"{in_all} from {_day(growth.first)} to {_day(growth.last)}."
-    return panel(f"Growth in {unit} {every}", column_chart(chart), element("p", note, class_="note"))
+    return panel(
+        f"Growth in {unit} {every}",
+        column_chart(chart),
+        *(_spending(chart, growth.credits, every) if spent else ()),
+        element("p", note, class_="note"),
+    )
+
+
+def _spending(growth: ColumnChart, credits_: Sequence[int], every: str) -> tuple[Html, Html]:
+    """Give the credits of the same days under what came in them."""
+    chart = replace(growth, label=f"Credits charged {every}", values=credits_, is_count=True)
+    return element("h3", f"Credits {every}"), column_chart(chart)
 
 
 def _day_ticks(growth: Growth) -> dict[float, str]:

@@ -7,21 +7,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
-from stemline.budget import Spending
-from stemline.ledger import BatchRow, Ledger, PublishedTrack, RunRecord
+from stemline.ledger import BatchRow, Ledger, PublishedTrack, RunOutcome, RunRecord
 from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.records import Code, State
 from stemline.report.backfill_section import BackfillDigest, gather_backfill
 from stemline.report.markup import without_secrets
 from stemline.report.musical_key import key_index
 from stemline.report.page_file import DATASET_ROOT
+from stemline.report.run_account import RunAccount, read_account
+from stemline.report.run_figures import RunFigures, read_figures
+from stemline.report.track_table import TrackFile
 from stemline.storage import Store
 from stemline.wording import PROBLEM_STATES
 
 SHOWN_PROBLEMS = 200
 SHOWN_SAMPLES = 12
+HISTORY_DAYS = 92
+"""So far back the nights before a run are shown."""
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 """Lengths in seconds that one column of the timeline may stand for."""
 COLUMN_COUNT = 60
@@ -90,13 +93,11 @@ class RunDigest:
     """A run as its page shows it."""
 
     run: RunRecord
-    tracks: dict[State, int]
-    codes: dict[Code, int]
-    spending: Spending
+    figures: RunFigures
     timeline: Timeline
     music: MusicTally
-    earlier: int
-    """Published tracks that an earlier run had published already."""
+    account: RunAccount
+    history: list[RunOutcome]
     problems: list[ProblemRow]
     problem_count: int
     samples: list[BatchRow]
@@ -106,21 +107,13 @@ class RunDigest:
     rejects_key: str | None
     backfill: BackfillDigest | None = None
 
-    @property
-    def seconds(self) -> float:
-        """How long the run took."""
-        total = self.run.totals.get("seconds")
-        if isinstance(total, int | float):
-            return float(total)
-        ended = self.run.finished_at
-        return 0.0 if ended is None else (ended - self.run.started_at).total_seconds()
+    track_file: TrackFile | None = None
+    """What has the tracks that the page has no room for."""
 
     @property
-    def credits(self) -> Mapping[str, Any]:
-        """The credits of the run's result, else those of the ledger."""
-        spent = self.spending.run
-        totals = self.run.totals.get("credits") or {}
-        return {"reserved": spent.reserved, "charged": spent.charged, "balance": None, **totals}
+    def tracks(self) -> Mapping[State, int]:
+        """The rows of the manifest by state."""
+        return self.figures.tracks
 
 
 def gather(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE) -> RunDigest:
@@ -129,20 +122,19 @@ def gather(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE
     Raises LedgerConflict when there is none of that id.
     """
     run = ledger.runs.get(run_id)
-    tracks, codes = _final_counts(ledger, run)
-    before = ledger.queries.published_shares(run_id).before
+    figures = read_figures(ledger, run)
+    tracks, before = figures.tracks, figures.published.before
     unpublished_before = tracks.get(State.PUBLISHED, 0) - before
     tally = _PublishedTally(run.started_at, run.finished_at or ledger.clock(), unpublished_before)
     tally.add(ledger.queries.published_tracks(run_id))
     rejects_key = f"_stemline/rejects/{run_id}.csv"
     return RunDigest(
         run=run,
-        tracks=tracks,
-        codes=codes,
-        spending=ledger.credits.spending(run_id),
+        figures=figures,
         timeline=tally.timeline,
         music=tally.music,
-        earlier=tally.earlier + before,
+        account=read_account(ledger.accounts.tracks(run_id), root),
+        history=ledger.accounts.history(run_id, HISTORY_DAYS),
         problems=[_shortened(problem, root) for problem in _problems(ledger, run_id)],
         problem_count=sum(tracks.get(state, 0) for state in (*PROBLEM_STATES, State.READY, State.REJECTED)),
         samples=[row for row in ledger.queries.results(tally.tokens) if row.collected.stems],
@@ -158,15 +150,6 @@ def _shortened(problem: ProblemRow, root: SourceRoot) -> ProblemRow:
     return replace(problem, location=location, sentence=sentence)
 
 
-def _final_counts(ledger: Ledger, run: RunRecord) -> tuple[dict[State, int], dict[Code, int]]:
-    """Give the counts the run ended with: a later run may have selected its tracks since."""
-    if run.finished_at is None or "tracks" not in run.totals:
-        return ledger.queries.counts(run.run_id), ledger.queries.codes(run.run_id)
-    totals = run.totals
-    tracks = {State(name): int(count) for name, count in totals["tracks"].items()}
-    return tracks, {Code(name): int(count) for name, count in totals.get("codes", {}).items()}
-
-
 class _PublishedTally:
     """Counts published tracks one by one, and picks samples that are spread over the run."""
 
@@ -178,7 +161,6 @@ class _PublishedTally:
         count = min(int(seconds // step) + 1, 4 * COLUMN_COUNT)
         self.timeline = Timeline(step, [0] * count, [0] * count)
         self.music = MusicTally()
-        self.earlier = 0
         self.tokens: list[str] = []
         wanted = min(SHOWN_SAMPLES, expected)
         self._chosen = {number * expected // wanted for number in range(wanted)}
@@ -189,7 +171,6 @@ class _PublishedTally:
                 self.tokens.append(track.token)
             self.music.add(track)
             if track.published_at < self._started:
-                self.earlier += 1
                 continue
             self._count(self.timeline.published, track.published_at)
             if track.ready_at is not None and track.ready_at >= self._started:

@@ -39,6 +39,8 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "duration_seconds": "DOUBLE",
         "artist": "VARCHAR",
         "title": "VARCHAR",
+        "album": "VARCHAR",
+        "credits_charged": "BIGINT",
         "license": "VARCHAR",
         "license_spdx": "VARCHAR",
         "ai_training": "VARCHAR",
@@ -50,6 +52,9 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "stem": "VARCHAR",
         "provider": "VARCHAR",
         "recipe": "VARCHAR",
+        "format": "VARCHAR",
+        "sample_rate": "INTEGER",
+        "channels": "INTEGER",
         "size_bytes": "BIGINT",
         "verification": "VARCHAR",
         "silent_share": "DOUBLE",
@@ -78,6 +83,13 @@ class FigureTables:
         """Give what DuckDB answers."""
         with telling(self.dataset):
             return self.connection.execute(query, list(parameters)).fetchall()
+
+    def stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Give what DuckDB answers, some rows at a time."""
+        with telling(self.dataset):
+            answer = self.connection.cursor().execute(query)
+            while rows := answer.fetchmany(_ROWS_AT_ONCE):
+                yield from rows
 
 
 @contextmanager

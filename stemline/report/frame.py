@@ -14,7 +14,7 @@ from stemline.report.markup import Html, element, text
 
 def html_page(title: str, body: Iterable[str]) -> str:
     """Give a whole HTML page of sections; empty ones are left out."""
-    script = _asset("page.js")
+    script = _asset("page.js") + _asset("track_table.js")
     return Template(_asset("page.html")).substitute(
         title=text(title),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -26,7 +26,12 @@ def html_page(title: str, body: Iterable[str]) -> str:
 
 def brand() -> Html:
     """Give our mark."""
-    return element("p", *(element("i") for _ in range(4)), element("span", "stemline"), class_="brand")
+    return element("p", *brand_marks(), class_="brand")
+
+
+def brand_marks() -> tuple[Html, ...]:
+    """Give what our mark is made of."""
+    return (*(element("i") for _ in range(4)), element("span", "stemline"))
 
 
 def instant(at: datetime) -> str:

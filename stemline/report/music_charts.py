@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from stemline.report.chart import ColumnChart, column_chart, key_wheel, number
-from stemline.report.components import empty_note, panel
+from stemline.report.components import panel
 from stemline.report.digest import TEMPO_STEP, MusicTally
 from stemline.report.markup import Html, clipped, element
 from stemline.report.musical_key import KEYS
@@ -13,17 +13,15 @@ from stemline.wording import counted
 
 
 def music_panels(music: MusicTally) -> list[Html]:
-    """Give the panels of tempo and key; a single one that says so when no published track has either."""
-    if not music.tempos and not music.keys:
-        return [panel("Tempo and key", empty_note("No published track has a tempo or a key."))]
-    return [_tempo(music), _keys(music)]
+    """Give the panels of tempo and key: of neither where no published track has it."""
+    return [each for each in (_tempo(music), _keys(music)) if each]
 
 
 def _tempo(music: MusicTally) -> Html:
     """Give the published tracks by tempo."""
     tempos = music.tempos
     if not tempos:
-        return panel("Tempo", empty_note("No published track has a tempo."))
+        return Html()
     first, last = min(tempos) - TEMPO_STEP, max(tempos) + TEMPO_STEP
     bands = range(first, last + 1, TEMPO_STEP)
     every = 20 if len(bands) <= 36 else 40
@@ -33,6 +31,7 @@ def _tempo(music: MusicTally) -> Html:
         values=[tempos[bpm] for bpm in bands],
         titles=[f"{bpm} to {bpm + TEMPO_STEP} bpm: {counted(tempos[bpm])}" for bpm in bands],
         ticks=ticks,
+        is_count=True,
     )
     return panel("Tempo in bpm", column_chart(chart), _sources(music.tempo_sources))
 
@@ -40,7 +39,7 @@ def _tempo(music: MusicTally) -> Html:
 def _keys(music: MusicTally) -> Html:
     """Give the published tracks by key, on the circle of fifths."""
     if not music.keys:
-        return panel("Key", empty_note("No published track has a key."))
+        return Html()
     top = (
         element("li", element("strong", KEYS[index]), " ", element("span", number(count), class_="note"))
         for index, count in music.keys.most_common(5)

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from stemline.records import State
+from stemline.records import Code, State
 from stemline.report.chart import ColumnChart, column_chart
-from stemline.report.components import counter, empty_note, facts, listen, panel, table
+from stemline.report.components import counter, facts, listen, panel, table
 from stemline.report.digest import SHOWN_PROBLEMS, STEPS, RunDigest
 from stemline.report.markup import Html, clipped, element, joined, with_code, without_secrets
 from stemline.report.player import AudioPlace, played_row, track_player
+from stemline.report.run_account import COLUMNS
+from stemline.report.run_figures import RunFigures
+from stemline.report.track_table import TrackTable, track_table
 from stemline.wording import CODES, STATES, counted, length, mix_sentence
+
+SHOWN_CODES = 3
 
 
 def counters(digest: RunDigest) -> Html:
     """Give the run's few most telling numbers."""
-    run, requests = digest.run, digest.run.totals.get("requests") or {}
-    total, published = sum(digest.tracks.values()), digest.tracks.get(State.PUBLISHED, 0)
-    fresh = max(0, published - digest.earlier)
-    minutes = digest.seconds / 60
-    pace = f"{fresh / minutes:,.1f} tracks a minute" if minutes and fresh else "none in this run"
-    earlier = f", {digest.earlier:,} before it" if digest.earlier else ""
-    charged = digest.credits["charged"]
-    per_track = requests.get("per_track")
+    figures = digest.figures
+    shares, charged = figures.published, figures.credits["charged"] or 0
+    minutes, per_track = figures.seconds / 60, figures.requests["per_track"]
+    pace = f"{shares.by_this_run / minutes:,.1f} tracks a minute" if minutes and shares.by_this_run else ""
+    earlier = f", {shares.before:,} before it" if shares.before else ""
+    others = f", {shares.by_others:,} by other runs" if shares.by_others else ""
     return element(
         "section",
-        counter("Published", f"{published:,}", f"of {counted(total)}{earlier}"),
-        counter("Time", length(digest.seconds) if run.finished_at else "running", pace),
+        counter(
+            "Published",
+            f"{figures.tracks.get(State.PUBLISHED, 0):,}",
+            f"of {counted(figures.total)}{earlier}{others}",
+        ),
+        counter("Time", length(figures.seconds) if digest.run.finished_at else "running", pace),
         counter("Credits charged", f"{charged:,}", f"{length(charged)} of audio"),
         counter(
             "Requests a track",
             "unknown" if per_track is None else f"{per_track:.2f}",
-            f"{requests.get('sent', 0):,} sent, {requests.get('rejected', 0):,} rejected",
+            f"{figures.requests['sent']:,} sent, {figures.requests['rejected']:,} rejected",
         ),
         class_="counters",
     )
@@ -41,7 +46,7 @@ def states(digest: RunDigest) -> Html:
     """Give where the manifest's rows stand, as one bar with its legend."""
     total = sum(digest.tracks.values())
     if not total:
-        return panel("Tracks", empty_note("The run selected no rows of the manifest."))
+        return Html()
     shown = [(state, digest.tracks[state]) for state in STATES if digest.tracks.get(state)]
     bar = (element("i", class_=f"s-{s}", style=f"flex-grow:{n}", title=f"{s}: {n:,}") for s, n in shown)
     legend = (
@@ -63,20 +68,19 @@ def throughput(digest: RunDigest) -> Html:
     """Give how many tracks were published, and finished by the provider, over time."""
     timeline = digest.timeline
     if not any(timeline.published):
-        return panel("Throughput", empty_note("Nothing was published in this run."))
-    unit = min(timeline.step_seconds, 60)
-    scale = unit / timeline.step_seconds
-    per = "a minute" if unit == 60 else "a second" if unit == 1 else f"in {unit} s"
+        return Html()
+    per = "a second" if timeline.step_seconds == 1 else f"in {length(timeline.step_seconds)}"
     titles = [
         f"{length(index * timeline.step_seconds)}: {counted(count)} published"
         for index, count in enumerate(timeline.published)
     ]
     chart = ColumnChart(
         label=f"Tracks published {per}, over time",
-        values=[count * scale for count in timeline.published],
+        values=timeline.published,
         titles=titles,
         ticks=_time_ticks(len(timeline.published) * timeline.step_seconds),
-        line=[count * scale for count in timeline.ready],
+        line=timeline.ready,
+        is_count=True,
     )
     key = element(
         "p",
@@ -96,44 +100,63 @@ def _time_ticks(seconds: int) -> dict[float, str]:
 
 def spending(digest: RunDigest) -> Html:
     """Give what was spent, what is still reserved, what is left, and the requests it took."""
-    credits_, requests = digest.credits, digest.run.totals.get("requests") or {}
-    balance, per_track = credits_["balance"], requests.get("per_track")
+    credits_, requests = digest.figures.credits, digest.figures.requests
+    balance, per_track = credits_["balance"], requests["per_track"]
     values = {
         "Charged": f"{credits_['charged']:,}",
         "Still reserved": f"{credits_['reserved']:,}",
         "Balance with the provider": "unknown" if balance is None else f"{balance:,}",
-        "Requests sent": f"{requests.get('sent', 0):,}",
-        "Requests rejected": f"{requests.get('rejected', 0):,}",
+        "Requests sent": f"{requests['sent']:,}",
+        "Requests rejected": f"{requests['rejected']:,}",
         "Requests a track": "unknown" if per_track is None else f"{per_track:.2f}",
     }
-    return panel("Credits and requests", *_meters(digest), facts(values))
+    return panel("Credits and requests", *_meters(digest.figures), facts(values))
 
 
-def _meters(digest: RunDigest) -> list[Html]:
-    """Give each limit of the budget as a bar, for a run whose totals name them."""
-    limits: Mapping[str, int | None] = digest.run.totals.get("budget") or {}
-    spent = {"run": digest.spending.run, "day": digest.spending.day, "month": digest.spending.month}
+def _meters(figures: RunFigures) -> list[Html]:
+    """Give each limit of the budget as a bar, for a run that has one."""
     return [
         element(
             "div",
             element("span", f"budget.{name}"),
-            element("span", f"{window.total:,} of {limit:,}", class_="note"),
+            element("span", f"{window.charged + window.reserved:,} of {window.limit:,}", class_="note"),
             element(
                 "div",
-                element("i", class_="charged", style=f"width:{min(1.0, window.charged / limit):.2%}"),
-                element("i", class_="reserved", style=f"width:{min(1.0, window.reserved / limit):.2%}"),
+                element("i", class_="charged", style=f"width:{min(1.0, window.charged / window.limit):.2%}"),
+                element(
+                    "i", class_="reserved", style=f"width:{min(1.0, window.reserved / window.limit):.2%}"
+                ),
                 class_="meter",
             ),
             class_="limit",
         )
-        for name, window in spent.items()
-        if (limit := limits.get(name))
+        for name, window in figures.windows.items()
+        if window.limit
     ]
+
+
+def failure_summary(digest: RunDigest) -> Html:
+    """Say what most of the unpublished tracks lack and where the rest stands; nothing where none is."""
+    lines: list[Html] = []
+    if isinstance(reason := digest.run.totals.get("reason"), str):
+        lines.append(element("li", with_code(clipped(without_secrets(reason), 400))))
+    found = sorted(_codes(digest), key=lambda item: -item[1])
+    lines += [
+        element("li", element("strong", f"{count:,}"), " ", CODES[code].sentence)
+        for code, count in found[:SHOWN_CODES]
+    ]
+    if found:
+        lines.append(element("li", element("a", "What to do about it", href="#reasons")))
+    return element("ul", *lines, class_="summary") if lines else Html()
+
+
+def _codes(digest: RunDigest) -> list[tuple[Code, int]]:
+    return [(code, count) for code, count in digest.figures.codes.items() if code != Code.OK]
 
 
 def reasons(digest: RunDigest) -> Html:
     """Give every code with its count, what it means and what to do next."""
-    found = sorted(digest.codes.items(), key=lambda item: -item[1])
+    found = sorted(_codes(digest), key=lambda item: -item[1])
     rows = [
         [
             f"{count:,}",
@@ -142,11 +165,25 @@ def reasons(digest: RunDigest) -> Html:
             with_code(CODES[code].next_step.format(code=code)),
         ]
         for code, count in found
-        if str(code) != "ok"
     ]
     if not rows:
         return Html()
-    return panel("Reasons and next steps", table(("Tracks", "Code", "Meaning", "Next"), rows, "reasons"))
+    shown = table(("Tracks", "Code", "Meaning", "Next"), rows, "reasons")
+    return element("section", element("h2", "Reasons and next steps"), shown, class_="panel", id="reasons")
+
+
+def all_tracks(digest: RunDigest) -> Html:
+    """Give every track the run was about; those that were published before it are only counted."""
+    account, before = digest.account, digest.figures.published.before
+    listed = TrackTable(COLUMNS, account.rows, account.total)
+    notes = []
+    if before:
+        notes.append(
+            f"{counted(before)} published before this run {'is' if before == 1 else 'are'} not listed."
+        )
+    if account.states[State.PUBLISHED] + before != digest.tracks.get(State.PUBLISHED, 0):
+        notes.append("Some have moved on since the run ended: the table shows where they stand now.")
+    return track_table(listed, digest.track_file, " ".join(notes))
 
 
 def samples(digest: RunDigest) -> Html:

@@ -58,6 +58,7 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
         layout = join_layout(ledger, store, layout, claim)
         requests = RequestDurations()
         stack.enter_context(exporting_metrics(ledger, settings, requests))
+        stack.callback(flush_traces)  # once the keys are free: a collector may let itself be waited for
         gives_way = selection.backfill is not None
         fences = {
             key_id: stack.enter_context(holding_key(ledger, key_id, gives_way=gives_way))
@@ -71,7 +72,6 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
             key_ids[0],
             backfill=selection.backfill,
         )
-        stack.callback(flush_traces)
         span = stack.enter_context(traced("stemline.run", _span_attributes(settings, run_id)))
         run = Run(settings, selection, facts, ledger, store, layout, run_id, fences, claim, source)
         run.requests, run.span = requests, span

@@ -25,7 +25,13 @@ from stemline.run.lease import free_keys_of_the_dead
 from stemline.run.planning import RunPlanning
 from stemline.run.planning_meanwhile import planning_meanwhile
 from stemline.run.selection import Result, target_of
-from stemline.run.summary import MixTally, summarize_credits, summarize_requests, summarize_tracks
+from stemline.run.summary import (
+    MixTally,
+    summarize_credits,
+    summarize_requests,
+    summarize_tracks,
+    summarize_windows,
+)
 from stemline.telemetry.collector_export import traced
 
 if TYPE_CHECKING:
@@ -279,6 +285,7 @@ class Run(RunContext):
                 else {}
             ),
             "credits": summarize_credits(self.ledger, self.run_id, self.fences, self.dispatchers),
+            "windows": summarize_windows(self.ledger, self.run_id, self.settings.budget),
             "requests": summarize_requests(self.dispatchers),
             "seconds": round(time.monotonic() - self.started, 3),
             "predicted": self.predicted.as_tree() if self.predicted else None,

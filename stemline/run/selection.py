@@ -59,6 +59,7 @@ def source_of(settings: Settings, selection: Selection) -> ManifestSource:
         order_by=catalogue.order_by,
         root=catalogue.root,
         types=dict(catalogue.types),
+        columns=dict(catalogue.columns),
     )
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from stemline.ledger import Ledger
 from stemline.manifest.source_root import SourceRoot
 from stemline.records import MIX, CollectedTrack, State
+from stemline.report.run_figures import WINDOWS, read_windows
+from stemline.settings import BudgetSettings
 
 if TYPE_CHECKING:
     from stemline.dispatcher import DispatcherGroup
@@ -66,6 +68,13 @@ def summarize_credits(
         "balance": reconciliation.balance if reconciliation else None,
         "drift": reconciliation.drift if reconciliation else None,
     }
+
+
+def summarize_windows(
+    ledger: Ledger, run_id: str, budget: BudgetSettings
+) -> dict[str, dict[str, int | None]]:
+    """Give what is charged and reserved of each limit of the budget."""
+    return read_windows(ledger, run_id, budget.model_dump(include=set(WINDOWS)))
 
 
 def summarize_requests(dispatchers: DispatcherGroup | None) -> dict[str, float | int | None]:

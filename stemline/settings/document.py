@@ -27,7 +27,8 @@ _WANTED = {
 _YAML_FIX = (
     "Compare it with a profile in configs/: spaces, not tabs; quotes around text that holds ': ', '#' or '{'."
 )
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_VARIABLE = re.compile(r"(?P<escape>\$*)\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+"""With another `$` before it, it is that text without it, as in a Compose file: a path may be called so."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -79,7 +80,7 @@ def missing_variables(
 ) -> list[str]:
     """Give the environment variables that a configuration and overrides name, have no default, and are not set."""
     written = (path.read_text(encoding="utf-8") if path.is_file() else "", *overrides)
-    found = [match for text in written for match in _VARIABLE.finditer(text)]
+    found = [match for text in written for match in _VARIABLE.finditer(text) if not match["escape"]]
     names = [match["name"] for match in found if match["default"] is None]
     return [name for name in dict.fromkeys(names) if not environ.get(name)]
 
@@ -92,9 +93,16 @@ def has_literal_key(path: Path) -> bool:
     several = provider.get("keys")
     written = [provider.get("api_key"), *(several if isinstance(several, list) else [several])]
     # What is left without its variables is literal; so is a default that stands in for one.
-    return any(
-        key is not None and _VARIABLE.sub(lambda match: match["default"] or "", str(key)) for key in written
-    )
+    return any(key is not None and _VARIABLE.sub(_default, str(key)) for key in written)
+
+
+def escape_variables(text: str) -> str:
+    """Give text that stands for itself in a configuration, whatever looks like a variable in it."""
+    return _VARIABLE.sub(lambda match: f"${match[0]}", text)
+
+
+def _default(match: re.Match[str]) -> str:
+    return match[0] if match["escape"] else match["default"] or ""
 
 
 def _yaml_reason(error: yaml.YAMLError) -> str:
@@ -169,6 +177,8 @@ def _expand(value: Any, at: str, environ: Mapping[str, str], path: Path) -> Any:
 
     def replace(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
+        if match["escape"]:
+            return match[0][1:]
         found = environ.get(name) or default
         if found is None:
             raise ConfigError(

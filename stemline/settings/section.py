@@ -21,6 +21,7 @@ from pydantic import (
 
 from stemline.records import Recipe
 from stemline.rights import EVERY_TRACK, RightsGate
+from stemline.settings.column_mapping import check_mapping
 from stemline.settings.default_ledger import default_ledger, local_folder
 from stemline.settings.rights_settings import RequiredRights
 from stemline.settings.split_settings import SplitSettings
@@ -31,7 +32,11 @@ _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, and strict about keys it does not know."""
+    """A part of the configuration: frozen, and strict about keys it does not know.
+
+    What stands below a key is its meaning in docs/configuration.md, which `make docs` writes: `None: …` at its end
+    becomes the default there.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, serialize_by_alias=True)
 
@@ -40,18 +45,29 @@ class CatalogueSettings(Section):
     """Where the manifest is and which of its rows are wanted."""
 
     manifest: str
+    """`.csv`, `.tsv`, `.jsonl` (each also `.gz`), `.parquet`, or a folder, prefix or glob of audio; any fsspec URL."""
     where: str | None = None
+    """Which rows, as SQL over the manifest's columns (DuckDB). None: all."""
     order_by: str | None = None
-    """SQL over the manifest's columns: who goes first, and so who fits a budget, in place of `priority`."""
+    """Who goes first, and so who fits a budget, as SQL: `released_on DESC, artist`. None: by `priority`."""
     storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """What fsspec needs to read the manifest and its files."""
     types: dict[str, ColumnType] = Field(default_factory=dict)
-    """Column: its type, where it is not to be inferred or the dataset's is to become text."""
+    """`{column: text}`, where its type is not to be found out: text, integer, number, boolean, date or timestamp."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our name: the manifest's, such as `{uri: "File Name"}`, for what is called otherwise; `init` proposes it."""
     root: str | None = None
-    """A folder that files of this machine must lie in, links followed; None: they may lie anywhere."""
+    """A folder that files here must lie in, links followed; `source_uri` is relative to it. None: anywhere."""
     send: Literal["auto", "url", "upload"] = "auto"
-    """How objects of a store are handed to a provider: by presigned link where it can be reached, or uploaded."""
+    """How objects of a store are handed over: by presigned link where the vendor can reach it, always, or never."""
     require_rights: RequiredRights | None = None
-    """Rows without these rights are rejected; `true` asks for ai_training, a list for one of these licenses."""
+    """`{licenses: [SPDX, …], ai_training: true}`: rows without these rights are rejected before a credit is spent."""
+
+    @field_validator("columns")
+    @classmethod
+    def _mapped_once(cls, value: dict[str, str]) -> dict[str, str]:
+        check_mapping(value)
+        return value
 
     @field_validator("require_rights", mode="before")
     @classmethod
@@ -70,24 +86,26 @@ class ProviderSettings(Section):
     """Which service separates, and how hard it may be asked."""
 
     kind: str
+    """`stemsplit`, `aistemsplitter` or `local`."""
     base_url: str | tuple[str, ...] | None = None
-    """Several: each is a service of its own, with accounts of its own for the same keys."""
+    """Another address, or several: each a service of its own, with an account for each key. None: the vendor's."""
     api_key: SecretStr | None = None
+    """Write `${VARIABLE}`: a key in the file itself is warned about."""
+    # Not `keys` here: an object with that attribute passes for a mapping, and Prefect walks through every one.
     several_keys: tuple[SecretStr, ...] = Field(default=(), alias="keys")
-    """API keys in place of one: each has its own pace, all share the budget.
-
-    Not `keys` here: an object with that attribute passes for a mapping, and Prefect walks through every one.
-    """
+    """Several in place of `api_key`: each is asked at its own pace, all share the budget."""
     requests_per_minute: int | None = Field(default=None, gt=0)
+    """What to begin with; the headers of the answers correct it. None: the vendor's."""
     max_in_flight: int = Field(default=100, gt=0)
+    """Tracks with the provider at once, of each key."""
     job_timeout: float = Field(default=6 * 3_600.0, gt=0)
-    """Seconds after which a job that is not done is left to later runs; written as `6h`, `90m`, `45s` or a number."""
+    """A job that takes longer is left to later runs, each of which looks at it again: `6h`, `90m`, `45s` or seconds."""
     pilot: int = Field(default=3, ge=0)
-    """So many tracks of a provider and recipe must come back verified before others are sent; 0: none."""
+    """So many tracks of a provider and recipe must come back verified before others are sent; 0, and `local`: none."""
     engine: Literal["auto", "draft", "demucs"] = "auto"
-    """For `local` started on loopback: which engine separates."""
+    """For `local` started by the run: which engine separates; `auto` is `demucs` where it is installed."""
     workers: int | None = Field(default=None, gt=0)
-    """For `local` started on loopback: how many tracks are separated at once."""
+    """For `local` started by the run: how many tracks are separated at once. None: cores - 1."""
 
     @property
     def pilot_tracks(self) -> int:
@@ -150,8 +168,11 @@ class RecipeSettings(Section):
     """What is asked of the provider."""
 
     stems: Literal["vocals", "instrumental", "both", "four", "six"] = "four"
+    """`four` are vocals, drums, bass and other; `six` have piano and guitar besides."""
     quality: Literal["fast", "balanced", "best"] = "best"
+    """The provider's own degrees."""
     format: Literal["mp3", "wav", "flac"] = "flac"
+    """Of the stems."""
 
     def as_recipe(self) -> Recipe:
         """Give the record the library works with."""
@@ -162,33 +183,46 @@ class BudgetSettings(Section):
     """Limits in credits; a missing one does not limit."""
 
     run: int | None = Field(default=None, ge=0)
+    """What a run's credits, reserved and charged, may not pass."""
     day: int | None = Field(default=None, ge=0)
+    """The same for a day (UTC), over all runs of the ledger."""
     month: int | None = Field(default=None, ge=0)
+    """The same for a month (UTC)."""
     floor: int | None = Field(default=None, ge=0)
+    """The balance that is always left with the vendor."""
     on_limit: Literal["stop", "wait"] = "stop"
+    """`wait` waits for the next day or month."""
 
 
 class DatasetSettings(Section):
     """Where the dataset is and how it is cut."""
 
     url: str
+    """Where it is: a path, or any fsspec URL."""
     audio: Literal["objects", "embedded"] = "objects"
+    """`embedded` puts the audio inside Parquet, for small sets."""
     mix: Literal["none", "copy", "link"] = "none"
-    """Whether the source stands beside its stems as `mix`: stored as it is, or named where it lies."""
+    """The source beside its stems as stem `mix`: `copy` stores it as it is, `link` names where it lies."""
     partition_by: tuple[str, ...] = ("provider", "collected_on")
+    """Any columns of the tracks table."""
     compact: Literal["auto", "never"] = "auto"
-    """Whether small parts of finished partitions are merged when a run ends."""
+    """Whether a run ends by merging small parts, of days that are over or 32 and more; else `stemline compact` does."""
     splits: SplitSettings | None = None
-    """Which split each group of tracks is in, for ever; None: none is given but by the manifest."""
+    """`{train: 0.8, validation: 0.1, test: 0.1, by: artist, seed: 0}`: each artist in one split for ever. None: the
+    manifest's."""
     storage_options: dict[str, Any] = Field(default_factory=dict, repr=False)
+    """Such as `{endpoint_url: …, key: …, secret: …}` for another S3."""
 
 
 class LedgerSettings(Section):
     """Where the ledger is; the default is a SQLite file named after the run, beside the dataset it is of."""
 
     url: str | None = Field(default=None, repr=False)
+    """Or `postgresql+psycopg://…`. For a dataset on a store name one: its file lies in `.stemline/` of the working
+    directory otherwise. None: `<dataset>/_stemline/<name>.db`."""
     keep_events: int = Field(default=90, ge=1, le=36_500)
-    """For how many days it keeps what happened to each track; what was paid is kept for ever."""
+    """For how many days it keeps what happened to each track, and facts of stems that the tables hold; charges and
+    attempts are kept for ever."""
 
 
 def _require_host_and_port(value: str) -> str:
@@ -205,16 +239,18 @@ class TelemetrySettings(Section):
     """Where a run is seen while it runs; OpenTelemetry has its own environment variables."""
 
     metrics: HostAndPort | None = None
-    """Where `run` answers GET /metrics for Prometheus; None: nowhere."""
+    """`host:port` where runs answer `GET /metrics` for Prometheus while they go on. None: nowhere."""
 
 
 class WebhookSettings(Section):
     """Where a provider may call us."""
 
     public_url: str
+    """Where the provider reaches us, one address a ledger; without the section stemline polls."""
     listen: HostAndPort = "127.0.0.1:8787"
+    """`host:port` where the receiver listens, inside `run` or as `stemline listen`."""
     secret: SecretStr | None = None
-    """What the provider signs with; not needed where stemline registers the webhook itself."""
+    """What the provider signs with; AIStemSplitter has one for your account: `${VARIABLE}`. None: made by StemSplit."""
 
     @field_validator("public_url")
     @classmethod
@@ -239,8 +275,9 @@ class FailureSettings(Section):
     """How often a track is tried and how many may fail."""
 
     max_attempts: int = Field(default=3, ge=1)
+    """How often a track is tried."""
     tolerate: float | None = None
-    """A share of the selected tracks (0-1) past which the run stops early; None: never."""
+    """A share of the selected tracks, such as `5%` or 0.05: past it the run stops early. None: all."""
 
     @field_validator("tolerate", mode="before")
     @classmethod
@@ -265,10 +302,15 @@ class ExecutionSettings(Section):
     """Where collecting and verifying run."""
 
     runner: Literal["threads", "dask", "ray"] = "threads"
+    """Where tracks are collected: in threads of the run's process, or by the workers of a cluster."""
     address: str | None = None
+    """A cluster that runs already: `tcp://scheduler:8786`, `ray://head:10001`. None: processes of this machine."""
     workers: int = Field(default=4, gt=0)
+    """Tracks collected at once, wherever."""
     batch_tracks: int = Field(default=500, gt=0)
+    """Collected tracks are published together when they are so many, and when the run ends."""
     batch_seconds: float = Field(default=300.0, gt=0)
+    """Or when the first of them has waited so long; a crash before that loses nothing."""
 
 
 _SQLITE_FILE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)")
@@ -280,6 +322,7 @@ class Settings(Section):
     _origin: tuple[Path, tuple[str, ...]] | None = PrivateAttr(default=None)
 
     name: str
+    """Names the ledger's file, the run ids and the report. None: the file's name."""
     catalogue: CatalogueSettings
     provider: ProviderSettings
     recipe: RecipeSettings = RecipeSettings()
@@ -312,7 +355,10 @@ class Settings(Section):
 
     def digest(self) -> str:
         """Give a short digest of all that is configured; API keys, and where a run is seen, have no part in it."""
-        tree = self.model_dump_json(exclude={"provider": {"api_key", "several_keys"}, "telemetry": True})
+        left_out: dict[str, Any] = {"provider": {"api_key", "several_keys"}, "telemetry": True}
+        if not self.catalogue.columns:
+            left_out["catalogue"] = {"columns"}  # a digest from before there was the key still holds
+        tree = self.model_dump_json(exclude=left_out)
         return hashlib.sha256(tree.encode()).hexdigest()[:16]
 
     @property

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from stemline import __version__
@@ -94,10 +95,7 @@ def exporting_to_collector(
     try:
         yield
     finally:
-        try:
-            provider.shutdown(timeout_millis=CLOSE_MILLISECONDS)
-        except Exception as error:  # noqa: BLE001 - a collector that is away ends no run
-            logger.warning("The last metrics were not sent: %s.", type(error).__name__)
+        _wait_for("metrics", provider.shutdown)
 
 
 @contextmanager
@@ -150,7 +148,21 @@ def flush_traces() -> None:
 
         flush = getattr(trace.get_tracer_provider(), "force_flush", None)
         if flush is not None:
-            flush(CLOSE_MILLISECONDS)
+            _wait_for("spans", flush)
+
+
+def _wait_for(what: str, send: Callable[[int], object]) -> None:
+    """Send what is left, for CLOSE_MILLISECONDS at most: the SDK waits for an answer as long as for any other."""
+
+    def try_to_send() -> None:
+        try:
+            send(CLOSE_MILLISECONDS)
+        except Exception as error:  # noqa: BLE001 - a collector that is away ends no run
+            logger.warning("The last %s were not sent: %s.", what, type(error).__name__)
+
+    sending = Thread(target=try_to_send, name=f"last {what}", daemon=True)
+    sending.start()
+    sending.join(CLOSE_MILLISECONDS / 1_000)
 
 
 @cache
@@ -167,7 +179,8 @@ def prepare_tracing() -> bool:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        provider = TracerProvider(resource=_resource())
+        # Whoever ends a span flushes: at exit the SDK would wait once more for a collector that says nothing.
+        provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(provider)
     return True

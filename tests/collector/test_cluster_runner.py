@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field
 
 import pytest
@@ -33,7 +34,7 @@ class StandIn:
     def call(self, _target, _ready, done):
         self.calls += 1
         answer = self.answers.pop(0)
-        if isinstance(answer, ClusterAway):
+        if isinstance(answer, Exception) and not isinstance(answer, WorkerDied):
             raise answer
         done(answer)
 
@@ -98,6 +99,19 @@ def test_a_cluster_that_is_gone_ends_the_run(collect, told):
     gone = ClusterAway("The scheduler is gone.", fix="Run again.")
     collect(WorkerDied(), gone)
     assert told == [gone]
+
+
+@pytest.mark.parametrize("odd", [OSError("The connection is lost."), RuntimeError("A fault of the engine.")])
+def test_what_an_engine_raises_as_it_is_given_a_track_ends_the_run(collect, told, odd):
+    """Else nobody hears of the track again, and the run waits for it for ever."""
+    collect(odd)
+    assert told == [odd]
+
+
+def test_an_outcome_that_cannot_be_read_ends_the_run(collect, told):
+    collect(b"of another stemline")
+    (error,) = told
+    assert isinstance(error, pickle.UnpicklingError)
 
 
 def test_once_closed_nothing_is_reported(collect, told):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stemline.collector.runners import opening
+from stemline.collector.runners.cluster_words import require_same_stemline
 from stemline.collector.runners.opening import check_runner
-from stemline.errors import UsageError
+from stemline.errors import ClusterAway, UsageError
 
 
 @pytest.mark.parametrize("name", ["dask", "ray"])
@@ -19,3 +20,13 @@ def test_without_its_engine_a_runner_is_refused_with_how_to_get_it(monkeypatch, 
 
 def test_threads_need_nothing():
     check_runner("threads")
+
+
+def test_a_cluster_that_cannot_carry_out_a_task_is_refused_in_a_sentence():
+    """Such as one of another Python, whatever its engine raises then."""
+
+    def ask():
+        raise RuntimeError("The task cannot be read")
+
+    with pytest.raises(ClusterAway, match="cannot carry out a task: The task cannot be read"):
+        require_same_stemline("Dask", None, ask, silent=(TimeoutError,), absent=(ImportError,), waking="")

@@ -43,6 +43,8 @@ class MisbehavingVendor:
     """Whether a submit that the credits do not cover is answered with status 402."""
     refused: int = 0
     """How many submits were answered so."""
+    on_arrival: Callable[[str], object] = lambda _: None
+    """Told whose submit has arrived, before it is taken."""
     on_post: Callable[[], object] = lambda: None
     """Called while a submit is on the wire."""
     on_get: Callable[[str], object] = lambda _: None
@@ -125,6 +127,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.vendor.on_arrival(order["fileName"].split(".")[0])
         with self.vendor.lock:
             self.vendor.requests.append("POST jobs")
             behaviour = self.vendor.submits.pop(0) if self.vendor.submits else "ok"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -52,13 +53,26 @@ def test_a_list_that_reaches_back_to_before_the_submit_proves_its_absence(harnes
 def test_a_job_of_an_earlier_submit_of_ours_reaches_back_whatever_the_clocks_say(harness, vendor):
     run_id = harness.plan("old", "a")
     first, second = harness.ledger.tracks.next_planned(run_id, 2)
-    for track, token in ((first, "sl" + "1" * 20), (second, TOKEN)):
+    earlier = "sl" + "1" * 20
+    for track, token in ((first, earlier), (second, TOKEN)):
         harness.ledger.attempts.reserve(run_id, track, token, 10, Limits(), key_id="key")
-        harness.ledger.attempts.mark_sending(token)
+    harness.ledger.attempts.mark_sending(earlier)
     job = vendor.make_job({"fileName": "old.x.mp3"})
-    harness.ledger.attempts.record_submission("sl" + "1" * 20, Submission(job["id"]))
+    harness.ledger.attempts.record_submission(earlier, Submission(job["id"]))
+    harness.ledger.attempts.mark_sending(TOKEN)
     assert harness.work(harness.plan("old", "a")) == {"collected": 2}
     assert vendor.tracks() == ["old", "a"]
+
+
+def test_a_job_that_was_answered_later_may_be_newer_though_it_was_sent_earlier(harness, vendor):
+    """Two submits under way overtake each other: what the list still shows was made after what it has forgotten."""
+    is_taken = threading.Event()
+    vendor.submits = ["cut"]
+    vendor.is_listed = lambda job: job["track"] != "b"
+    vendor.on_arrival = lambda track: track == "a" and is_taken.wait(10)
+    vendor.on_post = is_taken.set
+    assert harness.work(harness.plan("a", "b")) == {"unknown": 1, "collected": 1}
+    assert vendor.tracks() == ["b", "a"]
 
 
 def test_a_balance_that_did_not_move_proves_that_the_first_submit_never_arrived(harness, vendor):
@@ -78,7 +92,7 @@ def test_a_failed_job_beside_it_makes_the_balance_no_proof(harness, vendor):
     """A refund may hide a charge."""
     vendor.submits = ["cut"]
     vendor.is_listed = lambda job: job["id"] != "job0"
-    vendor.endings = {"b": ["FAILED"]}
+    vendor.endings = {"a": ["FAILED"], "b": ["FAILED"]}  # whichever of the two arrives first is cut off
     vendor.on_get = lambda path: path == "balance" and len(vendor.jobs) == 2 and _refund(vendor)
     assert harness.work(harness.plan("a", "b"), max_attempts=1) == {"unknown": 1, "failed": 1}
     assert len(vendor.jobs) == 2

@@ -37,6 +37,13 @@ def test_one_strange_job_moves_little():
     assert speed.expect(100.0) < 300
 
 
+def test_jobs_that_outlasted_an_outage_do_not_put_off_the_polls_of_the_next_ones():
+    speed = ProviderSpeed(0.1, 2.0)
+    for _ in range(2):
+        speed.learn(job(6 * 3_600.0))
+    assert speed.expect(100.0) < 60
+
+
 @pytest.mark.parametrize("strange", [job(None), job(5.0, duration=None), job(5.0, duration=0.0)])
 def test_a_job_without_times_teaches_nothing(strange):
     speed = ProviderSpeed(1.0, 2.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,6 +24,8 @@ WORKERS = ("spawn_main", "ray::collect_in_worker")
 """How the command lines of worker processes can be told."""
 RUNNERS = ["dask", pytest.param("ray", marks=pytest.mark.long)]
 END_SECONDS = 20
+PACKAGES = sysconfig.get_path("purelib")
+"""With these on its path, and without what `site` adds, a process has Dask and no stemline."""
 HEAD_SECONDS = 60
 WITHOUT_TOKENS = {"RAY_AUTH_MODE": "disabled"}
 """Newer clusters ask for the token that the home of whoever started them holds."""
@@ -93,10 +96,9 @@ def test_a_worker_that_is_killed_costs_a_repetition(project, by_threads, break_w
 
 
 @contextmanager
-def scheduler_at(folder: Path, port: int) -> Iterator[subprocess.Popen]:
-    """A Dask scheduler with two workers, as somebody runs them who has a cluster."""
+def scheduler_at(folder: Path, port: int, *, has_stemline: bool = True) -> Iterator[subprocess.Popen]:
+    """A Dask scheduler with two workers, as somebody runs them who has a cluster; the workers have stemline."""
     environment = clean_environment(folder)
-    dask = [sys.executable, "-m", "dask"]
     with ExitStack() as stack:
         for words in (
             ["scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
@@ -113,8 +115,13 @@ def scheduler_at(folder: Path, port: int) -> Iterator[subprocess.Popen]:
             ],
         ):
             log = stack.enter_context((folder / f"{words[0]}.log").open("ab"))
+            is_bare = words[0] == "scheduler" and not has_stemline
             process = subprocess.Popen(
-                [*dask, *map(str, words)], stdout=log, stderr=log, env=environment, cwd=folder
+                [sys.executable, *(["-S"] if is_bare else []), "-m", "dask", *map(str, words)],
+                stdout=log,
+                stderr=log,
+                env={**environment, **({"PYTHONPATH": PACKAGES} if is_bare else {})},
+                cwd=folder,
             )
             stack.callback(end, process)
             if words[0] == "scheduler":  # a run that begins before it listens is refused, as it should be
@@ -165,6 +172,32 @@ def test_a_scheduler_may_be_started_anew_under_a_run(project, by_threads, tmp_pa
         done = running.wait()
     assert done.code == 0, done.err
     assert_same(project, by_threads)
+
+
+@pytest.mark.long
+def test_a_scheduler_needs_no_stemline(project, by_threads, tmp_path, free_port):
+    with scheduler_at(tmp_path, free_port, has_stemline=False):
+        use(project, "dask", address=f"tcp://127.0.0.1:{free_port}")
+        done = project.run()
+    assert done.code == 0, done.err
+    assert_same(project, by_threads)
+
+
+@pytest.mark.long
+def test_a_ray_cluster_that_ends_under_its_client_ends_the_run_in_a_sentence(project, tmp_path, free_port):
+    with ray_head(tmp_path, free_port) as head:
+        use(project, "ray", address=f"ray://127.0.0.1:{free_port}")
+        running = project.start("run", project.config, "--json", **WITHOUT_TOKENS)
+        assert running.until(lambda: project.has_happened("record_collected"))
+        for each in [*psutil.Process(head.pid).children(recursive=True), head]:
+            each.kill()
+        done = running.wait()
+    assert done.code == 2, done.err
+    assert "The Ray cluster is gone" in done.tree["error"]["message"]
+    assert "Traceback" not in done.err
+    project.write_config()
+    assert project.run().code == 0
+    project.assert_published_once(TRACKS)
 
 
 @pytest.mark.long

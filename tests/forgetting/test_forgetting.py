@@ -260,6 +260,19 @@ def test_reports_call_sources_as_before(estate):
     assert b"/music/" not in page
 
 
+def test_the_file_of_all_tracks_of_a_run_goes_with_its_old_page(estate, monkeypatch):
+    monkeypatch.setattr("stemline.report.SHOWN_TRACKS", 1)
+    for name in ("goes-05", "keeps9"):
+        estate.quarantine(name, artist="Nina Simone" if name == "goes-05" else "Otto")
+    write_report(estate.ledger, estate.store, estate.run_id)
+    key = f"_stemline/runs/{estate.run_id}.tracks.csv"
+    assert b"goes-05" in estate.store.read_bytes(key)
+    command, choice = estate.command, ForgetChoice(artists=("Nina Simone",))
+    assert command.forget(command.look(choice), choice).exit_code == 0
+    assert b"goes-05" not in estate.store.read_bytes(key)
+    assert b"keeps9" in estate.store.read_bytes(key)
+
+
 def test_pages_about_the_dataset_go_with_a_track_they_show(estate):
     for release in (None, "v1"):
         write_dataset_report(estate.settings, release)

@@ -156,6 +156,36 @@ def test_tracks_to_hear_differ_and_are_the_same_each_time(made):
     assert [each.text for each in figures(made)[1].named("h3")] == [each.text for each in page.named("h3")]
 
 
+def test_every_track_is_in_a_table_with_what_it_cost(made):
+    made.publish({"track_id": "b", "album": "Up", "credits_charged": 180, "split": "train"})
+    made.publish({"track_id": "a", "artist": "Amy", "collected_on": date(2026, 11, 4), "credits_charged": 20})
+    tree, page = figures(made)
+    rows = [list(row.values()) for row in page.table("tracks")]
+    assert rows == [
+        ["Song a", "Amy", "", "", "CC0-1.0", "3:00", "120.0", "Am", "20", "2026-11-04"],
+        ["Song b", "Nina", "Up", "train", "CC0-1.0", "3:00", "120.0", "Am", "180", "2026-11-03"],
+    ]
+    assert (tree["credits"], tree["growth"]["credits"]) == (200, (180, 20))
+    assert tree["sound"] == [{"format": "flac", "sample_rate": 44_100, "channels": 2, "stems": 4}]
+    assert tree["verification"] == {"ok": 4}
+    assert "flac, 44.1 kHz, stereo" in page.source
+    assert "3 Nov 2026: 1 track, 3 min, 180 credits" in page.source
+
+
+def test_tracks_that_the_page_has_no_room_for_are_in_a_file_beside_it(made, monkeypatch, tmp_path):
+    for module in ("dataset_digest", "dataset_tracks"):
+        monkeypatch.setattr(f"stemline.report.{module}.SHOWN_TRACKS", 2)
+    made.publish(*({"track_id": name} for name in "abc"))
+    _, page = figures(made)
+    assert "The first 2 of 3 tracks; dataset.tracks.csv has all of them." in [
+        e.text for e in page.of_class("note")
+    ]
+    lines = made.store.read_bytes("_stemline/reports/dataset.tracks.csv").decode().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["Track", "Song a", "Song b", "Song c"]
+    figures(made, out=tmp_path / "out" / "songs.html")
+    assert (tmp_path / "out" / "songs.tracks.csv").read_text().splitlines() == lines
+
+
 def test_each_stem_has_its_waveform_and_a_player_that_leads_to_its_object(made, tmp_path):
     made.publish({"track_id": "a b"})
     _, page = figures(made)

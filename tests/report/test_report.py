@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import re
 import tracemalloc
@@ -64,7 +65,7 @@ def test_the_page_is_well_formed_and_fetches_nothing_from_elsewhere(mixed):
     ]
     assert sources
     assert all(
-        source.startswith(("../../audio/", "../../_stemline/rejects/", "data:,")) for source in sources
+        source.startswith(("../../audio/", "../../_stemline/rejects/", "data:,", "#")) for source in sources
     )
     assert not re.search(r"url\(|@import", "".join(style.text for style in page.named("style")))
     assert page.named("html")[0].attributes["lang"] == "en"
@@ -106,8 +107,8 @@ def test_what_is_not_in_the_dataset_is_listed_with_its_reason(mixed):
 
 
 def test_the_rejects_file_is_linked_from_where_the_page_lies(mixed):
-    (link,) = read(mixed).named("a")
-    assert link.attributes["href"] == f"../../_stemline/rejects/{mixed.run_id}.csv"
+    links = [link.attributes["href"] for link in read(mixed).named("a")]
+    assert links[-1] == f"../../_stemline/rejects/{mixed.run_id}.csv"
     assert mixed.store.exists(f"_stemline/rejects/{mixed.run_id}.csv")
 
 
@@ -159,10 +160,148 @@ def test_tracks_of_an_earlier_run_are_told_from_new_ones(night):
         "nightly", "stemsplit", night.ledger.runs.get(night.run_id).recipe, "d"
     )
     night.ledger.tracks.plan(night.run_id, [Track("old", "/music/old.mp3", 1, 0, 180.0)])
+    night.publish(night.plan("new"))
     night.finish()
     page = read(night)
-    assert "of 1 track, 1 before it" in page.source
-    assert "Nothing was published in this run." in page.source
+    assert "of 2 tracks, 1 before it" in page.source
+    assert "1 track published before this run is not listed." in page.source
+    assert [row["column 0"] for row in page.table("tracks")] == ["new"]
+
+
+def headings(page: Page) -> list[str]:
+    return [element.text for element in page.named("h2")]
+
+
+def test_the_music_comes_first_then_figures_problems_tracks_and_details(mixed):
+    page = read(mixed)
+    order = [
+        "Listen",
+        "Published",
+        "Tracks",
+        "By artist",
+        "Reasons and next steps",
+        "All tracks",
+        "Throughput",
+    ]
+    places = [headings(page).index(heading) for heading in order]
+    assert places == sorted(places)
+    summary = page.of_class("summary")[0].text
+    assert "1 The provider could not separate the track." in summary
+    assert "What to do about it" in summary
+
+
+def test_what_was_done_and_spent_is_told_by_artist_album_and_licence(night):
+    night.publish(night.plan(artist="Kite", album="Up", license="CC0-1.0"))
+    night.publish(night.plan(artist="Kite", album="Up"))
+    night.fail(night.plan(artist="Anchor", album="Up"))
+    night.finish(3)
+    page = read(night)
+    rows = [list(row.values()) for row in page.table("numbers")]
+    assert rows[:2] == [["Kite", "2", "", "6 min", "360"], ["Anchor", "0 of 1", "1", "0 s", "0"]]
+    assert ["Up · Kite", "2", "", "6 min", "360"] in rows
+    assert ["CC0-1.0", "1", "", "3 min", "180"] in rows
+    assert "flac, 44.1 kHz, stereo" in page.source
+
+
+def test_every_track_is_in_a_table_that_needs_no_script(mixed):
+    page = read(mixed)
+    rows = page.table("tracks")
+    assert len(rows) == 8
+    assert list(rows[0].values()) == [
+        "Song 1",
+        "Kite & Anchor",
+        "published",
+        "",
+        "3:00",
+        "120.4",
+        "Am",
+        "180",
+    ]
+    assert list(rows[3].values())[:4] == ["Song 4", "Kite & Anchor", "failed", "job_failed"]
+    kinds = [each.attributes.get("data-kind") for each in page.named("th") if "data-kind" in each.attributes]
+    assert kinds == ["text", "text", "state", "text", "clock", "number", "text", "number"]
+
+
+def test_a_track_without_a_title_is_called_as_its_file_is(night):
+    night.publish(night.plan("3f2a9c", location="/music/Kite/01 Up and away.flac"))
+    night.publish(night.plan("d41d8c", location="C:\\music\\Low tide.mp3"))
+    night.finish()
+    rows = read(night).table("tracks")
+    assert [row["column 0"] for row in rows] == ["01 Up and away", "Low tide"]
+
+
+def test_tracks_that_the_page_has_no_room_for_are_in_a_file_beside_it(night, monkeypatch):
+    monkeypatch.setattr("stemline.report.SHOWN_TRACKS", 2)
+    monkeypatch.setattr("stemline.report.run_account.SHOWN_TRACKS", 2)
+    night.publish(night.plan(title="=1+1", artist="https://u:hunter2@a.example/x?sig=1"))
+    for _ in range(3):
+        night.plan()
+    night.finish(4)
+    page = read(night)
+    assert len(page.table("tracks")) == 2
+    name = f"{night.run_id}.tracks.csv"
+    assert f"The first 2 of 4 tracks; {name} has all of them." in [
+        each.text for each in page.of_class("note")
+    ]
+    assert name in [each.attributes["href"] for each in page.named("a")]
+    rows = list(csv.reader(night.store.read_bytes(f"_stemline/runs/{name}").decode().splitlines()))
+    assert len(rows) == 5
+    assert rows[1][:6] == ["'=1+1", "https://a.example/x?…", "", "published", "", "180.0"]
+
+
+def test_five_thousand_tracks_make_a_page_of_less_than_a_megabyte(night):
+    facts = {"artist": "Kite & Anchor", "album": "Low Tide Letters", "license": "CC-BY-4.0"}
+    tracks = [
+        Track(
+            f"t{number}",
+            f"/music/{number}.mp3",
+            number,
+            0,
+            180.5,
+            columns={"title": f"Song {number}", **facts},
+        )
+        for number in range(5_000)
+    ]
+    night.ledger.tracks.plan(night.run_id, tracks)
+    night.ledger.tracks.hold(night.run_id, Code.BUDGET_RUN, "The budget is used up.")
+    night.finish(4)
+    page = night.store.read_bytes(write_report(night.ledger, night.store, night.run_id))
+    assert page.count(b"</td></tr>") >= 5_000
+    assert len(page) < 1_000_000
+    assert not night.store.exists(f"_stemline/runs/{night.run_id}.tracks.csv")
+
+
+def test_the_nights_before_are_shown_by_their_dates(night):
+    for _ in range(3):
+        night.publish(night.plan())
+        night.finish(0, published={"by_this_run": 1, "by_others": 0, "before": 0})
+        night.advance(days=1)
+        night.run_id = night.ledger.runs.start(
+            "nightly", "stemsplit", Recipe("four", "best", "flac"), "d", "key-1"
+        )
+    night.publish(night.plan())
+    night.finish(0, published={"by_this_run": 1, "by_others": 0, "before": 0})
+    page = read(night)
+    titles = [element.text for element in page.named("title")]
+    assert "31 Mar 2026: 1 in 1 run" in titles
+    assert "3 Apr 2026: 180 in 1 run" in titles
+    assert "4 runs that began from 31 Mar 2026 to 3 Apr 2026, UTC." in [e.text for e in page.of_class("note")]
+
+
+def test_the_page_of_a_run_that_did_nothing_is_one_line(night):
+    night.publish(night.plan("old"))
+    night.publish(night.plan("older"))
+    night.finish()
+    night.advance(hours=24)
+    night.run_id = night.ledger.runs.start("nightly", "stemsplit", Recipe("four", "best", "flac"), "d")
+    old = [Track(name, f"/music/{name}.mp3", 1, 0, 180.0) for name in ("old", "older")]
+    night.ledger.tracks.plan(night.run_id, old)
+    night.finish()
+    page = read(night)
+    (main,) = page.named("main")
+    told = "stemline nightly had nothing to do on 1 Apr 2026, 21:40 UTC: all 2 tracks were in the dataset already."
+    assert " ".join(main.text.split()) == told
+    assert not page.of_class("panel")
 
 
 def test_a_local_dataset_has_players_for_every_stem(mixed):
@@ -261,8 +400,8 @@ def test_urls_lose_what_may_open_a_door(night):
 def test_an_empty_run_has_a_page(night):
     night.finish(0)
     page = read(night)
-    assert "The run selected no rows of the manifest." in page.source
-    assert "Nothing was published in this run." in page.source
+    assert "the manifest has no rows that it selects" in page.source
+    assert not page.of_class("panel")
     assert not page.of_class("deck")
 
 
@@ -336,7 +475,7 @@ def test_a_large_run_makes_a_small_page_in_little_memory(night):
     page = read(night)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(page.source.encode()) < 1_000_000
+    assert len(page.source.encode()) < 1_500_000
     assert peak < 100_000_000
     assert len(page.table("troubles")) == 200
     assert "3,060 more are not shown" in page.source

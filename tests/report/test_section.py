@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from stemline.records import Code, State
-from stemline.report.chart import ColumnChart, column_chart, round_top, short
+from stemline.report.chart import ColumnChart, axis_marks, column_chart, round_top, short
 from stemline.report.digest import STEPS
 from stemline.report.player import clock
 from stemline.wording import CODES, STATES, length
@@ -45,6 +45,17 @@ def test_a_players_clock_counts_minutes():
 )
 def test_an_axis_ends_at_a_round_number(highest, top):
     assert round_top(highest) == top
+
+
+@pytest.mark.parametrize(
+    ("highest", "marks"), [(0, (1, 0)), (1, (1, 0)), (2, (2, 1, 0)), (5, (6, 3, 0)), (45, (50, 25, 0))]
+)
+def test_what_is_counted_has_whole_numbers_at_its_axis(highest, marks):
+    assert axis_marks(highest, is_count=True) == marks
+
+
+def test_what_is_measured_may_have_parts_of_one():
+    assert axis_marks(0.03, is_count=False) == (0.04, 0.02, 0.0)
 
 
 def test_the_highest_column_stays_below_the_top():

@@ -31,14 +31,14 @@ POOR = 7
 """Enough for two of the tiny songs."""
 
 
-def make_songs(folder: Path, count: int) -> list[Path]:
-    """Make tiny songs of 2 to 3 s, no two alike, in turn as wav, flac and mp3."""
+def make_songs(folder: Path, count: int, seconds: float = 2) -> list[Path]:
+    """Make tiny songs of `seconds` and up to one more, no two alike, in turn as wav, flac and mp3."""
     folder.mkdir()
     noise = np.random.default_rng(7)
     songs = []
     for number in range(count):
         audio_format = KINDS[number % len(KINDS)]
-        time = np.arange(round((2 + number % 3 * 0.45) * SAMPLE_RATE)) / SAMPLE_RATE
+        time = np.arange(round((seconds + number % 3 * 0.45) * SAMPLE_RATE)) / SAMPLE_RATE
         pitch = 110 * 2 ** (number / 12)
         chord = sum(np.sin(2 * np.pi * pitch * factor * time) for factor in (1, 1.5, 2, 3))
         beat = noise.standard_normal(len(time)) * (time % 0.5 < 0.05)

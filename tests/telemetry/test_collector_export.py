@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
 import sys
+import time
 
 import pytest
+from support.command_line import clean_environment
 
 from stemline.telemetry import collector_export
 from stemline.telemetry.collector_export import is_wanted
+
+SPAN = """
+from stemline.telemetry import collector_export
+collector_export.CLOSE_MILLISECONDS = 200
+with collector_export.exporting_to_collector(list), collector_export.traced("stemline.run", {}):
+    print("running", flush=True)
+collector_export.flush_traces()
+"""
+PATIENCE = 60
+"""What the SDK waits for one answer, in seconds."""
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
@@ -47,3 +61,19 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(monkeypatch, caplog):
         "OTEL_EXPORTER_OTLP_ENDPOINT is set and OpenTelemetry's SDK is not installed: nothing is sent. "
         "Fix: pip install 'stemline[otel]'."
     )
+
+
+def test_a_collector_that_says_nothing_is_not_waited_for_longer_than_is_said(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = {
+            **clean_environment(tmp_path),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": str(PATIENCE),
+        }
+        with subprocess.Popen(
+            [sys.executable, "-c", SPAN], env=environment, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout.readline() == b"running\n"
+            began = time.monotonic()
+            assert process.wait(3 * PATIENCE) == 0
+    assert time.monotonic() - began < PATIENCE / 2

@@ -10,7 +10,6 @@ from stemline.collector.batch import discard
 from stemline.collector.pool import Report
 from stemline.collector.runners.worker import pack, unpack
 from stemline.collector.target import CollectResult, CollectTarget
-from stemline.errors import ClusterAway
 from stemline.records import Code, Failure, ReadyTrack, State
 from stemline.storage import Store, open_store
 
@@ -63,12 +62,16 @@ class ClusterRunner:
                 return
             if isinstance(outcome, WorkerDied) and deaths + 1 < DEATHS:
                 self._send(ready, report, deaths + 1)
-            else:
-                report(ready, self._result(ready, outcome))
+                return
+            try:
+                result = self._result(ready, outcome)
+            except BaseException as error:  # noqa: BLE001 - raised where the track is booked: the caller is an engine's thread
+                result = error
+            report(ready, result)
 
         try:
             self._cluster.call(self._target, pack(ready), done)
-        except ClusterAway as error:
+        except BaseException as error:  # noqa: BLE001 - raised where the track is booked, which waits for it
             report(ready, error)
 
     def _result(self, ready: ReadyTrack, outcome: bytes | BaseException) -> CollectResult | BaseException:

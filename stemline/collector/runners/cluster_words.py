@@ -16,7 +16,7 @@ def require_same_stemline(  # noqa: PLR0913 - what is an engine's own
     """Have a worker say which stemline it has.
 
     `ask` raises one of `silent` where no worker answers, for which `waking` is the fix, and one of `absent` where it
-    has none. Raises ClusterAway then, and for another version than this.
+    has none. Raises ClusterAway then, for another version than this, and for whatever else it dies of.
     """
     where = f"The {engine} workers at {address}" if address else f"The {engine} workers"
     try:
@@ -26,6 +26,12 @@ def require_same_stemline(  # noqa: PLR0913 - what is an engine's own
     except absent as error:
         raise ClusterAway(
             f"{where} have no stemline.", fix=f"Install stemline {stemline.__version__} there."
+        ) from error
+    except (
+        Exception
+    ) as error:  # of an engine or a Python that is another there, or of a worker that dies at it
+        raise ClusterAway(
+            f"{where} cannot carry out a task: {error}.", fix="Have the same Python and engine there as here."
         ) from error
     if found != stemline.__version__:
         raise ClusterAway(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import pickle
 import socket
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster
-from distributed.comm import parse_address, parse_host_port
+from distributed.comm import connect, parse_address, parse_host_port
 from distributed.scheduler import NoValidWorkerError
+from distributed.security import Security
 
 from stemline.collector.runners.cluster_runner import Done, WorkerDied
 from stemline.collector.runners.cluster_words import gone, require_same_stemline, unreachable
@@ -42,7 +46,7 @@ class DaskCluster:
         # A key of its own, over all runs of the cluster: by an old one the scheduler would give what came of that.
         key = f"stemline-{uuid.uuid4().hex}"
         try:
-            future = self._client.submit(collect_in_worker, target, ready, key=key, pure=False)
+            future = _submit(self._client, collect_in_worker, target, ready, key=key)
         except Exception as error:  # a closed client raises whatever its connection did
             at = getattr(self._client.scheduler, "address", "")
             raise gone(f"Dask scheduler {at}", error) from error
@@ -64,6 +68,24 @@ class DaskCluster:
         except BaseException as error:  # noqa: BLE001 - raised where the track is booked
             outcome = error
         done(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call that is made where it is unpickled."""
+
+    function: Callable[..., object]
+    arguments: tuple[object, ...]
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return self.function, self.arguments
+
+
+def _submit(
+    client: Client, function: Callable[..., object], *arguments: object, key: str | None = None
+) -> Future:
+    """Have a worker call a function; the scheduler, which unpickles every task, may have no stemline."""
+    return client.submit(pickle.loads, pickle.dumps(_Call(function, arguments)), key=key, pure=False)
 
 
 @contextmanager
@@ -90,7 +112,7 @@ def _client(address: str | None, workers: int) -> Iterator[Client]:
     }
     with dask.config.set(settings):
         if address is not None:
-            _require_listener(address)
+            _require_scheduler(address)
             with Client(address, timeout=RECONNECT_SECONDS, set_as_default=False) as client:
                 yield client
             return
@@ -117,19 +139,35 @@ def _worker_environment() -> dict[str, Any]:
     return {name: value for name, value in given.items() if name != "MALLOC_TRIM_THRESHOLD_"}
 
 
-def _require_listener(address: str) -> None:
-    """Raise ClusterAway at once where nobody listens: a client would try for as long as for a scheduler to be back."""
-    try:
-        host, port = parse_host_port(parse_address(address)[1])
-        socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise unreachable(f"Dask scheduler answers at {address}", error) from error
+def _require_scheduler(address: str) -> None:
+    """Raise ClusterAway at once where no scheduler answers.
+
+    A client tries for as long as for one to be back, and waits for ever for what listens there and says nothing, or
+    speaks otherwise.
+    """
+    what = f"Dask scheduler answers at {address}"
+
+    async def shake_hands() -> None:
+        arguments = Security().get_connection_args("client")
+        comm = await connect(address, timeout=CONNECT_SECONDS, **arguments)
+        comm.abort()
+
+    with ThreadPoolExecutor(1) as executor:  # this thread may have a loop of its own
+        try:
+            host, port = parse_host_port(parse_address(address)[1])
+            socket.create_connection((host, port), timeout=CONNECT_SECONDS).close()
+            executor.submit(asyncio.run, asyncio.wait_for(shake_hands(), CONNECT_SECONDS)).result()
+        except TimeoutError as error:
+            silence = OSError(f"it says nothing for {CONNECT_SECONDS:.0f} s, or is no scheduler")
+            raise unreachable(what, silence) from error
+        except (OSError, ValueError, TypeError) as error:  # TypeError: TLS that is not configured
+            raise unreachable(what, error) from error
 
 
 def _greet(client: Client, address: str | None) -> None:
     def ask() -> str:
         client.wait_for_workers(1, timeout=HELLO_SECONDS)
-        version: str = client.submit(worker_version, pure=False).result(timeout=HELLO_SECONDS)
+        version: str = _submit(client, worker_version).result(timeout=HELLO_SECONDS)
         return version
 
     waking = f"Start one: `dask worker {address or ''}`."

@@ -19,7 +19,6 @@ from ray.exceptions import (
     NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
-    RayError,
     RayTaskError,
     RuntimeEnvSetupError,
     TaskCancelledError,
@@ -47,7 +46,7 @@ class RayCluster:
         """Have a worker collect a track."""
         try:
             reference = self._collect.remote(target, ready)
-        except RayError as error:
+        except Exception as error:  # a client raises whatever its connection did
             raise gone("Ray cluster", error) from error
         self._references.add(reference)
         reference.future().add_done_callback(lambda ended: self._end(reference, ended, done))
@@ -68,10 +67,8 @@ class RayCluster:
             done(WorkerDied(str(error)))
         elif isinstance(error, RayTaskError):
             done(error.cause or error)
-        elif isinstance(error, RayError):
+        else:  # Ray's own, or of a client's connection
             done(gone("Ray cluster", error))
-        else:
-            done(error)
 
 
 @contextmanager

@@ -92,11 +92,11 @@ def is_in_time(attempt: Attempt, job: Job) -> bool:
 
 
 def is_older(attempt: Attempt, job: Job, other_attempts: OtherAttempts) -> bool:
-    """Tell whether a job was certainly made before an attempt's submit: clocks differ, the ledger's own does not."""
+    """Tell whether a job was certainly made before an attempt's submit: clocks differ, the ledger's order does not."""
     if attempt.sent_at is None or (job.created_at and job.created_at > attempt.sent_at + CLOCK_SKEW):
         return False
     is_made_before = job.created_at is not None and job.created_at < attempt.sent_at - CLOCK_SKEW
-    return is_made_before or other_attempts.sent_before(job.job_id, attempt.sent_at)
+    return is_made_before or other_attempts.answered_before(job.job_id, attempt.token)
 
 
 def _has_length_of(attempt: Attempt, job: Job) -> bool | None:

@@ -1,0 +1,1 @@
+"""The first configuration: a manifest looked at, its columns' mapping proposed, a commented file written."""

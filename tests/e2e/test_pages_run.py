@@ -1,0 +1,136 @@
+"""The commands of the pages do what they say, as they stand there: in a fresh folder, on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.command_line import clean_environment
+from support.project import Provider, make_songs
+
+from stemline_local import ApiKey, ServiceOptions
+from stemline_local.process import running_service
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(sh|python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"# (\S+\.yaml)\n")
+KEY = "sk_live_your_key"
+SONGS = 2
+COPIED = ("Makefile", "pyproject.toml", "requirements.lock", "requirements-test.lock", "prefect.yaml")
+
+
+def script_of(page: Path) -> str:
+    """Give one script of all that a page shows: commands, programs, and files that are named in their first line.
+
+    It ends where a command fails, but for the exit code of runs that leave tracks out. `tests/orchestration` brings
+    servers up.
+    """
+    parts = [r"set -ux; trap 'code=$?; test $code = 3 || exit $code' ERR"]
+    for language, text in BLOCK.findall(page.read_text()):
+        name = FILE.match(text)
+        if "make up" in text:
+            continue
+        if language == "sh":
+            parts.append(text)
+        elif language == "python":
+            parts.append(f".venv/bin/python - <<'END'\n{text}END")
+        elif name:
+            parts.append(f"cat > {name[1]} <<'END'\n{text}END")
+    return "\n".join([*parts, "exit 0"])
+
+
+@pytest.fixture(scope="session")
+def vendor(tmp_path_factory, http):
+    """The service, with the account whose key the pages show."""
+    options = ServiceOptions(
+        tmp_path_factory.mktemp("vendor"),
+        keys=(ApiKey(KEY, 10_000),),
+        requests_per_minute=6_000,
+        engine="copy",
+    )
+    with running_service(options) as service:
+        yield Provider(service.api_url, KEY, http, 10_000)
+
+
+@pytest.fixture
+def clone(tmp_path, vendor):
+    """What a new person has: a clone that is set up, and some music at home."""
+    venv = Path(sys.prefix)
+    if not (venv / ".test").exists():
+        pytest.skip("This Python was not set up by make: a clone of it would be set up anew.")
+    folder = tmp_path / "stemline"
+    folder.mkdir()
+    (folder / ".venv").symlink_to(venv)
+    (folder / "tests").symlink_to(ROOT / "tests")
+    for name in COPIED:
+        os.utime(
+            shutil.copy(ROOT / name, folder), (0, 0)
+        )  # older than what make has set up: nothing is missing
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    profile = folder / "configs" / "stemsplit.yaml"
+    text = profile.read_text()
+    assert "  kind: stemsplit\n" in text
+    profile.write_text(text.replace("  kind: stemsplit\n", f"  kind: stemsplit\n  base_url: {vendor.url}\n"))
+    make_songs(tmp_path / "Music", SONGS, seconds=6)
+    return folder
+
+
+def run_on_a_terminal(script: str, folder: Path, **env: str) -> tuple[int, str]:
+    """Run a script of bash's and say yes to what is asked; give its exit code and all that was shown."""
+    ours, theirs = pty.openpty()
+    environment = {**clean_environment(folder.parent), "TERM": "dumb", **env}
+    process = subprocess.Popen(
+        ["/bin/bash", "-c", script], cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    os.write(ours, b"y\n" * 8)
+    shown = b""
+    try:
+        with suppress(OSError):  # the terminal ends with whoever held it
+            while block := os.read(ours, 1 << 12):
+                shown += block
+        return process.wait(30), shown.decode()
+    finally:
+        os.close(ours)  # it hangs up: whoever still runs there is told to end
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_800)
+def test_the_readme_leads_from_a_clone_to_stems_by_a_vendor(clone, vendor):
+    """Of the tests that `make test` would run, some: all of them contain this one."""
+    before = vendor.charged
+    code, shown = run_on_a_terminal(
+        script_of(ROOT / "README.md"), clone, PYTEST_ADDOPTS="tests/test_names.py"
+    )
+    assert code == 0, shown
+    assert len(pd.read_parquet(clone / "demo" / "dataset" / "tracks")) == 12
+    tracks = pd.read_parquet(clone / "stems" / "tracks")
+    assert sorted(tracks["provider"]) == ["local"] * SONGS + ["stemsplit"] * SONGS
+    charged = tracks.loc[tracks["provider"] == "stemsplit", "credits_charged"].sum()
+    assert vendor.charged - before == charged > 0
+    assert len(list((clone / "stems" / "_stemline" / "runs").glob("*.html"))) == 2
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_800)
+def test_the_first_hour(clone, vendor):
+    before = vendor.charged
+    code, shown = run_on_a_terminal(script_of(ROOT / "docs" / "quickstart.md"), clone)
+    assert code == 0, shown
+    assert len(pd.read_parquet(clone / "music-stems" / "tracks")) == SONGS
+    tracks = pd.read_parquet(clone / "stems" / "tracks")
+    assert set(zip(tracks["provider"], tracks["track_id"], tracks["mood"], strict=True)) == {
+        (provider, track_id, mood)
+        for provider in ("local", "stemsplit")
+        for track_id, mood in (("mine-1", "calm"), ("mine-2", "loud"))
+    }
+    assert vendor.charged > before
+    assert "missing_file" in "".join(file.read_text() for file in (clone / "stems").rglob("rejects/*.csv"))
