@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 LOCK := $(COMPILE) pyproject.toml
 TEST_TIME := about 8 minutes on two quiet cores
 
-.PHONY: help setup demo up night deploy down test test-long chaos check format docs bench lock clean
+.PHONY: help setup demo up night deploy down test test-long chaos check format docs bench screenshots lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
@@ -80,6 +80,9 @@ bench: .venv/.test ## The request scheduler: by simulation, then against the ven
 	@$(BIN)/python benchmarks/bench_scheduler.py
 	@$(BIN)/python benchmarks/bench_peer.py --minutes $(or $(MINUTES),5)
 	@echo "The others, each with --help:" && ls benchmarks/bench_*.py
+
+screenshots: .venv/.test ## Take the pictures of docs/images anew, from a demo's page; needs Chromium
+	@$(BIN)/python docs/screenshots.py
 
 # Which build of torch fits depends on the machine, and some bring gigabytes: it is in no list.
 lock: .venv/.run ## Pin again what pyproject.toml asks for

@@ -31,9 +31,9 @@ WRITTEN_SHORT = (RequiredRights, SplitSettings)
 """Sections whose keys are shown in the meaning of the one that holds them."""
 MORE = {
     "catalogue.manifest": "#manifest",
+    "catalogue.columns": "#manifest",
     "catalogue.order_by": "#order",
     "catalogue.types": "#types",
-    "catalogue.columns": "#manifest",
     "catalogue.root": "#places",
     "catalogue.require_rights": "dataset-rights.md#a-gate-before-spending",
     "provider.base_url": "scaling.md#several-services",
@@ -91,13 +91,13 @@ def _docstrings(section: type[BaseModel]) -> dict[str, str]:
     }
 
 
-def _without_none(annotation: Any) -> Any:  # noqa: ANN401 - a type
+def _without_none(annotation: Any) -> Any:
     if get_origin(annotation) not in {Union, UnionType}:
         return annotation
     return Union[tuple(each for each in get_args(annotation) if each is not NoneType)]  # noqa: UP007 - made of a tuple
 
 
-def _type(kind: Any) -> str:  # noqa: ANN401 - a type
+def _type(kind: Any) -> str:
     origin = get_origin(kind)
     if origin is Annotated:
         return _type(get_args(kind)[0])

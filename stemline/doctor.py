@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -14,16 +13,20 @@ from importlib.metadata import PackageNotFoundError, version
 import httpx
 
 from stemline import __version__
-from stemline.client import Access, Client, Lane, Pacer
-from stemline.dataset.metadata import kept_columns
-from stemline.errors import StemlineError, StorageError
+from stemline.client import Access
+from stemline.collector.runners.opening import check_runner
+from stemline.dataset.layout import DatasetLayout
+from stemline.errors import ProviderGone, StemlineError
+from stemline.known_tombstones import look_at_tombstones
 from stemline.ledger import open_ledger
-from stemline.manifest.scan import read_columns
+from stemline.manifest.scan import read_columns, scan_manifest
 from stemline.ownership import check_dataset
+from stemline.plan.capacity import runs_own_service
 from stemline.plan.ledger_view import open_ledger_view
 from stemline.plan.survey import check_recipe
-from stemline.providers import load_provider
-from stemline.run.access import open_accesses
+from stemline.run.access import check_access, open_accesses
+from stemline.run.preflight import check_addresses, check_cluster, check_dataset_layout, opening_manifest
+from stemline.run.provider_contact import PATIENCE_SECONDS, ask_account
 from stemline.run.selection import Selection, source_of
 from stemline.settings import ProviderFacts, Settings, load_facts
 from stemline.storage import Store, open_store
@@ -49,13 +52,20 @@ def run_checks(settings: Settings) -> list[CheckResult]:
 def _checks(settings: Settings) -> Iterator[CheckResult]:
     facts = load_facts(settings.provider.kind)
     yield _run_check("recipe", lambda: _check_recipe(settings, facts))
-    yield _run_check("manifest", lambda: _check_manifest(settings))
+    yield _run_check("runner", lambda: _check_runner(settings))
+    yield from _check_catalogue(settings)
     yield _run_check("ledger", lambda: _check_ledger(settings))
     yield _run_check("dataset", lambda: _check_dataset(settings))
+    yield _run_check("addresses", lambda: _check_addresses(settings))
     yield _run_check("prefect", _check_prefect)
+    yield from _check_provider(settings, facts)
+
+
+def _check_provider(settings: Settings, facts: ProviderFacts) -> Iterator[CheckResult]:
     try:
+        check_access(settings)
         with open_accesses(settings, facts) as accesses:
-            yield from _check_keys(accesses, facts)
+            yield from _check_keys(accesses, settings, facts)
             yield _run_check("clock", lambda: _check_clock(accesses[0]))
     except StemlineError as error:
         yield CheckResult("provider", is_good=False, sentence=str(error), exit_code=error.exit_code)
@@ -74,15 +84,54 @@ def _check_recipe(settings: Settings, facts: ProviderFacts) -> str:
     return f"{facts.kind} makes {recipe.name}."
 
 
-def _check_manifest(settings: Settings) -> str:
-    kept = None
-    with suppress(StorageError):  # what is wrong with the dataset is said by its own check
-        kept = kept_columns(open_store(settings.dataset.url, settings.dataset.storage_options))
-    source = replace(source_of(settings, Selection()), carried=kept)
-    carried = read_columns(source, with_tags=True)
-    return (
-        f"{settings.catalogue.manifest} can be read; {len(carried)} columns of its own are carried through."
-    )
+def _check_runner(settings: Settings) -> str:
+    execution = settings.execution
+    check_runner(execution.runner)
+    check_cluster(settings)
+    where = f" at {execution.address}" if execution.address is not None else " of this machine"
+    return f"The workers{where} ({execution.runner}) are there."
+
+
+def _check_catalogue(settings: Settings) -> Iterator[CheckResult]:
+    """Give the results for the manifest, and for how it goes with the dataset."""
+    try:
+        store = open_store(settings.dataset.url, settings.dataset.storage_options)
+        store.check_reachable()
+    except StemlineError:  # what is wrong with the dataset is said by its own check
+        yield _run_check("manifest", lambda: _readable(settings, len(_read_columns_alone(settings))))
+        return
+    try:
+        with opening_manifest(settings, Selection(), store) as (source, layout):
+            next(scan_manifest(source), None)  # a filter and an order are read with the rows
+            yield CheckResult("manifest", is_good=True, sentence=_readable(settings, len(layout.carried)))
+            yield _run_check("layout", lambda: _check_layout(settings, store, layout))
+    except StemlineError as error:
+        yield CheckResult("manifest", is_good=False, sentence=str(error), exit_code=error.exit_code)
+
+
+def _read_columns_alone(settings: Settings) -> Sequence[object]:
+    columns: Sequence[object] = read_columns(source_of(settings, Selection()), with_tags=True)
+    return columns
+
+
+def _readable(settings: Settings, columns: int) -> str:
+    return f"{settings.catalogue.manifest} can be read; {columns} columns of its own are carried through."
+
+
+def _check_layout(settings: Settings, store: Store, layout: DatasetLayout) -> str:
+    check_dataset_layout(settings, store, layout)
+    by = ", ".join(settings.dataset.partition_by)
+    return f"The dataset takes the manifest's columns; its partitions are by {by or 'nothing'}."
+
+
+def _check_addresses(settings: Settings) -> str:
+    with ExitStack() as stack:
+        try:
+            ledger = stack.enter_context(open_ledger_view(settings)).ledger
+        except StemlineError:  # said by its own check
+            ledger = None
+        check_addresses(settings, ledger)
+    return "Every address that a run listens on is free, or none is asked for."
 
 
 def _check_ledger(settings: Settings) -> str:
@@ -105,6 +154,7 @@ def _check_knowledge(settings: Settings, store: Store) -> None:
         except StemlineError:
             return
         check_dataset(view.ledger, store, settings)
+        look_at_tombstones(view.ledger, store)
 
 
 def _check_prefect() -> str:
@@ -116,22 +166,26 @@ def _check_prefect() -> str:
         raise StemlineError("Prefect is not installed.", fix="Install stemline with pip.") from error
 
 
-def _check_keys(accesses: Sequence[Access], facts: ProviderFacts) -> Iterator[CheckResult]:
+def _check_keys(
+    accesses: Sequence[Access], settings: Settings, facts: ProviderFacts
+) -> Iterator[CheckResult]:
     """Give a result for each key, by its place in the configuration where there are several."""
     for place, access in enumerate(accesses, 1):
         name = "key" if len(accesses) == 1 else f"key {place}"
-        yield _run_check(name, partial(_check_key, access, facts))
+        yield _run_check(name, partial(_check_key, access, settings, facts))
 
 
-def _check_key(access: Access, facts: ProviderFacts) -> str:
-    async def ask() -> tuple[int, int]:
-        pacer = Pacer(facts.requests_per_minute)
-        provider = load_provider(facts)
-        async with Client(provider, access, pacer) as client:
-            return await client.run(provider.read_balance(), Lane.POLL), pacer.limit
-
-    balance, limit = asyncio.run(ask())
-    return f"The key is accepted: {balance:,} credits left, {limit} requests a minute."
+def _check_key(access: Access, settings: Settings, facts: ProviderFacts) -> str:
+    try:
+        found = ask_account(access, facts)
+    except TimeoutError:
+        raise ProviderGone(
+            f"{facts.kind} asks to wait for longer than {PATIENCE_SECONDS:.0f} s.", fix="Ask again later."
+        ) from None
+    pace = f"{found.requests_per_minute} requests a minute"
+    if runs_own_service(settings, facts):
+        return f"The local service starts and answers: it costs nothing, {pace}."
+    return f"The key is accepted: {found.credits:,} credits left, {pace}."
 
 
 def _check_clock(access: Access) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -34,6 +35,9 @@ class LocalAddress:
 class LocalService(Protocol):
     """What the plug-in offers: a module of functions."""
 
+    def check(self, asked: LocalRun) -> None:
+        """Raise UsageError for what a service cannot be started with; nothing is started or written."""
+
     def own_key(self, asked: LocalRun) -> str:
         """Give the key that a service started with `running_beside` accepts, without starting it."""
 
@@ -42,6 +46,12 @@ class LocalService(Protocol):
 
     def running_beside(self, asked: LocalRun) -> AbstractContextManager[LocalAddress]:
         """Run the service in a process of its own for the length of a `with` block."""
+
+    def jobs_with_outputs(self, asked: LocalRun) -> list[str]:
+        """Give the ids of the jobs whose outputs the service's folder holds."""
+
+    def let_go(self, asked: LocalRun, job_ids: Collection[str]) -> None:
+        """Delete what was made for jobs that are collected, and what no job waits for; the service does not run."""
 
     def serve(self, **options: Any) -> None:  # noqa: ANN401 - as the command line has them
         """Run the service in this process until it is told to stop; an option that is None is the service's own."""

@@ -14,11 +14,13 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from stemline.dataset.paths import rejects_key
 from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Ledger, RunGauges, RunRecord, TrackStatus
 from stemline.records import Code, State
 from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
 from stemline.run.lease import is_held
+from stemline.run.rejected_rows import rejected_rows_lines, rejected_rows_tree
 from stemline.settings import BudgetSettings, ProviderFacts, Settings, load_facts
 from stemline.storage import object_url
 from stemline.telemetry.ledger_metrics import output_deadline
@@ -43,6 +45,8 @@ class RunStatus:
     report: str
     is_under_way: bool
     """Whether the run has not ended and may still be alive."""
+    rejects: dict[str, Any] | None
+    """The first rows of the manifest that could not be used, and where all are listed; None where there are none."""
 
     @property
     def progress(self) -> RunProgress:
@@ -92,6 +96,7 @@ class RunStatus:
             "unknown": self.unknown,
             "paid_not_collected": self.paid_not_collected,
             "failures": [asdict(failure) for failure in self.failures],
+            "rejects": self.rejects,
             "report": self.report,
         }
 
@@ -109,6 +114,7 @@ class RunStatus:
             _table(*self._credits()),
             *([] if self.drift is None else [drift_sentence(self.drift)]),
             *self._lists(),
+            *self._rejected(),
         )
 
     def line(self) -> str:
@@ -160,6 +166,10 @@ class RunStatus:
             yield _table(
                 *((escape(each.track_id), each.code, escape(each.sentence)) for each in self.failures)
             )
+
+    def _rejected(self) -> list[RenderableType]:
+        lines = rejected_rows_lines(self.rejects, self.counts.get(State.REJECTED, 0))
+        return ["\n[bold]Rejected rows[/]", *(f"  {escape(line)}" for line in lines)] if lines else []
 
     def _at_risk(self) -> dict[str, Any]:
         at_risk = self.gauges.at_risk
@@ -251,8 +261,21 @@ def _read(ledger: Ledger, gauges: RunGauges, settings: Settings) -> RunStatus:
         paid_not_collected=[ready.attempt.track.track_id for ready in ledger.recovery.ready(run.provider)],
         failures=[failure for failure, _ in zip(failures, range(SHOWN_TRACKS), strict=False)],
         report=object_url(settings.dataset.url, f"_stemline/runs/{run.run_id}.html"),
+        rejects=_read_rejects(ledger, gauges, settings),
         is_under_way=run.finished_at is None and run.key_id is not None and is_held(ledger, run.key_id),
     )
+
+
+def _read_rejects(ledger: Ledger, gauges: RunGauges, settings: Settings) -> dict[str, Any] | None:
+    if not gauges.counts.get(State.REJECTED):
+        return None
+    from stemline.manifest.manifest_file import find_source_root  # noqa: PLC0415 - only where rows are named
+    from stemline.run.selection import Selection, source_of  # noqa: PLC0415
+
+    root = find_source_root(source_of(settings, Selection()))
+    url = object_url(settings.dataset.url, rejects_key(gauges.run.run_id))
+    found: dict[str, Any] | None = rejected_rows_tree(ledger, gauges.run.run_id, root, url).get("rejects")
+    return found
 
 
 def _expires(instant: datetime, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,16 @@ def own_key(asked: LocalRun) -> str:
 
     _options(asked).check()
     return own_keys(asked.folder)[0].key
+
+
+def check(asked: LocalRun) -> None:
+    """Raise UsageError for an option that cannot work, and for an engine that is not there; nothing is written."""
+    options = _options(asked)
+    options.check()
+    if options.engine == "demucs":
+        from stemline_local.backend import check_engine
+
+        check_engine(options.engine)
 
 
 def default_workers() -> int:
@@ -51,6 +61,20 @@ def _options(asked: LocalRun) -> ServiceOptions:
         # It serves this run alone, whose owner chose the locations.
         allow_private_sources=True,
     )
+
+
+def jobs_with_outputs(asked: LocalRun) -> list[str]:
+    """Give the ids of the jobs whose outputs the service's folder holds."""
+    from stemline_local.collected_jobs import jobs_with_outputs as find_jobs
+
+    return find_jobs(asked.folder)
+
+
+def let_go(asked: LocalRun, job_ids: Collection[str]) -> None:
+    """Delete what was made for jobs that are collected, and what no job waits for; the service does not run."""
+    from stemline_local.collected_jobs import let_go as delete
+
+    delete(asked.folder, job_ids)
 
 
 def serve(*, keys: Sequence[str], balance: int | None, **options: Any) -> None:  # noqa: ANN401 - as `ServiceOptions` has them

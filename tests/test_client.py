@@ -124,7 +124,9 @@ def test_a_paid_request_that_nobody_was_there_to_take_is_repeated_and_then_given
     with serving() as gone:
         url = gone.url
 
-    with pytest.raises(ProviderGone, match=r"^127\.0\.0\.1 cannot be reached: .* Check provider\.base_url"):
+    with pytest.raises(
+        ProviderGone, match=r"^127\.0\.0\.1:\d+ cannot be reached: .* Check provider\.base_url"
+    ):
         use(WEB, before_paid=lambda _: calls.append(1), url=url)
     assert len(calls) == 3
     assert use.client.traffic.sent == 0
@@ -152,6 +154,31 @@ def test_a_read_is_given_up_after_its_tries(vendor, use):
     with pytest.raises(ProviderGone, match=r"status 503 .* Check provider\.base_url"):
         use(read_balance)
     assert len(vendor.seen) == 3
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ((404, {}, b"<html>"), r"with status 404 and no usable body\."),
+        ((301, {"Location": "https://example.com/"}, b""), r"with status 301 and no usable body\."),
+        ((404, {}, b'{"detail": "Not Found"}'), "status 404"),
+        ((404, {}, b'{"error": {"message": "There is no such endpoint."}}'), r"There is no such endpoint\."),
+    ],
+)
+def test_what_answers_first_and_is_not_the_api_is_told_at_once(vendor, use, told, said):
+    vendor.answers["GET /balance"] = [told]
+
+    with pytest.raises(ProviderGone, match=rf"Something answers at {vendor.url}, .*{said}.* its path too"):
+        use(read_balance)
+    assert len(vendor.seen) == 1
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_the_vendors_own_sentence_is_told_whatever_the_status(vendor, use, status):
+    vendor.answers["GET /balance"] = [(status, {}, b'{"error": {"message": "Back at ten."}}')]
+
+    with pytest.raises(ProviderGone, match=rf"status {status}: Back at ten\."):
+        use(read_balance)
 
 
 def test_a_key_that_is_refused_is_not_tried_again(vendor, use):

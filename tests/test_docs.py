@@ -10,9 +10,10 @@ import click
 import pytest
 import typer
 import yaml
+from typer.testing import CliRunner
 
 from stemline.cli.application import app
-from stemline.errors import ConfigError
+from stemline.errors import ConfigError, UsageError
 from stemline.settings import build_settings, load_facts, load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -124,6 +125,30 @@ def test_a_profile_is_a_valid_configuration(profile):
     names = VARIABLE.findall(profile.read_text())
     settings = load_settings(profile, environ=dict.fromkeys(names, "value"))
     load_facts(settings.provider.kind)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_a_profile_says_what_to_fill_in(profile, tmp_path, monkeypatch):
+    """From another folder, with nothing prepared: a key or a variable is named, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    for name in VARIABLE.findall(profile.read_text()):
+        monkeypatch.delenv(name, raising=False)
+
+    def refusal():
+        error = CliRunner().invoke(app, ["plan", str(profile)]).exception
+        assert isinstance(error, UsageError), error
+        return str(error)
+
+    if names := VARIABLE.findall(profile.read_text()):
+        told = refusal()
+        assert all(name in told for name in names)
+        assert "Run `export " in told
+    for name in names:
+        monkeypatch.setenv(name, "sqlite:///ledger.db" if "LEDGER" in name else "nowhere.csv")
+    told = refusal()
+    assert "into catalogue.manifest" in told
+    assert f"looked for as {tmp_path}" in told
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("profile", FACTS, ids=lambda path: path.stem)

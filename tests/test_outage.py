@@ -227,6 +227,8 @@ def test_it_is_said_once_that_the_vendor_is_silent_and_once_that_it_is_back(vend
     asyncio.run(go())
     silent, back = [record.getMessage() for record in caplog.records if record.name.startswith("stemline")]
     assert re.fullmatch(
-        r"The provider has not answered since \d\d:\d\d; asking again in 1 s, nothing is lost\.", silent
+        r"The provider is out of reach since \d\d:\d\d \(StemSplit answered .* with status 500: down\); "
+        r"asking again in 1 s, nothing is lost\.",
+        silent,
     )
     assert re.fullmatch(r"The provider answers again, after \d+ s\.", back)

@@ -19,15 +19,15 @@ MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # MP
 MOST_CHANNELS = 2
 _MPEG1_RATE = 32_000
 """The lowest sample rate of MPEG 1. Below it LAME takes 5 % off the amplitude, unless quality and not rate is asked."""
-_BIT_RATE = 256_000
+BIT_RATE = 256_000
 """On average at most: what is simple takes less."""
 
 
 class Mp3File:
     """Takes samples and writes frames; as a player sees it, it begins and ends where the samples do."""
 
-    def __init__(self, container: OutputContainer, sample_rate: int, channels: int) -> None:
-        """Begin with no frame."""
+    def __init__(self, container: OutputContainer, sample_rate: int, channels: int, bit_rate: int) -> None:
+        """Begin with no frame; `bit_rate` holds on average, at most."""
         self.samplerate, self.channels = sample_rate, channels
         self._container = container
         self._layout = "mono" if channels == 1 else "stereo"
@@ -38,7 +38,7 @@ class Mp3File:
             "libmp3lame", rate=sample_rate, options=options, layout=self._layout
         )
         if is_mpeg1:
-            self._stream.codec_context.bit_rate = _BIT_RATE
+            self._stream.codec_context.bit_rate = bit_rate
         else:
             self._stream.codec_context.flags |= Flags.qscale
         self._written = 0
@@ -59,17 +59,19 @@ class Mp3File:
 
 
 @contextmanager
-def created_mp3(path: str | Path | BinaryIO, sample_rate: int, channels: int) -> Iterator[Mp3File]:
+def created_mp3(
+    path: str | Path | BinaryIO, sample_rate: int, channels: int, bit_rate: int = BIT_RATE
+) -> Iterator[Mp3File]:
     """Give an mp3 to write to, whole afterwards; `sample_rate` is one of `MP3_RATES`, `channels` one or two.
 
     Raises:
         OSError: it cannot be created or written.
     """
     if isinstance(path, str | Path):
-        with Path(path).open("wb") as file, created_mp3(file, sample_rate, channels) as mp3:
+        with Path(path).open("wb") as file, created_mp3(file, sample_rate, channels, bit_rate) as mp3:
             yield mp3
         return
     with av.open(path, "w", format="mp3") as container:
-        mp3 = Mp3File(container, sample_rate, channels)
+        mp3 = Mp3File(container, sample_rate, channels, bit_rate)
         yield mp3
         mp3.end()

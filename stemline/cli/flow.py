@@ -14,6 +14,7 @@ from stemline.cli.run_display import RunDisplay
 from stemline.errors import UsageError
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
+from stemline.run.rejected_rows import rejected_rows_lines
 from stemline.run.selection import Result, Selection
 from stemline.wording import (
     COLOURS,
@@ -98,6 +99,8 @@ def _show_result(screen: Screen, result: Result) -> None:
     """Show what a run came to."""
     summary = result.summary
     screen.out.print(_states_table(summary["tracks"], summary["codes"]))
+    for line in rejected_rows_lines(summary.get("rejects"), summary["tracks"].get("rejected", 0)):
+        screen.out.print(f"  {line}", markup=False)
     for label, told in _facts(summary):
         screen.tell_fact(label, told)
     credit = summary["credits"]

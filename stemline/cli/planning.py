@@ -12,15 +12,24 @@ from rich.table import Table
 from stemline.cli.console import Screen, confirm, spinner
 from stemline.plan.preview import Preview, preview_run
 from stemline.plan.saved_plan import check_plan
+from stemline.run.preflight import ask_who_is_needed, looking_as_a_run
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings, load_facts
 from stemline.wording import byte_size, counted, interval, length, passed_over_sentence
 
 
 def preview_selection(screen: Screen, settings: Settings, selection: Selection) -> Preview:
-    """Give what a run of these rows would do, cost and take."""
-    with spinner(screen, "Reading the catalogue"):
-        return preview_run(settings, source_of(settings, selection), load_facts(settings.provider.kind))
+    """Give what a run of these rows would do, cost and take; raises what a run would be refused for by reading alone.
+
+    Where there is something to do the provider and the cluster are asked: what a run would stop for when it reaches
+    them is the preview's `refusal`.
+    """
+    with spinner(screen, "Reading the catalogue"), looking_as_a_run(settings, selection) as source:
+        found = preview_run(settings, source, load_facts(settings.provider.kind))
+    if found.has_work:
+        with spinner(screen, f"Asking {settings.provider.kind}"):
+            ask_who_is_needed(settings, found)
+    return found
 
 
 def check_saved_plan(screen: Screen, settings: Settings, selection: Selection, saved: Path) -> int:
@@ -35,6 +44,8 @@ def ask_to_spend(screen: Screen, settings: Settings, selection: Selection, most:
     if most is None:
         found = preview_selection(screen, settings, selection)
         show_plan(screen, found)
+        if found.refusal is not None:
+            raise found.refusal
         most = found.workload.credits_high
     return confirm(f"Spend up to {most:,} credits with {settings.provider.kind}?")
 
@@ -51,6 +62,7 @@ def plan_tree(found: Preview) -> dict[str, Any]:
             "license": found.metadata.unknown_licenses,
             "ai_training": found.metadata.unclear_training,
         },
+        "odd": found.metadata.odd.as_tree(),
         "credits": {"low": found.workload.credits_low, "high": found.workload.credits_high},
         "seconds": {"low": found.forecast.seconds_low, "high": found.forecast.seconds_high},
         "requests": {"low": found.forecast.requests_low, "high": found.forecast.requests_high},
@@ -58,9 +70,23 @@ def plan_tree(found: Preview) -> dict[str, Any]:
         "pilot": found.pilot,
         **_mix_tree(found),
         "advice": found.forecast.advice,
-        "warnings": [each for each in [found.partitions.warning] if each],
+        "warnings": found.warnings,
+        "balance": found.balance,
+        "refused": _refusal_tree(found),
         "passed_over": found.passed_over.total(),
         "rejects": [asdict(reject) for reject in found.rejects],
+    }
+
+
+def _refusal_tree(found: Preview) -> dict[str, Any] | None:
+    error = found.refusal
+    if error is None:
+        return None
+    return {
+        "kind": type(error).__name__,
+        "message": error.message,
+        "fix": error.fix,
+        "exit_code": error.exit_code,
     }
 
 
@@ -91,10 +117,17 @@ def show_plan(screen: Screen, plan: Preview) -> None:
     elif plan.pilot:
         first = "track" if plan.pilot == 1 else f"{plan.pilot:,} tracks"
         screen.out.print(f"  The first {first} must come back verified before others are sent.")
-    if plan.partitions.warning:
-        screen.out.print(f"\n{plan.partitions.warning}", markup=False)
-    if found.advice:
-        screen.out.print(f"\n{found.advice}", markup=False)
+    _show_remarks(screen, plan)
+
+
+def _show_remarks(screen: Screen, plan: Preview) -> None:
+    """Show what a person should look at before a run, and what would make it faster."""
+    odd = [f"  {each}." for each in plan.metadata.odd.sentences()]
+    if odd:
+        screen.out.print("\nOdd in the manifest", *odd, sep="\n", markup=False)
+    for remark in (*plan.warnings, plan.forecast.advice):
+        if remark:
+            screen.out.print(f"\n{remark}", markup=False)
 
 
 def _plan_counts(plan: Preview) -> dict[str, int]:

@@ -47,7 +47,7 @@ def plan(
     out: Annotated[Path | None, typer.Option(help="Save the plan, for `run --plan` to be held to.")] = None,
     is_json: Json = False,
 ) -> None:
-    """Show what a run would do, cost and take; reads only."""
+    """Show what a run would do, cost and take; reads only. What a run would be refused for, it is refused for too."""
     from stemline.cli.planning import plan_tree, preview_selection, show_plan
     from stemline.plan.saved_plan import save_plan
     from stemline.run.selection import Selection
@@ -55,13 +55,17 @@ def plan(
     screen = Screen(is_json=is_json)
     settings, selection = read_config(screen, config, overrides), Selection(where, limit)
     found = preview_selection(screen, settings, selection)
-    if out is not None:
+    is_saved = out is not None and found.refusal is None
+    if out is not None and is_saved:
         save_plan(out, settings, selection, found)
     if is_json:
         print_json(plan_tree(found))
-        return
-    show_plan(screen, found)
-    if out is not None:
+    else:
+        show_plan(screen, found)
+    if found.refusal is not None:
+        screen.show_error(found.refusal)
+        raise typer.Exit(found.refusal.exit_code)
+    if is_saved and not is_json:
         screen.note(f"Saved: `stemline run {config} --plan {out}` refuses to do anything else.")
 
 

@@ -3,7 +3,7 @@
 from stemline.client.circuit import CircuitBreaker
 from stemline.client.client import Client
 from stemline.client.pacing import Pacer
-from stemline.client.retry import RetryPolicy
+from stemline.client.retry import RetryPolicy, stops_a_run
 from stemline.client.scheduler import Lane, RequestScheduler
 from stemline.client.transport import Access, Traffic
 
@@ -16,4 +16,5 @@ __all__ = [
     "RequestScheduler",
     "RetryPolicy",
     "Traffic",
+    "stops_a_run",
 ]

@@ -16,6 +16,7 @@ from stemline.client.retry import RetryPolicy
 from stemline.client.scheduler import Lane, RequestScheduler
 from stemline.client.transport import Access, HttpTransport, UploadBody
 from stemline.client.withdrawal import SubmitGate
+from stemline.client.wrong_address import require_the_api
 from stemline.clock import loop_time
 from stemline.errors import RetryableError, StemlineError, Throttled
 from stemline.link import presigned_link
@@ -167,7 +168,10 @@ class Client:
             answer = await self._transport.send(request)
         except RetryableError as unreachable:
             return None, unreachable
-        return answer, self.provider.classify(request, answer)
+        error = self.provider.classify(request, answer)
+        if not (request.is_transfer or self.circuit.has_answered):
+            require_the_api(self._access.base_url, answer, error)
+        return answer, error
 
     def _update_pacer(self, answer: HttpAnswer, sent_at: float, *, is_throttled: bool) -> None:
         """Tell the pacer what an answer says about the quota."""

@@ -57,8 +57,9 @@ class HealthProbe:
     def _open(self, now: float) -> None:
         silence = timedelta(seconds=now - (self._circuit.failing_since or now))
         logger.warning(
-            "The provider has not answered since %s; asking again in %d s, nothing is lost.",
+            "The provider is out of reach since %s (%s); asking again in %d s, nothing is lost.",
             f"{datetime.now().astimezone() - silence:%H:%M}",
+            self._circuit.reason.rstrip("."),
             math.ceil(self._circuit.wait(now)),
         )
         self._probing = asyncio.create_task(self._run_probe())

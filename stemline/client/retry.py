@@ -6,6 +6,8 @@ import math
 import random
 from dataclasses import dataclass
 
+from stemline.errors import ProviderGone, StemlineError
+
 SHORTEST_DRAW = 0.5
 """The least share of a pause that is drawn."""
 MEAN_DRAW = (SHORTEST_DRAW + 1.0) / 2
@@ -47,3 +49,8 @@ def _doubled(first_seconds: float, times: int, longest_seconds: float) -> float:
 
 def _draw(longest_seconds: float) -> float:
     return random.uniform(SHORTEST_DRAW, 1.0) * longest_seconds  # noqa: S311 - jitter
+
+
+def stops_a_run(error: StemlineError) -> ProviderGone:
+    """Give what ends a run where the provider's answer about the account, on which all depends, is of no use."""
+    return ProviderGone(error.message, fix="Run again later: what is paid for is not lost.")

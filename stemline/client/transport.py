@@ -176,7 +176,7 @@ class UploadBody:
 
 def _unreachable(request: HttpRequest, error: httpx.HTTPError | httpx.InvalidURL) -> RetryableError:
     """The connection was never made: nothing was asked, so anything may be repeated."""
-    where = "The provider" if isinstance(error, httpx.InvalidURL) else error.request.url.host
+    where = "The provider" if isinstance(error, httpx.InvalidURL) else error.request.url.netloc.decode()
     kind = TransferFailed if request.is_transfer else ProviderDown
     return kind(f"{where} cannot be reached: {str(error) or type(error).__name__}.")
 

@@ -22,7 +22,7 @@ from stemline.dataset.columns import (
     join_columns,
 )
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.paths import TABLES
+from stemline.dataset.paths import TABLES, rejects_key
 from stemline.dataset.table_schemas import REJECTS_SCHEMA, SCHEMA_VERSION, STEMS_VERSION, tracks_schema
 from stemline.errors import ConfigError, StorageError
 from stemline.manifest.source_root import NOWHERE, SourceRoot
@@ -238,7 +238,7 @@ def write_rejects(
     some = list(islice(rows, _REJECTS_AT_ONCE))
     if not some:
         return []
-    keys = [f"_stemline/rejects/{run_id}.parquet", f"_stemline/rejects/{run_id}.csv"]
+    keys = [f"_stemline/rejects/{run_id}.parquet", rejects_key(run_id)]
     with scratch_folder() as folder:
         files = [folder / "rejects.parquet", folder / "rejects.csv"]
         with (

@@ -51,3 +51,8 @@ def attempt_folder(attempt: Attempt) -> str:
 def name_digest(text: str) -> str:
     """Give the SHA-256 of a name in hex, also of one that is no valid Unicode."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def rejects_key(run_id: str) -> str:
+    """Give the key of the list of rows that a run could not use, for people."""
+    return f"_stemline/rejects/{run_id}.csv"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from stemline.budget import BudgetHold
-from stemline.client import Client, Lane
+from stemline.client import Client, Lane, stops_a_run
 from stemline.clock import loop_time
 from stemline.dispatcher.key_lease import KeyLease, LeasedKey
 from stemline.dispatcher.provider_speed import ProviderSpeed
@@ -18,7 +18,6 @@ from stemline.errors import (
     LeaseHeld,
     OutOfCredits,
     PilotFailed,
-    ProviderGone,
     RetryableError,
     StopRun,
     TerminalError,
@@ -192,7 +191,7 @@ class DispatcherSession:
         try:
             return await self.client.run(steps, Lane.POLL)
         except (RetryableError, TerminalError) as error:
-            raise ProviderGone(error.message, fix="Run again later: what is paid for is not lost.") from error
+            raise stops_a_run(error) from error
 
     def record_traffic(self) -> None:
         """Tell the ledger what was sent with this key: whoever watches the run from elsewhere reads it there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from stemline.storage import Store
 REJECTS_PREFIX = "_stemline/rejects"
 RUNS_PREFIX = "_stemline/runs"
 _PAGE_PREFIXES = (RUNS_PREFIX, REPORTS_PREFIX)
+_INSIDE = re.compile(r"data:[a-z]+/[a-z]+;base64,[^\"]*")
+"""Sound and pictures inside a page: megabytes that name nobody, in which a short name may stand by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +100,15 @@ class ReportsPlace:
         if key == track_file_key(run_id):
             self.store.delete(key)  # a page that has room for all is written without it
         try:
-            write_report(self.ledger, self.store, run_id, self.root)
+            write_report(self.ledger, self.store, run_id, self.root, has_previews=False)
         except LedgerConflict:
             self.store.delete(key)
 
     def _texts(self) -> Iterator[tuple[str, str]]:
         for key in sorted(key for prefix in _PAGE_PREFIXES for key in self.store.list(prefix)):
             try:
-                yield key, self.store.read_bytes(key).decode("utf-8", "replace")
+                text = self.store.read_bytes(key).decode("utf-8", "replace")
+                yield key, _INSIDE.sub("", text)
             except FileNotFoundError:
                 continue
 

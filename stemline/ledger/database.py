@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, Operationa
 from stemline.clock import Clock, utc_now
 from stemline.errors import ConfigError, LedgerAway, LedgerConflict, StemlineError, StorageError
 from stemline.ledger.tables import UtcDateTime
+from stemline.writable_folder import require_writable_folder
 
 BUSY_SECONDS = 30
 BECOME_WRITER = f"""
@@ -198,13 +199,21 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _sqlite_engine(url: URL, *, is_view: bool) -> Engine:
-    path = Path(url.database or "")
+def check_ledger_place(file: Path, *, is_made: bool = False) -> None:
+    """Raise StorageError where a ledger's file is not there and cannot be; with `is_made` its folder is there then."""
+    folder, verb = file.parent, "written" if file.parent.exists() else "made"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            require_writable_folder(folder)
+        if is_made:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"The ledger's folder {path.parent} cannot be made: {error.strerror}."
+        message = f"The ledger's folder {folder} cannot be {verb}: {error.strerror}."
         raise StorageError(message, fix="Choose a writable place in ledger.url.") from error
+
+
+def _sqlite_engine(url: URL, *, is_view: bool) -> Engine:
+    check_ledger_place(Path(url.database or ""), is_made=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "isolation_level": None})
 
     @event.listens_for(engine, "connect")

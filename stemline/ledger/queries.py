@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, select, tuple_
 
 from stemline.ledger.cell import load_cells
 from stemline.ledger.database import LedgerDatabase
 from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import is_waiting, of_run
+from stemline.ledger.part import merged_batches
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.retention import RowsLeft
 from stemline.ledger.row_mapping import (
@@ -118,27 +120,34 @@ class Queries:
         return PublishedShares(int(mine), theirs, run["standing"])
 
     def track_list(self, run_id: str, *states: State) -> Iterator[TrackStatus]:
-        """Stream the run's tracks in these states (none: every state that needs attention) by track id."""
-        wanted = states or NEED_ATTENTION
-        query = (
-            select(tracks).where(tracks.c.state.in_(wanted)).order_by(tracks.c.track_id).limit(ROWS_A_PAGE)
-        )
-        last = ""
+        """Stream the run's tracks in these states (none: every state that needs attention), in the manifest's order."""
+        place = tuple_(tracks.c.position, tracks.c.track_id)
+        wanted = tracks.c.state.in_(states or NEED_ATTENTION)
+        query = select(tracks).where(wanted).order_by(tracks.c.position, tracks.c.track_id).limit(ROWS_A_PAGE)
+        last = (-1, "")
         while True:
             with self._database.read() as connection:
                 mine = of_run(find_run(connection, run_id))
-                page = connection.execute(query.where(mine, tracks.c.track_id > last)).mappings().all()
+                page = connection.execute(query.where(mine, place > last)).mappings().all()
             yield from (status_from_row(row) for row in page)
             if len(page) < ROWS_A_PAGE:
                 return
-            last = page[-1]["track_id"]
+            last = (page[-1]["position"], page[-1]["track_id"])
 
     def failures(self, run_id: str) -> Iterator[TrackStatus]:
         """Stream the run's tracks that failed, are unknown, quarantined or expired."""
         return self.track_list(run_id, State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED)
 
     def rejected_rows(self, run_id: str) -> Iterator[Reject]:
-        """Stream every manifest row the run could not use, whether or not it ever became a track."""
+        """Stream every manifest row the run could not use, in order, whether or not it ever became a track."""
+        tracked = (
+            Reject(status.position, status.track_id, status.location, status.code, status.sentence)
+            for status in self.track_list(run_id, State.REJECTED)
+        )
+        yield from heapq.merge(self._rejects(run_id), tracked, key=lambda reject: reject.row)
+
+    def _rejects(self, run_id: str) -> Iterator[Reject]:
+        """Stream the rows that never became a track."""
         row_number = rejects.c.row_number
         query = select(rejects).where(rejects.c.run_id == run_id).order_by(row_number).limit(ROWS_A_PAGE)
         last = -1
@@ -147,10 +156,15 @@ class Queries:
                 page = connection.execute(query.where(row_number > last)).mappings().all()
             yield from (reject_from_row(row) for row in page)
             if len(page) < ROWS_A_PAGE:
-                break
+                return
             last = page[-1]["row_number"]
-        for status in self.track_list(run_id, State.REJECTED):
-            yield Reject(status.position, status.track_id, status.location, status.code, status.sentence)
+
+    def published_jobs(self, provider: str, job_ids: Sequence[str]) -> list[str]:
+        """Give those of some jobs whose tracks are in the dataset: nobody will collect them again."""
+        mine = (attempts.c.provider == provider) & attempts.c.job_id.in_(job_ids)
+        query = select(attempts.c.job_id).where(mine, attempts.c.state == State.PUBLISHED)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
 
     def history(self, track_id: str) -> list[dict[str, object]]:
         """Give a track's events, oldest first: at, run_id, token, verb, from_state, to_state, detail."""
@@ -188,6 +202,16 @@ class Queries:
         )
         with self._database.read() as connection:
             return [batch_row_from_row(row) for row in connection.execute(query).mappings()]
+
+    def batches_of(self, tokens: Collection[str]) -> set[str]:
+        """Give the batches whose names those parts bear that hold the rows of these attempts (at most 10,000)."""
+        query = select(attempts.c.batch_id).where(
+            attempts.c.token.in_(list(tokens)), attempts.c.batch_id.is_not(None)
+        )
+        with self._database.read() as connection:
+            found = set(connection.scalars(query.distinct()))
+            merged = merged_batches(connection, found)
+        return {merged.get(batch, batch) for batch in found}
 
     def measured(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, MeasuredTrack]:
         """Give what is known of each of these tracks (at most 10,000) whose length is."""

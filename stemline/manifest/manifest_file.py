@@ -127,17 +127,24 @@ def _form(source: ManifestSource, file_system: Any, path: str) -> ManifestForm: 
     if not file_system.exists(path):
         if GLOB.search(path):
             return ManifestForm.PARQUET if path.lower().endswith(".parquet") else ManifestForm.LISTING
-        is_windows = is_windows_path(source.manifest)
-        raise ManifestError(
-            f'The manifest "{source.manifest}" does not exist.',
-            fix="It is a path of a Windows machine: write in catalogue.manifest where it lies on this one."
-            if is_windows
-            else "Check catalogue.manifest in the config.",
-        )
+        raise _missing(source, path)
     if not file_system.isdir(path):
         return _form_of_name(source)
     is_table = _holds_parquet(file_system, path)
     return ManifestForm.PARQUET if is_table else ManifestForm.LISTING
+
+
+def _missing(source: ManifestSource, path: str) -> ManifestError:
+    if is_windows_path(source.manifest):
+        fix = "It is a path of a Windows machine: write in catalogue.manifest where it lies on this one."
+    elif source.is_url or path == source.manifest:
+        fix = "Put the place of your manifest, or of a folder of music, into catalogue.manifest."
+    else:
+        fix = (
+            f"It was looked for as {path}, from where the command runs. Put the place of your manifest, or of a folder "
+            "of music, into catalogue.manifest."
+        )
+    return ManifestError(f'The manifest "{source.manifest}" does not exist.', fix=fix)
 
 
 def _holds_parquet(file_system: Any, path: str) -> bool:  # noqa: ANN401 - fsspec ships no types

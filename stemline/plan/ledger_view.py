@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from stemline.budget import Spending
 from stemline.ledger import Ledger, MeasuredTrack, view_ledger
+from stemline.ledger.database import check_ledger_place
 from stemline.ledger.remake import IDLE
 from stemline.records import State
 from stemline.settings import Settings, load_facts, outputs_kept_since
@@ -70,9 +71,13 @@ class LedgerView:
 
 @contextmanager
 def open_ledger_view(settings: Settings) -> Iterator[LedgerView]:
-    """Open the ledger, unless it is a file that does not exist: reading must not create it."""
+    """Open the ledger, unless it is a file that does not exist: reading must not create it.
+
+    Raises StorageError where a run could not create it either.
+    """
     file = settings.ledger_file
     if file is not None and not file.exists():
+        check_ledger_place(file)
         yield LedgerView(settings, None)
         return
     ledger = view_ledger(settings.ledger_url)

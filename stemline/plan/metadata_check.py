@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,10 +13,10 @@ from stemline.dataset.rights_columns import LICENSE_SPDX, rights_cells, said_of_
 from stemline.dataset.table_row import read_day
 from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
 from stemline.ledger.cell import are_as_written, dump_cells, load_cells
+from stemline.plan.oddities import ManifestOddities, read_isrc
 from stemline.records import Track
 from stemline.rights import is_ai_training_clear
 
-_ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
 _ROWS_AT_ONCE = 1_000
 """Nearly always none of so many differs."""
 
@@ -85,17 +84,23 @@ class MetadataCheck:
     """Values of `license` that are none as SPDX knows them."""
     unclear_training: int = 0
     """Values of `ai_training` that are none of its words: they count as unknown."""
+    odd: ManifestOddities = field(default_factory=ManifestOddities)
 
     def add(self, tracks: Sequence[Track], published: Mapping[str, str]) -> None:
         """Look at rows; `published` are the columns that published tracks have in the ledger, as it writes them."""
         for track in tracks:
             columns = track.columns
-            self.bad_dates += _is_given(columns, "released_on") and read_day(columns["released_on"]) is None
-            self.bad_isrcs += _is_given(columns, "isrc") and not _is_isrc(str(columns["isrc"]))
+            if _is_given(columns, "released_on") and read_day(columns["released_on"]) is None:
+                self.bad_dates += 1
+                self.odd.note("released_on", track)
+            if _is_given(columns, "isrc") and read_isrc(columns["isrc"]) is None:
+                self.bad_isrcs += 1
+                self.odd.note("isrc", track)
             self.unknown_licenses += (
                 _is_given(columns, "license") and rights_cells(columns)[LICENSE_SPDX] is None
             )
         self.unclear_training += count_unclear(tracks)
+        self.odd.add(tracks)
         self.changed += sum(1 for _ in self.comparison.changed(tracks, published))
 
 
@@ -107,8 +112,3 @@ def count_unclear(tracks: Sequence[Track]) -> int:
 def _is_given(columns: Mapping[str, Any], name: str) -> bool:
     value = columns.get(name)
     return value is not None and str(value).strip() != ""
-
-
-def _is_isrc(text: str) -> bool:
-    """Tell whether text is an ISRC (ISO 3901): two letters, three characters, seven digits; hyphens do not matter."""
-    return _ISRC.fullmatch(text.strip().replace("-", "").replace(" ", "").upper()) is not None

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from stemline.clock import utc_now
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import kept_columns
+from stemline.errors import StemlineError
 from stemline.known_tombstones import look_at_tombstones
 from stemline.manifest import LocationKind, ManifestSource, location_kind
+from stemline.manifest.column_names import likely_columns
 from stemline.ownership import check_dataset
 from stemline.plan.budget_simulation import BudgetSimulation, fit_to_budget
 from stemline.plan.delivery import SourceDelivery
@@ -65,6 +67,33 @@ class Preview:
     rows: RowDigest = field(default_factory=RowDigest)
     """The usable rows themselves, for a plan that is saved."""
 
+    balance: int | None = None
+    """The credits left with the provider; None: it was not asked, or has several keys."""
+    notices: list[str] = field(default_factory=list)
+    """What the provider's answers give reason to say."""
+    refusal: StemlineError | None = None
+    """What a run would stop for when it reaches those it needs."""
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a run would have to reach the provider."""
+        return bool(self.new or self.held or self.under_way)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know before a run, a sentence or two each."""
+        return [each for each in (self.partitions.warning, *self.notices, self._balance_warning) if each]
+
+    @property
+    def _balance_warning(self) -> str:
+        most = self.workload.credits_high
+        if self.balance is None or self.balance >= most:
+            return ""
+        return (
+            f"The account has {self.balance:,} credits left, and this takes up to {most:,}: a run stops when they are "
+            "used up, and goes on when there are more."
+        )
+
     def add_away(self, batch: SurveyedBatch) -> None:
         """Count the tracks whose source cannot be reached now; what is wrong is shown among the first rejects."""
         self.away += len(batch.away)
@@ -92,6 +121,8 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
         kept = kept_columns(store)
         if kept is not None:
             plan.metadata.comparison = ColumnComparison(DatasetLayout(settings.dataset.partition_by, kept))
+        if source.parsed is not None and source.parsed.file.listing is None:
+            plan.metadata.odd.columns = likely_columns(source.parsed.columns.names)
         source = replace(source, carried=kept)
         for batch in survey_catalogue(
             source,

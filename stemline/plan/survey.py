@@ -110,7 +110,8 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
         rejects = [each for each in checked if isinstance(each, Reject)]
         # Again: of a listing, the artists are known only now.
         usable, unusable = tombstones.sort(tracks, (*batch.rejects, *rejects))
-        yield SurveyedBatch(usable, unusable, batch.passed_over, away)
+        in_order = tuple(sorted(unusable, key=lambda reject: reject.row))
+        yield SurveyedBatch(usable, in_order, batch.passed_over, away)
 
 
 def _pass_gate(

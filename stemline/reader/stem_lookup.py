@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from stemline.errors import UsageError
 from stemline.reader.stem_place import ACTIVITY_COLUMNS, STEM_COLUMNS, EmbeddedPlace, StemPlace, stem_place
@@ -36,6 +36,31 @@ def find_stem(name: StemName, tables: OpenTables) -> StemPlace:
     seconds = [each for each in activity if [each[name] for name in _NAMES] == names]
     embedded = None if "path" in row else EmbeddedPlace(row[PART], row[ROW])
     return stem_place(row, seconds[-1] if seconds else None, embedded)
+
+
+class SoughtTrack(NamedTuple):
+    """A track as one provider and recipe made it."""
+
+    track_id: str
+    provider: str
+    recipe: str
+
+
+def track_places(track: SoughtTrack, tables: OpenTables) -> dict[str, StemPlace]:
+    """Give where all stems of a track are, by their names; of those that are there twice the newer."""
+    rows = tables.rows_of("stems", track.track_id, (*STEM_COLUMNS, "collected_on", "run_id"))
+    activity = {
+        row["stem"]: row
+        for row in tables.rows_of("activity", track.track_id, (*_NAMES, *ACTIVITY_COLUMNS))
+        if (row["provider"], row["recipe"]) == track[1:]
+    }
+    return {
+        row["stem"]: stem_place(
+            row, activity.get(row["stem"]), None if "path" in row else EmbeddedPlace(row[PART], row[ROW])
+        )
+        for row in sorted(rows, key=_age)
+        if (row["provider"], row["recipe"]) == track[1:]
+    }
 
 
 def _asked(name: StemName, tables: OpenTables) -> list[dict[str, Any]]:

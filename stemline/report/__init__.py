@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from stemline.ledger import Ledger
 from stemline.manifest.source_root import NOWHERE, SourceRoot
-from stemline.report.digest import gather
+from stemline.report.digest import RunDigest, gather
 from stemline.report.page import render
 from stemline.report.page_file import check_out, link_root, write_out
 from stemline.report.run_account import COLUMNS, track_rows
@@ -18,12 +18,14 @@ from stemline.storage import Store, disk_guarded, scratch_folder
 __all__ = ["track_file_key", "write_report", "write_report_file"]
 
 
-def write_report(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE) -> str:
+def write_report(
+    ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE, *, has_previews: bool = True
+) -> str:
     """Write the page about a run into the dataset and give its key; it may be written again at any time.
 
     Sources are called from `root` in it. Its size and the memory it takes do not grow with the number of tracks: those
-    it has no room for are in a CSV file beside it. Raises LedgerConflict when the ledger knows no such run, and
-    StorageError when the dataset cannot be written.
+    it has no room for are in a CSV file beside it. Without `has_previews` no audio is read. Raises LedgerConflict when
+    the ledger knows no such run, and StorageError when the dataset cannot be written.
     """
     digest = gather(ledger, store, run_id, root)
     if digest.account.total > SHOWN_TRACKS:
@@ -36,6 +38,7 @@ def write_report(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = N
         link = None if digest.link_root is None else quote(name)
         digest = replace(digest, track_file=TrackFile(name if link else store.url(key), link))
     key = f"_stemline/runs/{run_id}.html"
+    digest = _previewed(digest, ledger, store, has_previews=has_previews)
     store.put_bytes(key, render(digest).encode("utf-8", "replace"))
     return key
 
@@ -43,7 +46,8 @@ def write_report(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = N
 def write_report_file(ledger: Ledger, store: Store, run_id: str, root: SourceRoot, out: Path) -> str:
     """Do as `write_report`, into a file of a person's own, and give its path; raises UsageError where it is none."""
     check_out(out)
-    digest = replace(gather(ledger, store, run_id, root), link_root=link_root(store, out))
+    digest = _previewed(gather(ledger, store, run_id, root), ledger, store)
+    digest = replace(digest, link_root=link_root(store, out))
     if digest.account.total > SHOWN_TRACKS:
         beside = out.with_name(f"{out.stem}.tracks.csv")
         with disk_guarded(out.parent):
@@ -56,3 +60,15 @@ def write_report_file(ledger: Ledger, store: Store, run_id: str, root: SourceRoo
 def track_file_key(run_id: str) -> str:
     """Give the key of the file that has all tracks of a run."""
     return f"_stemline/runs/{run_id}.tracks.csv"
+
+
+def _previewed(digest: RunDigest, ledger: Ledger, store: Store, *, has_previews: bool = True) -> RunDigest:
+    """Give the digest with previews of its samples; one without samples loads nothing that decodes."""
+    if not digest.samples:
+        return digest
+    from stemline.report.preview_cut import without_previews  # noqa: PLC0415
+    from stemline.report.run_previews import preview_rows  # noqa: PLC0415
+
+    if not has_previews:
+        return replace(digest, heard=without_previews(digest.heard))
+    return replace(digest, heard=preview_rows(ledger, store, digest.samples, digest.heard))

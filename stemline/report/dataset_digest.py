@@ -30,6 +30,7 @@ from stemline.report.leakage_figures import read_leakage
 from stemline.report.markup import without_secrets
 from stemline.report.musical_key import KEYS
 from stemline.report.player import PlayedTrack
+from stemline.report.preview_cut import cut_previews
 from stemline.report.quality_figures import (
     Distribution,
     DoubtfulStems,
@@ -120,13 +121,14 @@ def gather_dataset(
             growth=read_growth(tables),
             music=read_music(tables),
             leakage=read_leakage(tables, store, release),
-            heard=tuple(_heard(tables, breakdowns)),
+            heard=_heard(tables, breakdowns),
             **_quality(tables),
         )
 
 
-def _heard(tables: FigureTables, breakdowns: Mapping[str, Breakdown]) -> list[PlayedTrack]:
-    return choose_tracks_to_hear(tables, is_maker_told=breakdowns["provider_recipe"].values > 1)
+def _heard(tables: FigureTables, breakdowns: Mapping[str, Breakdown]) -> tuple[PlayedTrack, ...]:
+    chosen = choose_tracks_to_hear(tables, is_maker_told=breakdowns["provider_recipe"].values > 1)
+    return cut_previews(chosen, tables.dataset.stem_audio)
 
 
 def _quality(tables: FigureTables) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from stemline.report.dataset_digest import DatasetDigest
 from stemline.report.dataset_figures import Breakdown, Growth, ValueShare
 from stemline.report.markup import Html, clipped, element
 from stemline.report.music_charts import music_panels
-from stemline.report.player import AudioPlace, track_player
+from stemline.report.player import AudioPlace, preview_note, track_player
 from stemline.wording import byte_size, counted, length
 
 _HOUR = 3_600.0
@@ -177,8 +177,6 @@ def tracks_to_hear(digest: DatasetDigest, link_root: str | None) -> Html:
     if not digest.heard:
         return Html()
     place = AudioPlace(digest.root_url, link_root)
-    players = [track_player(track, place) for track in digest.heard]
-    note = f"{len(digest.heard)} of {counted(digest.totals.separations)}, chosen to differ."
-    if link_root is None:
-        note += " Open the page from a local copy of the dataset to hear them."
-    return listen(note, players)
+    total = counted(digest.totals.separations)
+    note = f"{len(digest.heard)} of {total}, chosen to differ.{preview_note(digest.heard)}"
+    return listen(note, (track_player(track, place) for track in digest.heard))

@@ -15,6 +15,7 @@ from stemline.report.backfill_section import BackfillDigest, gather_backfill
 from stemline.report.markup import without_secrets
 from stemline.report.musical_key import key_index
 from stemline.report.page_file import DATASET_ROOT
+from stemline.report.player import PlayedTrack, played_row
 from stemline.report.run_account import RunAccount, read_account
 from stemline.report.run_figures import RunFigures, read_figures
 from stemline.report.track_table import TrackFile
@@ -106,6 +107,8 @@ class RunDigest:
     """What leads from the page to the dataset's root; None where that is not of this machine."""
     rejects_key: str | None
     backfill: BackfillDigest | None = None
+    heard: tuple[PlayedTrack, ...] = ()
+    """The samples as cards show them."""
 
     track_file: TrackFile | None = None
     """What has the tracks that the page has no room for."""
@@ -128,6 +131,7 @@ def gather(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE
     tally = _PublishedTally(run.started_at, run.finished_at or ledger.clock(), unpublished_before)
     tally.add(ledger.queries.published_tracks(run_id))
     rejects_key = f"_stemline/rejects/{run_id}.csv"
+    samples = [row for row in ledger.queries.results(tally.tokens) if row.collected.stems]
     return RunDigest(
         run=run,
         figures=figures,
@@ -137,11 +141,12 @@ def gather(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE
         history=ledger.accounts.history(run_id, HISTORY_DAYS),
         problems=[_shortened(problem, root) for problem in _problems(ledger, run_id)],
         problem_count=sum(tracks.get(state, 0) for state in (*PROBLEM_STATES, State.READY, State.REJECTED)),
-        samples=[row for row in ledger.queries.results(tally.tokens) if row.collected.stems],
+        samples=samples,
         root_url=without_secrets(store.url()),
         link_root=DATASET_ROOT if "://" not in store.url() else None,
         rejects_key=rejects_key if store.exists(rejects_key) else None,
         backfill=gather_backfill(ledger, run_id),
+        heard=tuple(map(played_row, samples)),
     )
 
 

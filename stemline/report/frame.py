@@ -1,4 +1,4 @@
-"""What every page stands in: its style and its script, with nothing left to fetch but the audio."""
+"""What every page stands in: its style and its script, with nothing left to fetch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from string import Template
 
 from stemline.report.markup import Html, element, text
 
+_SCRIPTS = ("player.js", "track_table.js")
+_STYLES = ("page.css", "player.css")
+
 
 def html_page(title: str, body: Iterable[str]) -> str:
     """Give a whole HTML page of sections; empty ones are left out."""
-    script = _asset("page.js") + _asset("track_table.js")
+    script = "\n".join(map(_asset, _SCRIPTS))
     return Template(_asset("page.html")).substitute(
         title=text(title),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        style=_asset("page.css"),
+        style="\n".join(map(_asset, _STYLES)),
         body="\n".join(part for part in body if part),
         script=script,
     )

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_VOID = frozenset({"input", "meta", "br"})
+_VOID = frozenset({"input", "meta", "br", "img"})
 
 
 class Html(str):

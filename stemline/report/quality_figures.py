@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stemline.report.figure_tables import FigureTables
-from stemline.report.player import stem_place
+from stemline.report.player import shown_order
 
 SHOWN_ROWS = 10
 """So many stems, or providers with recipes, get a row of their own: those with most rows."""
@@ -162,7 +162,7 @@ def _distribution(tables: FigureTables, metric: Metric) -> Distribution | None:
     for _, _, name, value, stems in counted:
         by_name.setdefault(name or "unknown", []).append((value, stems))
     low, high = _axis([row[3] for row in counted]) if is_level else (0.0, 1.0)
-    names = sorted(by_name, key=stem_place)
+    names = sorted(by_name, key=shown_order)
     rows = tuple(_row(name, by_name[name], metric, (low, high)) for name in names)
     return Distribution(metric, low, high, rows, counted[0][1] - len(rows))
 

@@ -68,6 +68,8 @@ class RunAccount:
     """Of what is published."""
     sounds: Counter[tuple[str, int | None, int | None]] = field(default_factory=Counter)
     """Stems by format, sample rate and channels."""
+    names: dict[str, str] = field(default_factory=dict)
+    """What tracks that are not published are called, by their ids; at most MOST_VALUES of them."""
     verification: Counter[str] = field(default_factory=Counter)
     """Stems by what was found."""
 
@@ -77,6 +79,8 @@ class RunAccount:
         self.states[track.state] += 1
         if len(self.rows) < SHOWN_TRACKS:
             self.rows.append(track_cells(track, root))
+        if track.state != State.PUBLISHED and len(self.names) < MOST_VALUES:
+            self.names[track.track_id] = track_name(track, root)
         for group in GROUPS:
             self._value(group, _group_value(track, group)).add(track)
         if track.state == State.PUBLISHED:
@@ -108,9 +112,9 @@ def track_rows(tracks: Iterable[TrackAccount], root: SourceRoot) -> Iterator[lis
 
 def track_cells(track: TrackAccount, root: SourceRoot) -> list[Cell]:
     """Give the row of a track, by COLUMNS."""
-    cells = {name: _told(track, name) for name in ("title", "artist", "album", "license")}
+    cells = {name: _told(track, name) for name in ("artist", "album", "license")}
     return [
-        cells["title"] or _file_name(root.relative(track.location)) or track.track_id,
+        track_name(track, root),
         cells["artist"],
         cells["album"],
         str(track.state),
@@ -121,6 +125,11 @@ def track_cells(track: TrackAccount, root: SourceRoot) -> list[Cell]:
         track.credits_charged,
         cells["license"],
     ]
+
+
+def track_name(track: TrackAccount, root: SourceRoot) -> str:
+    """Give what a person calls a track: its title, else the name of its file, else its id."""
+    return _told(track, "title") or _file_name(root.relative(track.location)) or track.track_id
 
 
 def _told(track: TrackAccount, name: str) -> str | None:

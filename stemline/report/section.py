@@ -5,9 +5,9 @@ from __future__ import annotations
 from stemline.records import Code, State
 from stemline.report.chart import ColumnChart, column_chart
 from stemline.report.components import counter, facts, listen, panel, table
-from stemline.report.digest import SHOWN_PROBLEMS, STEPS, RunDigest
+from stemline.report.digest import SHOWN_PROBLEMS, STEPS, ProblemRow, RunDigest
 from stemline.report.markup import Html, clipped, element, joined, with_code, without_secrets
-from stemline.report.player import AudioPlace, played_row, track_player
+from stemline.report.player import AudioPlace, preview_note, track_player
 from stemline.report.run_account import COLUMNS
 from stemline.report.run_figures import RunFigures
 from stemline.report.track_table import TrackTable, track_table
@@ -188,15 +188,12 @@ def all_tracks(digest: RunDigest) -> Html:
 
 def samples(digest: RunDigest) -> Html:
     """Give some of the published tracks to listen to."""
-    if not digest.samples:
+    if not digest.heard:
         return Html()
     place = AudioPlace(digest.root_url, digest.link_root)
-    players = (track_player(played_row(row), place) for row in digest.samples)
-    total = digest.tracks.get(State.PUBLISHED, 0)
-    note = f"{len(digest.samples)} of {counted(total)}, spread over the run."
-    if digest.link_root is None:
-        note += " Open the page from a local copy of the dataset to hear them."
-    return listen(note, players)
+    total = counted(digest.tracks.get(State.PUBLISHED, 0))
+    note = f"{len(digest.heard)} of {total}, spread over the run.{preview_note(digest.heard)}"
+    return listen(note, (track_player(track, place) for track in digest.heard))
 
 
 def problems(digest: RunDigest) -> Html:
@@ -206,7 +203,7 @@ def problems(digest: RunDigest) -> Html:
     rows = [
         [
             joined(element("i", class_=f"s-{problem.state}"), problem.state),
-            element("strong", clipped(problem.name, 80)),
+            _called(problem, digest.account.names.get(problem.name, problem.name)),
             element("code", problem.code),
             joined(
                 clipped(without_secrets(problem.sentence), 300),
@@ -220,6 +217,14 @@ def problems(digest: RunDigest) -> Html:
     listed = table(("State", "Track", "Code", "Why"), rows, "troubles")
     scrolled = element("div", listed, class_="scroll", tabindex="0", role="region", aria_label=title)
     return panel(title, scrolled, _rest(digest))
+
+
+def _called(problem: ProblemRow, name: str) -> Html:
+    """Give a track's name, and the id that commands take where that is another."""
+    told = element("strong", clipped(without_secrets(name), 80))
+    if name == problem.name:
+        return told
+    return joined(told, " ", element("small", clipped(without_secrets(problem.name), 80)))
 
 
 def mixes(digest: RunDigest) -> Html:

@@ -8,25 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stemline.records import MIX
+from stemline.reader.stem_lookup import SoughtTrack, track_places
+from stemline.reader.stem_place import ACTIVITY_COLUMNS, STEM_COLUMNS, StemPlace, stem_place
 from stemline.report.figure_tables import FigureTables, selected_rows
-from stemline.report.player import PlayedStem, PlayedTrack, clock, stem_place
+from stemline.report.player import PlayedStem, PlayedTrack, clock, shown_order
 
 HEARD_TRACKS = 24
 _CANDIDATES = 1_000
 _TEMPO_BAND = 20
 _TRAITS = ("artist", "split", "license", "provider_recipe", "key", "tempo")
-_STEM_COLUMNS = (
-    "track_id",
-    "stem",
-    "provider",
-    "recipe",
-    "path",
-    "duration_seconds",
-    "rms_dbfs",
-    "verification",
-)
-_ACTIVITY_COLUMNS = ("track_id", "stem", "provider", "recipe", "rms_dbfs")
+_STEM_COLUMNS = (*STEM_COLUMNS, "duration_seconds", "rms_dbfs")
+_ACTIVITY_COLUMNS = ("track_id", "stem", "provider", "recipe", *ACTIVITY_COLUMNS)
 _Key = tuple[str, str, str]
 """Track, provider and recipe."""
 
@@ -66,9 +58,12 @@ def choose_tracks_to_hear(tables: FigureTables, *, is_maker_told: bool) -> list[
         return []
     track_ids = sorted({each.key[0] for each in chosen})
     stems = _by_track(selected_rows(tables, "stems", track_ids, _STEM_COLUMNS))
-    activity = selected_rows(tables, "activity", track_ids, _ACTIVITY_COLUMNS)
-    loudness = {(_key(row), row["stem"]): row["rms_dbfs"] for row in activity}
-    return [_played(each, stems.get(each.key, {}), loudness, is_maker_told=is_maker_told) for each in chosen]
+    rows = selected_rows(tables, "activity", track_ids, _ACTIVITY_COLUMNS)
+    activity = {(_key(row), row["stem"]): row for row in rows}
+    return [
+        _played(each, _stems(tables, each, stems.get(each.key, {}), activity), is_maker_told=is_maker_told)
+        for each in chosen
+    ]
 
 
 def _candidates(tables: FigureTables) -> list[_Candidate]:
@@ -110,8 +105,7 @@ def _varied(candidates: Sequence[_Candidate]) -> list[_Candidate]:
 def _by_track(rows: Iterable[Mapping[str, Any]]) -> dict[_Key, dict[str, Mapping[str, Any]]]:
     found: defaultdict[_Key, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for row in rows:
-        if row["stem"] != MIX:
-            found[_key(row)][row["stem"]] = row
+        found[_key(row)][row["stem"]] = row
     return found
 
 
@@ -119,31 +113,41 @@ def _key(row: Mapping[str, Any]) -> _Key:
     return row["track_id"], row["provider"], row["recipe"]
 
 
-def _played(
+def _stems(
+    tables: FigureTables,
     track: _Candidate,
-    stems: Mapping[str, Mapping[str, Any]],
-    loudness: Mapping[tuple[_Key, str], Sequence[float]],
-    *,
-    is_maker_told: bool,
-) -> PlayedTrack:
-    played = tuple(
+    rows: Mapping[str, Mapping[str, Any]],
+    activity: Mapping[tuple[_Key, str], Mapping[str, Any]],
+) -> tuple[PlayedStem, ...]:
+    """Give the stems of a track as they are shown, each with where its sound is."""
+    found = {name: activity.get((track.key, name)) for name in rows}
+    places: Mapping[str, StemPlace] = {}
+    if all("path" in row for row in rows.values()):
+        places = {name: stem_place(row, found[name]) for name, row in rows.items()}
+    else:  # inside the stems table, whose rows have to be found again by their numbers
+        places = track_places(SoughtTrack(*track.key), tables.dataset.tables)
+    return tuple(
         PlayedStem(
-            row["stem"],
+            name,
             row.get("path"),
             row["duration_seconds"],
             row["rms_dbfs"],
             row["verification"],
-            loudness.get((track.key, row["stem"]), ()),
+            (found[name] or {}).get("rms_dbfs") or (),
+            places.get(name),
         )
-        for row in sorted(stems.values(), key=lambda row: stem_place(row["stem"]))
+        for name, row in sorted(rows.items(), key=lambda item: shown_order(item[0]))
     )
-    track_id, provider, recipe = track.key
+
+
+def _played(track: _Candidate, stems: tuple[PlayedStem, ...], *, is_maker_told: bool) -> PlayedTrack:
+    _, provider, recipe = track.key
     facts = (
         f"{track.bpm:.0f} bpm" if track.bpm is not None else "",
         track.music_key or "",
-        clock(max((stem.duration_seconds for stem in played), default=0.0)),
+        clock(max((stem.duration_seconds for stem in stems), default=0.0)),
         track.split or "",
         track.license or "",
         f"{provider} {recipe}" if is_maker_told else "",
     )
-    return PlayedTrack(track.title or track_id, track.artist or track_id, facts, played)
+    return PlayedTrack(track.title or track.key[0], track.artist or track.key[0], facts, stems)

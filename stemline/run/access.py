@@ -34,7 +34,7 @@ def read_api_keys(settings: Settings, facts: ProviderFacts) -> tuple[str, ...]:
     """
     provider = settings.provider
     if not (provider.base_url or facts.base_url):
-        return (load_local_service().own_key(_local_run(settings)),)
+        return (load_local_service().own_key(local_run(settings)),)
     keys = tuple(key.get_secret_value() for key in provider.api_keys)
     if not all(keys) or not keys:
         raise ConfigError(
@@ -56,7 +56,10 @@ def check_access(settings: Settings) -> None:
     Nothing is started, sent or written for it.
     """
     facts = load_facts(settings.provider.kind)
-    read_api_keys(settings, facts)
+    if settings.provider.base_url or facts.base_url:
+        read_api_keys(settings, facts)
+    else:
+        load_local_service().check(local_run(settings))
     if settings.webhooks is not None:
         from stemline.webhooks.registration import require_secret  # noqa: PLC0415 - brings httpx
 
@@ -71,14 +74,15 @@ def open_accesses(settings: Settings, facts: ProviderFacts) -> Iterator[tuple[Ac
     storage_options = settings.catalogue.storage_options
     urls = settings.provider.base_urls or ((facts.base_url,) if facts.base_url else ())
     if not urls:
-        with load_local_service().running_beside(_local_run(settings)) as service:
+        with load_local_service().running_beside(local_run(settings)) as service:
             yield (Access(service.api_url, service.key, storage_options),)
         return
     keys, several = read_api_keys(settings, facts), len(urls) > 1
     yield tuple(Access(url, key, storage_options, several) for url in urls for key in keys)
 
 
-def _local_run(settings: Settings) -> LocalRun:
+def local_run(settings: Settings) -> LocalRun:
+    """Give what a run asks of a local service of its own."""
     provider = settings.provider
     return LocalRun(
         folder=Path(".stemline") / f"service-{settings.name}",

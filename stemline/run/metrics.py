@@ -12,7 +12,7 @@ from stemline.telemetry.collector_export import exporting_to_collector
 from stemline.telemetry.ledger_metrics import LedgerMetrics
 from stemline.telemetry.request_durations import RequestDurations
 
-KEY = "telemetry.metrics"
+METRICS_KEY = "telemetry.metrics"
 
 
 @contextmanager
@@ -43,5 +43,5 @@ def _serving_metrics(address: str | None, read: Callable[[], list[MetricSample]]
     from stemline.telemetry.endpoint import metrics_route  # noqa: PLC0415
     from stemline.webhooks.server import serve_receiver  # noqa: PLC0415
 
-    with serve_receiver(Starlette(routes=[metrics_route(read)]), address, KEY):
+    with serve_receiver(Starlette(routes=[metrics_route(read)]), address, METRICS_KEY):
         yield

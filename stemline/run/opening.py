@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 
-from stemline.collector.runners.opening import check_runner
 from stemline.dataset.card import write_dataset_card
-from stemline.dataset.columns import join_columns
 from stemline.dataset.layout import DatasetLayout
-from stemline.dataset.metadata import check_layout, claim_layout, kept_columns, recorded_columns
+from stemline.dataset.metadata import claim_layout
 from stemline.dataset.renewal import is_behind, renew_parts
 from stemline.errors import StemlineError
 from stemline.ledger import Ledger, open_ledger
-from stemline.manifest import ManifestSource
-from stemline.manifest.loading import parse_manifest
-from stemline.manifest.manifest_file import find_source_root
-from stemline.manifest.scan import read_columns
 from stemline.ownership import DatasetClaim, claim_dataset
-from stemline.plan.survey import check_recipe
 from stemline.run.access import read_key_ids
 from stemline.run.forgotten import remember_forgotten
 from stemline.run.lease import holding_key
 from stemline.run.metrics import exporting_metrics
 from stemline.run.observer import present_observer
+from stemline.run.preflight import check_configuration, check_dataset_layout, opening_manifest
 from stemline.run.rewriting import finish_rewrites, rewriting
 from stemline.run.run import Run
-from stemline.run.selection import Selection, source_of
+from stemline.run.selection import Selection
 from stemline.run.splitting import keep_splits
-from stemline.settings import Settings, load_facts
+from stemline.settings import Settings
 from stemline.storage import Store, open_store
 from stemline.telemetry.collector_export import flush_traces, traced
 from stemline.telemetry.request_durations import RequestDurations
@@ -43,15 +36,13 @@ def open_run(settings: Settings, selection: Selection | None = None) -> Iterator
     wrong and the fix.
     """
     selection = selection or Selection()
-    check_runner(settings.execution.runner)
-    facts = load_facts(settings.provider.kind)
-    check_recipe(settings.recipe.as_recipe(), facts)
+    facts = check_configuration(settings)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
+    store.check_reachable()
     with ExitStack() as stack:
-        source, layout = _plan_layout(settings, selection, store, stack)
-        layout = replace(layout, gives_splits=settings.dataset.splits is not None)
+        source, layout = stack.enter_context(opening_manifest(settings, selection, store))
         store.check_writable()
-        check_layout(store, layout)
+        check_dataset_layout(settings, store, layout)
         ledger = stack.enter_context(open_ledger(settings.ledger_url))
         claim = claim_dataset(ledger, store, settings)
         key_ids = read_key_ids(settings, facts)
@@ -109,23 +100,3 @@ def join_layout(ledger: Ledger, store: Store, layout: DatasetLayout, claim: Data
         with rewriting(ledger, store, claim.known.dataset_id) as rewriter, rewriter.changing():
             renew_parts(store, joined, rewriter.require_hold)
     return joined
-
-
-def _plan_layout(
-    settings: Settings, selection: Selection, store: Store, stack: ExitStack
-) -> tuple[ManifestSource, DatasetLayout]:
-    """Give the manifest, parsed once, and the dataset's layout with its columns joined; nothing is written yet.
-
-    Raises ManifestError for a value that the type the dataset keeps its column in cannot hold.
-    """
-    source, dataset = source_of(settings, selection), settings.dataset
-    recorded = None if selection.reads_manifest else recorded_columns(store)
-    if recorded is not None:
-        return source, DatasetLayout(dataset.partition_by, recorded, dataset.audio, find_source_root(source))
-    kept = kept_columns(store)
-    parsed = parse_manifest(source)
-    stack.callback(parsed.close)
-    source = replace(source, carried=kept, parsed=parsed)
-    given = read_columns(source, with_tags=True)
-    carried = given if kept is None else join_columns(kept, given)
-    return source, DatasetLayout(dataset.partition_by, carried, dataset.audio, find_source_root(source))

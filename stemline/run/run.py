@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from stemline.collector import CollectResult, Relink
 from stemline.dataset.metadata import write_run_summary
+from stemline.dataset.paths import rejects_key
 from stemline.errors import BackfillStopped, KeyWanted, OrderChanged, StemlineError, StopRun
 from stemline.ledger import BackfillState
+from stemline.plan.capacity import runs_own_service
 from stemline.plan.prediction import Prediction, predict_run
 from stemline.records import Code, ReadyTrack, State
 from stemline.report import write_report
@@ -22,8 +24,10 @@ from stemline.run.compaction import compact_finished
 from stemline.run.context import RunContext
 from stemline.run.lane import LaneWatch, leave_standing, require_backfill
 from stemline.run.lease import free_keys_of_the_dead
+from stemline.run.local_cleaning import let_go_of_collected
 from stemline.run.planning import RunPlanning
 from stemline.run.planning_meanwhile import planning_meanwhile
+from stemline.run.rejected_rows import rejected_rows_tree
 from stemline.run.selection import Result, target_of
 from stemline.run.summary import (
     MixTally,
@@ -137,6 +141,7 @@ class Run(RunContext):
                     self.interrupt()
                 yield self.collected
             self.dispatchers.settle()
+        let_go_of_collected(self.settings, self.facts, self.ledger)
 
     @contextmanager
     def _planning_the_rest(self) -> Iterator[None]:
@@ -219,7 +224,13 @@ class Run(RunContext):
         ):
             summary["compacted"] = compact_finished(self.ledger, self.store, self.claim.known.dataset_id)
         write_run_summary(self.store, self.run_id, summary)
-        write_report(self.ledger, self.store, self.run_id, self.layout.source_root)
+        write_report(
+            self.ledger,
+            self.store,
+            self.run_id,
+            self.layout.source_root,
+            has_previews=not self.is_interrupted,  # who interrupts does not wait for audio
+        )
         with suppress(StemlineError):  # what fails is left to the next run
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
         late = self.dispatchers.late_sentence if self.dispatchers else ""
@@ -250,7 +261,7 @@ class Run(RunContext):
         # Whatever cut the run off, such as a full disk, may keep this from being written as well.
         with suppress(StemlineError):
             self._close(error)
-            write_report(self.ledger, self.store, self.run_id, self.layout.source_root)
+            write_report(self.ledger, self.store, self.run_id, self.layout.source_root, has_previews=False)
 
     def _close(self, reason: StemlineError | None) -> tuple[int, dict[str, Any]]:
         """Hold what was not begun, and book the run as finished; give its exit code and summary."""
@@ -277,6 +288,7 @@ class Run(RunContext):
         return {
             "run_id": self.run_id,
             **summarize_tracks(self.ledger, self.run_id, counts),
+            **self._rejected_rows(),
             **self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
             "passed_over": self.planning.passed_over.total(),
             **(
@@ -284,7 +296,7 @@ class Run(RunContext):
                 if self.planning.unclear_training
                 else {}
             ),
-            "credits": summarize_credits(self.ledger, self.run_id, self.fences, self.dispatchers),
+            "credits": self._credits(),
             "windows": summarize_windows(self.ledger, self.run_id, self.settings.budget),
             "requests": summarize_requests(self.dispatchers),
             "seconds": round(time.monotonic() - self.started, 3),
@@ -293,6 +305,15 @@ class Run(RunContext):
             "dataset": self.store.url(),
             "report": self.store.url(f"_stemline/runs/{self.run_id}.html"),
         }
+
+    def _credits(self) -> dict[str, int | None]:
+        told = summarize_credits(self.ledger, self.run_id, self.fences, self.dispatchers)
+        # The credits of a service of one's own are no money, and never run out.
+        return {**told, "balance": None} if runs_own_service(self.settings, self.facts) else told
+
+    def _rejected_rows(self) -> dict[str, Any]:
+        url = self.store.url(rejects_key(self.run_id))
+        return rejected_rows_tree(self.ledger, self.run_id, self.layout.source_root, url)
 
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:
         if self.is_interrupted and reason is None:

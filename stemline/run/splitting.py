@@ -42,6 +42,11 @@ class SplitKeeping:
     tied: TiedTracks = field(default_factory=TiedTracks)
     """The tracks of the catalogue that the tables do not have as they are."""
 
+    def check(self) -> None:
+        """Raise ConfigError where the dataset is not, or cannot be, split by what the configuration says."""
+        if self._columns:
+            self.book.read()
+
     @cached_property
     def is_whole(self) -> bool:
         """Whether the tables had every split that was decided when the run began."""

@@ -67,7 +67,7 @@ def build_settings(
     for override in overrides:
         tree = _override(tree, override)
     try:
-        return Settings.model_validate(_expand(tree, "", environ, path))
+        return Settings.model_validate(_expand_all(tree, environ, path))
     except ValidationError as error:
         sentences = [
             _sentence(tree, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
@@ -165,13 +165,27 @@ def _with_value(tree: dict[str, Any], names: list[str], value: object, override:
     return {**tree, name: _with_value(section or {}, rest, value, override)}
 
 
-def _expand(value: Any, at: str, environ: Mapping[str, str], path: Path) -> Any:  # noqa: ANN401 - a YAML tree
+def _expand_all(tree: dict[str, Any], environ: Mapping[str, str], path: Path) -> Any:  # noqa: ANN401 - a YAML tree
+    """Give the tree with its variables in place; raises ConfigError naming all that are not set."""
+    missing: dict[str, str] = {}
+    expanded = _expand(tree, "", environ, missing)
+    if missing:
+        needs = " and ".join(
+            f"{at} needs the environment variable {name}, which is not set" for name, at in missing.items()
+        )
+        exports = " ".join(f"{name}=…" for name in missing)
+        raise ConfigError(f"{path}: {needs}.", fix=f"Run `export {exports}` first.")
+    return expanded
+
+
+def _expand(value: Any, at: str, environ: Mapping[str, str], missing: dict[str, str]) -> Any:  # noqa: ANN401 - a YAML tree
+    """Give a value with its variables in place; `missing` gets those that are not set, with the keys that need them."""
     if isinstance(value, dict):
         return {
-            name: _expand(item, f"{at}.{name}".lstrip("."), environ, path) for name, item in value.items()
+            name: _expand(item, f"{at}.{name}".lstrip("."), environ, missing) for name, item in value.items()
         }
     if isinstance(value, list):
-        return [_expand(item, at, environ, path) for item in value]
+        return [_expand(item, at, environ, missing) for item in value]
     if not isinstance(value, str):
         return value
 
@@ -181,11 +195,8 @@ def _expand(value: Any, at: str, environ: Mapping[str, str], path: Path) -> Any:
             return match[0][1:]
         found = environ.get(name) or default
         if found is None:
-            raise ConfigError(
-                f"{path}: {at} needs the environment variable {name}, which is not set.",
-                fix=f"Run `export {name}=…` first.",
-            )
-        return found
+            missing.setdefault(name, at)
+        return found or ""
 
     return _VARIABLE.sub(replace, value)
 

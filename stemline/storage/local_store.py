@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stemline.storage.store import TEMPORARY_PREFIX, ChunkSource, Store, checked_key, guarded, guarded_read
+from stemline.writable_folder import require_writable_folder
 
 _STALE_SECONDS = 24 * 3600
 
@@ -127,8 +128,14 @@ class LocalStore(Store):
                 with suppress(OSError):  # not empty
                     Path(path).rmdir()
 
+    def check_reachable(self) -> None:
+        """Look whether the folder may be written, or made, without doing either."""
+        with guarded(self.root_url):
+            require_writable_folder(self._root)
+
     def check_writable(self) -> None:
         """Write, read back and delete a small object; also sweep what killed writers left a day ago."""
+        self.check_reachable()
         super().check_writable()
         for leftover in (self._root / TEMPORARY_PREFIX).iterdir():
             with suppress(FileNotFoundError):  # another writer's, which it has named or removed since

@@ -158,6 +158,14 @@ class Store(ABC):
         """Give up an upload, so that its bytes are freed; one that is over is no error."""
         raise NotImplementedError(upload)
 
+    def check_reachable(self) -> None:
+        """Look whether the place is there and lets itself be read; nothing is written.
+
+        Raises:
+            StorageError: as `check_writable` says it, of what can be told without writing.
+        """
+        next(iter(self.list(TEMPORARY_PREFIX)), None)
+
     def check_writable(self) -> None:
         """Write, read back and delete a small object, so that a run fails before it spends anything.
 

@@ -47,7 +47,7 @@ def receiving_webhooks(
     """
     webhooks = _webhooks(settings)
     url = webhooks.hook_url(settings.provider.kind)
-    if _is_received_elsewhere(webhooks, health(ledger, settings.provider.kind)):
+    if is_received_already(settings, ledger):
         yield WebhookRoute(url, is_shared=True)
         return
     with (
@@ -108,6 +108,11 @@ def _registered(
     finally:
         if not is_kept:
             registered.remove()
+
+
+def is_received_already(settings: Settings, ledger: Ledger) -> bool:
+    """Tell whether a receiver of this ledger answers already: then a run needs none of its own."""
+    return _is_received_elsewhere(_webhooks(settings), health(ledger, settings.provider.kind))
 
 
 def _webhooks(settings: Settings) -> WebhookSettings:

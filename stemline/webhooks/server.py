@@ -73,6 +73,11 @@ def serve_receiver(app: Starlette, listen: str, key: str = "webhooks.listen") ->
         thread.join(GRACE_SECONDS + START_SECONDS)
 
 
+def require_free_address(listen: str, key: str) -> None:
+    """Raise ConfigError where `host:port`, which this key gives, cannot be listened on now."""
+    _bind(listen, key).close()
+
+
 def _bind(listen: str, key: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     listener = None

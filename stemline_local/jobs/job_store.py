@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 
 from stemline_local.jobs.accounts import refund, reserve
@@ -150,6 +150,12 @@ class JobStore:
             row = connection.execute("SELECT count(*) FROM jobs WHERE status = 'PENDING'").fetchone()
         count: int = row[0]
         return count
+
+    def expire(self, job_ids: Collection[str]) -> None:
+        """Keep the outputs of these jobs no longer."""
+        query = "UPDATE jobs SET expires_at = ? WHERE status = 'COMPLETED' AND id = ?"
+        with self._database.transaction() as connection:
+            connection.executemany(query, [(self._clock(), job_id) for job_id in job_ids])
 
     def take_expired(self) -> list[str]:
         """Give the ids of the expired jobs whose outputs may go; each is given once."""

@@ -12,7 +12,10 @@ import pytest
 
 from stemline_local.songs import make_catalogue
 
-CHECKS = ["recipe", "manifest", "ledger", "dataset", "prefect", "key", "clock"]
+CHECKS = [
+    *("recipe", "runner", "manifest", "layout", "ledger", "dataset", "addresses", "prefect"),
+    *("key", "clock"),
+]
 
 
 def test_plan_predicts_the_run_and_writes_nothing(project):
@@ -81,8 +84,14 @@ def test_status_and_report_agree_with_the_run(project):
     page.unlink()
     assert project.stemline("report", project.config, "--json").tree == {"report": run["report"]}
     assert run["run_id"] in page.read_text()
-    shown = project.stemline("status", project.config)
-    assert "ended with exit code 3" in shown.out
+    assert status.tree["rejects"] == run["rejects"]
+    (first,) = run["rejects"]["first"]
+    assert (first["row"], first["track_id"], first["code"]) == (3, "gone", "missing_file")
+    assert "gone" in Path(run["rejects"]["list"]).read_text()
+    shown = " ".join(project.stemline("status", project.config).out.split())
+    assert "ended with exit code 3" in shown
+    assert "row 3: missing_file: the file" in shown
+    assert f"All of them: {run['rejects']['list']}" in shown
 
 
 @pytest.mark.long
@@ -129,6 +138,9 @@ def test_the_demo_makes_a_dataset_from_songs(project):
     done = project.stemline("demo", "--folder", "d", "--limit", 1, "--json")
     assert done.code == 0, done.err
     assert done.tree["tracks"] == {"published": 1}
+    assert done.tree["credits"]["balance"] is None
+    left = (project.folder / ".stemline" / "service-demo" / "files").rglob("*")
+    assert [path for path in left if path.is_file()] == []
     frame = pd.read_parquet(project.folder / "d" / "dataset" / "tracks")
     assert len(frame) == 1
     assert frame["bpm"].notna().all()

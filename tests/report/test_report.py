@@ -97,17 +97,17 @@ def test_every_code_comes_with_its_count_meaning_and_next_step(mixed):
 def test_what_is_not_in_the_dataset_is_listed_with_its_reason(mixed):
     rows = read(mixed).table("troubles")
     assert [(row["State"], row["Track"]) for row in rows] == [
-        ("failed", "t0004"),
-        ("quarantined", "t0005"),
-        ("unknown", "t0006"),
-        ("ready", "t0007"),
+        ("failed", "Song 4 t0004"),
+        ("quarantined", "Song 5 t0005"),
+        ("unknown", "Song 6 t0006"),
+        ("ready", "Song 7 t0007"),
         ("rejected", "row 90000"),
     ]
     assert rows[0]["Why"] == "The provider gave up. /music/t0004.mp3"
 
 
 def test_the_rejects_file_is_linked_from_where_the_page_lies(mixed):
-    links = [link.attributes["href"] for link in read(mixed).named("a")]
+    links = [each.attributes["href"] for each in read(mixed).named("a") if "article" not in each.path]
     assert links[-1] == f"../../_stemline/rejects/{mixed.run_id}.csv"
     assert mixed.store.exists(f"_stemline/rejects/{mixed.run_id}.csv")
 
@@ -304,25 +304,33 @@ def test_the_page_of_a_run_that_did_nothing_is_one_line(night):
     assert not page.of_class("panel")
 
 
-def test_a_local_dataset_has_players_for_every_stem(mixed):
+def test_a_local_dataset_has_links_to_every_stem(mixed):
     page = read(mixed)
     decks = page.of_class("deck")
     assert len(decks) == 3
     assert "Song 1" in decks[0].text
     assert "Kite & Anchor" in decks[0].text
     assert "120.4 bpm" in decks[0].text
-    audios = [element.attributes for element in page.named("audio")]
-    assert [audio["aria-label"] for audio in audios[:4]] == ["vocals", "drums", "bass", "other"]
-    assert audios[0]["src"] == "../../audio/ab/t0001/stemsplit-four-best-flac/vocals.flac"
-    assert all("controls" in audio and audio["preload"] == "none" for audio in audios)
+    links = [element.attributes["href"] for element in page.named("a") if "article" in element.path]
+    assert links[0] == "../../audio/ab/t0001/stemsplit-four-best-flac/vocals.flac"
+    assert [link.rpartition("/")[2] for link in links[:4]] == [
+        f"{stem}.flac" for stem in ("vocals", "drums", "bass", "other")
+    ]
+
+
+def test_a_track_whose_audio_is_gone_has_a_card_that_says_so(mixed):
+    page = read(mixed)
+    troubles = {each.text for each in page.of_class("trouble")}
+    assert troubles == {"Its audio is gone. stemline verify tells what else is."}
+    assert not page.of_class("play")
 
 
 def test_audio_is_linked_under_its_real_name(night, stem):
     path = "audio/ab/a=20b=2Fc#?%/stemsplit-four-best-flac/vocals.flac"
     night.publish(night.plan(), stems=(stem("vocals", path),))
     night.finish()
-    (audio,) = read(night).named("audio")
-    assert audio.attributes["src"] == (
+    (link,) = [each for each in read(night).named("a") if "article" in each.path]
+    assert link.attributes["href"] == (
         "../../audio/ab/a=20b=2Fc%23%3F%25/stemsplit-four-best-flac/vocals.flac"
     )
 

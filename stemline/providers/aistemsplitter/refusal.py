@@ -46,7 +46,9 @@ def classify(request: HttpRequest, answer: HttpAnswer) -> StemlineError | None:
 
 def _no_answer(request: HttpRequest, answer: HttpAnswer) -> StemlineError:
     what = f"{request.method} {request.url}"
-    sentence = f"AIStemSplitter answered {what} with status {answer.status} and no usable body."
+    _, told = read_error(answer) or ("", None)
+    said = f": {told}" if told else " and no usable body."
+    sentence = f"AIStemSplitter answered {what} with status {answer.status}{said}"
     return NoAnswer(sentence) if request.is_paid else ProviderDown(sentence)
 
 

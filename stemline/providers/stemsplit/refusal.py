@@ -60,9 +60,9 @@ def classify(request: HttpRequest, answer: HttpAnswer) -> StemlineError | None:
 
 
 def _no_answer(request: HttpRequest, answer: HttpAnswer) -> StemlineError:
-    sentence = (
-        f"StemSplit answered {request.method} {request.url} with status {answer.status} and no usable body."
-    )
+    told = part(parse_or_none(answer) or {}, "error").get("message")
+    said = f": {told}" if told else " and no usable body."
+    sentence = f"StemSplit answered {request.method} {request.url} with status {answer.status}{said}"
     return NoAnswer(sentence) if request.is_paid else ProviderDown(sentence)
 
 

@@ -1,0 +1,71 @@
+"""Previews of a run's sample tracks, looked up in the few parts that hold them, however large the dataset is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+from stemline.errors import StemlineError
+from stemline.ledger import BatchRow, Ledger
+from stemline.reader.part_list import PartList, read_part_list
+from stemline.reader.stem_audio import StemAudio
+from stemline.reader.stem_lookup import SoughtTrack, track_places
+from stemline.reader.stem_place import StemPlace, stem_place
+from stemline.reader.store_access import StoreAccess
+from stemline.reader.tables import OpenTables
+from stemline.report.player import PlayedTrack
+from stemline.report.preview_cut import cut_previews
+from stemline.storage import Store
+
+
+def preview_rows(
+    ledger: Ledger, store: Store, rows: Sequence[BatchRow], tracks: Sequence[PlayedTrack]
+) -> tuple[PlayedTrack, ...]:
+    """Give the tracks of these rows with previews, or with why there is none; nothing is raised for the lack of one."""
+    access = StoreAccess(store.root_url, store.storage_options)
+    tables = _tables(ledger, access, rows)
+    placed = [_placed(track, _places(row, tables)) for row, track in zip(rows, tracks, strict=True)]
+    return cut_previews(placed, StemAudio(access))
+
+
+def _tables(ledger: Ledger, access: StoreAccess, rows: Sequence[BatchRow]) -> OpenTables | None:
+    """Give the tables cut down to the parts that hold these rows; None where there are none to be read."""
+    batches = ledger.queries.batches_of([row.attempt.token for row in rows])
+    try:
+        listed = read_part_list(access.store, None)
+    except StemlineError:
+        return None
+    parts = {
+        table: tuple(key for key in keys if _batch_of(key) in batches) for table, keys in listed.parts.items()
+    }
+    return OpenTables(access, PartList(parts, listed.layout))
+
+
+def _batch_of(key: str) -> str:
+    return key.rpartition("/")[2].removeprefix("part-").partition(".")[0]
+
+
+def _places(row: BatchRow, tables: OpenTables | None) -> Mapping[str, StemPlace]:
+    """Give where the stems of a row are, by their names: as the tables tell, else as the ledger does."""
+    attempt = row.attempt
+    name = {
+        "track_id": attempt.track.track_id,
+        "provider": attempt.provider,
+        "recipe": attempt.recipe.name,
+    }
+    known = {stem.stem: stem_place({**asdict(stem), **name}) for stem in row.collected.stems}
+    if tables is None:
+        return known
+    try:
+        return known | track_places(SoughtTrack(**name), tables)
+    except (StemlineError, OSError, ValueError):  # a part that was replaced or damaged meanwhile
+        return known
+
+
+def _placed(track: PlayedTrack, places: Mapping[str, StemPlace]) -> PlayedTrack:
+    stems = []
+    for stem in track.stems:
+        place = places.get(stem.stem)
+        told = place.seconds.rms_dbfs.tolist() if place is not None and place.seconds is not None else ()
+        stems.append(replace(stem, place=place, loudness=told))
+    return replace(track, stems=tuple(stems))

@@ -1,0 +1,39 @@
+"""The manifest rows that a run could not use: the first of them by name, and where all are listed."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from stemline.ledger import Ledger
+from stemline.manifest.source_root import SourceRoot
+
+FIRST_ROWS = 5
+
+
+def rejected_rows_tree(ledger: Ledger, run_id: str, root: SourceRoot, rejects_url: str) -> dict[str, Any]:
+    """Give `rejects` for a run's summary and its status; nothing where no row was rejected.
+
+    `rejects_url` is where the list is once the manifest has been read; locations are called from `root`.
+    """
+    first = [
+        {
+            "row": reject.row,
+            "track_id": reject.track_id,
+            "code": str(reject.code),
+            "sentence": root.shorten(reject.sentence.removeprefix(f"Row {reject.row}: ")),
+        }
+        for reject in islice(ledger.queries.rejected_rows(run_id), FIRST_ROWS)
+    ]
+    return {"rejects": {"first": first, "list": rejects_url}} if first else {}
+
+
+def rejected_rows_lines(rejects: dict[str, Any] | None, count: int) -> list[str]:
+    """Say which rows were rejected first, and where the list of all `count` is; a line each."""
+    if not rejects:
+        return []
+    lines = [f"row {each['row']:,}: {each['code']}: {each['sentence']}" for each in rejects["first"]]
+    more = count - len(lines)
+    if more > 0:
+        lines.append(f"… and {more:,} more")
+    return [*lines, f"All of them: {rejects['list']}"]
