@@ -70,7 +70,7 @@ def find_next_step(typed: CommandLine, result: Result, now: datetime | None = No
     """Give what a run's result leads to; looks into its ledger where a track has to be named."""
     codes = {Code(code) for code in result.summary["codes"]}
     if result.exit_code == 0:
-        return NextStep(typed.of("report"), "Look at what was made.")
+        return NextStep(typed.of("report", "--open"), "Look at what was made.")
     if result.exit_code == 4:
         return _when_budget_allows(typed, codes, now or datetime.now(UTC))
     if Code.OUT_OF_CREDITS in codes:
