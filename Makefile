@@ -81,7 +81,7 @@ bench: .venv/.test ## The request scheduler: by simulation, then against the ven
 	@$(BIN)/python benchmarks/bench_peer.py --minutes $(or $(MINUTES),5)
 	@echo "The others, each with --help:" && ls benchmarks/bench_*.py
 
-screenshots: .venv/.run ## Take the pictures of docs/images anew, from a demo's page; needs Chromium
+screenshots: .venv/.test ## Take the pictures of docs/images anew, from a demo's page; needs Chromium
 	@$(BIN)/python docs/screenshots.py
 
 # Which build of torch fits depends on the machine, and some bring gigabytes: it is in no list.

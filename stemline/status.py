@@ -103,6 +103,8 @@ class RunStatus:
     def show(self, console: Console) -> None:
         """Show it to a person."""
         console.print(self.page())
+        if self.rejects is not None:  # a path is copied: it is never broken
+            console.print(f"  All of them: {self.rejects['list']}", markup=False, soft_wrap=True)
 
     def page(self) -> Group:
         """Give what a person sees."""

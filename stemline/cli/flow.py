@@ -112,6 +112,8 @@ def _show_result(screen: Screen, result: Result) -> None:
         "requests", f"{requests['sent']:,} sent, {requests['rejected']:,} refused for their pace{per_track}"
     )
     screen.tell_fact("time", _duration(summary["seconds"]))
+    if rejects := summary.get("rejects"):
+        screen.tell_path("rejected", rejects["list"])
     screen.tell_path("dataset", summary["dataset"])
     screen.tell_path("report", summary["report"])
     _show_reason(screen, result)

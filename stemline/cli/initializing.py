@@ -55,7 +55,7 @@ def init(
 
     Asks for what no flag gives, and proposes which of a manifest's columns is which.
 
-    Nothing is sent or spent, and nothing but the configuration is written.
+    Nothing is spent, and nothing but the configuration is written.
     """
     from stemline.onboarding.first_config import Wishes, check_wishes, look_at_catalogue, save_config
 
@@ -164,27 +164,26 @@ def _let_correct(screen: Screen, catalogue: Catalogue) -> Catalogue:
 
 
 def _end_with_plan(screen: Screen, out: Path, wishes: Wishes, catalogue: Catalogue) -> None:
-    """Show the plan and the command that comes next."""
-    from stemline.cli.planning import plan_tree, preview_selection, show_plan
+    """Show the plan and the command that comes next; a provider is asked only with a key of the person's."""
+    from stemline.cli.planning import plan_tree, preview_selection, read_selection, show_plan
     from stemline.onboarding.first_config import settings_to_plan
     from stemline.run.selection import Selection
     from stemline.settings import load_facts
 
     variable = load_facts(str(wishes.provider)).key_variable
-    plan = preview_selection(screen, settings_to_plan(out, variable), Selection())
+    lacks_key = variable is not None and not os.environ.get(variable)
+    preview = read_selection if lacks_key else preview_selection
+    plan = preview(screen, settings_to_plan(out, variable), Selection())
     file = f"./{out}" if str(out).startswith("-") else str(out)
     next_command = f"{shlex.quote(called_as())} run {shlex.quote(file)}"
     if screen.is_json:
-        tree = {
-            "config": str(out),
-            "columns": dict(catalogue.columns),
-            "plan": plan_tree(plan),
-            "next": next_command,
-        }
-        print_json(tree)
-        return
-    show_plan(screen, plan)
-    lines = [f"  {next_command}"]
-    if variable is not None and not os.environ.get(variable):
-        lines.insert(0, f"  export {variable}=…")
-    screen.out.print("\nNext:", *lines, sep="\n", markup=False)
+        tree = {"config": str(out), "columns": dict(catalogue.columns), "plan": plan_tree(plan)}
+        print_json({**tree, "next": next_command})
+    else:
+        show_plan(screen, plan)
+    if plan.refusal is not None:
+        screen.show_error(plan.refusal)
+        raise typer.Exit(plan.refusal.exit_code)
+    if not screen.is_json:
+        export = [f"  export {variable}=…"] if lacks_key else []
+        screen.out.print("\nNext:", *export, f"  {next_command}", sep="\n", markup=False)

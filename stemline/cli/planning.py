@@ -24,12 +24,17 @@ def preview_selection(screen: Screen, settings: Settings, selection: Selection) 
     Where there is something to do the provider and the cluster are asked: what a run would stop for when it reaches
     them is the preview's `refusal`.
     """
-    with spinner(screen, "Reading the catalogue"), looking_as_a_run(settings, selection) as source:
-        found = preview_run(settings, source, load_facts(settings.provider.kind))
+    found = read_selection(screen, settings, selection)
     if found.has_work:
         with spinner(screen, f"Asking {settings.provider.kind}"):
             ask_who_is_needed(settings, found)
     return found
+
+
+def read_selection(screen: Screen, settings: Settings, selection: Selection) -> Preview:
+    """Give what a run of these rows would do by reading alone: neither provider nor cluster is asked."""
+    with spinner(screen, "Reading the catalogue"), looking_as_a_run(settings, selection) as source:
+        return preview_run(settings, source, load_facts(settings.provider.kind))
 
 
 def check_saved_plan(screen: Screen, settings: Settings, selection: Selection, saved: Path) -> int:

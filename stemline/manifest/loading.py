@@ -124,6 +124,22 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
         return ParsedManifest(database, file, columns, mapping, texts, stack.pop_all())
 
 
+def has_priorities(source: ManifestSource) -> bool:
+    """Tell whether any row of a manifest says that it comes before or behind others."""
+    parsed = source.parsed or parse_manifest(source)
+    try:
+        name = parsed.columns.ours.get("priority")
+        if name is None:
+            return False
+        priority = f"TRY_CAST(trim({quoted(name)}::VARCHAR) AS DOUBLE)"
+        with refusing(source):
+            found = parsed.database.execute(f"SELECT 1 FROM raw WHERE {priority} <> 0 LIMIT 1").fetchall()
+        return bool(found)
+    finally:
+        if source.parsed is None:
+            parsed.close()
+
+
 def _prepare(parsed: ParsedManifest, source: ManifestSource, *, with_bad_rows: bool) -> LoadedManifest:
     """Create the view and the table that rows are read from, in place of those of an earlier loading."""
     database, columns = parsed.database, parsed.columns

@@ -28,7 +28,7 @@ MOST_COMPARED = 2_000
 SAMPLE_BYTES = 16_384
 _SHOWN_VALUE = 40
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
-_LABELS = {"released_on": "no date", "isrc": "no ISRC"}
+_LABELS = {"released_on": "a date", "isrc": "an ISRC"}
 
 
 class Example(NamedTuple):
@@ -143,15 +143,15 @@ class ManifestOddities:
         """Say what a person should look at."""
         for name, examples in self.values.items():
             shown = ", ".join(f'row {row}: "{value}"' for row, value in examples)
-            yield f"{name} is {_LABELS.get(name, 'none')}, such as {shown}"
+            yield f"Not every {name} is {_LABELS.get(name, 'one')}: {shown}"
         if self.columns:
             pairs = ", ".join(f'"{theirs}" like {ours}' for ours, theirs in self.columns.items())
-            yield f"columns look like ours by another name: {pairs}. Name them in {self.mapping}"
+            yield f"Columns look like ours by another name: {pairs}. Name them so: {self.mapping}"
         for name, found in (("one ISRC", self.isrcs.find()), ("audio that looks alike", self.audio.find())):
             if found:
                 shown = "; ".join(f"rows {_rows(each.rows)} ({each.what})" for each in found[:EXAMPLES])
                 more = f"; and {len(found) - EXAMPLES:,} more" if len(found) > EXAMPLES else ""
-                yield f"several rows have {name}, and each is paid for: {shown}{more}"
+                yield f"Rows have {name}, and each is paid for: {shown}{more}"
 
     @property
     def mapping(self) -> str:

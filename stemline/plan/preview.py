@@ -122,7 +122,8 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
         if kept is not None:
             plan.metadata.comparison = ColumnComparison(DatasetLayout(settings.dataset.partition_by, kept))
         if source.parsed is not None and source.parsed.file.listing is None:
-            plan.metadata.odd.columns = likely_columns(source.parsed.columns.names)
+            columns = source.parsed.columns
+            plan.metadata.odd.columns = likely_columns(["uri", *columns.ours, *columns.carried])
         source = replace(source, carried=kept)
         for batch in survey_catalogue(
             source,

@@ -32,6 +32,10 @@ def survey_head(
     waiting = _left_waiting(run)
     if not waiting or any(track.priority for track in waiting):
         return None
+    from stemline.manifest.loading import has_priorities  # noqa: PLC0415 - it loads DuckDB
+
+    if has_priorities(source):
+        return None
     rows = tuple(sorted(track.position for track in waiting))
     found = [track for batch in survey(replace(source, rows=rows)) for track in batch.tracks]
     is_as_it_was = set(map(_place, found)) == set(map(_place, waiting))

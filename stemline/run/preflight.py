@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from stemline.collector.runners.opening import check_runner, opening_runner
 from stemline.dataset.columns import join_columns
@@ -22,7 +23,6 @@ from stemline.manifest.manifest_file import find_source_root
 from stemline.manifest.scan import read_columns
 from stemline.ownership import check_dataset
 from stemline.plan.ledger_view import open_ledger_view
-from stemline.plan.preview import Preview
 from stemline.plan.survey import check_recipe
 from stemline.run.access import check_access, read_key_ids
 from stemline.run.lease import is_held
@@ -31,6 +31,9 @@ from stemline.run.selection import Selection, source_of, target_of
 from stemline.run.splitting import keep_splits
 from stemline.settings import ProviderFacts, Settings, load_facts
 from stemline.storage import Store, open_store
+
+if TYPE_CHECKING:
+    from stemline.plan.preview import Preview
 
 
 def check_configuration(settings: Settings) -> ProviderFacts:

@@ -29,11 +29,11 @@ def rejected_rows_tree(ledger: Ledger, run_id: str, root: SourceRoot, rejects_ur
 
 
 def rejected_rows_lines(rejects: dict[str, Any] | None, count: int) -> list[str]:
-    """Say which rows were rejected first, and where the list of all `count` is; a line each."""
+    """Say which of `count` rows were rejected first, a line each; where all are listed stands behind them."""
     if not rejects:
         return []
     lines = [f"row {each['row']:,}: {each['code']}: {each['sentence']}" for each in rejects["first"]]
     more = count - len(lines)
     if more > 0:
         lines.append(f"… and {more:,} more")
-    return [*lines, f"All of them: {rejects['list']}"]
+    return lines

@@ -55,7 +55,7 @@ def test_what_is_next_in_line_is_sent_before_all_is_planned(begun, sent):
     begun.assert_published_once(COUNT)
 
 
-CHANGES = ("another id", "priorities", "an order", "a limit")
+CHANGES = ("another id", "priorities", "priorities behind them", "an order", "a limit")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,8 @@ def test_a_manifest_that_says_who_comes_first_is_read_first(begun, sent, change)
         rows = [{**row, "track_id": f"{row['track_id']}-{change}"} for row in rows]
     if change == "priorities":
         rows = [{**row, "priority": number} for number, row in enumerate(rows)]
+    if change == "priorities behind them":
+        rows[-1]["priority"] = 1
     if change == "an order":
         begun.write_config(catalogue={"order_by": "plays DESC"})
     if change == "a limit":

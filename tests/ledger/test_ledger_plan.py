@@ -204,7 +204,7 @@ def test_tracks_and_rejected_rows_sum_to_the_manifest(case) -> None:
     case.ledger.attempts.release("a3", Code.TOO_SHORT, "t3 is too short.", state=State.REJECTED)
     assert case.ledger.queries.counts(case.run_id) == {State.PLANNED: 2, State.REJECTED: 3}
     assert sum(case.ledger.queries.codes(case.run_id).values()) == 5
-    listed = [*rejects, Reject(3, "t3", "/music/3.mp3", Code.TOO_SHORT, "t3 is too short.")]
+    listed = [Reject(3, "t3", "/music/3.mp3", Code.TOO_SHORT, "t3 is too short."), *rejects]
     assert list(case.ledger.queries.rejected_rows(case.run_id)) == listed
 
 

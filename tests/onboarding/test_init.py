@@ -91,6 +91,7 @@ def test_a_person_sees_columns_plan_and_next_command(place):
     text = (place / "my c.yaml").read_text()
     assert "api_key: ${STEMSPLIT_API_KEY}" in text
     assert "not-exported-yet" not in text + shown
+    assert "Asking" not in shown  # nobody is sent a key that is none
 
 
 def test_for_a_folder_nothing_but_the_configuration_is_written(place):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.chromium import chromium_path
 
 from stemline.report import write_report
 
@@ -23,9 +23,9 @@ def test_the_pictures_that_are_kept_are_small():
 
 
 @pytest.mark.skipif(
-    not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
-    reason="there is no Chromium here",
+    chromium_path() is None, reason="There is no Chromium here: `apt-get install chromium` brings it."
 )
+@pytest.mark.xdist_group("chromium")
 def test_the_command_takes_every_picture_that_is_kept(night, tmp_path):
     for number in range(4):
         night.publish(night.plan(title=f"Song {number}", artist="Kite & Anchor"))

@@ -24,6 +24,7 @@ FLAGS = (
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--no-first-run",
+    "--hide-scrollbars",
     "--remote-debugging-port=0",
     "--remote-allow-origins=*",
 )
