@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 _THREADS = 8
+_SPARE_SECONDS = 10.0
+"""What was begun in time may take so long to end, on a machine that has much else to do."""
 _Name = TypeVar("_Name", bound=Hashable)
 _Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
 
 
 def done_in_time(jobs: Mapping[_Name, Callable[[], _Result]], seconds: float) -> dict[_Name, _Result]:
-    """Give what comes of jobs that raise nothing, as far as they are done in time; what hangs ends with the process."""
+    """Give what comes of jobs that raise nothing, as far as they were begun in time; what hangs is left."""
     end = time.monotonic() + seconds
     waiting: SimpleQueue[tuple[_Name, Callable[[], _Result]]] = SimpleQueue()
     done: SimpleQueue[tuple[_Name, _Result]] = SimpleQueue()
@@ -29,13 +33,18 @@ def done_in_time(jobs: Mapping[_Name, Callable[[], _Result]], seconds: float) ->
                 return
             done.put((name, job()))
 
-    for number in range(min(_THREADS, len(jobs))):
-        threading.Thread(target=work, name=f"page-{number}", daemon=True).start()
-    found: dict[_Name, _Result] = {}
-    while len(found) < len(jobs):
-        try:
-            name, result = done.get(timeout=max(end - time.monotonic(), 0.0))
-        except Empty:
-            break
-        found[name] = result
-    return found
+    threads = [
+        threading.Thread(target=work, name=f"page-{number}", daemon=True)
+        for number in range(min(_THREADS, len(jobs)))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:  # one that is decoding when the process ends would take it down with it
+        thread.join(max(end + _SPARE_SECONDS - time.monotonic(), 0.0))
+    return dict(_all_of(done))
+
+
+def _all_of(done: SimpleQueue[_Item]) -> Iterator[_Item]:
+    with suppress(Empty):
+        while True:
+            yield done.get_nowait()
