@@ -27,6 +27,7 @@ def summary(**changes: object) -> dict:
         "codes": {},
         "credits": credits_,
         "requests": {"sent": 3, "rejected": 1, "per_track": 3.0},
+        "windows": {"run": {"reserved": 0, "charged": 60, "limit": None}},
         "seconds": 1.5,
         "reason": None,
         **changes,

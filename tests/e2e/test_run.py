@@ -9,6 +9,7 @@ import pytest
 
 CONTRACT = {"run_id", "tracks", "codes", "credits", "requests", "seconds", "predicted", "dataset", "report"}
 CONTRACT |= {"published", "passed_over", "corrected", "compacted", "reason"}
+CONTRACT |= {"windows", "rejects", "next"}
 
 
 def test_bad_rows_are_named_and_good_ones_published(project, tmp_path):

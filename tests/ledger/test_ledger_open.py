@@ -115,7 +115,7 @@ def test_a_file_that_is_no_database_is_a_config_error(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match=r"folder .* cannot be made"):
+    with pytest.raises(StorageError, match=r"folder .* cannot be written"):
         open_ledger(f"sqlite:///{tmp_path}/file/nightly.db")
     with pytest.raises(StorageError, match="unable to open database file"):
         open_ledger(f"sqlite:///{tmp_path}")
