@@ -56,7 +56,7 @@ def _checks(settings: Settings) -> Iterator[CheckResult]:
     try:
         with open_accesses(settings, facts) as accesses:
             yield from _check_keys(accesses, facts)
-            yield _run_check("clock", lambda: _check_clock(accesses[0]))
+            yield from _check_clocks(accesses)
     except StemlineError as error:
         yield CheckResult("provider", is_good=False, sentence=str(error), exit_code=error.exit_code)
 
@@ -120,10 +120,10 @@ def _check_keys(accesses: Sequence[Access], facts: ProviderFacts) -> Iterator[Ch
     """Give a result for each key, by its place in the configuration where there are several."""
     for place, access in enumerate(accesses, 1):
         name = "key" if len(accesses) == 1 else f"key {place}"
-        yield _run_check(name, partial(_check_key, access, facts))
+        yield _check_service(name, access, partial(_check_key, facts))
 
 
-def _check_key(access: Access, facts: ProviderFacts) -> str:
+def _check_key(facts: ProviderFacts, access: Access) -> str:
     async def ask() -> tuple[int, int]:
         pacer = Pacer(facts.requests_per_minute)
         provider = load_provider(facts)
@@ -132,6 +132,20 @@ def _check_key(access: Access, facts: ProviderFacts) -> str:
 
     balance, limit = asyncio.run(ask())
     return f"The key is accepted: {balance:,} credits left, {limit} requests a minute."
+
+
+def _check_clocks(accesses: Sequence[Access]) -> Iterator[CheckResult]:
+    """Give a result for each address, by its place in the configuration where there are several."""
+    places = {access.base_url: access for access in accesses}
+    for place, access in enumerate(places.values(), 1):
+        name = "clock" if len(places) == 1 else f"clock {place}"
+        yield _check_service(name, access, _check_clock)
+
+
+def _check_service(name: str, access: Access, check: Callable[[Access], str]) -> CheckResult:
+    """Give the result of a check of one service, which it names where there are several."""
+    result = _run_check(name, partial(check, access))
+    return replace(result, sentence=access.tell_apart(result.sentence))
 
 
 def _check_clock(access: Access) -> str:

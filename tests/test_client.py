@@ -124,7 +124,9 @@ def test_a_paid_request_that_nobody_was_there_to_take_is_repeated_and_then_given
     with serving() as gone:
         url = gone.url
 
-    with pytest.raises(ProviderGone, match=r"^127\.0\.0\.1 cannot be reached: .* Check provider\.base_url"):
+    with pytest.raises(
+        ProviderGone, match=r"^127\.0\.0\.1:\d+ cannot be reached: .* Check provider\.base_url"
+    ):
         use(WEB, before_paid=lambda _: calls.append(1), url=url)
     assert len(calls) == 3
     assert use.client.traffic.sent == 0

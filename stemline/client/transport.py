@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -32,6 +33,16 @@ class Access:
     """For reading the catalogue's files."""
     is_one_of_several: bool = False
     """Whether its key is another account at another address."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, as a sentence says it: host and port."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+
+    def tell_apart(self, sentence: str) -> str:
+        """Give a sentence that says which of several services it is about."""
+        is_told = not self.is_one_of_several or self.address in sentence
+        return sentence if is_told else f"{self.address}: {sentence}"
 
 
 @dataclass(slots=True)
@@ -176,7 +187,7 @@ class UploadBody:
 
 def _unreachable(request: HttpRequest, error: httpx.HTTPError | httpx.InvalidURL) -> RetryableError:
     """The connection was never made: nothing was asked, so anything may be repeated."""
-    where = "The provider" if isinstance(error, httpx.InvalidURL) else error.request.url.host
+    where = "The provider" if isinstance(error, httpx.InvalidURL) else error.request.url.netloc.decode()
     kind = TransferFailed if request.is_transfer else ProviderDown
     return kind(f"{where} cannot be reached: {str(error) or type(error).__name__}.")
 
