@@ -66,7 +66,7 @@ def _check_provider(settings: Settings, facts: ProviderFacts) -> Iterator[CheckR
         check_access(settings)
         with open_accesses(settings, facts) as accesses:
             yield from _check_keys(accesses, settings, facts)
-            yield _run_check("clock", lambda: _check_clock(accesses[0]))
+            yield from _check_clocks(accesses)
     except StemlineError as error:
         yield CheckResult("provider", is_good=False, sentence=str(error), exit_code=error.exit_code)
 
@@ -172,10 +172,10 @@ def _check_keys(
     """Give a result for each key, by its place in the configuration where there are several."""
     for place, access in enumerate(accesses, 1):
         name = "key" if len(accesses) == 1 else f"key {place}"
-        yield _run_check(name, partial(_check_key, access, settings, facts))
+        yield _check_service(name, access, partial(_check_key, settings, facts))
 
 
-def _check_key(access: Access, settings: Settings, facts: ProviderFacts) -> str:
+def _check_key(settings: Settings, facts: ProviderFacts, access: Access) -> str:
     try:
         found = ask_account(access, facts)
     except TimeoutError:
@@ -186,6 +186,20 @@ def _check_key(access: Access, settings: Settings, facts: ProviderFacts) -> str:
     if runs_own_service(settings, facts):
         return f"The local service starts and answers: it costs nothing, {pace}."
     return f"The key is accepted: {found.credits:,} credits left, {pace}."
+
+
+def _check_clocks(accesses: Sequence[Access]) -> Iterator[CheckResult]:
+    """Give a result for each address, by its place in the configuration where there are several."""
+    places = {access.base_url: access for access in accesses}
+    for place, access in enumerate(places.values(), 1):
+        name = "clock" if len(places) == 1 else f"clock {place}"
+        yield _check_service(name, access, _check_clock)
+
+
+def _check_service(name: str, access: Access, check: Callable[[Access], str]) -> CheckResult:
+    """Give the result of a check of one service, which it names where there are several."""
+    result = _run_check(name, partial(check, access))
+    return replace(result, sentence=access.tell_apart(result.sentence))
 
 
 def _check_clock(access: Access) -> str:

@@ -71,6 +71,23 @@ def test_json_is_told_apart_from_text(tmp_path):
     assert json.loads(done.stdout)["error"]["kind"] == "ConfigError"
 
 
+@pytest.mark.parametrize(
+    "words", [("--log-format", "json"), ("--log-format=JSON",), ("--json", "--log-format", "json")]
+)
+def test_an_unknown_option_is_json_where_lines_are(tmp_path, words):
+    done = subprocess.run(
+        [STEMLINE, "run", tmp_path / "c.yaml", "--paly", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "--paly" in json.loads(line)["message"]
+    assert ("--paly" in done.stdout) == ("--json" in words)
+
+
 def test_what_one_command_alone_needs_is_not_imported_for_all():
     """Every command, `--help` among them, would wait for it."""
     alone = {"stemline.demo", "stemline.doctor", "stemline_local.server", "prefect", "pandas"}

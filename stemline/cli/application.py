@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -25,7 +27,8 @@ from stemline.cli.releasing import release, releases
 from stemline.cli.serving import listen, serve
 from stemline.cli.upkeep import compact
 from stemline.cli.verifying import verify
-from stemline.errors import StemlineError
+from stemline.errors import StemlineError, UsageError
+from stemline.logs import LogFormat, logger, present_format
 
 app = typer.Typer(
     name="stemline",
@@ -76,12 +79,41 @@ def root(
         raise typer.Exit
 
 
+UNUSABLE: tuple[type[Exception], ...] = typer.BadParameter.__bases__
+"""What words that cannot be understood end in; Typer brings the class and does not export it."""
+
+
 def run_command() -> None:
     """Run the command; every error of ours is one sentence, a fix and its exit code."""
+    words = sys.argv[1:]
+    choose_format(named_format(words))  # before the words are read: they may be refused
     try:
-        app()
+        if "--json" in words or present_format() is LogFormat.JSON:
+            _run_for_program()
+        else:
+            app()
     except StemlineError as error:
         if "--json" in sys.argv:
             print_json({"error": {"kind": type(error).__name__, "message": error.message, "fix": error.fix}})
         Screen(is_json=False).show_error(error)
         sys.exit(error.exit_code)
+
+
+def named_format(words: Sequence[str]) -> LogFormat | None:
+    """Give the format that a command line names, wherever it does; None where it names none."""
+    values = [value for word, value in pairwise(words) if word == "--log-format"]
+    values += [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
+    return next((each for each in LogFormat for value in values if value.lower() == each), None)
+
+
+def _run_for_program() -> None:
+    """Run the command for a program that reads what it says: what cannot be understood is an error like others."""
+    try:
+        code = app(standalone_mode=False)
+    except UNUSABLE as error:
+        sentence = f"{error.format_message().rstrip('.')}."  # type: ignore[attr-defined]  # see UNUSABLE
+        raise UsageError(sentence, fix="See `stemline --help`.") from error
+    except typer.Abort:
+        logger.error("Aborted.")
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

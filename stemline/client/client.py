@@ -41,12 +41,13 @@ class Client:
         self._policy = policy or RetryPolicy()
         self.circuit = CircuitBreaker(self._policy)
         self._access = access
+        self.tell_apart = access.tell_apart
         self._transport = HttpTransport(access, transport)
         self.traffic = self._transport.traffic
         self._scheduler = RequestScheduler(pacer, self.circuit)
         self._gate = SubmitGate()
         self._health = HealthProbe(
-            self.circuit, pacer, lambda: self.run(provider.read_balance(), Lane.SUBMIT)
+            self.circuit, pacer, lambda: self.run(provider.read_balance(), Lane.SUBMIT), self.tell_apart
         )
 
     async def __aenter__(self) -> Self:

@@ -23,9 +23,17 @@ class HealthProbe:
     """Opens and closes the circuit by what comes back, and says so."""
 
     def __init__(
-        self, circuit: CircuitBreaker, pacer: Pacer, probe: Callable[[], Coroutine[None, None, object]]
+        self,
+        circuit: CircuitBreaker,
+        pacer: Pacer,
+        probe: Callable[[], Coroutine[None, None, object]],
+        tell_apart: Callable[[str], str],
     ) -> None:
-        """Follow one key; `probe` is a request that costs nothing and that no single job can spoil."""
+        """Follow one key; `probe` is a request that costs nothing and that no single job can spoil.
+
+        `tell_apart` has a sentence say which of several providers it is about.
+        """
+        self._tell_apart = tell_apart
         self._circuit, self._pacer, self._probe = circuit, pacer, probe
         self._probing: asyncio.Task[None] | None = None
 
@@ -56,16 +64,14 @@ class HealthProbe:
 
     def _open(self, now: float) -> None:
         silence = timedelta(seconds=now - (self._circuit.failing_since or now))
-        logger.warning(
-            "The provider is out of reach since %s (%s); asking again in %d s, nothing is lost.",
-            f"{datetime.now().astimezone() - silence:%H:%M}",
-            self._circuit.reason.rstrip("."),
-            math.ceil(self._circuit.wait(now)),
-        )
+        since = f"{datetime.now().astimezone() - silence:%H:%M}"
+        seconds, reason = math.ceil(self._circuit.wait(now)), self._circuit.reason.rstrip(".")
+        sentence = f"The provider is out of reach since {since} ({reason}); asking again in {seconds} s, nothing is lost."
+        logger.warning("%s", self._tell_apart(sentence))
         self._probing = asyncio.create_task(self._run_probe())
 
     def _close(self, seconds: float) -> None:
-        logger.warning("The provider answers again, after %d s.", math.ceil(seconds))
+        logger.warning("%s", self._tell_apart(f"The provider answers again, after {math.ceil(seconds)} s."))
         if self._probing is not None and self._probing is not asyncio.current_task():
             self._probing.cancel()
 

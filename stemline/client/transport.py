@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -32,6 +33,16 @@ class Access:
     """For reading the catalogue's files."""
     is_one_of_several: bool = False
     """Whether its key is another account at another address."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, as a sentence says it: host and port."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+
+    def tell_apart(self, sentence: str) -> str:
+        """Give a sentence that says which of several services it is about."""
+        is_told = not self.is_one_of_several or self.address in sentence
+        return sentence if is_told else f"{self.address}: {sentence}"
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from stemline.dispatcher.reconciliation import Reconciliation, reconcile_balance
 from stemline.dispatcher.run_parameters import RunParameters
 from stemline.dispatcher.session import DispatcherSession
 from stemline.dispatcher.track_queue import TrackQueue
-from stemline.errors import StopRun
+from stemline.errors import KeyRefused, OutOfCredits, ProviderGone, StopRun
 from stemline.ledger import Ledger, PilotQuestion
 from stemline.protocol import Provider
 from stemline.records import Attempt, ReadyTrack
@@ -25,6 +25,10 @@ from stemline.wording import counted
 
 if TYPE_CHECKING:
     from httpx import AsyncBaseTransport
+
+
+OF_A_SERVICE = (KeyRefused, ProviderGone, OutOfCredits)
+"""What ends one service's part of a run, and not that of the others."""
 
 
 class DispatcherGroup:
@@ -46,7 +50,12 @@ class DispatcherGroup:
     @property
     def reason(self) -> StopRun | None:
         """Why a dispatcher stopped early; None when none did."""
-        return next((session.reason for session in self.sessions if session.reason is not None), None)
+        for session in self.sessions:
+            if (reason := session.reason) is not None:
+                if isinstance(reason, OF_A_SERVICE):
+                    reason.message = session.client.tell_apart(reason.message)
+                return reason
+        return None
 
     @property
     def late_sentence(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from urllib.parse import urlsplit
 
 import pytest
 from support.project import RICH, Provider
@@ -60,3 +61,18 @@ def test_one_that_is_dead_leaves_its_tracks_to_the_other(project, service_beside
     done = project.run()
     assert done.code == 0, done.err
     project.assert_published_once(TRACKS)
+
+
+@pytest.mark.long
+def test_what_is_wrong_with_one_of_them_says_which(project, service_beside):
+    both(project, service_beside)
+    here, beside = (urlsplit(url).netloc for url in (project.provider.url, service_beside.api_url))
+    well = project.stemline("doctor", project.config, "--json").tree["checks"]
+    of_services = {each["name"]: each["sentence"].partition(": ")[0] for each in well[-4:]}
+    assert of_services == {"key 1": here, "key 2": beside, "clock 1": here, "clock 2": beside}
+
+    os.kill(service_beside.pid, signal.SIGKILL)
+    done = project.run()
+    assert done.code == 0, done.err
+    assert f"{beside}: The provider has not answered since" in done.err
+    assert beside in done.tree["reason"]
