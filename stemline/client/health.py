@@ -66,8 +66,8 @@ class HealthProbe:
         silence = timedelta(seconds=now - (self._circuit.failing_since or now))
         since = f"{datetime.now().astimezone() - silence:%H:%M}"
         seconds, reason = math.ceil(self._circuit.wait(now)), self._circuit.reason.rstrip(".")
-        sentence = f"The provider is out of reach since {since} ({reason}); asking again in {seconds} s, nothing is lost."
-        logger.warning("%s", self._tell_apart(sentence))
+        sentence = f"The provider is out of reach since {since} ({reason}); asking again in {seconds} s."
+        logger.warning("%s", self._tell_apart(f"{sentence} Nothing is lost."))
         self._probing = asyncio.create_task(self._run_probe())
 
     def _close(self, seconds: float) -> None:
