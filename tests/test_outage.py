@@ -228,7 +228,7 @@ def test_it_is_said_once_that_the_vendor_is_silent_and_once_that_it_is_back(vend
     silent, back = [record.getMessage() for record in caplog.records if record.name.startswith("stemline")]
     assert re.fullmatch(
         r"The provider is out of reach since \d\d:\d\d \(StemSplit answered .* with status 500: down\); "
-        r"asking again in 1 s, nothing is lost\.",
+        r"asking again in 1 s\. Nothing is lost\.",
         silent,
     )
     assert re.fullmatch(r"The provider answers again, after \d+ s\.", back)
