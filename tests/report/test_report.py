@@ -509,7 +509,7 @@ def test_a_page_is_about_its_run_however_long_the_history(night, history):
 
     assert len(list(night.ledger.queries.published_tracks(night.run_id))) == 2
     digest = gather(night.ledger, night.store, night.run_id)
-    assert digest.earlier == history
+    assert digest.figures.published.before == history
     assert sum(digest.timeline.published) == 2
     assert sum(digest.music.tempos.values()) == 2
     assert len(digest.samples) == 2
