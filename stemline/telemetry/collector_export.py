@@ -6,6 +6,7 @@ OTEL_METRIC_EXPORT_INTERVAL: https://opentelemetry.io/docs/specs/otel/configurat
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from stemline import __version__
@@ -39,6 +40,8 @@ ONE_LOOK_SECONDS = 1.0
 _ENDPOINT = "OTEL_EXPORTER_OTLP{}_ENDPOINT"
 
 logger = logging.getLogger(__name__)
+_was_waited_for_in_vain = Event()
+"""Set once a collector has let a whole wait pass: it gets no second one."""
 
 
 def is_wanted(signal: str, environ: Mapping[str, str] = os.environ) -> bool:
@@ -163,6 +166,14 @@ def _wait_for(what: str, send: Callable[[int], object]) -> None:
     sending = Thread(target=try_to_send, name=f"last {what}", daemon=True)
     sending.start()
     sending.join(CLOSE_MILLISECONDS / 1_000)
+    if sending.is_alive():
+        _was_waited_for_in_vain.set()
+
+
+def _flush_at_exit() -> None:
+    """Send the spans that end behind a run's, such as Prefect's."""
+    if not _was_waited_for_in_vain.is_set():
+        flush_traces()
 
 
 @cache
@@ -179,10 +190,11 @@ def prepare_tracing() -> bool:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        # Whoever ends a span flushes: at exit the SDK would wait once more for a collector that says nothing.
+        # At exit the SDK would wait once more for a collector that says nothing.
         provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         trace.set_tracer_provider(provider)
+        atexit.register(_flush_at_exit)
     return True
 
 
