@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stemline import audio
+from stemline.errors import AudioRejected
 
 CUTS = st.lists(st.integers(0, 4000), max_size=8)
 RATES = [(1, 2), (160, 147), (147, 160), (3, 3), (80, 441), (2205, 4411)]
@@ -53,7 +54,10 @@ def test_a_file_written_in_blocks_is_the_file_written_whole(length, cuts, rate, 
 
 def decoded(file: io.BytesIO) -> np.ndarray:
     file.seek(0)
-    return audio.decode(file).samples
+    try:
+        return audio.decode(file).samples
+    except AudioRejected:  # of one block of Vorbis nothing comes out
+        return np.zeros((0, 2), np.float32)
 
 
 @given(

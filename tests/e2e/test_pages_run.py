@@ -23,9 +23,12 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(sh|python|yaml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (\S+\.yaml)\n")
 KEY = "sk_live_your_key"
-VENDORS_CONFIG = re.compile(r"(^.*stemline init .*--provider stemsplit .*--out (\S+).*\n)", re.MULTILINE)
-AT_OUR_SERVICE = r"\1sed -i '/^  kind: stemsplit/a\\  base_url: '$VENDOR \2" "\n"
-"""What is done between two commands: the configuration that was written leads to the service, not to the vendor."""
+VENDORS_CONFIG = re.compile(r"(^.*stemline init .*--provider stemsplit .*--out (\S+).*)\n", re.MULTILINE)
+AT_OUR_SERVICE = r"\1 || test $? = 5\nsed -i '/^  kind: stemsplit/a\\  base_url: '$VENDOR \2" "\n"
+"""What is done between two commands: the configuration that was written leads to the service, not to the vendor.
+
+That one is out of reach of tests: its `init` ends with exit code 5 where there is no network, the file written.
+"""
 SONGS = 2
 COPIED = ("Makefile", "pyproject.toml", "requirements.lock", "requirements-test.lock", "prefect.yaml")
 
