@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stemline.onboarding.first_config import Catalogue, Wishes
 
 _NONE = "-"
+_LONGEST_EXAMPLE = 30
+_SHOWN_NAMES = 30
 
 
 def init(
@@ -117,14 +119,17 @@ def _show_columns(screen: Screen, catalogue: Catalogue) -> None:
         )
         return
     table = Table("column", "taken from", "for example", title="Columns", title_justify="left", box=None)
-    table.columns[2].overflow, table.columns[2].no_wrap = "ellipsis", True
     theirs_of = _taken(catalogue)
     for ours, theirs in theirs_of.items():
-        table.add_row(ours, _plain(theirs), _plain(next(iter(sample.values(theirs)), "")))
+        example = next(iter(sample.values(theirs)), "")
+        if len(example) > _LONGEST_EXAMPLE:
+            example = f"{example[: _LONGEST_EXAMPLE - 1]}…"
+        table.add_row(ours, _plain(theirs), _plain(example))
     screen.out.print(table, soft_wrap=False)
     others = [name for name in sample.names if name not in theirs_of.values()]
     if others:
-        screen.out.print(f"Kept as they are: {', '.join(others)}", markup=False)
+        rest = f" and {len(others) - _SHOWN_NAMES:,} more" if len(others) > _SHOWN_NAMES else ""
+        screen.out.print(f"Kept as they are: {', '.join(others[:_SHOWN_NAMES])}{rest}", markup=False)
     for note in catalogue.proposal.notes:
         screen.out.print(note, markup=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -11,6 +12,8 @@ from pathlib import Path
 from stemline.errors import ManifestError, UsageError
 from stemline.manifest import ManifestSource
 from stemline.manifest.column_mapping import resolve_mapping
+from stemline.manifest.listing import is_audio_name
+from stemline.manifest.location import URL_PATTERN
 from stemline.manifest.manifest_source import LOCATION_NAMES
 from stemline.manifest.sample import ManifestSample, read_sample
 from stemline.manifest.windows_path import is_windows_path
@@ -20,6 +23,7 @@ from stemline.settings import Settings, load_facts, load_settings
 from stemline.settings.column_mapping import MAPPED_COLUMNS, check_mapping, column_key
 
 _STAND_IN = "not-exported-yet"
+_SHOWN_LENGTH = 80
 """In place of a key that is not in the environment: a plan asks nobody."""
 
 
@@ -82,8 +86,19 @@ def look_at_catalogue(wishes: Wishes) -> Catalogue:
         raise UsageError(f"{given} is a manifest, and no folder of music.", fix=f"Give --manifest {given}.")
     if sample.is_listing and wishes.columns:
         raise UsageError("A folder of music has no columns.", fix="Leave --column away.")
+    _require_header(given, sample)
     found = Catalogue(place, sample, propose_mapping(sample), {})
     return with_columns(found, _corrections(wishes.columns))
+
+
+def _require_header(given: str, sample: ManifestSample) -> None:
+    """Refuse a manifest whose columns are called as files are: its first track would be taken for a header."""
+    for name in sample.names:
+        if re.match(URL_PATTERN, name) or (is_audio_name(name) and ("/" in name or "\\" in name)):
+            raise ManifestError(
+                f'The manifest "{given}" has no header: its first line holds "{name[:_SHOWN_LENGTH]}".',
+                fix="Put a line with the names of its columns in front, such as uri,title.",
+            )
 
 
 def with_columns(catalogue: Catalogue, corrections: Mapping[str, str]) -> Catalogue:

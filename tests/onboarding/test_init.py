@@ -94,6 +94,17 @@ def test_a_person_sees_columns_plan_and_next_command(place):
     assert "Asking" not in shown  # nobody is sent a key that is none
 
 
+def test_columns_are_shown_however_much_is_in_them(place):
+    names = ["File Name", "Track Title", *(f"c{number}" for number in range(40))]
+    row = ["a.flac", "T" * 300_000, *("x" for _ in range(40))]
+    (place / "music/wide.csv").write_text("\n".join(map(",".join, (names, row))) + "\n")
+    shown = init("--manifest", "music/wide.csv", "--provider", "local", "--dataset", "stems").stdout
+
+    assert re.search(r"uri +File Name +a\.flac", shown), shown
+    assert re.search(r"title +Track Title +TTT", shown), shown
+    assert "c29 and 10 more" in " ".join(shown.split()), shown
+
+
 def test_for_a_folder_nothing_but_the_configuration_is_written(place):
     before = sorted(place.rglob("*"))
     done = init("--music", "music", "--provider", "local", "--dataset", "stems")
@@ -153,6 +164,8 @@ def test_a_terminal_asks_for_what_is_missing_and_takes_corrections(place):
             b"Genre,Plays\nPop,3\n",
             "no column that says where each track's audio is.*--column uri=NAME",
         ),
+        ("bare.csv", b"music/a.flac\nmusic/b.flac\n", 'no header: its first line holds "music/a.flac"'),
+        ("bare.tsv", b"One\thttps://a.example/1\nTwo\thttps://a.example/2\n", "has no header"),
         ("list.txt", b"a.mp3\n", "no known form"),
         ("away.csv", None, "does not exist"),
     ],
