@@ -47,10 +47,10 @@ def read_sample(source: ManifestSource) -> ManifestSample:
         if file.listing is not None:
             _refuse_no_audio(file, file.listing)
             return ManifestSample((), (), file.base, is_listing=True)
-        names, rows = _READERS[file.form](file)
+        names, rows, problem = _READERS[file.form](file)
     if not rows:
         raise ManifestError(
-            f'The manifest "{source.manifest}" holds no rows.',
+            f'The manifest "{source.manifest}" holds no rows{f" that can be read. {problem}" if problem else "."}',
             fix="Give one with a header and a row a track.",
         )
     return ManifestSample(names, rows, file.base)
@@ -66,7 +66,8 @@ def _refuse_no_audio(file: ManifestFile, listing: Listing) -> None:
     )
 
 
-_Table = tuple[list[str], list[dict[str, str]]]
+_Table = tuple[list[str], list[dict[str, str]], str]
+"""Columns, rows that can be read, and what is wrong with the first that cannot; empty where there is none."""
 
 
 def _read_table(file: ManifestFile) -> _Table:
@@ -74,7 +75,12 @@ def _read_table(file: ManifestFile) -> _Table:
         reader = read_table(text_of(stream), is_tab_separated=file.form is ManifestForm.TSV, known=())
         names = [name for name in reader.schema.names if name not in (ROW, PROBLEM)]
         rows = [row for batch in islice(reader, 1) for row in batch.slice(0, SAMPLE_ROWS).to_pylist()]
-    return names, [_texts({name: row[name] for name in names}) for row in rows if row[PROBLEM] is None]
+    problem = next((row[PROBLEM] for row in rows if row[PROBLEM] is not None), "")
+    return (
+        names,
+        [_texts({name: row[name] for name in names}) for row in rows if row[PROBLEM] is None],
+        problem,
+    )
 
 
 def _read_objects(file: ManifestFile) -> _Table:
@@ -82,7 +88,9 @@ def _read_objects(file: ManifestFile) -> _Table:
         lines = list(islice((line for line in text_of(stream) if line.strip()), SAMPLE_ROWS))
     found = [row for line in lines if isinstance(row := _parsed(line), dict)]
     names = member_names(dict.fromkeys(key for row in found for key in row))
-    return list(names.values()), [_texts({names[key]: value for key, value in row.items()}) for row in found]
+    problem = "Row 1 is no JSON object: write one object a line." if lines and not found else ""
+    rows = [_texts({names[key]: value for key, value in row.items()}) for row in found]
+    return list(names.values()), rows, problem
 
 
 def _parsed(line: str) -> Any:  # noqa: ANN401 - JSON
@@ -100,7 +108,7 @@ def _read_parquet(file: ManifestFile) -> _Table:
         load_parquet(database, file)
         given = database.sql(f"SELECT * EXCLUDE ({ROW}, {PROBLEM}) FROM raw LIMIT {SAMPLE_ROWS}")
         names, rows = list(given.columns), given.fetchall()
-    return names, [_texts(dict(zip(names, row, strict=True))) for row in rows]
+    return names, [_texts(dict(zip(names, row, strict=True))) for row in rows], ""
 
 
 def _texts(row: Mapping[str, object]) -> dict[str, str]:

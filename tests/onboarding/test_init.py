@@ -164,6 +164,8 @@ def test_a_terminal_asks_for_what_is_missing_and_takes_corrections(place):
             b"Genre,Plays\nPop,3\n",
             "no column that says where each track's audio is.*--column uri=NAME",
         ),
+        ("quote.csv", b'File Name,Title\n"a.flac,One\n', r"no rows that can be read\. Row 1 "),
+        ("lists.jsonl", b'["a.flac"]\n', r"no rows that can be read\. Row 1 is no JSON object"),
         ("bare.csv", b"music/a.flac\nmusic/b.flac\n", 'no header: its first line holds "music/a.flac"'),
         ("bare.tsv", b"One\thttps://a.example/1\nTwo\thttps://a.example/2\n", "has no header"),
         ("list.txt", b"a.mp3\n", "no known form"),
