@@ -115,7 +115,7 @@ def _delimiter(header: str, known: Collection[str]) -> str:
 def _column_names(header: list[str]) -> list[str]:
     """Give each column a name of its own: an unnamed one its place, a repeated one a number."""
     if not _is_utf8("".join(header)):
-        raise ValueError("its header is not UTF-8 text")
+        raise UnicodeError("its header is not UTF-8 text")
     seen: set[str] = set()
     names = []
     for place, written in enumerate(header, start=1):

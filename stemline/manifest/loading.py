@@ -156,9 +156,11 @@ def refusing(source: ManifestSource) -> Iterator[None]:
     try:
         yield
     except _READING as error:
+        fix = "Check that it is complete and of the form its name says."
+        if isinstance(error, UnicodeError):
+            fix = "Save it as UTF-8: a spreadsheet program calls it CSV UTF-8."
         raise ManifestError(
-            f'The manifest "{source.manifest}" cannot be read: {first_line(error)}.',
-            fix="Check that it is complete and of the form its name says.",
+            f'The manifest "{source.manifest}" cannot be read: {first_line(error)}.', fix=fix
         ) from error
 
 

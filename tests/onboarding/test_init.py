@@ -159,6 +159,7 @@ def test_a_terminal_asks_for_what_is_missing_and_takes_corrections(place):
         ("empty.jsonl", b"\n", "holds no rows"),
         ("broken.parquet", b"PAR1", "cannot be read"),
         ("broken.csv.gz", b"no gzip", "cannot be read"),
+        ("western.csv", "File Name;Länge\r\na.mp3;3:35\r\n".encode("cp1252"), "Save it as UTF-8"),
         (
             "none.csv",
             b"Genre,Plays\nPop,3\n",
