@@ -112,6 +112,8 @@ def _show_columns(screen: Screen, catalogue: Catalogue) -> None:
     """Show what each of our columns is taken from."""
     from rich.table import Table
 
+    from stemline.onboarding.proposal import example_of
+
     sample = catalogue.sample
     if sample.is_listing:
         screen.out.print(
@@ -121,7 +123,7 @@ def _show_columns(screen: Screen, catalogue: Catalogue) -> None:
     table = Table("column", "taken from", "for example", title="Columns", title_justify="left", box=None)
     theirs_of = _taken(catalogue)
     for ours, theirs in theirs_of.items():
-        example = next(iter(sample.values(theirs)), "")
+        example = example_of(sample, theirs)
         if len(example) > _LONGEST_EXAMPLE:
             example = f"{example[: _LONGEST_EXAMPLE - 1]}…"
         table.add_row(ours, _plain(theirs), _plain(example))
