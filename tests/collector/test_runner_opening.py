@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stemline.collector.runners import opening
-from stemline.collector.runners.cluster_words import require_same_stemline
+from stemline.collector.runners.cluster_words import require_same_stemline, unreachable
 from stemline.collector.runners.opening import check_runner
 from stemline.errors import ClusterAway, UsageError
 
@@ -30,3 +30,19 @@ def test_a_cluster_that_cannot_carry_out_a_task_is_refused_in_a_sentence():
 
     with pytest.raises(ClusterAway, match="cannot carry out a task: The task cannot be read"):
         require_same_stemline("Dask", None, ask, silent=(TimeoutError,), absent=(ImportError,), waking="")
+
+
+def test_what_another_machine_raised_is_told_without_its_traceback():
+    error = ConnectionAbortedError(
+        "Initialization failure from server:\nTraceback (most recent call last):\n"
+        '  File "proxier.py", line 772, in Datapath\n    raise RuntimeError(\n'
+        "RuntimeError: Starting Ray client server failed.\n.\n"
+    )
+    sentence = str(unreachable("Ray cluster answers at ray://a:1", error))
+    assert sentence.startswith(
+        "No Ray cluster answers at ray://a:1: Starting Ray client server failed. Check"
+    )
+
+
+def test_an_error_without_words_is_told_by_its_name():
+    assert "answers: TimeoutError. Check" in str(unreachable("Dask cluster answers", TimeoutError()))

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -207,6 +207,26 @@ def test_a_ray_cluster_that_runs_already_is_reached_as_its_client(project, by_th
         done = project.run(**WITHOUT_TOKENS)
     assert done.code == 0, done.err
     assert_same(project, by_threads)
+
+
+@pytest.mark.long
+def test_a_client_whose_server_does_not_come_up_asks_for_another(project, tmp_path, free_port):
+    """A head that has much to do loses the first one, as here where it is killed."""
+    with ray_head(tmp_path, free_port) as head:
+        use(project, "ray", address=f"ray://127.0.0.1:{free_port}")
+        running = project.start("run", project.config, "--json", **WITHOUT_TOKENS)
+        assert running.until(lambda: any(each.kill() is None for each in client_servers(head)))
+        done = running.wait()
+    assert done.code == 0, done.err
+    project.assert_published_once(TRACKS)
+
+
+def client_servers(head: subprocess.Popen) -> Iterator[psutil.Process]:
+    """Give the processes of a head that serve one client each."""
+    for each in psutil.Process(head.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "--mode=specific-server" in " ".join(each.cmdline()):
+                yield each
 
 
 def test_a_cluster_that_is_not_there_is_named_before_anything_is_spent(project, free_port):

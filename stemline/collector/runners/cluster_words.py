@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import stemline
 from stemline.errors import ClusterAway
 
+_ERROR_NAME = re.compile(r"^[\w.]+(Error|Exception): ")
 Errors = tuple[type[BaseException], ...]
 
 
@@ -31,7 +33,8 @@ def require_same_stemline(  # noqa: PLR0913 - what is an engine's own
         Exception
     ) as error:  # of an engine or a Python that is another there, or of a worker that dies at it
         raise ClusterAway(
-            f"{where} cannot carry out a task: {error}.", fix="Have the same Python and engine there as here."
+            f"{where} cannot carry out a task: {_last_line(error)}.",
+            fix="Have the same Python and engine there as here.",
         ) from error
     if found != stemline.__version__:
         raise ClusterAway(
@@ -43,12 +46,20 @@ def require_same_stemline(  # noqa: PLR0913 - what is an engine's own
 def unreachable(what: str, error: Exception) -> ClusterAway:
     """Give the error of a run whose cluster does not answer when it begins."""
     return ClusterAway(
-        f"No {what}: {error}.", fix="Check execution.address, or leave it away for workers on this machine."
+        f"No {what}: {_last_line(error)}.",
+        fix="Check execution.address, or leave it away for workers on this machine.",
     )
 
 
 def gone(what: str, error: Exception) -> ClusterAway:
     """Give the error of a run whose cluster has ended under it."""
     return ClusterAway(
-        f"The {what} is gone: {error}.", fix="Run again once it is there: what is paid is collected then."
+        f"The {what} is gone: {_last_line(error)}.",
+        fix="Run again once it is there: what is paid is collected then.",
     )
+
+
+def _last_line(error: Exception) -> str:
+    """Give what an engine says of its error, without the traceback of another machine that may stand before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" .")] or [type(error).__name__]
+    return _ERROR_NAME.sub("", lines[-1]).rstrip(".")

@@ -31,6 +31,8 @@ from stemline.collector.runners.worker import collect_in_worker, worker_version
 
 HELLO_SECONDS = 60.0
 """How long a cluster may take until one of its workers answers."""
+CONNECT_TRIES = 3
+"""A head starts a server for each client, and on a busy machine gives up half a minute later: the next one comes up."""
 _DIED = (WorkerCrashedError, NodeDiedError, ObjectLostError, OutOfMemoryError, TaskCancelledError)
 
 
@@ -83,21 +85,32 @@ def ray_cluster(address: str | None, workers: int) -> Iterator[RayCluster]:
         _greet(address)
         yield RayCluster()
         return
-    try:
-        ray.init(
-            address=address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=False,
-            **({} if address else {"num_cpus": workers, "include_dashboard": False}),
-        )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise unreachable(f"Ray cluster answers at {address or 'this machine'}", error) from error
+    _connect(address, workers)
     try:
         _greet(address)
         yield RayCluster()
     finally:
         ray.shutdown()
+
+
+def _connect(address: str | None, workers: int) -> None:
+    where = f"Ray cluster answers at {address or 'this machine'}"
+    for tries_left in reversed(range(CONNECT_TRIES)):
+        try:
+            ray.init(
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=False,
+                **({} if address else {"num_cpus": workers, "include_dashboard": False}),
+            )
+        except ConnectionAbortedError as error:
+            if not tries_left:
+                raise unreachable(where, error) from error
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            raise unreachable(where, error) from error
+        else:
+            return
 
 
 def _greet(address: str | None) -> None:
