@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,7 +46,6 @@ COLOURS: dict[State, str] = {
 }
 """The colour of a state on a terminal, where it has one of its own."""
 
-_SHOWN_KINDS = 3
 _LONGEST_REASON = 200
 _XML_MESSAGE = re.compile(r"<Message>(?P<message>[^<]+)</Message>")
 """How S3 and what speaks like it say what is wrong."""
@@ -244,17 +242,6 @@ def reason_of(error: BaseException) -> str:
         first if len(first) <= _LONGEST_REASON else first[: _LONGEST_REASON - 1].rsplit(" ", 1)[0] + " …"
     )
     return shortened.rstrip(".:; ")
-
-
-def passed_over_sentence(passed_over: Counter[str]) -> str:
-    """Say how many files of a listing were passed over, and what they were; empty for none."""
-    count = passed_over.total()
-    if not count:
-        return ""
-    kinds = [f"{number:,} {kind}" for kind, number in passed_over.most_common(_SHOWN_KINDS)]
-    more = "" if len(passed_over) <= _SHOWN_KINDS else ", …"
-    files = counted(count, "file")
-    return f"{files} {'was' if count == 1 else 'were'} passed over, no audio by the name: {', '.join(kinds)}{more}"
 
 
 def mix_sentence(mix: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -79,19 +79,18 @@ def root(
         raise typer.Exit
 
 
-UNUSABLE: tuple[type[Exception], ...] = typer.BadParameter.__bases__
+UNUSABLE: tuple[type[Any], ...] = typer.BadParameter.__bases__
 """What words that cannot be understood end in; Typer brings the class and does not export it."""
+_INTERRUPTED = 130
 
 
 def run_command() -> None:
     """Run the command; every error of ours is one sentence, a fix and its exit code."""
     words = sys.argv[1:]
     choose_format(named_format(words))  # before the words are read: they may be refused
+    is_for_program = "--json" in words or present_format() is LogFormat.JSON
     try:
-        if "--json" in words or present_format() is LogFormat.JSON:
-            _run_for_program()
-        else:
-            app()
+        _run(is_for_program=is_for_program)
     except StemlineError as error:
         if "--json" in sys.argv:
             print_json({"error": {"kind": type(error).__name__, "message": error.message, "fix": error.fix}})
@@ -99,21 +98,26 @@ def run_command() -> None:
         sys.exit(error.exit_code)
 
 
+def _run(*, is_for_program: bool) -> None:
+    try:
+        code = app(standalone_mode=False)
+    except UNUSABLE as error:
+        if not is_for_program:
+            error.show()
+            sys.exit(error.exit_code)
+        sentence = f"{error.format_message().rstrip('.')}."
+        raise UsageError(sentence, fix="See `stemline --help`.") from error
+    except typer.Abort:  # Ctrl-C, or the end of the input where an answer was asked for
+        if is_for_program:
+            logger.error("Interrupted.")
+        else:
+            typer.echo("\nInterrupted.", err=True)
+        sys.exit(_INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
 def named_format(words: Sequence[str]) -> LogFormat | None:
     """Give the format that a command line names, wherever it does; None where it names none."""
     values = [value for word, value in pairwise(words) if word == "--log-format"]
     values += [word.partition("=")[2] for word in words if word.startswith("--log-format=")]
     return next((each for each in LogFormat for value in values if value.lower() == each), None)
-
-
-def _run_for_program() -> None:
-    """Run the command for a program that reads what it says: what cannot be understood is an error like others."""
-    try:
-        code = app(standalone_mode=False)
-    except UNUSABLE as error:
-        sentence = f"{error.format_message().rstrip('.')}."  # type: ignore[attr-defined]  # see UNUSABLE
-        raise UsageError(sentence, fix="See `stemline --help`.") from error
-    except typer.Abort:
-        logger.error("Aborted.")
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)

@@ -12,6 +12,7 @@ from stemline.cli.next_step import CommandLine, NextStep, find_next_step
 from stemline.cli.options import print_json
 from stemline.cli.run_display import RunDisplay
 from stemline.errors import UsageError
+from stemline.manifest.passed_over import passed_over_sentence
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
 from stemline.run.rejected_rows import rejected_rows_lines
@@ -121,9 +122,8 @@ def _show_result(screen: Screen, result: Result) -> None:
 
 def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Give what a run did besides the tracks' states, and what it spent."""
-    if summary["passed_over"]:
-        files = counted(summary["passed_over"], "file")
-        yield "", f"{files} passed over, no audio by the name: `stemline plan` says which"
+    if told := passed_over_sentence(summary.get("passed_over_kinds", {})):
+        yield "", told
     if unclear := summary.get("doubtful", {}).get("ai_training"):
         yield "", f"{counted(unclear)} with ai_training neither allowed nor denied: unknown"
     if summary["corrected"]:

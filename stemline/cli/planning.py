@@ -10,12 +10,13 @@ from typing import Any
 from rich.table import Table
 
 from stemline.cli.console import Screen, confirm, spinner
+from stemline.manifest.passed_over import passed_over_sentence, passed_over_tree
 from stemline.plan.preview import Preview, preview_run
 from stemline.plan.saved_plan import check_plan
 from stemline.run.preflight import ask_who_is_needed, looking_as_a_run
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings, load_facts
-from stemline.wording import byte_size, counted, interval, length, passed_over_sentence
+from stemline.wording import byte_size, counted, interval, length
 
 
 def preview_selection(screen: Screen, settings: Settings, selection: Selection) -> Preview:
@@ -78,7 +79,7 @@ def plan_tree(found: Preview) -> dict[str, Any]:
         "warnings": found.warnings,
         "balance": found.balance,
         "refused": _refusal_tree(found),
-        "passed_over": found.passed_over.total(),
+        **passed_over_tree(found.passed_over),
         "rejects": [asdict(reject) for reject in found.rejects],
     }
 

@@ -9,19 +9,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import fsspec.utils
 import pyarrow as pa
 
 from stemline.manifest.lines import BATCH_ROWS, text_array
+from stemline.manifest.passed_over import kind_of
 
 SIZE = "__stemline_size"
 """The column with an audio file's size in a listing."""
 NAME_PROBLEM = "__stemline_name_problem"
 """The column that says why a file cannot be a track, to go behind `Row 5 `; null: it can."""
-_SUFFIX = re.compile(r"[.][a-z0-9_]{1,8}")
 GLOB = re.compile(r"[*?\[]")
 
 _SCHEMA = pa.schema([("uri", pa.string()), (SIZE, pa.int64()), (NAME_PROBLEM, pa.string())])
@@ -101,8 +100,7 @@ class Listing:
             elif self.pattern and not self.pattern.match(found.path):
                 continue  # what was not asked for was not passed over
             elif name.startswith(".") or not is_audio_name(name):
-                suffix = PurePosixPath(name.lower()).suffix
-                self.passed_over[suffix if _SUFFIX.fullmatch(suffix) else "others"] += 1
+                self.passed_over[kind_of(name)] += 1
             else:
                 yield found
 

@@ -32,6 +32,7 @@ from stemline.manifest.manifest_file import (
     is_local,
 )
 from stemline.manifest.manifest_source import LOCATION_NAMES, ManifestSource, is_undecided
+from stemline.manifest.passed_over import passed_over_sentence
 from stemline.manifest.refused_columns import refuse_long_decimals, refuse_own_names
 from stemline.manifest.value_forms import literal, quoted
 from stemline.manifest.view import (
@@ -44,7 +45,6 @@ from stemline.manifest.view import (
     sort_columns,
 )
 from stemline.settings.column_mapping import column_key
-from stemline.wording import passed_over_sentence
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "256MB",

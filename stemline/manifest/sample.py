@@ -18,7 +18,7 @@ from stemline.manifest.listing import Listing
 from stemline.manifest.loading import load_parquet, opened, refusing
 from stemline.manifest.manifest_file import ManifestFile, ManifestForm, find_manifest
 from stemline.manifest.manifest_source import ManifestSource
-from stemline.wording import passed_over_sentence
+from stemline.manifest.passed_over import passed_over_sentence
 
 SAMPLE_ROWS = 1_000
 

@@ -14,6 +14,7 @@ from stemline.dataset.metadata import write_run_summary
 from stemline.dataset.paths import rejects_key
 from stemline.errors import BackfillStopped, KeyWanted, OrderChanged, StemlineError, StopRun
 from stemline.ledger import BackfillState
+from stemline.manifest.passed_over import passed_over_tree
 from stemline.plan.capacity import runs_own_service
 from stemline.plan.prediction import Prediction, predict_run
 from stemline.records import Code, ReadyTrack, State
@@ -290,7 +291,7 @@ class Run(RunContext):
             **summarize_tracks(self.ledger, self.run_id, counts),
             **self._rejected_rows(),
             **self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
-            "passed_over": self.planning.passed_over.total(),
+            **passed_over_tree(self.planning.passed_over),
             **(
                 {"doubtful": {"ai_training": self.planning.unclear_training}}
                 if self.planning.unclear_training

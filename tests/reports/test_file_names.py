@@ -14,6 +14,7 @@ import pytest
 
 from stemline.errors import ManifestError
 from stemline.manifest import ManifestSource
+from stemline.manifest.passed_over import passed_over_sentence
 from stemline.manifest.scan import scan_manifest
 from stemline.records import Code, Reject, Track
 
@@ -164,7 +165,10 @@ def test_what_is_passed_over_is_counted_by_kind(music):
     tracks, _, passed_over = scan(music)
 
     assert len(tracks) == 1
-    assert passed_over == {".jpg": 2, ".txt": 1, "others": 1, ".wav": 2}
+    assert passed_over == {".jpg": 2, "hidden": 2, ".txt": 1, "others": 1}
+    assert passed_over_sentence(passed_over) == (
+        "6 files were passed over, no audio by the name: 2 .jpg, 2 hidden, 1 .txt, 1 other"
+    )
 
 
 def test_a_folder_without_audio_says_what_it_has_instead(tmp_path):
