@@ -15,6 +15,8 @@ from stemline.cli.console import Screen, called_as
 from stemline.cli.options import Json, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stemline.onboarding.first_config import Catalogue, Wishes
 
 _NONE = "-"
@@ -92,20 +94,37 @@ def _require_free(out: Path, *, is_forced: bool, is_asking: bool) -> None:
 
 
 def _ask_missing(wishes: Wishes) -> Wishes:
-    """Ask for what no flag gave."""
-    from stemline.settings import known_kinds
+    """Ask for what no flag gave; an answer that cannot be is asked for again."""
+    from stemline.onboarding.first_config import check_dataset, look_at_catalogue
+    from stemline.settings import known_kinds, load_facts
 
     if not wishes.catalogue:
-        place = typer.prompt("Where is your music, or the .csv, .tsv, .jsonl or .parquet that lists it?")
-        wishes = replace(wishes, manifest=place.strip())
+        asked = "Where is your music, or the .csv, .tsv, .jsonl or .parquet that lists it?"
+        place = _ask(asked, lambda answer: look_at_catalogue(replace(wishes, manifest=answer)))
+        wishes = replace(wishes, manifest=place)
     if not wishes.provider:
         kinds = ", ".join(known_kinds())
         asked = f"Which service separates it ({kinds}; local is free and needs no key)?"
-        wishes = replace(wishes, provider=typer.prompt(asked, default="local").strip())
+        wishes = replace(wishes, provider=_ask(asked, load_facts, default="local"))
     if not wishes.dataset:
         asked = "Where do the stems go, a folder or a URL such as s3://bucket/stems?"
-        wishes = replace(wishes, dataset=typer.prompt(asked, default="stems").strip())
+        wishes = replace(wishes, dataset=_ask(asked, check_dataset, default="stems"))
     return wishes
+
+
+def _ask(question: str, check: Callable[[str], object], default: str | None = None) -> str:
+    """Ask until an answer passes `check`, which raises StemlineError."""
+    from stemline.errors import StemlineError
+
+    def checked(answer: str) -> str:
+        try:
+            check(answer.strip())
+        except StemlineError as error:
+            raise typer.BadParameter(str(error)) from error
+        return answer.strip()
+
+    answer: str = typer.prompt(question, default=default, value_proc=checked)
+    return answer
 
 
 def _show_columns(screen: Screen, catalogue: Catalogue) -> None:

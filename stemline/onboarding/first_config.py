@@ -73,7 +73,12 @@ def check_wishes(wishes: Wishes) -> None:
             fix=f"Give {', '.join(missing)}.",
         )
     load_facts(str(wishes.provider))
-    _refuse_windows("--dataset", str(wishes.dataset))
+    check_dataset(str(wishes.dataset))
+
+
+def check_dataset(url: str) -> None:
+    """Raise UsageError for a place that only a Windows machine has."""
+    _refuse_windows("--dataset", url)
 
 
 def look_at_catalogue(wishes: Wishes) -> Catalogue:

@@ -17,7 +17,7 @@ import soundfile
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from support.terminal import on_a_terminal
+from support.terminal import on_a_terminal, typed_to
 from typer.testing import CliRunner
 
 from stemline.cli.application import app
@@ -307,3 +307,19 @@ def test_what_was_written_about_an_odd_place_can_be_planned(place, odd):
 )
 def test_a_configuration_has_a_name_that_is_allowed(tmp_path, file, name):
     assert config_name(tmp_path / file) == name
+
+
+def test_an_answer_that_cannot_be_is_asked_for_again(place):
+    typed = b"nowhere.csv\nmusic\nx\nlocal\nstems\n"
+    code, shown = typed_to(place, typed, "init")
+    assert code == 0, shown
+    assert shown.count("Where is your music") == 2
+    assert "provider.kind is 'x', which is not known." in shown
+    assert load_settings(place / "stemline.yaml").provider.kind == "local"
+
+
+def test_who_leaves_at_a_question_is_told_so_and_nothing_is_written(place):
+    end_of_input = b"\x04"
+    code, shown = typed_to(place, end_of_input, "init")
+    assert (code, shown.rpartition("lists it?: ")[2]) == (130, "Interrupted.")
+    assert not (place / "stemline.yaml").exists()

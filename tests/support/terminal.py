@@ -16,11 +16,20 @@ STEMLINE = Path(sys.executable).with_name("stemline")
 
 
 def on_a_terminal(project: Project, typed: bytes, *argv: object) -> tuple[int, str]:
+    """Run the command beside a project's configuration; see `typed_to`."""
+    return typed_to(project.folder, typed, *argv, STEM_KEY=project.provider.key)
+
+
+def typed_to(folder: Path, typed: bytes, *argv: object, **environment: str) -> tuple[int, str]:
     """Run the command and type this; give its exit code and all that was shown, as words with single spaces."""
     ours, theirs = pty.openpty()
-    environment = {**clean_environment(project.folder), "STEM_KEY": project.provider.key, "TERM": "dumb"}
     process = subprocess.Popen(
-        [STEMLINE, *argv], cwd=project.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+        [STEMLINE, *argv],
+        cwd=folder,
+        env={**clean_environment(folder), "TERM": "dumb", **environment},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
     )
     os.close(theirs)
     os.write(ours, typed)
