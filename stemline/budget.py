@@ -29,6 +29,11 @@ class Limits:
     backfill_day: int | None = None
     """The share of `day` that this backfill may take."""
 
+    @property
+    def caps(self) -> tuple[int | None, ...]:
+        """What credits reserved and charged are held against, the balance left aside."""
+        return self.run, self.day, self.month, self.backfill, self.backfill_day
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:

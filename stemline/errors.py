@@ -30,6 +30,7 @@ StemlineError
     ├── OutOfCredits      the provider's balance is empty; exit 5
     ├── BudgetReached     a limit of ours holds tracks back; exit 4
     ├── TooManyFailures   past `failures.tolerate`; exit 3
+    ├── AllLeftOut        every row that a backfill was to be about is left out; exit 3
     ├── PilotFailed       the first tracks of a provider and recipe did not come back verified; exit 3
     ├── LeaseHeld         another run works with this API key; exit 2
     ├── KeyWanted         a run that goes first wants the API key of a backfill, which goes on after it
@@ -210,6 +211,10 @@ class BudgetReached(StopRun):
 
 class TooManyFailures(StopRun):
     """More tracks failed than `failures.tolerate` allows."""
+
+
+class AllLeftOut(StopRun):
+    """Every row that a backfill was to be about is left out: there is nothing to freeze."""
 
 
 class PilotFailed(StopRun):

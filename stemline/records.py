@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 NEVER = datetime.max.replace(tzinfo=UTC)
+LOSSLESS = frozenset({"wav", "flac"})
+LOSSY_EXTRA_SECONDS = 0.1
+"""How much longer an mp3 or ogg may be: encoders add up to two frames of delay and padding."""
+ROUNDED_SECONDS = 1.0
+"""Manifests and providers round lengths to whole seconds."""
 
 
 class State(StrEnum):
@@ -184,6 +190,13 @@ class Submission:
     source_sha256: str | None = None
     """Digest of what was uploaded; None when the provider fetched the source itself."""
 
+    @property
+    def credits(self) -> int | None:
+        """What it will cost: as the provider says, else a credit for each second of audio it found; None: untold."""
+        if self.credits_required is not None or not self.duration_seconds:
+            return self.credits_required
+        return math.ceil(self.duration_seconds)
+
 
 class Phase(StrEnum):
     """How far a provider's job is, in words every provider shares."""
@@ -311,6 +324,39 @@ class CollectedTrack:
     collected_at: datetime
     mix_problem: str | None = None
     """Why the mix that was asked for is not among the stems."""
+    duration_seconds: float | None = None
+    """Of the audio, as `audio_seconds` gives it; None: it was collected before that was kept."""
+
+
+def audio_seconds(stems: Iterable[StemFile], known: float | None) -> float | None:
+    """Give the length of a track's audio: of its longest stem, whatever anybody said of it before it was decoded.
+
+    Stems of a lossy format are a little longer than their source: `known` is given where no more than that is between
+    them, and where no stem was decoded.
+    """
+    decoded = [stem for stem in stems if stem.frames is not None and stem.stem != MIX]
+    if not decoded:
+        return known
+    longest = max(decoded, key=lambda stem: stem.duration_seconds)
+    is_padded = longest.format not in LOSSLESS
+    if known is not None and is_padded and abs(longest.duration_seconds - known) <= LOSSY_EXTRA_SECONDS:
+        return known
+    return longest.duration_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Misstatement:
+    """A length that a manifest gives, and what its audio turned out to be."""
+
+    track_id: str
+    row: int
+    given_seconds: float
+    measured_seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """Give both."""
+        return f"{self.given_seconds:.1f} s given, {self.measured_seconds:.1f} s measured"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,15 +15,11 @@ from typing import BinaryIO
 from stemline.activity import StemActivity
 from stemline.audio import AudioBlocks, FlacChecksum, Loudness, PacketIndex, Samples
 from stemline.errors import AudioRejected
-from stemline.records import Code, StemFile
+from stemline.records import LOSSLESS, LOSSY_EXTRA_SECONDS, ROUNDED_SECONDS, Code, StemFile
 from stemline.storage import file_sha256
-
-LOSSY_EXTRA_SECONDS = 0.1
-"""How much longer an mp3 or ogg may be: encoders add up to two frames of delay and padding."""
 
 _SILENT_DBFS = -60.0
 _CLIPPED_SHARE = 1e-3
-_LOSSLESS = frozenset({"wav", "flac"})
 _CONTAINERS = frozenset({"wav", "flac", "ogg"})
 
 
@@ -34,8 +30,7 @@ class StemExpectation:
     format: str
     duration_seconds: float | None = None
     """The source's length as we know it; None when we do not."""
-    tolerance_seconds: float = 1.0
-    """Manifests and providers round lengths to whole seconds."""
+    tolerance_seconds: float = ROUNDED_SECONDS
     provider_seconds: float | None = None
     """The source's length as the provider found it, which is right where a manifest is wrong."""
 
@@ -251,7 +246,7 @@ def _is_off(seconds: float, length: float | None, audio_format: str, expected: S
     """Tell whether a stem is not as long as its source, for all that rounding and a lossy encoder may add."""
     if length is None:
         return False
-    extra = 0.0 if audio_format in _LOSSLESS else LOSSY_EXTRA_SECONDS
+    extra = 0.0 if audio_format in LOSSLESS else LOSSY_EXTRA_SECONDS
     return not -expected.tolerance_seconds <= seconds - length <= expected.tolerance_seconds + extra
 
 

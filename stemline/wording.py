@@ -253,6 +253,17 @@ def mix_sentence(mix: Mapping[str, Any]) -> str:
     return f"{sentence}, {mix['missing']:,} missing, such as that of {track_id}: {problem}"
 
 
+def lengths_sentence(lengths: Mapping[str, Any]) -> str:
+    """Say how many tracks are not as long as their manifest says, as a run's result has it."""
+    count = lengths["differ"]
+    track_id, found = next(iter(lengths["examples"].items()))
+    verb = "is" if count == 1 else "are"
+    return (
+        f"{counted(count)} {verb} not as long as the manifest says, such as {track_id} in row {found['row']}: "
+        f"{found['told']}. The dataset has what was measured."
+    )
+
+
 def byte_size(size: float) -> str:
     """Give a number of bytes in a unit that suits it."""
     for unit in ("bytes", "kB", "MB", "GB", "TB"):

@@ -382,6 +382,25 @@ def test_keys_that_contradict_each_other_are_refused_and_not_shown(refusal):
     assert not {"sk_1", "sk_2"} & set(re.findall(r"sk_\d", twice + both))
 
 
+@pytest.mark.parametrize(
+    "other", ["http://127.0.0.1:8790/v1", "http://LOCALHOST:8790/v1/", "http://localhost:08790/v1"]
+)
+def test_one_service_under_two_names_is_not_taken_for_two_accounts(refusal, other):
+    urls = f"provider.base_url=[http://localhost:8790/v1, '{other}']"
+    assert "the same address stands there twice" in refusal(MINIMAL, urls)
+
+
+def test_services_that_may_differ_are_taken_for_what_they_are(load):
+    urls = [
+        "http://localhost:1/v1",
+        "http://127.0.0.1:2/v1",
+        "http://[::1]:1/v1",
+        "https://h/v1",
+        "http://h/v1",
+    ]
+    assert load(MINIMAL, f"provider.base_url={json.dumps(urls)}").provider.base_urls == tuple(urls)
+
+
 @pytest.mark.parametrize("text", ["a${B}c", "$${B}", "$$${B:-c}", "${", "$B", "{B}", "$$"])
 def test_text_that_looks_like_a_variable_can_be_written(load, text):
     written = json.dumps({"url": escape_variables(text)})

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from stemline.backfill.choice import BackfillChoice, choosing
 from stemline.backfill.forecast import BackfillForecast, forecast_backfill
@@ -13,7 +14,7 @@ from stemline.backfill.freezing import changed_since, freeze_choice, new_backfil
 from stemline.backfill.request import BackfillRequest, check_ceiling, check_name
 from stemline.clock import utc_now
 from stemline.errors import UsageError
-from stemline.ledger import Backfill
+from stemline.ledger import Backfill, BackfillState
 from stemline.plan.ledger_view import open_ledger_view
 from stemline.run.existing_ledger import upgrade_ledger
 from stemline.settings import ProviderFacts, Settings, load_facts
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 LEAST_SHARE = 0.0001
 TOLD_SLICES = 24
 """So many slices are told one by one; `--json` has all."""
+ROW_WORDS = ("since", "until", "where", "mode")
+"""The options that say which rows are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,33 @@ def find_backfill(settings: Settings, name: str) -> Backfill | None:
         return None if view.ledger is None else view.ledger.backfills.get(name)
 
 
+def refuse_mistyped(settings: Settings, name: str, words: Mapping[str, str | None]) -> None:
+    """Raise UsageError where a new name is like one there is, and the rows asked for do not tell the two apart.
+
+    Whoever goes on with a backfill gives its name alone, and so does who asks for the whole catalogue: a slip of the
+    hand would pay for all of it.
+    """
+    with open_ledger_view(settings) as view:
+        every = [] if view.ledger is None else view.ledger.backfills.every()
+    there = {each.name.lower(): each for each in every if each.state is not BackfillState.CANCELLED}
+    has_rows = any(words.get(word) is not None for word in ROW_WORDS)
+    asked = BackfillRequest.from_words(words).as_tree()
+    for near in get_close_matches(name.lower(), there, n=len(there) or 1):
+        found = there[near]
+        is_same = all(asked[word] == found.request.get(word) for word in ROW_WORDS)
+        if not has_rows:
+            raise UsageError(
+                f"There is no backfill {name}; there is one called {found.name}.",
+                fix=f"Go on with it by `--name {found.name}`. Is {name} to be a new one over all rows: say so with "
+                "`--mode missing`, or give it rows of its own with --since, --until or --where.",
+            )
+        if is_same and found.state is not BackfillState.FINISHED:
+            raise UsageError(
+                f"There is no backfill {name}; there is one called {found.name}, about the same rows.",
+                fix=f"Go on with it by `--name {found.name}`, or give the new one a name that is less like it.",
+            )
+
+
 def begin_backfill(  # noqa: PLR0913 - what may be asked for
     settings: Settings,
     name: str | None,
@@ -89,6 +119,8 @@ def begin_backfill(  # noqa: PLR0913 - what may be asked for
         refuse_other_rows(found, words)
         say_changes(found, settings, load_facts(settings.provider.kind))
         return named
+    if name is not None:
+        refuse_mistyped(settings, name, words)
     part = 1.0 if share is None else read_share(share)
     with planning(settings, named, request, ceiling=ceiling, share=part) as plan:
         require_agreement(plan, pay_again or 0)

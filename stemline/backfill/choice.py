@@ -60,6 +60,11 @@ class BackfillChoice:
         """How many rows are left out because they have no date that can be read."""
         return sum(reject.code is Code.NO_DATE for reject in self.rejected)
 
+    @property
+    def is_all_left_out(self) -> bool:
+        """Whether rows were meant and not one of them can be used."""
+        return bool(self.rejected) and not (len(self.rows) or self.done or self.failed_before)
+
 
 @contextmanager
 def choosing(  # noqa: PLR0913 - all that says which rows are meant

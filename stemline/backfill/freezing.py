@@ -12,7 +12,7 @@ from stemline import __version__
 from stemline.backfill.choice import BackfillChoice
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import check_layout, write_rejects
-from stemline.errors import LedgerConflict, UsageError
+from stemline.errors import AllLeftOut, LedgerConflict, UsageError
 from stemline.ledger import Backfill, open_ledger
 from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import claim_dataset
@@ -56,7 +56,8 @@ def freeze_choice(settings: Settings, backfill: Backfill, choice: BackfillChoice
     """Keep a backfill and its rows in the ledger, and the rows that it leaves out in the dataset's rejects.
 
     The manifest's columns join the dataset's, as when a run begins: its runs do not read the manifest. Raises
-    UsageError where somebody else has frozen one of that name since it was looked for.
+    UsageError where somebody else has frozen one of that name since it was looked for, AllLeftOut where no row can be
+    used: an empty one would keep its name, and could never be gone on with once the rows are mended.
     """
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     root = find_source_root(source_of(settings, Selection()))
@@ -65,6 +66,12 @@ def freeze_choice(settings: Settings, backfill: Backfill, choice: BackfillChoice
     layout = replace(layout, gives_splits=dataset.splits is not None)
     store.check_writable()
     check_layout(store, layout)
+    if choice.is_all_left_out:
+        write_rejects(store, f"backfill-{backfill.name}", choice.rejected, root)
+        raise AllLeftOut(
+            f"Backfill {backfill.name} is not begun: it would leave out {_left_out(choice.rejected)} and has no other.",
+            fix=f"{_rejects_url(store, backfill.name)} says which and why: mend them, and ask for it again.",
+        )
     with open_ledger(settings.ledger_url) as ledger:
         join_layout(ledger, store, layout, claim_dataset(ledger, store, settings))
         try:
@@ -80,14 +87,22 @@ def freeze_choice(settings: Settings, backfill: Backfill, choice: BackfillChoice
 def _tell_left_out(store: Store, name: str, rejected: Sequence[Reject]) -> None:
     """Say which rows are not among what was frozen: of what is, no run tells that there were others."""
     if rejected:
-        codes = Counter(str(reject.code) for reject in rejected)
         logger.warning(
-            "Backfill %s leaves out %s (%s): %s says which and why.",
+            "Backfill %s leaves out %s: %s says which and why.",
             name,
-            counted(len(rejected), "row"),
-            ", ".join(f"{count:,} {code}" for code, count in codes.most_common()),
-            store.url(f"_stemline/rejects/backfill-{name}.csv"),
+            _left_out(rejected),
+            _rejects_url(store, name),
         )
+
+
+def _left_out(rejected: Sequence[Reject]) -> str:
+    codes = Counter(str(reject.code) for reject in rejected)
+    told = ", ".join(f"{count:,} {code}" for code, count in codes.most_common())
+    return f"{counted(len(rejected), 'row')} ({told})"
+
+
+def _rejects_url(store: Store, name: str) -> str:
+    return store.url(f"_stemline/rejects/backfill-{name}.csv")
 
 
 def changed_since(backfill: Backfill, settings: Settings, facts: ProviderFacts) -> Iterator[str]:

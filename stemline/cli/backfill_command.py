@@ -13,6 +13,7 @@ from stemline.backfill.beginning import (
     find_backfill,
     planning,
     read_share,
+    refuse_mistyped,
     refuse_other_rows,
     require_agreement,
     share_words,
@@ -81,6 +82,8 @@ class BackfillCommand:
         found = find_backfill(settings, named)
         if found is not None:
             _refuse_others(found, words, ceiling, asked_share)
+        elif name is not None:
+            refuse_mistyped(settings, name, words)
         return cls(screen, settings, named, request, ceiling, asked_share or 1.0, deadline, found)
 
     def show_only(self, out: Path | None, saved: Path | None) -> None:
@@ -118,6 +121,8 @@ class BackfillCommand:
                 check_backfill_plan(saved, plan)
             if not self.screen.is_json:
                 show_plan(self.screen, plan, self._answer(plan))
+            if plan.choice.is_all_left_out:
+                ask = None  # there is nothing to agree to: it is refused below
             if ask is not None and not ask(_question(plan)):
                 return False
             require_agreement(plan, plan.choice.paid_again if is_agreed or ask is not None else 0)

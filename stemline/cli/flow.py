@@ -25,6 +25,7 @@ from stemline.wording import (
     counted,
     drift_sentence,
     hours_text,
+    lengths_sentence,
     mix_sentence,
 )
 
@@ -132,6 +133,8 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "splits", ", ".join(f"{name} {count:,}" for name, count in splits.items())
     if "splits_notice" in summary:
         yield "", summary["splits_notice"]
+    if lengths := summary.get("lengths"):
+        yield "lengths", lengths_sentence(lengths)
     if mix := summary.get("mix"):
         yield "mix", mix_sentence(mix)
     credit = summary["credits"]

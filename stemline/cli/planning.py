@@ -67,6 +67,7 @@ def plan_tree(found: Preview) -> dict[str, Any]:
             "isrc": found.metadata.bad_isrcs,
             "license": found.metadata.unknown_licenses,
             "ai_training": found.metadata.unclear_training,
+            "duration_seconds": found.metadata.wrong_lengths,
         },
         "odd": found.metadata.odd.as_tree(),
         "credits": {"low": found.workload.credits_low, "high": found.workload.credits_high},

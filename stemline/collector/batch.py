@@ -30,7 +30,7 @@ from stemline.collector.spool import EXTRA_STEMS, Spool, derive_stems, gives_mix
 from stemline.collector.stream import StemStreamer, is_streamable
 from stemline.dataset import staged_path, stem_path
 from stemline.errors import AudioRejected, LinkExpired, StorageError, TransferFailed
-from stemline.records import MIX, Code, CollectedTrack, Failure, ReadyTrack, State
+from stemline.records import MIX, Code, CollectedTrack, Failure, ReadyTrack, State, audio_seconds
 from stemline.storage import Store, open_store, scratch_folder
 from stemline.verify import StemMeasures
 
@@ -254,8 +254,7 @@ class TrackCollector:
             named.add(key := self._key(ready, MIX, audio_format))
             return key
 
-        seconds = max((stem.duration_seconds for stem in collected.stems), default=0.0)
-        kept = self.mixes.keep(ready, mix, seconds, name)
+        kept = self.mixes.keep(ready, mix, collected.duration_seconds or 0.0, name)
         if isinstance(kept, TrackMix):
             return replace(collected, mix_problem=kept.problem)
         return replace(collected, stems=(*collected.stems, kept))
@@ -277,17 +276,19 @@ class TrackCollector:
     def _collected(
         self, ready: ReadyTrack, music: MusicFacts, measures: dict[str, StemMeasures]
     ) -> CollectedTrack:
+        stems = tuple(
+            measured.stored(stem, self._key(ready, stem, measured.format))
+            for stem, measured in measures.items()
+        )
         return CollectedTrack(
             token=ready.attempt.token,
-            stems=tuple(
-                measured.stored(stem, self._key(ready, stem, measured.format))
-                for stem, measured in measures.items()
-            ),
+            stems=stems,
             bpm=music.bpm,
             key=music.key,
             bpm_source=music.bpm_source,
             key_source=music.key_source,
             collected_at=self.clock(),
+            duration_seconds=audio_seconds(stems, ready.attempt.track.duration_seconds),
         )
 
     def _key(self, ready: ReadyTrack, stem: str, audio_format: str) -> str:

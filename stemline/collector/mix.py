@@ -79,7 +79,7 @@ class MixKeeper:
     ) -> StemFile | TrackMix:
         """Give a mix as a stem, stored where it is to be; else why there is none.
 
-        `seconds` is the length of its stems; `name` gives the key of a file of a format.
+        `seconds` is the length of its audio; `name` gives the key of a file of a format.
         """
         if self.is_wanted(ready) and not self.is_read(ready):
             return _linked_unread(ready, seconds)
@@ -178,7 +178,7 @@ def _linked_unread(ready: ReadyTrack, seconds: float) -> StemFile:
         sample_rate=None,
         channels=None,
         frames=None,
-        duration_seconds=seconds if track.duration_seconds is None else track.duration_seconds,
+        duration_seconds=seconds,
         size_bytes=track.size_bytes,
         sha256=None,
         peak_dbfs=None,

@@ -11,7 +11,7 @@ from typing import Any
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.rights_columns import rights_cells
 from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
-from stemline.records import MIX, Attempt, CollectedTrack, Job, StemFile
+from stemline.records import MIX, Attempt, CollectedTrack, Job, StemFile, audio_seconds
 
 Rows = list[dict[str, Any]]
 _WHOLE_YEAR = re.compile(r"(?<=^\d{4})\.0+$", re.ASCII)
@@ -109,12 +109,11 @@ def _filled(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _duration_seconds(row: PublishedRow) -> float | None:
-    """Give the source's length: as probed, else as the provider saw it, else the longest stem's."""
+    """Give the length of what was decoded, else as it was probed or given, else as the provider saw it."""
+    if row.collected.duration_seconds is not None:
+        return row.collected.duration_seconds
     lengths = (row.attempt.track.duration_seconds, row.job.duration_seconds)
-    length = next((length for length in lengths if length is not None), None)
-    if length is not None:
-        return length
-    return max((stem.duration_seconds for stem in row.collected.stems), default=None)
+    return audio_seconds(row.collected.stems, next((each for each in lengths if each is not None), None))
 
 
 def _manifest_columns(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from stemline.budget import BudgetHold, check_limits
+from stemline.budget import BudgetHold, Limits, check_limits
 from stemline.client import Lane
 from stemline.dispatcher.account_balance import AccountBalance
 from stemline.dispatcher.session import DispatcherSession
@@ -68,6 +68,8 @@ class Submitter:
         self._unanswered = 0
         """Submits that wait to leave, or for their answer."""
         self.balance = AccountBalance(session)
+        self._reserved_under = Limits()
+        """The limits of the last reservation."""
         self._search = UnansweredSubmits(session, self.balance)
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
@@ -111,14 +113,14 @@ class Submitter:
     async def _start(self, track: Track, group: asyncio.TaskGroup) -> None:
         """Reserve a track's credits and submit it in the background."""
         session = self._session
-        token = f"sl{uuid.uuid4().hex[:20]}"
+        token, limits = f"sl{uuid.uuid4().hex[:20]}", self.balance.limits()
         try:
             reserved = session.ledger.attempts.reserve(
                 session.parameters.run_id,
                 track,
                 token,
                 self._amount(track),
-                self.balance.limits(),
+                limits,
                 key_id=session.key.key_id,
                 pilot=session.track_queue.question,
             )
@@ -131,6 +133,7 @@ class Submitter:
             session.track_queue.refresh()
             await self._wait_for_budget(reserved, self._amount(track))
             return
+        self._reserved_under = limits
         session.submitting += 1
         self._unanswered += 1
         group.create_task(self._submit(reserved))
@@ -275,8 +278,14 @@ class Submitter:
             session.stop(BudgetReached(held.sentence, fix=raising.get(held.code, RAISING_BUDGET)))
 
     def _is_passed(self) -> bool:
-        """Tell whether more is reserved than the limits allow, for a person has lowered them."""
+        """Tell whether more is reserved than the limits allow, for a person has lowered them.
+
+        Where they are as they were, a run with larger ones over the same ledger has taken the room: what was reserved
+        before that had its own.
+        """
         session, limits = self._session, self._session.parameters.read_limits()
+        if limits.caps == self._reserved_under.caps:
+            return False
         spending = session.ledger.credits.spending(session.parameters.run_id, limits)
         caps = replace(limits, floor=None)
         return check_limits(0, caps, spending, session.ledger.clock()) is not None

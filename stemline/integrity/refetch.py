@@ -89,7 +89,7 @@ class Refetch:
         """Give the jobs of attempts with fresh links, or why there are none."""
         facts = load_facts(self.settings.provider.kind)
         provider = load_provider(facts)
-        pacer = Pacer(self.settings.provider.requests_per_minute or facts.requests_per_minute)
+        pacer = Pacer(facts.pace(self.settings.provider))
         found: dict[str, Job | str] = {}
         for access in accesses:
             mine = [each for each in attempts if self._is_of(each, access)]

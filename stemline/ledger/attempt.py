@@ -112,7 +112,7 @@ class Attempts:
             return replace(_read_attempt(connection, token), sent_at=row["sent_at"] or now)
 
     def record_submission(self, token: str, submission: Submission) -> Attempt:
-        """Keep the job the provider made of an attempt, and correct the reservation to what it asks.
+        """Keep the job the provider made of an attempt, and correct the reservation to what it asks, or to its length.
 
         Saying the same job again changes nothing. Raises LedgerConflict for a second job, or a job that
         belongs to another attempt.
@@ -123,8 +123,8 @@ class Attempts:
             if row["job_id"] != submission.job_id:
                 require_state(row, "record_submission", {State.SUBMITTING, State.UNKNOWN})
                 move_attempt(connection, now, row, _accepted(now, row, submission))
-                if submission.credits_required is not None:
-                    credit.adjust(connection, now, token, submission.credits_required)
+                if submission.credits is not None:
+                    credit.adjust(connection, now, token, submission.credits)
             return _read_attempt(connection, token)
 
     def release(  # noqa: PLR0913 - why it ends, and who says so
@@ -283,7 +283,7 @@ class Attempts:
 
 
 def _accepted(now: datetime, row: RowMapping, submission: Submission) -> AttemptTransition:
-    asked = submission.credits_required
+    asked = submission.credits
     values = {
         "job_id": submission.job_id,
         "sent_at": row["sent_at"] or now,

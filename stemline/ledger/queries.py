@@ -242,7 +242,8 @@ class Queries:
         for row in rows:
             collected = load_collected(row["result"])
             size = sum(stem.size_bytes or 0 for stem in collected.stems if stem.stem != MIX)
-            facts = (row["name"], row["recipe"], row["batch_id"], job_from_row(row), row["duration_seconds"])
+            seconds = collected.duration_seconds or row["duration_seconds"]
+            facts = (row["name"], row["recipe"], row["batch_id"], job_from_row(row), seconds)
             found.append(TrackTiming(*facts, collected.collected_at, size))
         return found
 

@@ -34,6 +34,7 @@ class TrackAccount:
     code: Code
     sentence: str
     duration_seconds: float | None
+    """As decoded, else as it was probed or given."""
     columns: Mapping[str, Any]
     """As the manifest has them."""
     credits_charged: int
@@ -112,7 +113,8 @@ class RunAccounts:
 def _account_from_row(row: Cells) -> TrackAccount:
     result: Mapping[str, Any] = json.loads(row["result"] or "{}")
     return TrackAccount(
-        **{name: row[name] for name in ("track_id", "location", "sentence", "duration_seconds")},
+        **{name: row[name] for name in ("track_id", "location", "sentence")},
+        duration_seconds=result.get("duration_seconds") or row["duration_seconds"],
         state=State(row["state"]),
         code=Code(row["code"]),
         columns=load_cells(row["columns"]),

@@ -33,7 +33,7 @@ from stemline.manifest.manifest_file import (
 )
 from stemline.manifest.manifest_source import LOCATION_NAMES, ManifestSource, is_undecided
 from stemline.manifest.passed_over import passed_over_sentence
-from stemline.manifest.refused_columns import refuse_long_decimals, refuse_own_names
+from stemline.manifest.refused_columns import far_instants, refuse_long_decimals, refuse_own_names
 from stemline.manifest.value_forms import literal, quoted
 from stemline.manifest.view import (
     INTERNAL,
@@ -92,7 +92,7 @@ def load_manifest(source: ManifestSource, *, with_bad_rows: bool = True) -> Iter
     """
     parsed = source.parsed or parse_manifest(source)
     try:
-        with refusing(source):
+        with refusing(source, parsed.file):
             loaded = _prepare(parsed, source, with_bad_rows=with_bad_rows)
         yield loaded
     finally:
@@ -110,7 +110,7 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="stemline-manifest-"))
         database = stack.enter_context(duckdb.connect(f"{folder}/manifest.db", config=_CONFIG))
         database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        with refusing(source):
+        with refusing(source, file):
             numbers = _load(database, file)
             given = database.sql("SELECT * FROM raw LIMIT 0").columns
             _refuse_empty(database, file)
@@ -132,7 +132,7 @@ def has_priorities(source: ManifestSource) -> bool:
         if name is None:
             return False
         priority = f"TRY_CAST(trim({quoted(name)}::VARCHAR) AS DOUBLE)"
-        with refusing(source):
+        with refusing(source, parsed.file):
             found = parsed.database.execute(f"SELECT 1 FROM raw WHERE {priority} <> 0 LIMIT 1").fetchall()
         return bool(found)
     finally:
@@ -151,14 +151,18 @@ def _prepare(parsed: ParsedManifest, source: ManifestSource, *, with_bad_rows: b
 
 
 @contextmanager
-def refusing(source: ManifestSource) -> Iterator[None]:
-    """Say of what cannot be read that it cannot."""
+def refusing(source: ManifestSource, file: ManifestFile | None = None) -> Iterator[None]:
+    """Say of what cannot be read that it cannot, and of instants that are out of all range in which column they are."""
     try:
         yield
     except _READING as error:
         fix = "Check that it is complete and of the form its name says."
         if isinstance(error, UnicodeError):
             fix = "Save it as UTF-8: a spreadsheet program calls it CSV UTF-8."
+        if isinstance(error, duckdb.ConversionException) and (names := far_instants(file)):
+            fix = (
+                f"Column {', '.join(names)} holds instants out of all range: write it as text, or empty them."
+            )
         raise ManifestError(
             f'The manifest "{source.manifest}" cannot be read: {first_line(error)}.', fix=fix
         ) from error

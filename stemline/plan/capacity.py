@@ -93,7 +93,7 @@ def capacity_of(
     provider = settings.provider
     speed, slow = measured.speed or (facts.speed, facts.speed * UNMEASURED_SLOWDOWN)
     return RunCapacity(
-        requests_per_minute=provider.requests_per_minute or facts.requests_per_minute,
+        requests_per_minute=facts.pace(provider),
         max_in_flight=provider.max_in_flight,
         keys=keys,
         jobs_at_once=count_workers(settings, facts),

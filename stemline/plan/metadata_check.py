@@ -14,7 +14,7 @@ from stemline.dataset.table_row import read_day
 from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
 from stemline.ledger.cell import are_as_written, dump_cells, load_cells
 from stemline.plan.oddities import ManifestOddities, read_isrc
-from stemline.records import Track
+from stemline.records import Misstatement, Track
 from stemline.rights import is_ai_training_clear
 
 _ROWS_AT_ONCE = 1_000
@@ -84,6 +84,8 @@ class MetadataCheck:
     """Values of `license` that are none as SPDX knows them."""
     unclear_training: int = 0
     """Values of `ai_training` that are none of its words: they count as unknown."""
+    wrong_lengths: int = 0
+    """Values of `duration_seconds` that are not the length of the file."""
     odd: ManifestOddities = field(default_factory=ManifestOddities)
 
     def add(self, tracks: Sequence[Track], published: Mapping[str, str]) -> None:
@@ -102,6 +104,12 @@ class MetadataCheck:
         self.unclear_training += count_unclear(tracks)
         self.odd.add(tracks)
         self.changed += sum(1 for _ in self.comparison.changed(tracks, published))
+
+    def add_lengths(self, misstated: Sequence[Misstatement]) -> None:
+        """Count lengths that are not their files'."""
+        self.wrong_lengths += len(misstated)
+        for each in misstated:
+            self.odd.note_length(each)
 
 
 def count_unclear(tracks: Sequence[Track]) -> int:

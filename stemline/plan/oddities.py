@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stemline.manifest import LocationKind, location_kind
-from stemline.records import Track
+from stemline.records import Misstatement, Track
 
 EXAMPLES = 3
 MOST_FILES = 100_000
@@ -28,7 +28,7 @@ MOST_COMPARED = 2_000
 SAMPLE_BYTES = 16_384
 _SHOWN_VALUE = 40
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
-_LABELS = {"released_on": "a date", "isrc": "an ISRC"}
+_LABELS = {"released_on": "a date", "isrc": "an ISRC", "duration_seconds": "that of its file"}
 
 
 class Example(NamedTuple):
@@ -131,6 +131,11 @@ class ManifestOddities:
         """Take note of a value that is none."""
         if len(self.values[column]) < EXAMPLES:
             self.values[column].append(Example(track.position, str(track.columns.get(column))[:_SHOWN_VALUE]))
+
+    def note_length(self, found: Misstatement) -> None:
+        """Take note of a length that is not its file's."""
+        if len(self.values["duration_seconds"]) < EXAMPLES:
+            self.values["duration_seconds"].append(Example(found.row, found.sentence))
 
     def add(self, tracks: Sequence[Track]) -> None:
         """Look whether rows repeat others."""

@@ -137,6 +137,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             claim.require_here([track.track_id for track in batch.tracks])
             plan.passed_over += batch.passed_over
             plan.add_away(batch)
+            plan.metadata.add_lengths(batch.misstated)
             plan.rejected += len(batch.rejects)
             plan.rejects += batch.rejects[: SHOWN_REJECTS - len(plan.rejects)]
             plan.rows.add(batch.tracks)

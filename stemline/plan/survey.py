@@ -17,7 +17,7 @@ from stemline.manifest import LocationKind, ManifestSource, location_kind
 from stemline.plan.file_tags import FileTags
 from stemline.plan.recall import recall_facts
 from stemline.probe import TAG_COLUMNS, AudioFacts
-from stemline.records import Code, Recipe, Reject, Track
+from stemline.records import ROUNDED_SECONDS, Code, Misstatement, Recipe, Reject, Track
 from stemline.rights import EVERY_TRACK, RightsGate
 from stemline.settings import ProviderFacts, known_kinds, load_facts
 from stemline.tombstone import NO_TOMBSTONES, TombstoneIndex
@@ -39,6 +39,8 @@ class SurveyedBatch:
     """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
     away: Mapping[str, str] = field(default_factory=dict)
     """Of tracks whose source cannot be reached now, by their ids, why: a later run asks again."""
+    misstated: tuple[Misstatement, ...] = ()
+    """Of the usable tracks, those whose file was opened and is not as long as the manifest says."""
 
 
 def check_recipe(recipe: Recipe, facts: ProviderFacts) -> None:
@@ -96,22 +98,17 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
             track.track_id for track in batch.tracks if track.track_id not in done and _needs_probe(track)
         ]
         measured = find_measured(unknown) if unknown else {}
-        away: dict[str, str] = {}
-        checked = list(
-            _probe_and_check(
-                batch.tracks,
-                done,
-                source,
-                replace(rules, away=away, measured=measured, tags=_tags(source, batch)),
-            )
-        )
+        mine = replace(rules, away={}, misstated=[], measured=measured, tags=_tags(source, batch))
+        checked = list(_probe_and_check(batch.tracks, done, source, mine))
         tracks = [each for each in checked if isinstance(each, Track)]
         tracks = list(filter(is_meant, tracks)) if given.is_listing else tracks
         rejects = [each for each in checked if isinstance(each, Reject)]
         # Again: of a listing, the artists are known only now.
         usable, unusable = tombstones.sort(tracks, (*batch.rejects, *rejects))
         in_order = tuple(sorted(unusable, key=lambda reject: reject.row))
-        yield SurveyedBatch(usable, in_order, batch.passed_over, away)
+        taken_ids = {track.track_id for track in usable}
+        misstated = tuple(each for each in mine.misstated if each.track_id in taken_ids)
+        yield SurveyedBatch(usable, in_order, batch.passed_over, mine.away, misstated)
 
 
 def _pass_gate(
@@ -161,6 +158,8 @@ class _TrackRules:
     takes_videos: bool
     away: dict[str, str] = field(default_factory=dict)
     """Filled with the ids of tracks whose source cannot be reached, and why."""
+    misstated: list[Misstatement] = field(default_factory=list)
+    """Filled with those whose file is not as long as the manifest says."""
     measured: Mapping[str, MeasuredTrack] = field(default_factory=dict)
     """What tracks were found to be earlier, by their ids."""
     tags: FileTags = field(default_factory=FileTags)
@@ -217,8 +216,9 @@ def _check_probed(track: Track, outcome: AudioFacts | AudioRejected, rules: _Tra
         return track
     if isinstance(outcome, AudioRejected):
         return _reject(track, outcome.code, str(outcome))
-    # A length that is given too short would let credits through a budget.
-    seconds = max(track.duration_seconds or 0.0, outcome.duration_seconds)
+    given, seconds = track.duration_seconds, outcome.duration_seconds
+    if given is not None and abs(given - seconds) > ROUNDED_SECONDS:
+        rules.misstated.append(Misstatement(track.track_id, track.position, given, seconds))
     measured = replace(
         track,
         duration_seconds=seconds,

@@ -38,6 +38,7 @@ def _body(digest: RunDigest) -> Iterator[Html]:
     yield section.reasons(digest)
     yield section.problems(digest)
     yield section.mixes(digest)
+    yield section.lengths(digest)
     yield section.all_tracks(digest)
     yield account_section.history(digest.history)
     yield backfill_section.slices(digest.backfill)

@@ -11,7 +11,7 @@ from stemline.report.player import AudioPlace, preview_note, track_player
 from stemline.report.run_account import COLUMNS
 from stemline.report.run_figures import RunFigures
 from stemline.report.track_table import TrackTable, track_table
-from stemline.wording import CODES, STATES, counted, length, mix_sentence
+from stemline.wording import CODES, STATES, counted, length, lengths_sentence, mix_sentence
 
 SHOWN_CODES = 3
 
@@ -233,6 +233,16 @@ def mixes(digest: RunDigest) -> Html:
     if not found or not found["missing"]:
         return Html()
     return panel("Mixes", element("p", clipped(without_secrets(mix_sentence(found)), 400), class_="note"))
+
+
+def lengths(digest: RunDigest) -> Html:
+    """Say how many tracks are not as long as their manifest says."""
+    found = digest.run.totals.get("lengths")
+    if not found:
+        return Html()
+    return panel(
+        "Lengths", element("p", clipped(without_secrets(lengths_sentence(found)), 400), class_="note")
+    )
 
 
 def _rest(digest: RunDigest) -> Html:

@@ -52,7 +52,7 @@ class ProviderLookup:
         steps = build(provider)
         if steps is None:
             return None
-        pacer = Pacer(self._settings.provider.requests_per_minute or facts.requests_per_minute)
+        pacer = Pacer(facts.pace(self._settings.provider))
 
         async def ask(access: Access) -> T:
             async with Client(provider, access, pacer, RETRIES) as client:

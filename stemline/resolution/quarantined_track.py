@@ -17,7 +17,7 @@ from stemline.ledger import Ledger
 from stemline.manifest.manifest_file import find_source_root
 from stemline.ownership import claim_dataset
 from stemline.publisher import Publisher
-from stemline.records import Attempt, CollectedTrack, Job, ReadyTrack, State, StemFile
+from stemline.records import Attempt, CollectedTrack, Job, ReadyTrack, State, StemFile, audio_seconds
 from stemline.resolution.unknown_track import Resolution, no_track
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lease import holding_key
@@ -143,7 +143,16 @@ def _take(store: Store, settings: Settings, attempt: Attempt, ledger: Ledger) ->
 def _collected(attempt: Attempt, stems: tuple[StemFile, ...], job: Job, ledger: Ledger) -> CollectedTrack:
     """Give the track with the tempo and key that its provider told: these stems are no base to measure."""
     bpm_source, key_source = (None if value is None else "provider" for value in (job.bpm, job.key))
-    return CollectedTrack(attempt.token, stems, job.bpm, job.key, bpm_source, key_source, ledger.clock())
+    return CollectedTrack(
+        attempt.token,
+        stems,
+        job.bpm,
+        job.key,
+        bpm_source,
+        key_source,
+        ledger.clock(),
+        duration_seconds=audio_seconds(stems, attempt.track.duration_seconds),
+    )
 
 
 def _measure(path: Path, attempt: Attempt) -> StemMeasures:

@@ -86,7 +86,7 @@ def local_run(settings: Settings) -> LocalRun:
     provider = settings.provider
     return LocalRun(
         folder=Path(".stemline") / f"service-{settings.name}",
-        requests_per_minute=provider.requests_per_minute or load_facts("local").requests_per_minute,
+        requests_per_minute=load_facts("local").pace(provider),
         workers=provider.workers,
         engine=provider.engine,
     )

@@ -9,7 +9,7 @@ from stemline.errors import LedgerConflict
 from stemline.ledger import Ledger
 from stemline.publisher import Publisher
 from stemline.records import CollectedTrack, Failure, ReadyTrack, State
-from stemline.run.summary import MixTally
+from stemline.run.summary import LengthTally, MixTally
 
 ENDED = frozenset({State.COLLECTED, State.PUBLISHED, State.QUARANTINED, State.EXPIRED})
 """The states in which collecting a track leaves it."""
@@ -17,7 +17,7 @@ ENDED = frozenset({State.COLLECTED, State.PUBLISHED, State.QUARANTINED, State.EX
 
 @dataclass(frozen=True)
 class Booking:
-    """Puts outcomes into the ledger, and counts the mixes among them.
+    """Puts outcomes into the ledger, and counts the mixes and the lengths that were given wrong among them.
 
     What a key has made that no run holds, two runs may collect at once: the one that comes second changes nothing.
     """
@@ -25,6 +25,7 @@ class Booking:
     ledger: Ledger
     publisher: Publisher
     mixes: MixTally
+    lengths: LengthTally
 
     def book(self, ready: ReadyTrack, outcome: CollectResult) -> State | None:
         """Give the state that the track has by this outcome; None when it changed nothing.
@@ -36,6 +37,7 @@ class Booking:
             if isinstance(outcome, CollectedTrack):
                 is_news = self.ledger.attempts.record_collected(outcome)
                 self.mixes.count(ready.attempt.track.track_id, outcome)
+                self.lengths.count(ready.attempt.track, outcome)
                 self.publisher.clear_kept(ready.attempt, is_kept=ready.is_repeated)
                 return State.COLLECTED if is_news else None
             if isinstance(outcome, Failure):

@@ -84,7 +84,7 @@ class DispatcherSetup:
             read_limits=self._limits_reader(),
             on_limit=settings.budget.on_limit,
             max_in_flight=settings.provider.max_in_flight,
-            requests_per_minute=self._requests_per_minute(),
+            requests_per_minute=self.facts.pace(settings.provider),
             rate_share=1.0 if self.lane is None else self.lane.backfill.share,
             max_attempts=settings.failures.max_attempts,
             tolerate=settings.failures.tolerate,
@@ -100,6 +100,3 @@ class DispatcherSetup:
     def _limits_reader(self) -> Callable[[], Limits]:
         read, lane = LiveBudget(self.settings), self.lane
         return read if lane is None else lambda: lane_limits(read(), lane.backfill)
-
-    def _requests_per_minute(self) -> int:
-        return self.settings.provider.requests_per_minute or self.facts.requests_per_minute

@@ -28,8 +28,7 @@ def lane_limits(limits: Limits, backfill: Backfill) -> Limits:
 
 def lane_requests(settings: Settings, facts: ProviderFacts, backfill: Backfill) -> int:
     """Give the requests a minute that a backfill sends with each key."""
-    most = settings.provider.requests_per_minute or facts.requests_per_minute
-    return max(1, math.floor(backfill.share * most))
+    return max(1, math.floor(backfill.share * facts.pace(settings.provider)))
 
 
 class LaneWatch:

@@ -18,6 +18,7 @@ from stemline.run.batch_planning import BatchPlanning
 from stemline.run.context import RunContext
 from stemline.run.head_start import survey_head
 from stemline.run.required_rights import reject_without_rights
+from stemline.run.summary import LengthTally
 from stemline.settings import outputs_kept_since
 
 DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
@@ -44,6 +45,8 @@ class RunPlanning:
     """Files of a listing that are no audio by their names, by the ends of these."""
     unclear_training: int = 0
     """Tracks of which the manifest says nothing clear about AI training, though it says something."""
+    lengths: LengthTally = field(default_factory=LengthTally)
+    """Tracks that are not as long as the manifest says."""
     reached: int | None = None
     """The place in its backfill's order up to which the run is about it; None: the rest is among it."""
     to_do: int | None = None
@@ -151,6 +154,7 @@ class RunPlanning:
             batch = self._plan_batch(surveyed)
             run.corrections.notice(batch.tracks)
             self.passed_over += batch.passed_over
+            self.lengths.note(batch.misstated)
             self.unclear_training += count_unclear(batch.tracks)
             on_planned()
             if run.is_interrupted or self.is_stopped:

@@ -182,7 +182,7 @@ class Run(RunContext):
     def book(self, ready: ReadyTrack, outcome: CollectResult) -> str | None:
         """Book what collecting a track came to; give its attempt's token when it is to be published."""
         attempt = ready.attempt
-        state = Booking(self.ledger, self.publisher, self.mixes).book(ready, outcome)
+        state = Booking(self.ledger, self.publisher, self.mixes, self.planning.lengths).book(ready, outcome)
         needs_links = isinstance(outcome, Relink) or state is State.READY
         if self.dispatchers is not None:
             gone = [attempt.token] if isinstance(outcome, Relink) and outcome.is_gone else []
@@ -291,6 +291,7 @@ class Run(RunContext):
             **summarize_tracks(self.ledger, self.run_id, counts),
             **self._rejected_rows(),
             **self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
+            **self.planning.lengths.as_tree(),
             **passed_over_tree(self.planning.passed_over),
             **(
                 {"doubtful": {"ai_training": self.planning.unclear_training}}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stemline.ledger import Ledger
 from stemline.manifest.source_root import SourceRoot
-from stemline.records import MIX, CollectedTrack, State
+from stemline.records import MIX, CollectedTrack, Misstatement, State, Track
 from stemline.report.run_figures import WINDOWS, read_windows
 from stemline.settings import BudgetSettings
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 TOLD_MIXES = 20
 """Of so many tracks without their mix is said why."""
+MOST_LENGTHS, TOLD_LENGTHS = 100_000, 20
+"""So many tracks that are not as long as the manifest says are counted, and so many told."""
 
 
 @dataclass
@@ -44,6 +46,35 @@ class MixTally:
         """Give `mix` as JSON takes it, sources called from `root`; nothing where no mix was asked for."""
         told = {track_id: root.shorten(problem) for track_id, problem in self.problems.items()}
         return {} if asked == "none" else {"mix": {**asdict(self), "problems": told}}
+
+
+@dataclass
+class LengthTally:
+    """The tracks that are not as long as the manifest says; two threads may note them."""
+
+    differ: dict[str, Misstatement] = field(default_factory=dict)
+    """By their ids, MOST_LENGTHS of them: one that was measured twice counts once."""
+
+    def note(self, found: Iterable[Misstatement]) -> None:
+        """Take note of what was measured before anything was sent."""
+        for each in found:
+            if len(self.differ) < MOST_LENGTHS:
+                self.differ.setdefault(each.track_id, each)
+
+    def count(self, track: Track, collected: CollectedTrack) -> None:
+        """Take note of a collected track, where its stems are not of the length that was given."""
+        given, measured = track.duration_seconds, collected.duration_seconds
+        is_off = any("length" in stem.verification.split(",") for stem in collected.stems if stem.stem != MIX)
+        if is_off and given is not None and measured is not None:
+            self.note([Misstatement(track.track_id, track.position, given, measured)])
+
+    def as_tree(self) -> dict[str, Any]:
+        """Give `lengths` as JSON takes it; nothing where all are right."""
+        if not self.differ:
+            return {}
+        told = dict(list(self.differ.items())[:TOLD_LENGTHS])
+        examples = {name: {"row": each.row, "told": each.sentence} for name, each in told.items()}
+        return {"lengths": {"differ": len(self.differ), "examples": examples}}
 
 
 def summarize_tracks(ledger: Ledger, run_id: str, counts: Mapping[State, int]) -> dict[str, Any]:

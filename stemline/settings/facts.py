@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import yaml
 
 from stemline.errors import ConfigError
-from stemline.settings.section import Section
+from stemline.settings.section import ProviderSettings, Section
 
 
 class ProviderFacts(Section):
@@ -46,6 +46,10 @@ class ProviderFacts(Section):
     """For how long the provider keeps what a job made, from its submit on; None: not known, it has to be asked."""
     jobs_at_once: int | None = None
     """How many jobs the provider works on at once; None: not known, taken as plenty."""
+
+    def pace(self, configured: ProviderSettings) -> int:
+        """Give the requests a minute to begin with, with each key: as configured, else as the vendor says."""
+        return configured.requests_per_minute or self.requests_per_minute
 
 
 def known_kinds() -> list[str]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -80,6 +81,14 @@ class CatalogueSettings(Section):
     def rights_gate(self) -> RightsGate:
         """What a row must be free for."""
         return EVERY_TRACK if self.require_rights is None else self.require_rights.gate
+
+
+def _plain_address(url: str) -> str:
+    """Give an address as others that lead to the same service are written; raises ValueError for none."""
+    parts = urlsplit(url.rstrip("/"))
+    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme.lower()]
+    return f"{parts.scheme.lower()}://{host}:{port}{parts.path}?{parts.query}"
 
 
 class ProviderSettings(Section):
@@ -157,8 +166,8 @@ class ProviderSettings(Section):
         urls = (value,) if isinstance(value, str) else value or ()
         if not all(re.match(r"https?://[^/\s]+[^\s]*$", url) for url in urls):
             raise ValueError("write it as https://host/path")
-        if len({url.rstrip("/") for url in urls}) < len(urls):
-            raise ValueError("the same address stands there twice")
+        if len({_plain_address(url) for url in urls}) < len(urls):
+            raise ValueError("the same address stands there twice (localhost is 127.0.0.1)")
         if isinstance(value, tuple) and not value:
             raise ValueError("name an address, or leave it away")
         return value

@@ -110,7 +110,7 @@ class RegisteredWebhooks:
 
     def _run(self, access: Access, steps: Steps[T], policy: RetryPolicy | None = None) -> T:
         """Carry steps out, on an event loop of their own."""
-        pacer = Pacer(self._settings.provider.requests_per_minute or self._facts.requests_per_minute)
+        pacer = Pacer(self._facts.pace(self._settings.provider))
 
         async def run() -> T:
             async with Client(self._provider, access, pacer, policy) as client:

@@ -8,7 +8,8 @@ import pytest
 
 from stemline.backfill.beginning import begin_backfill
 from stemline.backfill.freezing import freeze_choice
-from stemline.errors import UsageError
+from stemline.errors import AllLeftOut, UsageError
+from stemline.ledger import BackfillState
 from stemline.records import State
 
 WORDS = {"since": "2015", "until": "2020"}
@@ -98,3 +99,54 @@ def test_rows_that_are_left_out_are_told_when_it_is_frozen(two, caplog):
         begin_backfill(two.settings(), "old", WORDS)
     assert "leaves out 2 rows (2 no_date)" in caplog.text
     assert "_stemline/rejects/backfill-old.csv" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["odl", "Old", "old2", "oldd"])
+def test_a_name_like_one_there_is_begins_nothing_where_it_stands_alone(two, name):
+    """`--name odl --yes` took the whole catalogue for a new backfill, and paid for it."""
+    begin_backfill(two.settings(), "old", WORDS)
+    with pytest.raises(UsageError, match=r"there is one called old\. Go on with it by `--name old`"):
+        begin_backfill(two.settings(), name, {"order": "oldest"})
+    with two.ledger() as ledger:
+        assert [each.name for each in ledger.backfills.every()] == ["old"]
+
+
+def test_a_name_like_one_there_is_is_refused_about_the_same_rows(two):
+    begin_backfill(two.settings(), "old", WORDS)
+    with pytest.raises(UsageError, match="there is one called old, about the same rows"):
+        begin_backfill(two.settings(), "odl", {**WORDS, "order": "oldest"})
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("odl", {**WORDS, "since": "2016"}), ("odl", {"mode": "missing"}), ("everything", {}), ("old", WORDS)],
+)
+def test_a_new_name_with_rows_of_its_own_or_unlike_all_begins_a_backfill(two, name, words):
+    begin_backfill(two.settings(), "old", WORDS)
+    assert begin_backfill(two.settings(), name, words) == name
+
+
+def test_a_cancelled_backfill_gives_its_rest_to_one_of_a_name_like_its_own(two):
+    begin_backfill(two.settings(), "old", WORDS)
+    with two.ledger() as ledger:
+        ledger.backfills.move("old", BackfillState.CANCELLED)
+    assert begin_backfill(two.settings(), "old2", WORDS) == "old2"
+
+
+def test_one_of_which_every_row_is_left_out_is_not_begun(two):
+    """It was frozen empty, ended with exit code 0, and kept its name from the rows once they were mended."""
+    two.write(["soon", ""])
+    with pytest.raises(AllLeftOut, match=r"it would leave out 2 rows \(2 no_date\) and has no other") as told:
+        begin_backfill(two.settings(), "old", WORDS)
+    assert told.value.exit_code == 3
+    assert "no_date" in (two.folder / "dataset/_stemline/rejects/backfill-old.csv").read_text()
+    two.write(["2015-01-01", "2016-01-01"])
+    begin_backfill(two.settings(), "old", WORDS)
+    assert two.frozen() == ["t01", "t00"]
+
+
+def test_what_is_done_already_is_not_left_out(two, history):
+    """The bad row is told, and nothing is wrong with the rest."""
+    history.bring(0, State.PUBLISHED)
+    two.write(["2015-01-01", "soon"])
+    assert begin_backfill(two.settings(), "old", WORDS) == "old"

@@ -191,6 +191,16 @@ class TestRejection:
 
         self.quarantined(collect(replace(track, attempt=attempt), target), target, Code.WRONG_DURATION)
 
+    def test_a_wrong_length_in_the_manifest_gives_way_to_what_was_decoded(self, ready, target):
+        """The provider's word for it lets the stems pass, and the row had 215 s all the same."""
+        track = ready(duration_seconds=1.0)
+        attempt = replace(track.attempt, track=replace(track.attempt.track, duration_seconds=215.0))
+
+        (collected,) = collect_batch([replace(track, attempt=attempt)], target)
+
+        assert collected.duration_seconds == collected.stems[0].duration_seconds
+        assert {stem.verification for stem in collected.stems} == {"length"}
+
     def test_silence_in_every_stem(self, ready, target, storage, audio):
         track = ready()
         storage.files |= {f"/song/{stem}": audio["silence", "flac"] for stem in ("vocals", "instrumental")}

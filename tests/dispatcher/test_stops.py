@@ -8,7 +8,7 @@ import pytest
 
 from stemline.budget import Limits
 from stemline.errors import BudgetReached, LeaseHeld, OutOfCredits, TooManyFailures
-from stemline.records import Code
+from stemline.records import Code, Track
 
 NAMES = [f"t{number}" for number in range(20)]
 SLOW = 120
@@ -60,6 +60,24 @@ def test_a_lowered_budget_frees_what_has_not_left(harness, vendor, stop_on_wire)
     assert counts == {"collected": 1, "held": 19}
     assert vendor.requests.count("POST jobs") == 1
     assert harness.ledger.credits.spending(run_id).run.total == 10
+
+
+def test_room_that_a_run_with_larger_limits_takes_lets_nothing_go(harness, stop_on_wire):
+    """Two configurations over one ledger: the one with the smaller budget.day gave up what it had reserved in it."""
+    other = harness.plan("other", key_id="another")
+    track = Track("other", "http://music.test/other.mp3", 0, duration_seconds=500.0)
+    stop_on_wire(
+        lambda: harness.ledger.attempts.reserve(
+            other, track, "theirs", 500, Limits(day=1000), key_id="another"
+        )
+    )
+    run_id = harness.plan(*NAMES[:6])
+    counts = harness.work(
+        run_id, requests_per_minute=10 * SLOW, max_in_flight=20, read_limits=lambda: Limits(day=50)
+    )
+    assert isinstance(harness.group.reason, BudgetReached)
+    assert counts == {"collected": 5, "held": 1}
+    assert harness.ledger.credits.spending(run_id).run.total == 50
 
 
 def test_a_budget_is_used_as_far_as_it_goes(harness, vendor):

@@ -151,7 +151,6 @@ def test_what_was_frozen_otherwise_is_refused(years):
 
 
 def test_silence_is_no_consent_and_a_person_is_asked_for_the_sum(years):
-    years.write_manifest([{**row, "duration_seconds": 6} for row in dated(years)])
     years.write_config(provider={"kind": "stemsplit", "pilot": 0})
     refused = backfill(years, *BOUNDS)
     assert refused.code == 2
@@ -159,7 +158,7 @@ def test_silence_is_no_consent_and_a_person_is_asked_for_the_sum(years):
     code, shown = on_a_terminal(years, b"n\n", "backfill", years.config, "--name", "old", *BOUNDS)
     assert code == 130
     assert "2013" in shown
-    assert "Spend up to 24 credits with stemsplit?" in shown
+    assert "Spend up to 10 credits with stemsplit?" in shown
     assert years.query("SELECT * FROM backfills") == []
     assert years.provider.charged == 0
 
@@ -182,7 +181,7 @@ def test_frozen_it_needs_no_manifest_any_more(years):
 def test_what_changed_since_is_shown_and_not_taken_in(years):
     assert backfill(years, *BOUNDS, "--yes", STEM_KEY="sk_nobody").code == 5
     rows = dated(years, TRACKS + 1)
-    rows[0]["duration_seconds"] = 9
+    rows[0]["uri"] = str(years.songs[-1])
     rows[4]["released_on"] = "2011-07-01"
     years.write_manifest([*rows[:2], *rows[3:]])
     shown = backfill(years, "--dry-run")

@@ -81,21 +81,19 @@ def test_there_is_nothing_to_retry_before_the_first_run(project):
 
 @pytest.mark.long
 def test_a_person_is_asked_before_it_is_paid_again(project, break_with):
-    project.write_manifest([{**row, "duration_seconds": 6} for row in project.good_rows(1)])
-    project.write_config(provider={"kind": "stemsplit"})
+    project.prepare(1, provider={"kind": "stemsplit"})
     break_with({"fault": "expired_before_download"})
     assert project.run("--yes").tree["tracks"] == {"expired": 1}
     paid = project.provider.charged
     code, shown = on_a_terminal(project, b"n\n", "redrive", project.config, "--code", "outputs_expired")
     assert code == 130
     assert "paid again" in shown
-    assert "Spend up to 6 credits with stemsplit?" in shown
+    assert "Spend up to 2 credits with stemsplit?" in shown
     assert (project.provider.charged, set(states(project).values())) == (paid, {"expired"})
 
 
 def test_nobody_to_ask_is_no_consent_to_pay_again(project, break_with):
-    project.write_manifest([{**row, "duration_seconds": 6} for row in project.good_rows(1)])
-    project.write_config(provider={"kind": "stemsplit"})
+    project.prepare(1, provider={"kind": "stemsplit"})
     break_with({"fault": "expired_before_download"})
     project.run("--yes")
     paid = project.provider.charged

@@ -23,7 +23,13 @@ def catalogue(project):
 def test_only_what_has_the_rights_is_paid_for_and_plan_and_rejects_say_why(catalogue):
     plan = catalogue.stemline("plan", catalogue.config, "--json").tree
     assert (plan["tracks"]["new"], plan["tracks"]["rejected"]) == (2, 2)
-    assert plan["doubtful"] == {"released_on": 0, "isrc": 0, "license": 0, "ai_training": 0}
+    assert plan["doubtful"] == {
+        "released_on": 0,
+        "isrc": 0,
+        "license": 0,
+        "ai_training": 0,
+        "duration_seconds": 0,
+    }
     assert [(each["row"], each["code"]) for each in plan["rejects"]] == [
         (3, "rights_not_granted"),
         (4, "rights_not_granted"),
@@ -58,7 +64,13 @@ def test_without_a_gate_all_go_and_what_is_not_clear_is_told(catalogue):
     ).tree
 
     assert plan["tracks"]["new"] == 4
-    assert plan["doubtful"] == {"released_on": 0, "isrc": 0, "license": 1, "ai_training": 1}
+    assert plan["doubtful"] == {
+        "released_on": 0,
+        "isrc": 0,
+        "license": 1,
+        "ai_training": 1,
+        "duration_seconds": 0,
+    }
 
 
 def test_a_run_tells_what_is_not_clear(catalogue):

@@ -98,8 +98,7 @@ def test_a_ledger_that_is_none(project):
 @pytest.mark.parametrize("argv", [[], ["--json"]])
 @pytest.mark.long
 def test_nobody_to_ask_is_no_consent_to_spend(project, argv):
-    project.write_manifest([{**row, "duration_seconds": 6} for row in project.good_rows(2)])
-    project.write_config(provider={"kind": "stemsplit"})
+    project.prepare(2, provider={"kind": "stemsplit"})
     refused = project.stemline("run", project.config, *argv)
     assert refused.code == 2, refused.err
     assert "nobody to ask" in " ".join(refused.err.split())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import soundfile
 from support.terminal import on_a_terminal
 
 
@@ -42,9 +44,16 @@ def test_a_row_more_is_refused(project, plan):
     assert_refused(project, plan, "t03")
 
 
-def test_another_length_is_refused_as_another_price(project, plan):
-    project.write_manifest([{**row, "duration_seconds": 3} for row in project.good_rows(3)])
-    assert_refused(project, plan, "t00", "9 credits", "8 at most")
+def test_another_length_is_refused_as_another_price(project):
+    song = project.folder / "song.wav"
+    soundfile.write(song, 0.3 * np.sin(np.arange(2 * 22_050) / 9), 22_050)
+    rows = project.good_rows(3)
+    rows[0]["uri"] = str(song)
+    project.write_manifest(rows)
+    project.write_config()
+    assert project.stemline("plan", project.config, "--out", "plan.json").code == 0
+    soundfile.write(song, 0.3 * np.sin(np.arange(3 * 22_050) / 9), 22_050)
+    assert_refused(project, project.folder / "plan.json", "t00", "9 credits", "8 at most")
 
 
 def test_another_recipe_is_refused(project, plan):
@@ -67,12 +76,11 @@ def test_a_file_that_is_no_plan_is_refused(project, plan):
 
 @pytest.mark.long
 def test_a_person_is_asked_about_the_plan_without_a_second_reading(project):
-    project.write_manifest([{**row, "duration_seconds": 6} for row in project.good_rows(2)])
-    project.write_config(provider={"kind": "stemsplit"})
+    project.prepare(2, provider={"kind": "stemsplit"})
     assert project.stemline("plan", project.config, "--out", "plan.json").code == 0
     code, shown = on_a_terminal(project, b"n\n", "run", project.config, "--plan", "plan.json")
     assert code == 130
-    assert "Spend up to 12 credits with stemsplit?" in shown
+    assert "Spend up to 5 credits with stemsplit?" in shown
     assert "done already" not in shown
     code, shown = on_a_terminal(project, b"n\n", "run", project.config)
     assert code == 130

@@ -6,9 +6,10 @@ from support.project import Provider
 
 
 def test_stemsplit_calls_and_few_requests_are_needed(project, free_port):
+    """A job that no webhook tells of is asked for after a minute; of a second's wait a busy machine makes polls."""
     hooks = {"public_url": f"http://127.0.0.1:{free_port}", "listen": f"127.0.0.1:{free_port}"}
     project.prepare(9, webhooks=hooks)
-    done = project.run()
+    done = project.run(STEM_PATIENT="WEBHOOK_POLL_SECONDS")
     assert done.code == 0, done.err
     project.assert_published_once(9)
     # A ticket, a submit and a detail read a track; the balance twice and the list is never read.

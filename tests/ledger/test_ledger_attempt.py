@@ -159,6 +159,14 @@ def test_a_reservation_follows_what_the_provider_asks(case, asked: int) -> None:
     assert case.spent() == (asked, 0)
 
 
+def test_a_reservation_follows_the_length_that_was_found_where_no_price_is_told(case) -> None:
+    """A track said to be 10 s that turns out to be ten minutes takes ten minutes of the budget."""
+    case.sent(1)
+    found = case.ledger.attempts.record_submission("a1", Submission("j1", duration_seconds=599.2))
+    assert found.credits_reserved == 600
+    assert case.spent() == (600, 0)
+
+
 @pytest.mark.parametrize("state", [State.PLANNED, State.FAILED, State.HELD, State.REJECTED])
 def test_a_released_attempt_gives_its_credits_back(case, state: State) -> None:
     case.sent(1)

@@ -127,3 +127,16 @@ def test_damaged_manifests_are_refused_with_a_reason(tmp_path, name, data):
     path = write(tmp_path, name, data)
 
     assert str(path) in refusal(path)
+
+
+def test_instants_out_of_all_range_are_refused_with_their_column(tmp_path):
+    """ "Could not convert Timestamp(MS) to Timestamp(US)" alone names none of a hundred columns."""
+    far = pa.array([10**13, 0], pa.timestamp("s"))
+    near = pa.array([0, 1], pa.timestamp("s"))
+    table = pa.table({"uri": ["https://h/a", "https://h/b"], "made": near, "heard": far})
+    pq.write_table(table, tmp_path / "m.parquet")
+
+    told = refusal(tmp_path / "m.parquet")
+
+    assert 'Column "heard" holds instants out of all range: write it as text' in told
+    assert "made" not in told

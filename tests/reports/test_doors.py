@@ -67,14 +67,13 @@ def test_what_is_no_audio_never_leaves_the_machine_whatever_length_the_row_gives
     assert [reject.code for reject in rejects] == [Code.UNREADABLE_AUDIO]
 
 
-def test_a_length_that_is_given_too_short_does_not_pass_a_budget(tmp_path):
-    """One of 12 s with the row saying 6 would cost twice what was planned; a longer one is the person's word."""
+def test_the_length_of_a_file_is_its_own_whatever_the_row_says(tmp_path):
+    """One of 12 s with the row saying 6 would cost twice what was planned; one of 1 s as 3:35 was published so."""
     soundfile.write(tmp_path / "a.wav", noise(12), RATE)
 
-    tracks, _ = survey(table(tmp_path, "a.wav,6", "./a.wav,20"))
-    again, _ = survey(table(tmp_path, "a.wav,20"))
-
-    assert [track.credits for track in (*tracks, *again)] == [12, 20]
+    for given in ("6", "20", "1:30:00"):
+        tracks, rejects = survey(table(tmp_path, f"a.wav,{given}"))
+        assert ([track.duration_seconds for track in tracks], rejects) == ([12], [])
 
 
 @pytest.fixture

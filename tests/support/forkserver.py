@@ -92,7 +92,9 @@ def supervise(request: dict, descriptors: list[int]) -> None:
 
 
 def arm() -> None:
-    """Prepare this command to be killed at a named moment (tests/faults/kill_points.py), or for a large catalogue."""
+    """Prepare this command to be killed at a named moment (tests/faults/kill_points.py), or for what else is asked."""
+    if "STEM_PATIENT" in os.environ:
+        import_module("short_waits").restore_wait(os.environ["STEM_PATIENT"])
     if "STEM_ALL_IS_LARGE" in os.environ:
         import_module("large_catalogue").arm()
     if "STEM_KILL_AT" in os.environ:

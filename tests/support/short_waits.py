@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 FACTS = {"sweep_seconds": 0.2, "speed": 0.1, "grace_seconds": 1.5, "latency_seconds": 0.1}
+FACTS["min_duration_seconds"] = 1.0  # the tests' songs are shorter than a vendor takes
 RETRY_POLICY = {
     "first_seconds": 0.05,
     "longest_seconds": 0.4,
@@ -29,6 +30,8 @@ CONSTANTS = (
     ("stemline.dispatcher.poller", "RELINK_SECONDS", (0.0, 0.05, 0.1, 0.2, 0.2)),
     ("stemline.providers.stemsplit.dialect", "PAGE", 2),  # so that a few jobs make several pages
 )
+_OWN: dict[str, tuple[str, object]] = {}
+"""The constants' own values, with their modules, by their names."""
 
 
 def write_facts(folder: Path) -> Path:
@@ -46,6 +49,13 @@ def shorten_waits() -> None:
         if not hasattr(import_module(module), name):
             message = f"{module} has no {name}"
             raise AttributeError(message)
+        _OWN[name] = (module, getattr(import_module(module), name))
         setattr(import_module(module), name, value)
     policy = import_module("stemline.client").RetryPolicy
     policy.__init__.__defaults__ = tuple(RETRY_POLICY.get(each.name, each.default) for each in fields(policy))
+
+
+def restore_wait(name: str) -> None:
+    """Give one of the constants its own value back, for what must not hang on how busy this machine is."""
+    module, value = _OWN[name]
+    setattr(import_module(module), name, value)
