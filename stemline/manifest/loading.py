@@ -18,6 +18,7 @@ import fsspec
 import pyarrow as pa
 
 from stemline.errors import ManifestError
+from stemline.manifest.column_forms import ColumnForms, find_forms
 from stemline.manifest.column_mapping import ColumnMapping, map_columns
 from stemline.manifest.column_types import TypedColumns, type_columns
 from stemline.manifest.expression import shut
@@ -75,8 +76,8 @@ class ParsedManifest:
     file: ManifestFile
     columns: ManifestColumns
     mapping: ColumnMapping
-    texts: dict[str, frozenset[str]]
-    """The columns that are read as text and are something else."""
+    forms: ColumnForms
+    """What the values of each carried column have in common."""
     closing: ExitStack
 
     def close(self) -> None:
@@ -121,7 +122,9 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
             columns = sort_columns(names, file)
             shut(database, _read_later(file))
         texts = _texts(file, names) if numbers is None else {"text": frozenset[str](), "number": numbers}
-        return ParsedManifest(database, file, columns, mapping, texts, stack.pop_all())
+        with refusing(source):
+            forms = find_forms(database, list(columns.carried.values()), texts)
+        return ParsedManifest(database, file, columns, mapping, forms, stack.pop_all())
 
 
 def has_priorities(source: ManifestSource) -> bool:
@@ -144,7 +147,7 @@ def _prepare(parsed: ParsedManifest, source: ManifestSource, *, with_bad_rows: b
     """Create the view and the table that rows are read from, in place of those of an earlier loading."""
     database, columns = parsed.database, parsed.columns
     source = parsed.mapping.apply(source)
-    typed = type_columns(database, columns.carried, source, parsed.texts)
+    typed = type_columns(database, columns.carried, source, parsed.forms)
     create_view(database, columns, typed, parsed.file.base, parsed.mapping.aliases)
     bad_rows = create_bad_rows(database) if with_bad_rows else 0
     return LoadedManifest(database, replace(parsed.file, source=source), columns, typed, bad_rows)

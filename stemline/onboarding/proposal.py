@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from stemline.dataset.table_row import read_day
+from stemline.manifest.column_names import KNOWN_NAMES, is_native, plain_name
 from stemline.manifest.listing import is_audio_name
 from stemline.manifest.location import URL_PATTERN
 from stemline.manifest.manifest_source import LOCATION_NAMES
 from stemline.manifest.sample import ManifestSample
-from stemline.onboarding.column_names import KNOWN_NAMES, plain_name
 from stemline.settings.column_mapping import column_key
 
 _CLOCK = re.compile(r"\d{1,3}(:[0-5]\d){1,2}(\.\d{1,6})?")
@@ -39,7 +39,7 @@ class ColumnProposal:
     @property
     def is_mapped(self) -> bool:
         """Whether the configuration has to say so: what is called as we call it is understood."""
-        return not _is_native(self.ours, self.theirs)
+        return not is_native(self.ours, self.theirs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,12 @@ def example_of(sample: ManifestSample, name: str) -> str:
 
 
 def _propose(ours: str, free: Sequence[str], sample: ManifestSample) -> ColumnProposal | None:
-    native = [name for name in free if _is_native(ours, name)]
+    native = [name for name in free if is_native(ours, name)]
     native.sort(key=lambda name: LOCATION_NAMES.index(column_key(name)) if ours == "uri" else 0)
     if native:
         return ColumnProposal(ours, native[0], example_of(sample, native[0]))
     # What is called as we call another column is that.
-    open_ = [name for name in free if not any(_is_native(each, name) for each in KNOWN_NAMES)]
+    open_ = [name for name in free if not any(is_native(each, name) for each in KNOWN_NAMES)]
     ranks = {name: rank for rank, name in enumerate(KNOWN_NAMES[ours])}
     named = sorted(
         (name for name in open_ if plain_name(name) in ranks), key=lambda name: ranks[plain_name(name)]
@@ -98,10 +98,6 @@ def _propose(ours: str, free: Sequence[str], sample: ManifestSample) -> ColumnPr
         if len(alike) == 1
         else None
     )
-
-
-def _is_native(ours: str, name: str) -> bool:
-    return column_key(name) in (LOCATION_NAMES if ours == "uri" else (ours,))
 
 
 def _fits(ours: str, values: Sequence[str], sample: ManifestSample) -> bool:
