@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,17 +17,23 @@ from rich.table import Table
 from stemline.dataset.paths import rejects_key
 from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Ledger, RunGauges, RunRecord, TrackStatus
-from stemline.records import Code, State
+from stemline.records import Code, State, Track
 from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
 from stemline.run.lease import is_held
+from stemline.run.listed_tracks import (
+    SHOWN_TRACKS,
+    failure_lines,
+    failure_tree,
+    in_manifest_order,
+    named_trees,
+    track_lines,
+)
 from stemline.run.rejected_rows import rejected_rows_lines, rejected_rows_tree
 from stemline.settings import BudgetSettings, ProviderFacts, Settings, load_facts
 from stemline.storage import object_url
 from stemline.telemetry.ledger_metrics import output_deadline
 from stemline.telemetry.run_progress import RunProgress
 from stemline.wording import CODES, COLOURS, STATES, drift_sentence, length, states_words
-
-SHOWN_TRACKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,9 @@ class RunStatus:
     gauges: RunGauges
     facts: ProviderFacts
     budget: BudgetSettings
-    unknown: list[str]
-    """Track ids of which it is not known whether their submit was accepted."""
-    paid_not_collected: list[str]
+    unknown: list[Track]
+    """Those of which it is not known whether their submit was accepted."""
+    paid_not_collected: list[Track]
     failures: list[TrackStatus]
     """The first of those that failed."""
     report: str
@@ -93,9 +99,11 @@ class RunStatus:
             "requests": {**asdict(self.gauges.traffic), "utilization": self.gauges.traffic.utilization},
             "seconds_left": self.progress.seconds_left if self.is_under_way else None,
             "progress": self.progress.as_tree(),
-            "unknown": self.unknown,
-            "paid_not_collected": self.paid_not_collected,
-            "failures": [asdict(failure) for failure in self.failures],
+            "unknown": [track.track_id for track in self.unknown],
+            "unknown_tracks": named_trees(self.unknown),
+            "paid_not_collected": [track.track_id for track in self.paid_not_collected],
+            "paid_not_collected_tracks": named_trees(self.paid_not_collected),
+            "failures": list(map(failure_tree, self.failures)),
             "rejects": self.rejects,
             "report": self.report,
         }
@@ -158,16 +166,16 @@ class RunStatus:
         yield f"\n[bold]In flight[/]  {self.gauges.at_risk.in_flight:,}"
         yield f"[bold]Requests[/]   {self._requests()}"
         if self.unknown:
-            yield f"[bold]Unknown[/]    {_listed(self.unknown)}"
-            yield "           `stemline resolve CONFIG TRACK` shows what is known, and resolves it."
+            yield f"[bold]Unknown[/]    {len(self.unknown):,}"
+            yield from track_lines(self.unknown)
+            yield "  `stemline resolve CONFIG TRACK` shows what is known, and resolves it."
         if self.paid_not_collected:
-            yield f"[bold]Paid, not collected[/]  {_listed(self.paid_not_collected)}"
-            yield f"           {self._deadlines()}"
+            yield f"[bold]Paid, not collected[/]  {len(self.paid_not_collected):,}"
+            yield from track_lines(self.paid_not_collected)
+            yield f"  {self._deadlines()}"
         if self.failures:
             yield "\n[bold]Not in the dataset[/]"
-            yield _table(
-                *((escape(each.track_id), each.code, escape(each.sentence)) for each in self.failures)
-            )
+            yield failure_lines(self.failures)
 
     def _rejected(self) -> list[RenderableType]:
         lines = rejected_rows_lines(self.rejects, self.counts.get(State.REJECTED, 0))
@@ -259,8 +267,10 @@ def _read(ledger: Ledger, gauges: RunGauges, settings: Settings) -> RunStatus:
         gauges=gauges,
         facts=load_facts(run.provider),
         budget=settings.budget,
-        unknown=[attempt.track.track_id for attempt in ledger.recovery.unknown(run.provider)],
-        paid_not_collected=[ready.attempt.track.track_id for ready in ledger.recovery.ready(run.provider)],
+        unknown=in_manifest_order(attempt.track for attempt in ledger.recovery.unknown(run.provider)),
+        paid_not_collected=in_manifest_order(
+            ready.attempt.track for ready in ledger.recovery.ready(run.provider)
+        ),
         failures=[failure for failure, _ in zip(failures, range(SHOWN_TRACKS), strict=False)],
         report=object_url(settings.dataset.url, f"_stemline/runs/{run.run_id}.html"),
         rejects=_read_rejects(ledger, gauges, settings),
@@ -292,8 +302,3 @@ def _table(*rows: tuple[str, ...]) -> Padding:
     for row in rows:
         table.add_row(*row)
     return Padding(table, (0, 0, 0, 2))
-
-
-def _listed(track_ids: Sequence[str]) -> str:
-    more = len(track_ids) - SHOWN_TRACKS
-    return escape(", ".join(track_ids[:SHOWN_TRACKS])) + (f" and {more:,} more" if more > 0 else "")

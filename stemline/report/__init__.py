@@ -32,7 +32,7 @@ def write_report(
         key = track_file_key(run_id)
         with scratch_folder() as folder:
             path = folder / "tracks.csv"
-            write_track_file(path, COLUMNS, track_rows(ledger.accounts.tracks(run_id), root))
+            write_track_file(path, COLUMNS, track_rows(ledger.accounts.tracks(run_id)))
             store.put_file(key, path)
         name = key.rpartition("/")[2]
         link = None if digest.link_root is None else quote(name)
@@ -52,7 +52,7 @@ def write_report_file(ledger: Ledger, store: Store, run_id: str, root: SourceRoo
         beside = out.with_name(f"{out.stem}.tracks.csv")
         with disk_guarded(out.parent):
             out.parent.mkdir(parents=True, exist_ok=True)
-        write_track_file(beside, COLUMNS, track_rows(ledger.accounts.tracks(run_id), root))
+        write_track_file(beside, COLUMNS, track_rows(ledger.accounts.tracks(run_id)))
         digest = replace(digest, track_file=TrackFile(beside.name, quote(beside.name)))
     return write_out(out, render(digest))
 
