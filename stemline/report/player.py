@@ -12,6 +12,7 @@ from stemline.manifest.track_name import track_name
 from stemline.records import MIX, STEMS
 from stemline.report.markup import Html, clipped, element, with_code
 from stemline.report.waveform import peak_waveform, waveform
+from stemline.wording import counted
 
 if TYPE_CHECKING:  # a run that has published nothing loads no decoder
     from stemline.reader.stem_place import StemPlace
@@ -124,11 +125,13 @@ def track_player(track: PlayedTrack, place: AudioPlace) -> Html:
 
 
 def preview_note(tracks: Sequence[PlayedTrack]) -> str:
-    """Give the sentence that says what is to be heard of them; nothing where nothing is."""
+    """Give the sentence that says what is to be heard of them, and how many cannot be."""
     longest = max((track.preview_seconds for track in tracks), default=0.0)
-    if not any(stem.preview for track in tracks for stem in track.stems):
-        return ""
-    return f" {longest:.0f} s of each, from where it is loudest, are inside this page."
+    silent = sum(not any(stem.preview for stem in track.stems) for track in tracks)
+    if silent == len(tracks):
+        return " This page has no previews of them: the cards say why, and how to get them."
+    left_out = f" {counted(silent)} without: the card says why." if silent else ""
+    return f" {longest:.0f} s of each, from where it is loudest, are inside this page.{left_out}"
 
 
 def _heading(track: PlayedTrack) -> Html:
