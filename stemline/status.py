@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,7 +17,8 @@ from rich.table import Table
 from stemline.dataset.paths import rejects_key
 from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Ledger, RunGauges, RunRecord, TrackStatus
-from stemline.records import Code, State
+from stemline.records import Code, State, Track
+from stemline.run import listed_tracks
 from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
 from stemline.run.lease import is_held
 from stemline.run.rejected_rows import rejected_rows_lines, rejected_rows_tree
@@ -27,8 +28,6 @@ from stemline.telemetry.ledger_metrics import output_deadline
 from stemline.telemetry.run_progress import RunProgress
 from stemline.wording import CODES, COLOURS, STATES, drift_sentence, length, states_words
 
-SHOWN_TRACKS = 20
-
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
@@ -37,9 +36,9 @@ class RunStatus:
     gauges: RunGauges
     facts: ProviderFacts
     budget: BudgetSettings
-    unknown: list[str]
-    """Track ids of which it is not known whether their submit was accepted."""
-    paid_not_collected: list[str]
+    unknown: list[Track]
+    """Those of which it is not known whether their submit was accepted."""
+    paid_not_collected: list[Track]
     failures: list[TrackStatus]
     """The first of those that failed."""
     report: str
@@ -93,9 +92,11 @@ class RunStatus:
             "requests": {**asdict(self.gauges.traffic), "utilization": self.gauges.traffic.utilization},
             "seconds_left": self.progress.seconds_left if self.is_under_way else None,
             "progress": self.progress.as_tree(),
-            "unknown": self.unknown,
-            "paid_not_collected": self.paid_not_collected,
-            "failures": [asdict(failure) for failure in self.failures],
+            "unknown": [track.track_id for track in self.unknown],
+            "unknown_tracks": listed_tracks.named_trees(self.unknown),
+            "paid_not_collected": [track.track_id for track in self.paid_not_collected],
+            "paid_not_collected_tracks": listed_tracks.named_trees(self.paid_not_collected),
+            "failures": list(map(listed_tracks.failure_tree, self.failures)),
             "rejects": self.rejects,
             "report": self.report,
         }
@@ -158,16 +159,16 @@ class RunStatus:
         yield f"\n[bold]In flight[/]  {self.gauges.at_risk.in_flight:,}"
         yield f"[bold]Requests[/]   {self._requests()}"
         if self.unknown:
-            yield f"[bold]Unknown[/]    {_listed(self.unknown)}"
-            yield "           `stemline resolve CONFIG TRACK` shows what is known, and resolves it."
+            yield f"[bold]Unknown[/]    {len(self.unknown):,}"
+            yield from listed_tracks.track_lines(self.unknown)
+            yield "  `stemline resolve CONFIG TRACK` shows what is known, and resolves it."
         if self.paid_not_collected:
-            yield f"[bold]Paid, not collected[/]  {_listed(self.paid_not_collected)}"
-            yield f"           {self._deadlines()}"
+            yield f"[bold]Paid, not collected[/]  {len(self.paid_not_collected):,}"
+            yield from listed_tracks.track_lines(self.paid_not_collected)
+            yield f"  {self._deadlines()}"
         if self.failures:
             yield "\n[bold]Not in the dataset[/]"
-            yield _table(
-                *((escape(each.track_id), each.code, escape(each.sentence)) for each in self.failures)
-            )
+            yield listed_tracks.failure_lines(self.failures)
 
     def _rejected(self) -> list[RenderableType]:
         lines = rejected_rows_lines(self.rejects, self.counts.get(State.REJECTED, 0))
@@ -217,8 +218,8 @@ def write_run_report(
     Gives where it is, and the run's figures. Raises UsageError when nothing has run yet, none has this id, or `out` is
     no file.
     """
+    from stemline import report  # noqa: PLC0415 - `status` itself writes none
     from stemline.manifest.manifest_file import find_source_root  # noqa: PLC0415
-    from stemline.report import write_report, write_report_file  # noqa: PLC0415 - `status` itself writes none
     from stemline.report.run_figures import read_figures  # noqa: PLC0415
     from stemline.run.selection import Selection, source_of  # noqa: PLC0415
     from stemline.storage import open_store  # noqa: PLC0415
@@ -227,9 +228,9 @@ def write_run_report(
         store = open_store(settings.dataset.url, settings.dataset.storage_options)
         root = find_source_root(source_of(settings, Selection()))
         if out is not None:
-            where = write_report_file(ledger, store, run.run_id, root, out)
+            where = report.write_report_file(ledger, store, run.run_id, root, out)
         else:
-            where = store.url(write_report(ledger, store, run.run_id, root))
+            where = store.url(report.write_report(ledger, store, run.run_id, root, report.PATIENT_SECONDS))
         return {"report": where, "run_id": run.run_id, **read_figures(ledger, run).as_tree()}
 
 
@@ -259,9 +260,13 @@ def _read(ledger: Ledger, gauges: RunGauges, settings: Settings) -> RunStatus:
         gauges=gauges,
         facts=load_facts(run.provider),
         budget=settings.budget,
-        unknown=[attempt.track.track_id for attempt in ledger.recovery.unknown(run.provider)],
-        paid_not_collected=[ready.attempt.track.track_id for ready in ledger.recovery.ready(run.provider)],
-        failures=[failure for failure, _ in zip(failures, range(SHOWN_TRACKS), strict=False)],
+        unknown=listed_tracks.in_manifest_order(
+            attempt.track for attempt in ledger.recovery.unknown(run.provider)
+        ),
+        paid_not_collected=listed_tracks.in_manifest_order(
+            ready.attempt.track for ready in ledger.recovery.ready(run.provider)
+        ),
+        failures=[failure for failure, _ in zip(failures, range(listed_tracks.SHOWN_TRACKS), strict=False)],
         report=object_url(settings.dataset.url, f"_stemline/runs/{run.run_id}.html"),
         rejects=_read_rejects(ledger, gauges, settings),
         is_under_way=run.finished_at is None and run.key_id is not None and is_held(ledger, run.key_id),
@@ -292,8 +297,3 @@ def _table(*rows: tuple[str, ...]) -> Padding:
     for row in rows:
         table.add_row(*row)
     return Padding(table, (0, 0, 0, 2))
-
-
-def _listed(track_ids: Sequence[str]) -> str:
-    more = len(track_ids) - SHOWN_TRACKS
-    return escape(", ".join(track_ids[:SHOWN_TRACKS])) + (f" and {more:,} more" if more > 0 else "")

@@ -100,7 +100,7 @@ class ReportsPlace:
         if key == track_file_key(run_id):
             self.store.delete(key)  # a page that has room for all is written without it
         try:
-            write_report(self.ledger, self.store, run_id, self.root, has_previews=False)
+            write_report(self.ledger, self.store, run_id, self.root, preview_seconds=0.0)
         except LedgerConflict:
             self.store.delete(key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -56,6 +57,8 @@ class TrackStatus:
     sentence: str
     is_retryable: bool
     failures: int
+    columns: Mapping[str, Any]
+    """As the manifest has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ def status_from_row(row: Cells) -> TrackStatus:
         code=Code(row["code"]),
         is_retryable=row["is_retryable"],
         failures=row["failures"],
+        columns=load_cells(row["columns"]),
     )
 
 

@@ -20,11 +20,20 @@ _CHANNELS = {1: "mono", 2: "stereo"}
 
 def breakdowns(account: RunAccount) -> Html:
     """Give tracks and credits by artist, album and licence, and how the stems sound; what is not told is left out."""
-    told = {group: values for group, values in account.groups.items() if any(value for value in values)}
+    told = {
+        group: values
+        for group, values in account.groups.items()
+        if any(value for value in values) and any(map(_is_telling, values.values()))
+    }
     panels = {group: _breakdown(_TITLES[group], values) for group, values in told.items()}
     # Albums are the longest: of two columns they fill one.
     shown = (panels.get("artist"), panels.get("license"), _sound(account), panels.get("album"))
     return element("div", *(each for each in shown if each), class_="breakdowns") if any(shown) else Html()
+
+
+def _is_telling(each: ValueAccount) -> bool:
+    """Whether anything became of the tracks."""
+    return bool(each.published or each.failed or each.credits)
 
 
 def _breakdown(title: str, values: Mapping[tuple[str, ...] | None, ValueAccount]) -> Html:
@@ -40,7 +49,7 @@ def _breakdown(title: str, values: Mapping[tuple[str, ...] | None, ValueAccount]
         if not value
     ]
     head = ("", "Published", "Failed", "Audio", "Credits")
-    used = [place for place in range(len(head)) if head[place] != "Failed" or any(row[place] for row in rows)]
+    used = [place for place in range(len(head)) if not place or any(row[place] for row in rows)]
     return panel(
         title,
         element(
@@ -61,8 +70,8 @@ def _value_row(name: str, each: ValueAccount, *, is_told: bool = True) -> list[s
         told if is_told else element("em", told),
         f"{each.published:,}{of_all}",
         f"{each.failed:,}" if each.failed else "",
-        length(round(each.seconds)),
-        f"{each.credits:,}",
+        length(round(each.seconds)) if each.seconds else "",
+        f"{each.credits:,}" if each.credits else "",
     ]
 
 

@@ -45,14 +45,24 @@ def compare_prediction(digest: RunDigest) -> Html:
     predicted = digest.run.totals.get("predicted")
     drift = digest.figures.credits["drift"]
     parts = []
-    if predicted and digest.run.finished_at is not None:
+    if predicted and digest.run.finished_at is not None and _is_telling(digest):
         rows = [each.cells for each in _figures(predicted, digest)]
         parts.append(table(("", "Predicted", "Actual", "Verdict"), rows, "comparison"))
         parts.append(element("p", f"Expected to be set by: {predicted['bottleneck']}.", class_="note"))
     if drift is not None:
         tone = "good" if drift == 0 else "fair"
         parts.append(element("p", with_code(drift_sentence(drift)), class_=f"drift tone-{tone}"))
-    return panel("Predicted and actual" if predicted else "The vendor's balance", *parts) if parts else Html()
+    return (
+        panel("Predicted and actual" if len(parts) > 1 or drift is None else "The vendor's balance", *parts)
+        if parts
+        else Html()
+    )
+
+
+def _is_telling(digest: RunDigest) -> bool:
+    """Whether there is anything to compare: of a run that had nothing to do, or that came to nothing, there is not."""
+    figures = digest.figures
+    return bool(figures.published.by_this_run or figures.credits["charged"])
 
 
 def _figures(predicted: Mapping[str, Any], digest: RunDigest) -> list[PredictedFigure]:

@@ -30,7 +30,7 @@ from stemline.report.leakage_figures import read_leakage
 from stemline.report.markup import without_secrets
 from stemline.report.musical_key import KEYS
 from stemline.report.player import PlayedTrack
-from stemline.report.preview_cut import cut_previews
+from stemline.report.preview_cut import AGAIN, cut_previews
 from stemline.report.quality_figures import (
     Distribution,
     DoubtfulStems,
@@ -121,14 +121,17 @@ def gather_dataset(
             growth=read_growth(tables),
             music=read_music(tables),
             leakage=read_leakage(tables, store, release),
-            heard=_heard(tables, breakdowns),
+            heard=_heard(tables, breakdowns, release),
             **_quality(tables),
         )
 
 
-def _heard(tables: FigureTables, breakdowns: Mapping[str, Breakdown]) -> tuple[PlayedTrack, ...]:
+def _heard(
+    tables: FigureTables, breakdowns: Mapping[str, Breakdown], release: str | None
+) -> tuple[PlayedTrack, ...]:
     chosen = choose_tracks_to_hear(tables, is_maker_told=breakdowns["provider_recipe"].values > 1)
-    return cut_previews(chosen, tables.dataset.stem_audio)
+    again = f"{AGAIN} --dataset" if release is None else f"{AGAIN} --release {release}"
+    return cut_previews(chosen, tables.dataset.stem_audio, again=again)
 
 
 def _quality(tables: FigureTables) -> dict[str, Any]:

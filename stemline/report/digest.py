@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
-from stemline.ledger import BatchRow, Ledger, PublishedTrack, RunOutcome, RunRecord
+from stemline.ledger import BatchRow, Ledger, PublishedTrack, RunOutcome, RunRecord, TrackStatus
 from stemline.manifest.source_root import NOWHERE, SourceRoot
-from stemline.records import Code, State
+from stemline.manifest.track_name import TrackName, track_name
+from stemline.records import Code, Reject, State
 from stemline.report.backfill_section import BackfillDigest, gather_backfill
 from stemline.report.markup import without_secrets
 from stemline.report.musical_key import key_index
@@ -38,7 +39,11 @@ SLOWEST, FASTEST = 30, 300
 class ProblemRow:
     """One track or manifest row that is not in the dataset."""
 
-    name: str
+    track_id: str
+    """As commands take it; empty for a row that has none."""
+    name: TrackName
+    position: int
+    """In the manifest."""
     location: str
     state: State
     code: Code
@@ -137,7 +142,7 @@ def gather(ledger: Ledger, store: Store, run_id: str, root: SourceRoot = NOWHERE
         figures=figures,
         timeline=tally.timeline,
         music=tally.music,
-        account=read_account(ledger.accounts.tracks(run_id), root),
+        account=read_account(ledger.accounts.tracks(run_id)),
         history=ledger.accounts.history(run_id, HISTORY_DAYS),
         problems=[_shortened(problem, root) for problem in _problems(ledger, run_id)],
         problem_count=sum(tracks.get(state, 0) for state in (*PROBLEM_STATES, State.READY, State.REJECTED)),
@@ -187,15 +192,32 @@ class _PublishedTally:
 
 
 def _problems(ledger: Ledger, run_id: str) -> list[ProblemRow]:
-    """Give the first tracks that failed, then the first that are paid and not collected, then rejected rows."""
+    """Give, in the manifest's order, the first tracks that failed, that are paid and not collected, and rejected rows.
+
+    Where there is no room for all, rejected rows are left out first.
+    """
     failed = islice(ledger.queries.track_list(run_id, *PROBLEM_STATES), SHOWN_PROBLEMS)
     waiting = islice(ledger.queries.track_list(run_id, State.READY), SHOWN_PROBLEMS)
-    found = [
-        ProblemRow(track.track_id, track.location, track.state, track.code, track.sentence)
-        for tracks in (failed, waiting)
-        for track in tracks
-    ]
-    for reject in islice(ledger.queries.rejected_rows(run_id), max(0, SHOWN_PROBLEMS - len(found))):
-        name = reject.track_id or f"row {reject.row}"
-        found.append(ProblemRow(name, reject.location or "", State.REJECTED, reject.code, reject.sentence))
-    return found[:SHOWN_PROBLEMS]
+    rejected = islice(ledger.queries.rejected_rows(run_id), SHOWN_PROBLEMS)
+    tracked = islice(ledger.queries.track_list(run_id, State.REJECTED), SHOWN_PROBLEMS)
+    told_more = {track.track_id: track for track in tracked}  # those that once were tracks
+    found = [*map(_unpublished, failed), *map(_unpublished, waiting)]
+    for reject in rejected:
+        track = told_more.get(reject.track_id or "")
+        is_track = track is not None and track.position == reject.row
+        found.append(_unpublished(track) if track is not None and is_track else _rejected(reject))
+    return sorted(found[:SHOWN_PROBLEMS], key=lambda problem: (problem.position, problem.track_id))
+
+
+def _unpublished(track: TrackStatus) -> ProblemRow:
+    name = track_name(track.columns, track.location)
+    standing = (track.location, track.state, track.code, track.sentence)
+    return ProblemRow(track.track_id, name, track.position, *standing)
+
+
+def _rejected(reject: Reject) -> ProblemRow:
+    name = track_name({}, reject.location)
+    if not name.title and not reject.track_id:
+        name = TrackName(f"row {reject.row}", "")
+    standing = (reject.location or "", State.REJECTED, reject.code, reject.sentence)
+    return ProblemRow(reject.track_id or "", name, reject.row, *standing)

@@ -39,6 +39,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "duration_seconds": "DOUBLE",
         "artist": "VARCHAR",
         "title": "VARCHAR",
+        "source_uri": "VARCHAR",
         "album": "VARCHAR",
         "credits_charged": "BIGINT",
         "license": "VARCHAR",
@@ -144,6 +145,8 @@ def _selected(types: Mapping[str, str], there: set[str]) -> Iterator[str]:
         if name == "recipe" and there.issuperset(_RECIPE_BEFORE):
             known = "recipe" if name in there else "NULL"
             yield f"coalesce({known}, concat_ws('-', {', '.join(_RECIPE_BEFORE)})) AS recipe"
+        elif name == "source_uri" and there.issuperset({"title", name}):  # it names those without a title
+            yield f"CASE WHEN coalesce(title, '') = '' THEN {name} END AS {name}"
         elif name in there:
             yield f"CAST({name} AS {kind}) AS {name}"
         else:

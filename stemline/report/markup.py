@@ -8,6 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_MARKS = re.compile(
+    "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
+"""More marks over one letter than any language writes would reach over the lines around it."""
 _VOID = frozenset({"input", "meta", "br", "img"})
 
 
@@ -36,7 +40,8 @@ def joined(*children: str) -> Html:
 
 def text(content: str) -> Html:
     """Give text as markup: escaped, and what no page may hold replaced."""
-    return Html(escape(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", content)))
+    printable = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", content)
+    return Html(escape(printable if printable.isascii() else _MARKS.sub(r"\1", printable)))
 
 
 def with_code(content: str) -> Html:

@@ -9,8 +9,11 @@ from stemline.report import account_section, backfill_section, music_charts, sec
 from stemline.report.comparison import compare_prediction
 from stemline.report.digest import RunDigest
 from stemline.report.frame import brand, brand_marks, html_page, instant
-from stemline.report.markup import Html, clipped, element, without_secrets
-from stemline.wording import counted, run_verdict
+from stemline.report.markup import Html, clipped, element, with_code, without_secrets
+from stemline.wording import RunVerdict, counted, run_verdict
+
+INTERRUPTED = "The run was interrupted. "
+"""The verdict says it already."""
 
 
 def render(digest: RunDigest) -> str:
@@ -78,11 +81,23 @@ def _headline(digest: RunDigest) -> Html:
         element("h1", run.name),
         element("p", *(element("span", fact) for fact in facts), class_="facts"),
         element(
-            "div", element("strong", found.sentence), " ", found.detail, class_=f"verdict tone-{found.tone}"
+            "div",
+            element("strong", found.sentence),
+            " ",
+            _detail(digest, found),
+            class_=f"verdict tone-{found.tone}",
         ),
         section.failure_summary(digest),
         class_="headline",
     )
+
+
+def _detail(digest: RunDigest, verdict: RunVerdict) -> Html | str:
+    """Give what is to be known of a verdict: the reason why the run stopped, where it told one."""
+    reason = digest.run.totals.get("reason")
+    if not isinstance(reason, str):
+        return verdict.detail
+    return with_code(clipped(without_secrets(reason.removeprefix(INTERRUPTED)), 400))
 
 
 def _footer(digest: RunDigest) -> Html:

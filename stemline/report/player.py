@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from stemline.ledger import BatchRow
+from stemline.manifest.track_name import track_name
 from stemline.records import MIX, STEMS
 from stemline.report.markup import Html, clipped, element, with_code
 from stemline.report.waveform import peak_waveform, waveform
+from stemline.wording import counted
 
 if TYPE_CHECKING:  # a run that has published nothing loads no decoder
     from stemline.reader.stem_place import StemPlace
@@ -61,6 +63,7 @@ class PlayedTrack:
 
     title: str
     artist: str
+    """Empty where nobody tells it."""
     facts: tuple[str, ...]
     stems: tuple[PlayedStem, ...]
     """In the order they are shown, the original last."""
@@ -91,8 +94,8 @@ def played_row(row: BatchRow) -> PlayedTrack:
         PlayedStem(stem.stem, stem.path, stem.duration_seconds, stem.rms_dbfs, stem.verification)
         for stem in sorted(row.collected.stems, key=lambda stem: shown_order(stem.stem))
     )
-    columns, collected = row.attempt.track.columns, row.collected
-    track_id = row.attempt.track.track_id
+    track, collected = row.attempt.track, row.collected
+    name = track_name(track.columns, track.location)
     seconds = max((stem.duration_seconds for stem in row.collected.stems), default=0.0)
     facts = (
         f"{collected.bpm:.1f} bpm" if collected.bpm is not None else "",
@@ -100,8 +103,7 @@ def played_row(row: BatchRow) -> PlayedTrack:
         clock(seconds),
         f"{row.credits_charged:,} credits",
     )
-    title, artist = str(columns.get("title") or track_id), str(columns.get("artist") or "")
-    return PlayedTrack(title, artist or track_id, facts, stems)
+    return PlayedTrack(name.title or track.track_id, name.artist, facts, stems)
 
 
 def track_player(track: PlayedTrack, place: AudioPlace) -> Html:
@@ -123,11 +125,13 @@ def track_player(track: PlayedTrack, place: AudioPlace) -> Html:
 
 
 def preview_note(tracks: Sequence[PlayedTrack]) -> str:
-    """Give the sentence that says what is to be heard of them; nothing where nothing is."""
+    """Give the sentence that says what is to be heard of them, and how many cannot be."""
     longest = max((track.preview_seconds for track in tracks), default=0.0)
-    if not any(stem.preview for track in tracks for stem in track.stems):
-        return ""
-    return f" {longest:.0f} s of each, from where it is loudest, are inside this page."
+    silent = sum(not any(stem.preview for stem in track.stems) for track in tracks)
+    if silent == len(tracks):
+        return " This page has no previews of them: the cards say why, and how to get them."
+    left_out = f" {counted(silent)} without: the card says why." if silent else ""
+    return f" {longest:.0f} s of each, from where it is loudest, are inside this page.{left_out}"
 
 
 def _heading(track: PlayedTrack) -> Html:
@@ -138,7 +142,7 @@ def _heading(track: PlayedTrack) -> Html:
         element(
             "div",
             element("h3", clipped(track.title, 90)),
-            element("p", clipped(track.artist, 90), class_="artist"),
+            element("p", clipped(track.artist, 90), class_="artist") if track.artist else "",
             element(
                 "p", *(element("span", clipped(fact, 40)) for fact in track.facts if fact), class_="facts"
             ),

@@ -23,19 +23,21 @@ from stemline.reader.stem_place import StemPlace
 from stemline.records import Code
 from stemline.report.player import PlayedStem, PlayedTrack
 from stemline.report.preview import BIT_RATE, SAMPLE_RATE, StemPreview, loudest_start, make_preview
-from stemline.report.timed_work import done_in_time
+from stemline.report.timed_work import PATIENT_SECONDS, done_in_time
 
 _FORM = SoundForm(SAMPLE_RATE, is_mono=True)
 _WHOLE_BYTES = 24 << 20
 """A stem whose seconds are not told apart is fetched whole up to this size."""
 _GONE = "Its audio is gone. `stemline verify` tells what else is."
 _ALTERED = "Its audio does not decode as the tables tell. `stemline verify` tells more."
-_UNANSWERED = "The store did not give its audio. `stemline report` tries again."
-_LATE = "No preview: there was no more time for it. `stemline report` tries again."
+_UNANSWERED = "The store did not give its audio. `{again}` tries again."
+_LATE = "No preview: there was no more time for it, on a machine or a store that is busy. `{again}` makes it."
 _UNKNOWN = "No preview: the tables do not tell where its audio is."
 _TOO_LARGE = "No preview: it could only be fetched whole, and is too large for that."
 NO_ROOM = "No preview: the page has as many bytes of sound as a mail takes."
-LEFT_OUT = "No preview was cut when this page was written: `stemline report` does."
+LEFT_OUT = "No preview was cut when this page was written: `{again}` does."
+AGAIN = "stemline report CONFIG"
+"""What writes the page of a run once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class PreviewLimits:
     """In seconds, each."""
     shortest: float = 5.0
     """With more stems than that leaves room for, the last tracks go without."""
-    time_limit: float = 20.0
+    time_limit: float = PATIENT_SECONDS
     """In seconds, for all of them: a page must not wait for a store that hangs."""
 
 
@@ -61,9 +63,15 @@ class _Piece(NamedTuple):
 
 
 def cut_previews(
-    tracks: Sequence[PlayedTrack], audio: StemAudio, limits: PreviewLimits | None = None
+    tracks: Sequence[PlayedTrack],
+    audio: StemAudio,
+    limits: PreviewLimits | None = None,
+    again: str = AGAIN,
 ) -> tuple[PlayedTrack, ...]:
-    """Give the tracks with a preview of each stem, or with a sentence that says why there is none."""
+    """Give the tracks with a preview of each stem, or with a sentence that says why there is none.
+
+    It names `again`, the command that writes the page once more.
+    """
     limits = limits or PreviewLimits()
     seconds = _length(sum(len(track.stems) for track in tracks), limits)
     windows = [_window(track, seconds) for track in tracks]
@@ -79,7 +87,7 @@ def cut_previews(
             track,
             preview_start=start,
             preview_seconds=length,
-            stems=tuple(_with(stem, found.get((number, stem.stem), _LATE)) for stem in track.stems),
+            stems=tuple(_with(stem, found.get((number, stem.stem), _LATE), again) for stem in track.stems),
         )
         for number, (track, (start, length)) in enumerate(zip(tracks, windows, strict=True))
     ]
@@ -88,7 +96,7 @@ def cut_previews(
 
 def without_previews(tracks: Sequence[PlayedTrack]) -> tuple[PlayedTrack, ...]:
     """Give the tracks with the sentence that says that nothing was cut."""
-    return tuple(_silenced(track, LEFT_OUT) for track in tracks)
+    return tuple(_silenced(track, LEFT_OUT.format(again=AGAIN)) for track in tracks)
 
 
 def _length(stems: int, limits: PreviewLimits) -> float:
@@ -104,8 +112,10 @@ def _window(track: PlayedTrack, seconds: float) -> tuple[float, float]:
     return loudest_start(loudness, length, track.seconds), length
 
 
-def _with(stem: PlayedStem, found: StemPreview | str) -> PlayedStem:
-    return replace(stem, trouble=found) if isinstance(found, str) else replace(stem, preview=found)
+def _with(stem: PlayedStem, found: StemPreview | str, again: str) -> PlayedStem:
+    if isinstance(found, str):
+        return replace(stem, trouble=found.format(again=again))
+    return replace(stem, preview=found)
 
 
 def _within(tracks: Sequence[PlayedTrack], room: int) -> list[PlayedTrack]:

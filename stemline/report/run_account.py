@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
 from stemline.ledger import TrackAccount
-from stemline.manifest.source_root import SourceRoot
+from stemline.manifest.track_name import told, track_name
 from stemline.records import MIX, State
 from stemline.report.track_table import SHOWN_TRACKS, Cell, TrackColumn
 from stemline.wording import PROBLEM_STATES
@@ -68,19 +67,15 @@ class RunAccount:
     """Of what is published."""
     sounds: Counter[tuple[str, int | None, int | None]] = field(default_factory=Counter)
     """Stems by format, sample rate and channels."""
-    names: dict[str, str] = field(default_factory=dict)
-    """What tracks that are not published are called, by their ids; at most MOST_VALUES of them."""
     verification: Counter[str] = field(default_factory=Counter)
     """Stems by what was found."""
 
-    def add(self, track: TrackAccount, root: SourceRoot) -> None:
+    def add(self, track: TrackAccount) -> None:
         """Count a track."""
         self.total += 1
         self.states[track.state] += 1
         if len(self.rows) < SHOWN_TRACKS:
-            self.rows.append(track_cells(track, root))
-        if track.state != State.PUBLISHED and len(self.names) < MOST_VALUES:
-            self.names[track.track_id] = track_name(track, root)
+            self.rows.append(track_cells(track))
         for group in GROUPS:
             self._value(group, _group_value(track, group)).add(track)
         if track.state == State.PUBLISHED:
@@ -97,54 +92,39 @@ class RunAccount:
         return found.setdefault(value, ValueAccount())
 
 
-def read_account(tracks: Iterable[TrackAccount], root: SourceRoot) -> RunAccount:
+def read_account(tracks: Iterable[TrackAccount]) -> RunAccount:
     """Count a run's tracks."""
     account = RunAccount()
     for track in tracks:
-        account.add(track, root)
+        account.add(track)
     return account
 
 
-def track_rows(tracks: Iterable[TrackAccount], root: SourceRoot) -> Iterator[list[Cell]]:
+def track_rows(tracks: Iterable[TrackAccount]) -> Iterator[list[Cell]]:
     """Give the rows of all tracks, one by one."""
-    return (track_cells(track, root) for track in tracks)
+    return (track_cells(track) for track in tracks)
 
 
-def track_cells(track: TrackAccount, root: SourceRoot) -> list[Cell]:
+def track_cells(track: TrackAccount) -> list[Cell]:
     """Give the row of a track, by COLUMNS."""
-    cells = {name: _told(track, name) for name in ("artist", "album", "license")}
+    name = track_name(track.columns, track.location)
     return [
-        track_name(track, root),
-        cells["artist"],
-        cells["album"],
+        name.title or track.track_id,
+        name.artist,
+        told(track.columns, "album"),
         str(track.state),
         "" if track.code == "ok" else str(track.code),
         track.duration_seconds,
         track.bpm,
         track.key,
         track.credits_charged,
-        cells["license"],
+        told(track.columns, "license"),
     ]
 
 
-def track_name(track: TrackAccount, root: SourceRoot) -> str:
-    """Give what a person calls a track: its title, else the name of its file, else its id."""
-    return _told(track, "title") or _file_name(root.relative(track.location)) or track.track_id
-
-
-def _told(track: TrackAccount, name: str) -> str | None:
-    value = track.columns.get(name)
-    return None if value is None else str(value).strip() or None
-
-
 def _group_value(track: TrackAccount, group: str) -> _Value | None:
-    value = _told(track, group)
-    if value is None:
+    value = told(track.columns, group)
+    if not value:
         return None
     # Two artists may have an album of one name.
-    return (value, _told(track, "artist") or "") if group == "album" else (value,)
-
-
-def _file_name(location: str) -> str:
-    """Give what the file is called; nothing for what is no file."""
-    return "" if "://" in location else PurePath(location.replace("\\", "/")).stem
+    return (value, told(track.columns, "artist")) if group == "album" else (value,)

@@ -18,7 +18,7 @@ from stemline.reader.tables import OpenTables
 from stemline.records import LINKED, MIX
 from stemline.report.artwork import artwork_url
 from stemline.report.player import PlayedStem, PlayedTrack
-from stemline.report.preview_cut import cut_previews
+from stemline.report.preview_cut import PreviewLimits, cut_previews
 from stemline.report.timed_work import done_in_time
 from stemline.settings.default_ledger import local_folder
 from stemline.storage import Store
@@ -28,9 +28,12 @@ _ARTWORK_SECONDS = 5.0
 
 
 def preview_rows(
-    ledger: Ledger, store: Store, rows: Sequence[BatchRow], tracks: Sequence[PlayedTrack]
+    ledger: Ledger, store: Store, rows: Sequence[BatchRow], tracks: Sequence[PlayedTrack], seconds: float
 ) -> tuple[PlayedTrack, ...]:
-    """Give the tracks of these rows with previews, or with why there is none; nothing is raised for the lack of one."""
+    """Give the tracks of these rows with previews, or with why there is none; they take so many seconds at most.
+
+    Nothing is raised for the lack of one.
+    """
     access = StoreAccess(store.root_url, store.storage_options)
     tables = _tables(ledger, access, rows)
     placed = [
@@ -38,7 +41,7 @@ def preview_rows(
         for row, track in zip(rows, tracks, strict=True)
     ]
     pictured = _with_artwork(placed, [row.attempt.track.location for row in rows])
-    return cut_previews(pictured, StemAudio(access))
+    return cut_previews(pictured, StemAudio(access), PreviewLimits(time_limit=seconds))
 
 
 def _beside_source(track: PlayedTrack, row: BatchRow) -> PlayedTrack:

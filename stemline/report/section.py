@@ -14,13 +14,15 @@ from stemline.report.track_table import TrackTable, track_table
 from stemline.wording import CODES, STATES, counted, length, lengths_sentence, mix_sentence
 
 SHOWN_CODES = 3
+_TOLD_OF_NOTHING = {"Charged", "Balance with the provider"}
+"""Of what a run spends, what is told even where it is none."""
 
 
 def counters(digest: RunDigest) -> Html:
     """Give the run's few most telling numbers."""
     figures = digest.figures
     shares, charged = figures.published, figures.credits["charged"] or 0
-    minutes, per_track = figures.seconds / 60, figures.requests["per_track"]
+    minutes = figures.seconds / 60
     pace = f"{shares.by_this_run / minutes:,.1f} tracks a minute" if minutes and shares.by_this_run else ""
     earlier = f", {shares.before:,} before it" if shares.before else ""
     others = f", {shares.by_others:,} by other runs" if shares.by_others else ""
@@ -32,14 +34,22 @@ def counters(digest: RunDigest) -> Html:
             f"of {counted(figures.total)}{earlier}{others}",
         ),
         counter("Time", length(figures.seconds) if digest.run.finished_at else "running", pace),
-        counter("Credits charged", f"{charged:,}", f"{length(charged)} of audio"),
-        counter(
-            "Requests a track",
-            "unknown" if per_track is None else f"{per_track:.2f}",
-            f"{figures.requests['sent']:,} sent, {figures.requests['rejected']:,} rejected",
-        ),
+        counter("Credits charged", f"{charged:,}", f"{length(charged)} of audio" if charged else ""),
+        _requests(figures),
         class_="counters",
     )
+
+
+def _requests(figures: RunFigures) -> Html:
+    """Give how often the provider was asked: for each track, where any was finished; nothing where it was not asked."""
+    sent, rejected, per_track = (figures.requests[name] for name in ("sent", "rejected", "per_track"))
+    if not sent:
+        return Html()
+    refused = f"{rejected:,} rejected" if rejected else ""
+    if per_track is None:
+        return counter("Requests", f"{sent:,}", refused)
+    note = ", ".join(each for each in (f"{sent:,} sent", refused) if each)
+    return counter("Requests a track", f"{per_track:.2f}", note)
 
 
 def states(digest: RunDigest) -> Html:
@@ -99,18 +109,25 @@ def _time_ticks(seconds: int) -> dict[float, str]:
 
 
 def spending(digest: RunDigest) -> Html:
-    """Give what was spent, what is still reserved, what is left, and the requests it took."""
+    """Give what was spent, what is still reserved, what is left, and the requests it took; nothing where none was."""
     credits_, requests = digest.figures.credits, digest.figures.requests
     balance, per_track = credits_["balance"], requests["per_track"]
     values = {
-        "Charged": f"{credits_['charged']:,}",
-        "Still reserved": f"{credits_['reserved']:,}",
-        "Balance with the provider": "unknown" if balance is None else f"{balance:,}",
-        "Requests sent": f"{requests['sent']:,}",
-        "Requests rejected": f"{requests['rejected']:,}",
-        "Requests a track": "unknown" if per_track is None else f"{per_track:.2f}",
+        "Charged": credits_["charged"],
+        "Still reserved": credits_["reserved"],
+        "Balance with the provider": balance,
+        "Requests sent": requests["sent"],
+        "Requests rejected": requests["rejected"],
+        "Requests a track": per_track,
     }
-    return panel("Credits and requests", *_meters(digest.figures), facts(values))
+    if not any(values.values()):
+        return Html()
+    told = {
+        name: f"{value:,.2f}" if name == "Requests a track" else f"{value:,}"
+        for name, value in values.items()
+        if value or (value is not None and name in _TOLD_OF_NOTHING)
+    }
+    return panel("Credits and requests", *_meters(digest.figures), facts(told))
 
 
 def _meters(figures: RunFigures) -> list[Html]:
@@ -136,17 +153,16 @@ def _meters(figures: RunFigures) -> list[Html]:
 
 
 def failure_summary(digest: RunDigest) -> Html:
-    """Say what most of the unpublished tracks lack and where the rest stands; nothing where none is."""
-    lines: list[Html] = []
-    if isinstance(reason := digest.run.totals.get("reason"), str):
-        lines.append(element("li", with_code(clipped(without_secrets(reason), 400))))
+    """Say what most of the unpublished tracks lack and where the others stand; nothing where none is."""
     found = sorted(_codes(digest), key=lambda item: -item[1])
-    lines += [
+    lines = [
         element("li", element("strong", f"{count:,}"), " ", CODES[code].sentence)
         for code, count in found[:SHOWN_CODES]
     ]
     if found:
-        lines.append(element("li", element("a", "What to do about it", href="#reasons")))
+        more = len(found) - SHOWN_CODES
+        others = f", and {counted(more, 'more reason')}" if more > 0 else ""
+        lines.append(element("li", element("a", f"What to do about it{others}", href="#reasons")))
     return element("ul", *lines, class_="summary") if lines else Html()
 
 
@@ -203,7 +219,7 @@ def problems(digest: RunDigest) -> Html:
     rows = [
         [
             joined(element("i", class_=f"s-{problem.state}"), problem.state),
-            _called(problem, digest.account.names.get(problem.name, problem.name)),
+            _called(problem),
             element("code", problem.code),
             joined(
                 clipped(without_secrets(problem.sentence), 300),
@@ -219,12 +235,16 @@ def problems(digest: RunDigest) -> Html:
     return panel(title, scrolled, _rest(digest))
 
 
-def _called(problem: ProblemRow, name: str) -> Html:
-    """Give a track's name, and the id that commands take where that is another."""
-    told = element("strong", clipped(without_secrets(name), 80))
-    if name == problem.name:
-        return told
-    return joined(told, " ", element("small", clipped(without_secrets(problem.name), 80)))
+def _called(problem: ProblemRow) -> Html:
+    """Give a track's name and artist, and the id that commands take where that is another."""
+    title, artist = problem.name.title or problem.track_id, problem.name.artist
+    track_id = "" if problem.track_id == title else problem.track_id
+    parts = [element("strong", clipped(without_secrets(title), 80))]
+    if artist:
+        parts += [Html(" "), element("small", clipped(without_secrets(artist), 80))]
+    if track_id:
+        parts += [Html(" "), element("small", element("code", clipped(without_secrets(track_id), 80)))]
+    return joined(*parts)
 
 
 def mixes(digest: RunDigest) -> Html:

@@ -9,6 +9,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+PREVIEW_SECONDS, PATIENT_SECONDS = 20.0, 180.0
+"""So long a run waits for previews at its end, and a page that somebody asks for."""
 _THREADS = 8
 _SPARE_SECONDS = 10.0
 """What was begun in time may take so long to end, on a machine that has much else to do."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from stemline.manifest.track_name import track_name
 from stemline.reader.stem_lookup import SoughtTrack, track_places
 from stemline.reader.stem_place import ACTIVITY_COLUMNS, STEM_COLUMNS, StemPlace, stem_place
 from stemline.report.figure_tables import FigureTables, selected_rows
@@ -30,6 +31,7 @@ class _Candidate:
     key: _Key
     title: str | None
     artist: str | None
+    source_uri: str | None
     bpm: float | None
     music_key: str | None
     split: str | None
@@ -71,7 +73,7 @@ def _candidates(tables: FigureTables) -> list[_Candidate]:
     found = tables.rows(
         f"""
         WITH chances AS (
-            SELECT track_id, provider, recipe, title, artist, bpm, key, split,
+            SELECT track_id, provider, recipe, title, artist, source_uri, bpm, key, split,
                 coalesce(license_spdx, license) AS license, md5(concat_ws('/', track_id, provider, recipe)) AS chance
             FROM tracks
         ), drawn AS (
@@ -150,4 +152,5 @@ def _played(track: _Candidate, stems: tuple[PlayedStem, ...], *, is_maker_told: 
         track.license or "",
         f"{provider} {recipe}" if is_maker_told else "",
     )
-    return PlayedTrack(track.title or track.key[0], track.artist or track.key[0], facts, stems)
+    name = track_name({"title": track.title, "artist": track.artist}, track.source_uri)
+    return PlayedTrack(name.title or track.key[0], name.artist, facts, stems)

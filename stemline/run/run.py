@@ -18,7 +18,7 @@ from stemline.manifest.passed_over import passed_over_tree
 from stemline.plan.capacity import runs_own_service
 from stemline.plan.prediction import Prediction, predict_run
 from stemline.records import Code, ReadyTrack, State
-from stemline.report import write_report
+from stemline.report import PREVIEW_SECONDS, write_report
 from stemline.run.booking import Booking
 from stemline.run.collected_batches import CollectedBatches
 from stemline.run.compaction import compact_finished
@@ -230,7 +230,7 @@ class Run(RunContext):
             self.store,
             self.run_id,
             self.layout.source_root,
-            has_previews=not self.is_interrupted,  # who interrupts does not wait for audio
+            preview_seconds=0.0 if self.is_interrupted else PREVIEW_SECONDS,  # who interrupts does not wait
         )
         with suppress(StemlineError):  # what fails is left to the next run
             self.ledger.retention.forget(self.run_id, self.settings.ledger.keep_events)
@@ -262,7 +262,7 @@ class Run(RunContext):
         # Whatever cut the run off, such as a full disk, may keep this from being written as well.
         with suppress(StemlineError):
             self._close(error)
-            write_report(self.ledger, self.store, self.run_id, self.layout.source_root, has_previews=False)
+            write_report(self.ledger, self.store, self.run_id, self.layout.source_root, preview_seconds=0.0)
 
     def _close(self, reason: StemlineError | None) -> tuple[int, dict[str, Any]]:
         """Hold what was not begun, and book the run as finished; give its exit code and summary."""

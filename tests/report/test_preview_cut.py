@@ -177,12 +177,15 @@ def test_a_store_that_hangs_costs_the_time_limit_and_no_more(sounds, monkeypatch
     by_name = {stem.stem: stem for stem in cut.stems}
     heard(by_name["instrumental"])
     assert by_name["vocals"].trouble.startswith("No preview: there was no more time")
+    assert "`stemline report CONFIG`" in by_name["vocals"].trouble
 
 
 def test_without_previews_a_page_says_how_to_get_them(sounds):
     sounds.publish("t")
     (cut,) = without_previews([played(sounds)[0]])
-    assert {(stem.preview, stem.trouble) for stem in cut.stems} == {(None, LEFT_OUT)}
+    assert {(stem.preview, stem.trouble) for stem in cut.stems} == {
+        (None, LEFT_OUT.format(again="stemline report CONFIG"))
+    }
 
 
 def settings_of(dataset: SoundDataset) -> Settings:

@@ -12,7 +12,7 @@ from support.html_page import ATTACK, Page
 from stemline.budget import Limits
 from stemline.dataset.metadata import write_rejects
 from stemline.errors import LedgerConflict
-from stemline.records import Code, Recipe, State, Track
+from stemline.records import Code, Recipe, Reject, State, Track
 from stemline.report import write_report
 from stemline.report.digest import gather
 from stemline.storage import open_store
@@ -97,10 +97,10 @@ def test_every_code_comes_with_its_count_meaning_and_next_step(mixed):
 def test_what_is_not_in_the_dataset_is_listed_with_its_reason(mixed):
     rows = read(mixed).table("troubles")
     assert [(row["State"], row["Track"]) for row in rows] == [
-        ("failed", "Song 4 t0004"),
-        ("quarantined", "Song 5 t0005"),
-        ("unknown", "Song 6 t0006"),
-        ("ready", "Song 7 t0007"),
+        ("failed", "Song 4 Kite & Anchor t0004"),
+        ("quarantined", "Song 5 Kite & Anchor t0005"),
+        ("unknown", "Song 6 Kite & Anchor t0006"),
+        ("ready", "Song 7 Kite & Anchor t0007"),
         ("rejected", "row 90000"),
     ]
     assert rows[0]["Why"] == "The provider gave up. /music/t0004.mp3"
@@ -165,7 +165,7 @@ def test_tracks_of_an_earlier_run_are_told_from_new_ones(night):
     page = read(night)
     assert "of 2 tracks, 1 before it" in page.source
     assert "1 track published before this run is not listed." in page.source
-    assert [row["column 0"] for row in page.table("tracks")] == ["new"]
+    assert [row["column 0"] for row in page.table("tracks")] == ["new.mp3"]
 
 
 def headings(page: Page) -> list[str]:
@@ -187,7 +187,7 @@ def test_the_music_comes_first_then_figures_problems_tracks_and_details(mixed):
     assert places == sorted(places)
     summary = page.of_class("summary")[0].text
     assert "1 The provider could not separate the track." in summary
-    assert "What to do about it" in summary
+    assert "What to do about it, and 2 more reasons" in summary
 
 
 def test_what_was_done_and_spent_is_told_by_artist_album_and_licence(night):
@@ -197,7 +197,7 @@ def test_what_was_done_and_spent_is_told_by_artist_album_and_licence(night):
     night.finish(3)
     page = read(night)
     rows = [list(row.values()) for row in page.table("numbers")]
-    assert rows[:2] == [["Kite", "2", "", "6 min", "360"], ["Anchor", "0 of 1", "1", "0 s", "0"]]
+    assert rows[:2] == [["Kite", "2", "", "6 min", "360"], ["Anchor", "0 of 1", "1", "", ""]]
     assert ["Up · Kite", "2", "", "6 min", "360"] in rows
     assert ["CC0-1.0", "1", "", "3 min", "180"] in rows
     assert "flac, 44.1 kHz, stereo" in page.source
@@ -227,7 +227,7 @@ def test_a_track_without_a_title_is_called_as_its_file_is(night):
     night.publish(night.plan("d41d8c", location="C:\\music\\Low tide.mp3"))
     night.finish()
     rows = read(night).table("tracks")
-    assert [row["column 0"] for row in rows] == ["01 Up and away", "Low tide"]
+    assert [row["column 0"] for row in rows] == ["01 Up and away.flac", "Low tide.mp3"]
 
 
 def test_tracks_that_the_page_has_no_room_for_are_in_a_file_beside_it(night, monkeypatch):
@@ -362,8 +362,8 @@ def test_samples_are_spread_over_the_run_and_never_more_than_twelve(night):
     page = read(night)
     titles = [e.text for e in page.named("h3") if "article" in e.path]
     assert len(titles) == 12
-    assert titles[0] == "t0001"
-    assert int(titles[-1][1:]) > 25
+    assert titles[0] == "t0001.mp3"
+    assert int(titles[-1][1:].removesuffix(".mp3")) > 25
 
 
 def test_nothing_a_manifest_or_a_provider_says_becomes_markup(night, stem):
@@ -516,3 +516,75 @@ def test_a_page_is_about_its_run_however_long_the_history(night, history):
     key = write_report(night.ledger, night.store, night.run_id)
     page = night.store.read_bytes(key).decode()
     assert f"of {counted(history + 2)}, {history} before it" in page
+
+
+def test_problems_stand_in_the_manifests_order_by_name_with_the_id_beside_it(night):
+    """A title with its artist, else the file as the manifest writes it, else the number of the row."""
+    waiting = night.plan("t-1111", "/music/Low tide.mp3")
+    failed = night.plan("t-2222", "/music/x.mp3", title="Lanterns", artist="Mara Finch")
+    linked = night.plan("t-3333", "https://files.example/a/High%20tide.flac?sig=secret")
+    video = night.plan("t-4444", "https://youtu.be/abc")
+    night.ready(waiting)
+    for track in (failed, linked, video):
+        night.fail(track)
+    night.ledger.runs.reject(
+        night.run_id, [Reject(5, "t-5555", "music/gone.wav", Code.MISSING_FILE, "Row 5: gone.")]
+    )
+    night.reject()
+    night.finish(3)
+    page = read(night)
+    assert [row["Track"] for row in page.table("troubles")] == [
+        "Low tide.mp3 t-1111",
+        "Lanterns Mara Finch t-2222",
+        "High%20tide.flac t-3333",
+        "t-4444",
+        "gone.wav t-5555",
+        "row 90000",
+    ]
+    ids = [each.text for each in page.named("code") if "small" in each.path]
+    assert ids == ["t-1111", "t-2222", "t-3333", "t-5555"]
+
+
+def test_the_page_of_a_run_that_only_rejected_rows_has_nothing_that_says_nothing(night):
+    night.reject(2)
+    predicted = {
+        "tracks": 0,
+        **{name: {"low": 0, "high": 0} for name in ("credits", "requests", "seconds")},
+        "bottleneck": "nothing to do",
+    }
+    nothing = {"credits": {"reserved": 0, "charged": 0, "balance": None}}
+    night.finish(3, predicted=predicted, requests={"sent": 0, "rejected": 0, "per_track": None}, **nothing)
+    page = read(night)
+    main = page.named("main")[0].text
+    assert "unknown" not in main
+    assert "nothing to do" not in main
+    assert "Duration" not in main
+    assert headings(page) == [
+        *("Published", "Time", "Credits charged", "Tracks"),
+        *("Reasons and next steps", "Tracks that are not in the dataset"),
+    ]
+
+
+def test_a_run_that_nothing_became_of_tells_no_artists_and_compares_nothing(night):
+    """A wrong key: eight tracks by three artists of which none was sent."""
+    for number in range(8):
+        night.plan(artist=f"Artist {number % 3}", license="CC0-1.0")
+    night.ledger.tracks.hold(night.run_id, Code.RUN_STOPPED, "The run stopped.")
+    reason = "StemSplit refused the API key. Check `provider.api_key`."
+    predicted = {name: {"low": 9, "high": 9} for name in ("credits", "requests", "seconds")}
+    night.finish(
+        5, reason=reason, predicted={"tracks": 8, **predicted, "bottleneck": "provider speed"},
+        requests={"sent": 1, "rejected": 0, "per_track": None},
+    )  # fmt: skip
+    page = read(night)
+    assert not {"By artist", "Licences", "Predicted and actual"} & set(headings(page))
+    (verdict,) = page.of_class("verdict")
+    assert verdict.text == f"The provider refused to go on. {reason.replace('`', '')}"
+    assert "Requests1" in page.of_class("counters")[0].text
+
+
+def test_what_an_interrupted_run_says_of_itself_is_said_once(night):
+    night.submit(night.plan())
+    night.finish(130, reason="The run was interrupted. Run again: it goes on from here.")
+    (verdict,) = read(night).of_class("verdict")
+    assert verdict.text == "Interrupted. Run again: it goes on from here."

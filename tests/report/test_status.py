@@ -87,3 +87,31 @@ def test_money_at_risk_and_what_is_left_are_shown(night, status_of):
     assert "7 credits; the first link expires in 1 h" in shown
     assert "40 sent, 3 refused" in shown
     assert "of 500" in shown
+
+
+def test_tracks_are_listed_by_name_in_the_manifests_order_with_their_ids(night, status_of):
+    """The names are as hostile as a manifest's: nothing in them moves the cursor or is taken for markup."""
+    first = night.plan("t-1", title="Low\x1b[31m [bold]tide[/]\nB\u202e", artist="Mara Finch")
+    second = night.plan("t-2", "/music/High tide.wav")
+    night.ledger.attempts.mark_unknown(night.submit(second).token, "No answer came.")
+    night.ledger.attempts.mark_unknown(night.submit(first).token, "No answer came.")
+    night.fail(night.plan("t-3", "/music/Ebb.flac"), "The provider gave up.")
+    night.ready(night.plan("t-4", title="Flood"))
+
+    status = status_of()
+
+    tree, told = status.as_tree(), printed(status)
+    assert tree["unknown"] == ["t-1", "t-2"]
+    assert [(each["track_id"], each["title"], each["artist"]) for each in tree["unknown_tracks"]] == [
+        ("t-1", first.columns["title"], "Mara Finch"),
+        ("t-2", "High tide.wav", ""),
+    ]
+    assert tree["paid_not_collected"] == ["t-4"]
+    assert tree["paid_not_collected_tracks"] == [{"track_id": "t-4", "title": "Flood", "artist": ""}]
+    failure = tree["failures"][-1]
+    assert (failure["track_id"], failure["title"], failure["artist"]) == ("t-3", "Ebb.flac", "")
+    assert "Low [31m [bold]tide[/] B · Mara Finch  t-1" in told
+    assert "High tide.wav  t-2" in told
+    assert "Flood  t-4" in told
+    assert "Ebb.flac t-3 job_failed The provider gave up." in " ".join(told.split())
+    assert "\x1b" not in told
