@@ -175,8 +175,22 @@ class RunVerdict:
     detail: str
 
 
-def run_verdict(exit_code: int | None, tracks: dict[State, int]) -> RunVerdict:
-    """Give the verdict of an exit code (None: the run has not ended)."""
+def standing_rejects_sentence(tracks: Mapping[str, int], rejects: Mapping[str, Any] | None) -> str:
+    """Say that nothing is left but rows that were rejected before, where that is so; empty where it is not.
+
+    `tracks` and `rejects` are those of a run's summary.
+    """
+    since, count = (rejects or {}).get("since"), tracks.get(State.REJECTED, 0)
+    if not since or not count or tracks.keys() - {State.PUBLISHED, State.REJECTED}:
+        return ""
+    lead = "All of the rest is done" if tracks.get(State.PUBLISHED) else "There is nothing else to do"
+    return f"{lead}: {counted(count, 'row')} {'stays' if count == 1 else 'stay'} rejected since {since[:10]}."
+
+
+def run_verdict(exit_code: int | None, tracks: dict[State, int], standing: str = "") -> RunVerdict:
+    """Give the verdict of an exit code (None: the run has not ended); `standing` says that no more can be done."""
+    if exit_code == 3 and standing:
+        return RunVerdict("fair", standing, "The reasons and what to do about them stand below.")
     total, held = sum(tracks.values()), tracks.get(State.HELD, 0)
     unpublished = total - tracks.get(State.PUBLISHED, 0)
     if exit_code == 0:
