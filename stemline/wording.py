@@ -59,12 +59,14 @@ _MANIFEST = "Correct the manifest row and run again."
 _AUDIO = "Replace the source file and run again."
 _WAIT = "Run again when the window opens, or raise the limit."
 _RETRY = "Run again: it is retried while it has attempts left."
-_REDRIVE = "Look at the sentence below, then `stemline redrive`."
-_PAID = "`stemline redrive --code {code}` pays for the track once more."
-_PAID_PERHAPS = "Ask the provider; `stemline redrive --code {code}` makes a new job, and pays for that."
+_REDRIVE = "Look at the sentence below, then `stemline redrive CONFIG`."
+_PAID = "`stemline redrive CONFIG --code {code}` pays for the track once more."
+_PAID_PERHAPS = (
+    "Ask the provider; `stemline redrive CONFIG --code {code}` makes a new job, and pays for that."
+)
 _KEPT = (
     "Run again: it is collected once more for nothing as long as the provider keeps it, after that "
-    "`stemline redrive --code {code}` pays once more. Is it right all the same: "
+    "`stemline redrive CONFIG --code {code}` pays once more. Is it right all the same: "
     "`stemline resolve CONFIG TRACK --accept`."
 )
 _RUN_AGAIN = "Run again: it goes on from here."
@@ -175,7 +177,9 @@ class RunVerdict:
     detail: str
 
 
-def standing_rejects_sentence(tracks: Mapping[str, int], rejects: Mapping[str, Any] | None) -> str:
+def standing_rejects_sentence(
+    tracks: Mapping[str, int] | Mapping[State, int], rejects: Mapping[str, Any] | None
+) -> str:
     """Say that nothing is left but rows that were rejected before, where that is so; empty where it is not.
 
     `tracks` and `rejects` are those of a run's summary.

@@ -21,7 +21,8 @@ def status(
         bool, typer.Option("--watch", help="Show it again every 2 s, until the run is over or Ctrl-C.")
     ] = False,
     is_rejected: Annotated[
-        bool, typer.Option("--rejected", help="List every row of the manifest that it could not use, and why.")
+        bool,
+        typer.Option("--rejected", help="List every row of the manifest that it could not use, and why."),
     ] = False,
     is_json: Json = False,
 ) -> None:

@@ -12,10 +12,10 @@ from stemline.wording import CODES
 
 
 def list_rejected(settings: Settings) -> list[dict[str, Any]]:
-    """Give the rows that the configuration's last run rejected, in the manifest's order; raises UsageError for no run."""
-    from stemline.manifest.manifest_file import find_source_root  # noqa: PLC0415 - only where rows are named
-    from stemline.run.rejected_rows import rejected_row_tree  # noqa: PLC0415
-    from stemline.run.selection import Selection, source_of  # noqa: PLC0415
+    """Give the rows that the configuration's last run rejected, in order; raises UsageError where nothing has run."""
+    from stemline.manifest.manifest_file import find_source_root
+    from stemline.run.rejected_rows import rejected_row_tree
+    from stemline.run.selection import Selection, source_of
 
     with open_existing_ledger(settings) as ledger:
         run = ledger.runs.last(settings.name)
@@ -25,7 +25,9 @@ def list_rejected(settings: Settings) -> list[dict[str, Any]]:
         return [rejected_row_tree(each, root) for each in ledger.queries.rejected_rows(run.run_id)]
 
 
-def show_rejected(screen: Screen, rejects: Mapping[str, Any] | None, rows: Iterable[Mapping[str, Any]]) -> None:
+def show_rejected(
+    screen: Screen, rejects: Mapping[str, Any] | None, rows: Iterable[Mapping[str, Any]]
+) -> None:
     """Show the rows line by line, what to do about each code, and where the list is as a file."""
     codes = {}
     for row in rows:
