@@ -10,7 +10,14 @@ from stemline.records import Code
 from stemline.release.record import Release
 from stemline.run.compaction import CompactionReport
 from stemline.run.selection import Result
-from stemline.wording import STATES, bytes_text, code_sentence, counted, hours_text
+from stemline.wording import (
+    STATES,
+    bytes_text,
+    code_sentence,
+    counted,
+    hours_text,
+    standing_rejects_sentence,
+)
 
 
 @singledispatch
@@ -30,6 +37,8 @@ def result_sentence(ended: Result) -> str:
     others = {code: count for code, count in ended.summary["codes"].items() if code != Code.OK}
     if not others or ended.exit_code == 0:
         return lead
+    if told := standing_rejects_sentence(states, ended.summary.get("rejects")):
+        return f"{lead} {told} They are listed in {ended.summary['rejects']['list']}."
     return f"{lead} {code_sentence(max(others, key=lambda code: others[code]))}"
 
 

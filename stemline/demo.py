@@ -12,6 +12,7 @@ from rich.table import Table
 
 from stemline.errors import ManifestError, UsageError
 from stemline.local import load_local_service
+from stemline.wording import counted
 
 SHOWN_COLUMNS = ("track_id", "title", "duration_seconds", "bpm", "key", "credits_charged")
 
@@ -58,7 +59,10 @@ def show_rows(console: Console, dataset: str, rows: int = 3) -> None:
     frame = pd.read_parquet(f"{dataset}/tracks")
     columns = [name for name in SHOWN_COLUMNS if name in frame.columns]
     table = Table(
-        *columns, title=f"{dataset}/tracks, {rows} of {len(frame)} rows", title_justify="left", box=None
+        *columns,
+        title=f"{dataset}/tracks, {min(rows, len(frame))} of {counted(len(frame), 'row')}",
+        title_justify="left",
+        box=None,
     )
     for row in frame.sort_values("track_id")[columns].head(rows).itertuples(index=False):
         table.add_row(*("" if pd.isna(value) else str(value) for value in row))

@@ -57,12 +57,14 @@ _MANIFEST = "Correct the manifest row and run again."
 _AUDIO = "Replace the source file and run again."
 _WAIT = "Run again when the window opens, or raise the limit."
 _RETRY = "Run again: it is retried while it has attempts left."
-_REDRIVE = "Look at the sentence below, then `stemline redrive`."
-_PAID = "`stemline redrive --code {code}` pays for the track once more."
-_PAID_PERHAPS = "Ask the provider; `stemline redrive --code {code}` makes a new job, and pays for that."
+_REDRIVE = "Look at the sentence below, then `stemline redrive CONFIG`."
+_PAID = "`stemline redrive CONFIG --code {code}` pays for the track once more."
+_PAID_PERHAPS = (
+    "Ask the provider; `stemline redrive CONFIG --code {code}` makes a new job, and pays for that."
+)
 _KEPT = (
     "Run again: it is collected once more for nothing as long as the provider keeps it, after that "
-    "`stemline redrive --code {code}` pays once more. Is it right all the same: "
+    "`stemline redrive CONFIG --code {code}` pays once more. Is it right all the same: "
     "`stemline resolve CONFIG TRACK --accept`."
 )
 _RUN_AGAIN = "Run again: it goes on from here."
@@ -173,8 +175,24 @@ class RunVerdict:
     detail: str
 
 
-def run_verdict(exit_code: int | None, tracks: dict[State, int]) -> RunVerdict:
-    """Give the verdict of an exit code (None: the run has not ended)."""
+def standing_rejects_sentence(
+    tracks: Mapping[str, int] | Mapping[State, int], rejects: Mapping[str, Any] | None
+) -> str:
+    """Say that nothing is left but rows that were rejected before, where that is so; empty where it is not.
+
+    `tracks` and `rejects` are those of a run's summary.
+    """
+    since, count = (rejects or {}).get("since"), tracks.get(State.REJECTED, 0)
+    if not since or not count or tracks.keys() - {State.PUBLISHED, State.REJECTED}:
+        return ""
+    lead = "All of the rest is done" if tracks.get(State.PUBLISHED) else "There is nothing else to do"
+    return f"{lead}: {counted(count, 'row')} {'stays' if count == 1 else 'stay'} rejected since {since[:10]}."
+
+
+def run_verdict(exit_code: int | None, tracks: dict[State, int], standing: str = "") -> RunVerdict:
+    """Give the verdict of an exit code (None: the run has not ended); `standing` says that no more can be done."""
+    if exit_code == 3 and standing:
+        return RunVerdict("fair", standing, "The reasons and what to do about them stand below.")
     total, held = sum(tracks.values()), tracks.get(State.HELD, 0)
     unpublished = total - tracks.get(State.PUBLISHED, 0)
     if exit_code == 0:

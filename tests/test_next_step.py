@@ -52,7 +52,7 @@ CASES = {
     "the disk is full": (2, {"held": 3}, ["run_stopped"], "doctor", None),
     "interrupted": (130, {"held": 3}, ["run_stopped"], "run", None),
     "unknown": (3, {"published": 1, "unknown": 1}, ["submit_unanswered"], "resolve", None),
-    "rejected alone": (3, {"published": 1, "rejected": 1}, ["missing_file"], "plan", None),
+    "rejected alone": (3, {"published": 1, "rejected": 1}, ["missing_file"], "status", None),
     "late": (3, {"processing": 1}, ["job_late"], "run", None),
     "failed, and no ledger to look into": (3, {"failed": 1}, ["refused"], "status", None),
 }
@@ -69,6 +69,19 @@ def test_each_end_leads_to_one_command_that_parses(typed, case):
     parsed = COMMANDS[name].make_context(name, words, resilient_parsing=False)
     assert parsed.params["config"] == typed.config
     assert parsed.params["overrides"] == ["budget.day=5"]
+
+
+def test_rows_that_stay_rejected_leave_nothing_to_run_for(typed):
+    summary = {
+        "tracks": {"published": 5, "rejected": 2},
+        "codes": {"ok": 5, "missing_file": 2},
+        "rejects": {"first": [], "list": "/d/rejects.csv", "since": "2026-11-20T02:00:00+00:00"},
+    }
+
+    step = find_next_step(typed, Result(3, summary), NOW)
+
+    assert step.why.startswith("All of the rest is done: 2 rows stay rejected since 2026-11-20.")
+    assert step.words == ("status", str(typed.config), "--rejected", "--set", "budget.day=5")
 
 
 def test_the_same_rows_are_run_again(typed):

@@ -22,7 +22,7 @@ def plain(text: str) -> str:
 
 
 def test_an_error_is_broken_with_the_word_before_it(width, capsys):
-    words = "word " * 40
+    words = ("word " * 40).rstrip()
 
     Screen(is_json=False).show_error(UsageError(words, fix=words))
 
@@ -34,7 +34,7 @@ def test_an_error_is_broken_with_the_word_before_it(width, capsys):
 
 def test_where_no_person_reads_no_line_is_broken(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
-    words = "word " * 40
+    words = ("word " * 40).rstrip()
 
     Screen(is_json=False).show_error(UsageError(words))
 

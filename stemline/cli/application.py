@@ -21,6 +21,8 @@ from stemline.cli.inspection import doctor, report, status
 from stemline.cli.logging_setup import Option as LogFormatOption
 from stemline.cli.logging_setup import choose_format, with_log_format
 from stemline.cli.options import print_json
+from stemline.cli.output import take_any_encoding
+from stemline.cli.plain_help import PlainCommand
 from stemline.cli.processing import demo, plan, run
 from stemline.cli.recovery import redrive, resolve
 from stemline.cli.releasing import release, releases
@@ -64,7 +66,9 @@ for command in (
     listen,
 ):
     described = COMMAND_HELP.get(command.__name__, CommandHelp())
-    app.command(epilog=described.epilog, short_help=described.summary)(with_log_format(command))
+    app.command(cls=PlainCommand, epilog=described.epilog, short_help=described.summary)(
+        with_log_format(command)
+    )
 
 
 @app.callback(invoke_without_command=True)
@@ -86,6 +90,7 @@ _INTERRUPTED = 130
 
 def run_command() -> None:
     """Run the command; every error of ours is one sentence, a fix and its exit code."""
+    take_any_encoding()
     words = sys.argv[1:]
     choose_format(named_format(words))  # before the words are read: they may be refused
     is_for_program = "--json" in words or present_format() is LogFormat.JSON

@@ -53,18 +53,21 @@ def backfill(
         int | None, typer.Option("--credits", min=1, metavar="N", help="Its own ceiling.")
     ] = None,
     share: Annotated[
-        str | None, typer.Option(help="Its part of the rate and of the day's credits (default: 100%).")
+        str | None,
+        typer.Option(metavar="N%", help="Its part of the rate and of the day's credits (default: 100%)."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Its name; the same one again goes on with it.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its name; the same one again goes on with it.")
+    ] = None,
     deadline: Annotated[
         str | None, typer.Option(metavar="D", help="Say whether it can be done by this day.")
     ] = None,
     is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the slices and end.")] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Save what --dry-run shows, for --plan to be held to.")
+        Path | None, typer.Option(metavar="FILE", help="Save what --dry-run shows, for --plan to be held to.")
     ] = None,
     saved: Annotated[
-        Path | None, typer.Option("--plan", help="Refuse if it has moved since it was saved.")
+        Path | None, typer.Option("--plan", metavar="FILE", help="Refuse if it has moved since it was saved.")
     ] = None,
     yes: Yes = False,
     is_json: Json = False,
@@ -120,7 +123,9 @@ def backfills(
     credits_: Annotated[
         int | None, typer.Option("--credits", min=1, metavar="N", help="Its ceiling.")
     ] = None,
-    share: Annotated[str | None, typer.Option(help="Its part of the rate and of the day's credits.")] = None,
+    share: Annotated[
+        str | None, typer.Option(metavar="N%", help="Its part of the rate and of the day's credits.")
+    ] = None,
     is_json: Json = False,
 ) -> None:
     """List the backfills with progress and cost; pause, resume, cancel or change one, from any machine."""

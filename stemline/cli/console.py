@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
+from stemline.cli.output import TrimmedLines
 from stemline.errors import StemlineError, UsageError
 from stemline.logs import LogFormat, LogLines, logger, present_format
 
@@ -108,7 +109,9 @@ def _console(*, is_stderr: bool) -> Console:
     from rich.console import Console
 
     console = Console(stderr=is_stderr, highlight=False)
-    console.soft_wrap = not console.is_terminal
+    if not console.is_terminal:
+        console.soft_wrap = True
+        console.file = cast("IO[str]", TrimmedLines(sys.stderr if is_stderr else sys.stdout))
     return console
 
 

@@ -133,7 +133,7 @@ COMMAND_HELP = {
         (
             "stemline status night.yaml",
             "stemline status night.yaml --watch",
-            "stemline status night.yaml --json",
+            "stemline status night.yaml --rejected",
         ),
     ),
     "report": CommandHelp(

@@ -44,8 +44,10 @@ Release = Annotated[
         help="A release; without it the dataset as it is now.",
     ),
 ]
-Split = Annotated[str | None, typer.Option(help="This split alone.")]
-TrackFilter = Annotated[str | None, typer.Option(help="SQL filter over the tracks table's columns.")]
+Split = Annotated[str | None, typer.Option(metavar="S", help="This split alone.")]
+TrackFilter = Annotated[
+    str | None, typer.Option(metavar="SQL", help="SQL filter over the tracks table's columns.")
+]
 Stems = Annotated[
     str | None, typer.Option(metavar="NAME,…", help="These stems alone; tracks that lack one are left out.")
 ]

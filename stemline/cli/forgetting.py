@@ -26,13 +26,16 @@ Agreed = Annotated[
 
 def forget(
     config: Config,
-    track: Annotated[list[str] | None, typer.Option(help="A track's id (repeatable).")] = None,
-    isrc: Annotated[list[str] | None, typer.Option(help="An ISRC (repeatable).")] = None,
+    track: Annotated[list[str] | None, typer.Option(metavar="ID", help="A track's id (repeatable).")] = None,
+    isrc: Annotated[list[str] | None, typer.Option(metavar="ISRC", help="An ISRC (repeatable).")] = None,
     artist: Annotated[
-        list[str] | None, typer.Option(help="An artist, as the tables have the name (repeatable).")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="An artist, as the tables have the name (repeatable)."),
     ] = None,
-    where: Annotated[str | None, typer.Option(help="SQL filter over the tracks table's columns.")] = None,
-    reason: Annotated[str, typer.Option(help="Why: kept in tombstone and certificate.")] = "",
+    where: Annotated[
+        str | None, typer.Option(metavar="SQL", help="SQL filter over the tracks table's columns.")
+    ] = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why: kept in tombstone and certificate.")] = "",
     dry_run: DryRun = False,
     yes: Agreed = False,
     overrides: Set = None,

@@ -48,7 +48,9 @@ def init(
             help="Which column is which, such as title=Song; title= for none (repeatable).",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The configuration to write.")] = Path("stemline.yaml"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The configuration to write.")] = Path(
+        "stemline.yaml"
+    ),
     force: Annotated[bool, typer.Option("--force", help="Write over a configuration that is there.")] = False,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Take the proposed columns without being asked.")
@@ -209,7 +211,9 @@ def _end_with_plan(screen: Screen, out: Path, wishes: Wishes, catalogue: Catalog
         show_plan(screen, plan)
     if plan.refusal is not None:
         screen.show_error(plan.refusal)
-        raise typer.Exit(plan.refusal.exit_code)
     if not screen.is_json:
         export = [f"  export {variable}=…"] if lacks_key else []
-        screen.out.print("\nNext:", *export, f"  {next_command}", sep="\n", markup=False)
+        lead = "\nNext:" if plan.refusal is None else "\nNext, once that is mended:"
+        screen.out.print(lead, *export, f"  {next_command}", sep="\n", markup=False)
+    if plan.refusal is not None:
+        raise typer.Exit(plan.refusal.exit_code)

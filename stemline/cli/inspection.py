@@ -20,10 +20,18 @@ def status(
     is_watching: Annotated[
         bool, typer.Option("--watch", help="Show it again every 2 s, until the run is over or Ctrl-C.")
     ] = False,
+    is_rejected: Annotated[
+        bool,
+        typer.Option("--rejected", help="List every row of the manifest that it could not use, and why."),
+    ] = False,
     is_json: Json = False,
 ) -> None:
     """Show where every track of the last run stands."""
+    from stemline.cli.rejected_listing import list_rejected, show_rejected
     from stemline.status import read_status
+
+    if is_watching and is_rejected:
+        raise UsageError("--watch and --rejected do not go together.", fix="Give one of them.")
 
     screen = Screen(is_json=is_json)
     settings = read_config(screen, config, overrides)
@@ -37,7 +45,9 @@ def status(
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if is_json:
-        print_json(found.as_tree())
+        print_json({**found.as_tree(), **({"rejected": list_rejected(settings)} if is_rejected else {})})
+    elif is_rejected:
+        show_rejected(screen, found.rejects, list_rejected(settings))
     elif not is_watching:
         found.show(screen.out)
 

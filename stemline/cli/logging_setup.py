@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 Option = Annotated[
     LogFormat | None,
     typer.Option(
-        envvar=VARIABLE, case_sensitive=False, help="How notes and log lines are written to stderr."
+        envvar=VARIABLE,
+        metavar="NAME",
+        case_sensitive=False,
+        help="plain or json: how notes and log lines are written to stderr.",
     ),
 ]
 _redactors: list[Callable[[str], str]] = []

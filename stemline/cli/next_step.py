@@ -14,7 +14,7 @@ from stemline.budget import windows
 from stemline.cli.console import called_as
 from stemline.errors import StemlineError
 from stemline.records import Code, State
-from stemline.wording import counted, credits_text, instant_text
+from stemline.wording import counted, credits_text, instant_text, standing_rejects_sentence
 
 if TYPE_CHECKING:
     from stemline.resolution.redrive import RedrivePreview
@@ -78,7 +78,7 @@ def find_next_step(typed: CommandLine, result: Result, now: datetime | None = No
     if result.exit_code in {1, 2, 5}:
         return NextStep(typed.of("doctor"), "Check what stands in the way.")
     if result.exit_code == 3:
-        return _after_failures(typed, result.summary["tracks"], codes)
+        return _after_failures(typed, result.summary, codes)
     return NextStep(typed.repeat(), "Run the same again: it goes on from here.")
 
 
@@ -104,14 +104,17 @@ def _when_budget_allows(typed: CommandLine, codes: Collection[Code], now: dateti
     )
 
 
-def _after_failures(typed: CommandLine, tracks: Mapping[str, int], codes: Collection[Code]) -> NextStep:
+def _after_failures(typed: CommandLine, summary: Mapping[str, Any], codes: Collection[Code]) -> NextStep:
+    tracks = summary["tracks"]
     if tracks.get(State.UNKNOWN):
         return NextStep(
             typed.of("resolve", _unknown_track(typed)),
             "See what is known of a track whose submit got no answer, and resolve it.",
         )
     if tracks.keys() <= _REJECTED:
-        return NextStep(typed.of("plan"), "See which rows are rejected and why; correct them, and run again.")
+        standing = standing_rejects_sentence(tracks, summary.get("rejects"))
+        see = "See which rows are rejected and why: once they are mended, the next run takes them."
+        return NextStep(typed.of("status", "--rejected"), f"{standing} {see}".strip())
     if Code.JOB_LATE in codes:
         return NextStep(
             typed.repeat(),

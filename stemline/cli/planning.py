@@ -11,6 +11,7 @@ from rich.table import Table
 
 from stemline.cli.console import Screen, confirm, spinner
 from stemline.manifest.passed_over import passed_over_sentence, passed_over_tree
+from stemline.plan.forecast import NOTHING
 from stemline.plan.preview import Preview, preview_run
 from stemline.plan.saved_plan import check_plan
 from stemline.run.preflight import ask_who_is_needed, looking_as_a_run
@@ -106,7 +107,8 @@ def show_plan(screen: Screen, plan: Preview) -> None:
     table.add_row("credits", interval(f"{plan.workload.credits_low:,}", f"{plan.workload.credits_high:,}"))
     table.add_row("requests", interval(f"{found.requests_low:,}", f"{found.requests_high:,}"))
     times = interval(length(found.seconds_low), length(found.seconds_high))
-    table.add_row("time", f"{times}, set by: {found.bottleneck}")
+    is_idle = found.bottleneck == NOTHING
+    table.add_row("time", NOTHING if is_idle else f"{times}, set by: {found.bottleneck}")
     if told := _mix(plan):
         table.add_row("mix", told)
     screen.out.print(table)

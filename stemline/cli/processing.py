@@ -12,9 +12,10 @@ from stemline.cli.options import Config, Engine, Json, Limit, Set, Where, Yes, p
 
 
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("demo"),
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where everything goes.")] = Path("demo"),
     source: Annotated[
-        Path | None, typer.Option("--from", help="A folder of your own music to use instead.")
+        Path | None,
+        typer.Option("--from", metavar="FOLDER", help="A folder of your own music to use instead."),
     ] = None,
     limit: Limit = None,
     is_json: Json = False,
@@ -44,7 +45,9 @@ def plan(
     overrides: Set = None,
     where: Where = None,
     limit: Limit = None,
-    out: Annotated[Path | None, typer.Option(help="Save the plan, for `run --plan` to be held to.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save the plan, for `run --plan` to be held to.")
+    ] = None,
     is_json: Json = False,
 ) -> None:
     """Show what a run would do, cost and take; reads only. What a run would be refused for, it is refused for too."""
@@ -76,7 +79,9 @@ def run(
     limit: Limit = None,
     saved: Annotated[
         Path | None,
-        typer.Option("--plan", help="Refuse if rows or cost have moved since this plan was saved."),
+        typer.Option(
+            "--plan", metavar="FILE", help="Refuse if rows or cost have moved since this plan was saved."
+        ),
     ] = None,
     metrics: Annotated[
         str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,7 +83,7 @@ def redrive(
 ) -> None:
     """Retry only what failed; what was paid for before goes again only when its code is named."""
     from stemline.cli.flow import run_flow
-    from stemline.cli.next_step import CommandLine
+    from stemline.cli.next_step import CommandLine, NextStep
     from stemline.resolution.redrive import preview_redrive, read_codes
     from stemline.run.selection import Selection
 
@@ -90,7 +91,8 @@ def redrive(
     settings = read_config(screen, config, overrides)
     selection = Selection(limit=limit, redrive=read_codes(code or ()))
     preview = preview_redrive(settings, selection)
-    _show_redrive(screen, preview)
+    typed = CommandLine(config, overrides or ())
+    _show_redrive(screen, preview, lambda code: NextStep(typed.of("redrive", "--code", code), "").command)
     if preview.chosen and not (yes or settings.provider.kind == "local"):
         require_somebody_to_ask(screen, settings)
         if not confirm(f"Spend up to {preview.credits:,} credits with {settings.provider.kind}?"):
@@ -124,7 +126,7 @@ def _show_unknown(screen: Screen, unknown: UnknownTrack) -> None:
         report.show(screen.out)
 
 
-def _show_redrive(screen: Screen, preview: RedrivePreview) -> None:
+def _show_redrive(screen: Screen, preview: RedrivePreview, command_of: Callable[[str], str]) -> None:
     """Say on stderr what is retried, what of it is paid for again, and what is left."""
     if not preview.tracks:
         screen.note("Nothing to retry.")
@@ -136,9 +138,8 @@ def _show_redrive(screen: Screen, preview: RedrivePreview) -> None:
         again = ", paid again" if group.is_paid_again else ""
         screen.note(f"retried  {group.tracks:,} {group.state} ({group.code}){again}")
     for group in preview.left:
-        screen.note(
-            f"left     {group.tracks:,} {group.state} ({group.code}): `--code {group.code}` would pay again"
-        )
+        command = command_of(group.code)
+        screen.note(f"left     {group.tracks:,} {group.state} ({group.code}): `{command}` would pay again")
     if preview.credits_again:
         screen.note(
             f"What was or may have been paid for before is paid again: {preview.credits_again:,} credits."

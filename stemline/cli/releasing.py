@@ -37,7 +37,7 @@ Against = Annotated[
         help="Compare with this release: rows that came, went, changed.",
     ),
 ]
-Rows = Annotated[int, typer.Option(min=0, help="Name so many rows of each kind when comparing.")]
+Rows = Annotated[int, typer.Option(min=0, metavar="N", help="Name so many rows of each kind when comparing.")]
 
 
 def release(

@@ -13,28 +13,43 @@ from stemline.cli.options import Config, Set, read_config
 
 
 def serve(
-    folder: Annotated[Path, typer.Option(help="Where jobs and files are kept.")] = Path(".stemline/service"),
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0: any free one.")] = 8780,
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="Where jobs and files are kept.")] = Path(
+        ".stemline/service"
+    ),
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="The port; 0: any free one.")] = 8780,
     key: Annotated[
         list[str] | None, typer.Option(metavar="KEY[=CREDITS]", help="An API key (repeatable).")
     ] = None,
     balance: Annotated[
-        int | None, typer.Option(min=0, help="Credits of a key that names none (default: 36,000).")
+        int | None,
+        typer.Option(min=0, metavar="N", help="Credits of a key that names none (default: 36,000)."),
     ] = None,
-    requests_per_minute: Annotated[int, typer.Option(min=1)] = 60,
+    requests_per_minute: Annotated[
+        int, typer.Option(min=1, metavar="N", help="So many are answered a minute and key.")
+    ] = 60,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that separate (default: a core less than there are).")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Processes that separate (default: a core less than there are)."
+        ),
     ] = None,
-    max_running: Annotated[int | None, typer.Option(min=1, help="Jobs under way at once.")] = None,
+    max_running: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Jobs under way at once.")
+    ] = None,
     speed: Annotated[
-        float | None, typer.Option(min=0, help="Seconds a job takes per second of audio, at least.")
+        float | None,
+        typer.Option(min=0, metavar="S", help="Seconds a job takes per second of audio, at least."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto | draft | demucs | copy (for tests)")] = "auto",
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, draft, demucs or copy (for tests).")
+    ] = "auto",
     videos: Annotated[
-        Path | None, typer.Option(help="YAML: which audio stands for which YouTube video.")
+        Path | None, typer.Option(metavar="FILE", help="YAML: which audio stands for which YouTube video.")
     ] = None,
-    faults: Annotated[Path | None, typer.Option(help="YAML: faults to commit, for tests.")] = None,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML: faults to commit, for tests.")
+    ] = None,
     allow_private_sources: Annotated[
         bool, typer.Option(help="Let sourceUrl lead to private addresses.")
     ] = False,

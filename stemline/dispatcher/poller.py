@@ -72,9 +72,7 @@ class Poller:
             self._expire(attempt)
 
     def _expire(self, attempt: Attempt) -> None:
-        sentence = (
-            "The outputs were deleted before they were collected; `stemline redrive` pays for them again."
-        )
+        sentence = "The outputs were deleted before they were collected; `stemline redrive CONFIG` pays for them again."
         self._session.fail_attempt(
             attempt, Failure(attempt.token, State.EXPIRED, Code.OUTPUTS_EXPIRED, sentence)
         )

@@ -10,7 +10,7 @@ from stemline.report.comparison import compare_prediction
 from stemline.report.digest import RunDigest
 from stemline.report.frame import brand, brand_marks, html_page, instant
 from stemline.report.markup import Html, clipped, element, with_code, without_secrets
-from stemline.wording import RunVerdict, counted, run_verdict
+from stemline.wording import RunVerdict, counted, run_verdict, standing_rejects_sentence
 
 INTERRUPTED = "The run was interrupted. "
 """The verdict says it already."""
@@ -68,7 +68,8 @@ def _nothing_new(digest: RunDigest) -> Html:
 
 def _headline(digest: RunDigest) -> Html:
     run = digest.run
-    found = run_verdict(run.exit_code if run.finished_at else None, dict(digest.tracks))
+    standing = standing_rejects_sentence(digest.tracks, run.totals.get("rejects"))
+    found = run_verdict(run.exit_code if run.finished_at else None, dict(digest.tracks), standing)
     when = instant(run.started_at)
     if run.finished_at is not None:
         same_day = run.finished_at.date() == run.started_at.date()

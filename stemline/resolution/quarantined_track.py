@@ -123,7 +123,8 @@ def _take(store: Store, settings: Settings, attempt: Attempt, ledger: Ledger) ->
     kept = quarantined_stems(store, attempt)
     if not kept:
         raise UsageError(
-            f"Nothing is kept of track {attempt.track.track_id}.", fix="`stemline redrive` tries it again."
+            f"Nothing is kept of track {attempt.track.track_id}.",
+            fix="`stemline redrive CONFIG` tries it again.",
         )
     path_of = staged_path if settings.dataset.audio == "embedded" else stem_path
     with scratch_folder() as folder:
@@ -163,6 +164,6 @@ def _measure(path: Path, attempt: Attempt) -> StemMeasures:
     except AudioRejected as error:
         raise UsageError(
             f"Track {attempt.track.track_id} cannot be accepted. {error.message}",
-            fix="`stemline redrive` tries it again.",
+            fix="`stemline redrive CONFIG` tries it again.",
         ) from error
     return measure_stem(decoded, path.stat().st_size, file_sha256(path), expected).with_warning(ACCEPTED)

@@ -36,8 +36,8 @@ SHOWN_TRACKS = 20
 NO_CANDIDATE = "None: every job made in that time is another track's, or of another length."
 NEXT_STEP = {
     State.PUBLISHED: "There is nothing to resolve: its stems are in the dataset.",
-    **dict.fromkeys((State.FAILED, State.EXPIRED), "`stemline redrive` tries it again."),
-    State.QUARANTINED: "`stemline redrive` collects it again; `--accept` publishes it as it is.",
+    **dict.fromkeys((State.FAILED, State.EXPIRED), "`stemline redrive CONFIG` tries it again."),
+    State.QUARANTINED: "`stemline redrive CONFIG` collects it again; `--accept` publishes it as it is.",
 }
 """What to do about a track that is not unknown, where `stemline run` is not it."""
 

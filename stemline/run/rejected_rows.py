@@ -7,6 +7,7 @@ from typing import Any
 
 from stemline.ledger import Ledger
 from stemline.manifest.source_root import SourceRoot
+from stemline.records import Reject
 
 FIRST_ROWS = 5
 
@@ -16,16 +17,19 @@ def rejected_rows_tree(ledger: Ledger, run_id: str, root: SourceRoot, rejects_ur
 
     `rejects_url` is where the list is once the manifest has been read; locations are called from `root`.
     """
-    first = [
-        {
-            "row": reject.row,
-            "track_id": reject.track_id,
-            "code": str(reject.code),
-            "sentence": root.shorten(reject.sentence.removeprefix(f"Row {reject.row}: ")),
-        }
-        for reject in islice(ledger.queries.rejected_rows(run_id), FIRST_ROWS)
-    ]
+    rows = islice(ledger.queries.rejected_rows(run_id), FIRST_ROWS)
+    first = [rejected_row_tree(reject, root) for reject in rows]
     return {"rejects": {"first": first, "list": rejects_url}} if first else {}
+
+
+def rejected_row_tree(reject: Reject, root: SourceRoot) -> dict[str, Any]:
+    """Give one row as JSON takes it; locations are called from `root`."""
+    return {
+        "row": reject.row,
+        "track_id": reject.track_id,
+        "code": str(reject.code),
+        "sentence": root.shorten(reject.sentence.removeprefix(f"Row {reject.row}: ")),
+    }
 
 
 def rejected_rows_lines(rejects: dict[str, Any] | None, count: int) -> list[str]:

@@ -30,6 +30,7 @@ from stemline.run.planning import RunPlanning
 from stemline.run.planning_meanwhile import planning_meanwhile
 from stemline.run.rejected_rows import rejected_rows_tree
 from stemline.run.selection import Result, target_of
+from stemline.run.standing_rejects import rejected_since
 from stemline.run.summary import (
     MixTally,
     summarize_credits,
@@ -315,7 +316,10 @@ class Run(RunContext):
 
     def _rejected_rows(self) -> dict[str, Any]:
         url = self.store.url(rejects_key(self.run_id))
-        return rejected_rows_tree(self.ledger, self.run_id, self.layout.source_root, url)
+        tree = rejected_rows_tree(self.ledger, self.run_id, self.layout.source_root, url)
+        if tree and self.selection.reads_manifest:
+            tree["rejects"]["since"] = rejected_since(self.ledger, self.run_id)
+        return tree
 
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:
         if self.is_interrupted and reason is None:
