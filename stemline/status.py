@@ -230,7 +230,8 @@ def write_run_report(
         if out is not None:
             where = report.write_report_file(ledger, store, run.run_id, root, out)
         else:
-            where = store.url(report.write_report(ledger, store, run.run_id, root, report.PATIENT_SECONDS))
+            key = report.write_report(ledger, store, run.run_id, root, preview_seconds=report.PATIENT_SECONDS)
+            where = store.url(key)
         return {"report": where, "run_id": run.run_id, **read_figures(ledger, run).as_tree()}
 
 

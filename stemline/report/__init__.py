@@ -30,9 +30,8 @@ def write_report(
     """Write the page about a run into the dataset and give its key; it may be written again at any time.
 
     Sources are called from `root` in it. Its size and the memory it takes do not grow with the number of tracks: those
-    it has no room for are in a CSV file beside it. Previews take at most `preview_seconds`; for 0 no
-    audio is read. Raises LedgerConflict when
-    the ledger knows no such run, and StorageError when the dataset cannot be written.
+    it has no room for are in a CSV file beside it. Previews take at most `preview_seconds`; for 0 no audio is read.
+    Raises LedgerConflict when the ledger knows no such run, and StorageError when the dataset cannot be written.
     """
     digest = gather(ledger, store, run_id, root)
     if digest.account.total > SHOWN_TRACKS:
