@@ -46,6 +46,7 @@ webhooks: {public_url: "https://hooks.example.com/stemline", listen: "0.0.0.0:87
 failures: {max_attempts: 3, tolerate: 5%}
 execution: {runner: threads, address: null}
 """
+KEYS_FIX = "docs/configuration.md has every key with what it takes."
 ENVIRON = {"STEMSPLIT_API_KEY": SECRET}
 
 
@@ -63,12 +64,12 @@ def load(tmp_path):
 
 @pytest.fixture
 def refusal(load):
-    """The sentence a configuration is refused with."""
+    """The sentence a configuration is refused with, without where the keys stand."""
 
     def load_and_catch(text, *overrides, **options):
         with pytest.raises(ConfigError) as caught:
             load(text, *overrides, **options)
-        return str(caught.value)
+        return str(caught.value).removesuffix(f" {KEYS_FIX}")
 
     return load_and_catch
 
@@ -145,6 +146,49 @@ def test_a_base_url_must_be_one(refusal, url):
     sentence = refusal(MINIMAL, f"provider.base_url={url}")
 
     assert sentence.endswith(f"`provider.base_url` is {url!r}: write it as https://host/path.")
+
+
+def test_a_port_that_is_none_is_refused(refusal):
+    assert "port out of range" in refusal(MINIMAL, "provider.base_url=http://127.0.0.1:99999/api")
+
+
+@pytest.mark.parametrize("key", ["sk_l\u00e4ve", "sk_a\u2013b", "sk a", "sk\tb", "sk\x7f"])
+@pytest.mark.parametrize("name", ["api_key", "keys"])
+def test_a_key_that_no_header_may_hold_is_refused_and_never_shown(refusal, key, name):
+    """Such as one that an office program made prettier."""
+    text = "catalogue: {manifest: a.csv}\ndataset: {url: d}\nprovider: {kind: stemsplit, NAME: VALUE}\n"
+    value = yaml.safe_dump(key, default_style='"').strip()
+    text = text.replace("NAME", name).replace("VALUE", f"[{value}]" if name == "keys" else value)
+    sentence = refusal(text)
+    assert f"provider.{name}" in sentence
+    assert "copy it again" in sentence
+    assert key not in sentence
+
+
+@pytest.mark.parametrize("around", [" {}", "{}\r", "\t{}\n"])
+def test_what_a_file_left_around_a_key_is_not_part_of_it(load, around):
+    settings = load(MINIMAL, environ={"STEMSPLIT_API_KEY": around.format(SECRET)})
+    assert settings.provider.api_key.get_secret_value() == SECRET
+
+
+@pytest.mark.parametrize(
+    ("text", "override", "told"),
+    [
+        ("", 'dataset.url="a\\0b"', "`dataset.url` holds a NUL character."),
+        ("", "catalogue.manifest=''", "`catalogue.manifest` is '': name a file, a folder or a URL"),
+        ("name: &a [*a]", "budget.run=1", "nests its lists or sections without end."),
+        (f"name: {'[' * 3_000}{']' * 3_000}", "budget.run=1", "nests its lists or sections without end."),
+    ],
+    ids=["nul", "no manifest", "in itself", "deep"],
+)
+def test_what_no_value_can_be_is_refused_in_a_sentence(refusal, text, override, told):
+    assert told in refusal(MINIMAL + text, override)
+
+
+def test_each_refusal_of_a_value_says_where_the_keys_stand(load):
+    with pytest.raises(ConfigError) as refused:
+        load(MINIMAL + "recipe: {stem: four}")
+    assert refused.value.fix == KEYS_FIX
 
 
 def test_several_faults_are_all_named(refusal):

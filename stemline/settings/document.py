@@ -27,6 +27,7 @@ _WANTED = {
 _YAML_FIX = (
     "Compare it with a profile in configs/: spaces, not tabs; quotes around text that holds ': ', '#' or '{'."
 )
+_KEYS_FIX = "docs/configuration.md has every key with what it takes."
 _VARIABLE = re.compile(r"(?P<escape>\$*)\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 """With another `$` before it, it is that text without it, as in a Compose file: a path may be called so."""
 
@@ -72,7 +73,7 @@ def build_settings(
         sentences = [
             _sentence(tree, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
         ]
-        raise ConfigError(f"{path}: " + "; ".join(sentences) + ".") from error
+        raise ConfigError(f"{path}: " + "; ".join(sentences) + ".", fix=_KEYS_FIX) from error
 
 
 def missing_variables(
@@ -131,6 +132,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML{_yaml_reason(error)}.", fix=_YAML_FIX) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path} nests its lists or sections without end.", fix=_YAML_FIX) from error
     if not isinstance(tree, dict):
         raise ConfigError(
             f"{path} holds no configuration.", fix="It needs catalogue, provider and dataset sections."
@@ -168,7 +171,10 @@ def _with_value(tree: dict[str, Any], names: list[str], value: object, override:
 def _expand_all(tree: dict[str, Any], environ: Mapping[str, str], path: Path) -> Any:  # noqa: ANN401 - a YAML tree
     """Give the tree with its variables in place; raises ConfigError naming all that are not set."""
     missing: dict[str, str] = {}
-    expanded = _expand(tree, "", environ, missing)
+    try:
+        expanded = _expand(tree, "", environ, missing)
+    except RecursionError as error:  # an anchor that stands in itself
+        raise ConfigError(f"{path} nests its lists or sections without end.", fix=_YAML_FIX) from error
     if missing:
         needs = " and ".join(
             f"{at} needs the environment variable {name}, which is not set" for name, at in missing.items()
@@ -188,6 +194,10 @@ def _expand(value: Any, at: str, environ: Mapping[str, str], missing: dict[str, 
         return [_expand(item, at, environ, missing) for item in value]
     if not isinstance(value, str):
         return value
+    if "\0" in value:
+        raise ConfigError(
+            f"`{at}` holds a NUL character.", fix="Type the value anew: no name or address has one."
+        )
 
     def replace(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]

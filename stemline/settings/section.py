@@ -64,6 +64,13 @@ class CatalogueSettings(Section):
     require_rights: RequiredRights | None = None
     """`{licenses: [SPDX, …], ai_training: true}`: rows without these rights are rejected before a credit is spent."""
 
+    @field_validator("manifest")
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("name a file, a folder or a URL; `.` is the folder you are in")
+        return value
+
     @field_validator("columns")
     @classmethod
     def _mapped_once(cls, value: dict[str, str]) -> dict[str, str]:
@@ -89,6 +96,13 @@ def _plain_address(url: str) -> str:
     host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname or ""
     port = parts.port or {"http": 80, "https": 443}[parts.scheme.lower()]
     return f"{parts.scheme.lower()}://{host}:{port}{parts.path}?{parts.query}"
+
+
+def _sendable_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value().strip()
+    if not re.fullmatch(r"[!-~]*", text):
+        raise ValueError("it holds a blank, a line break or a letter that no key has; copy it again")
+    return SecretStr(text)
 
 
 class ProviderSettings(Section):
@@ -136,6 +150,18 @@ class ProviderSettings(Section):
     def api_keys(self) -> tuple[SecretStr, ...]:
         """Give every API key there is."""
         return self.several_keys or (() if self.api_key is None else (self.api_key,))
+
+    @field_validator("api_key", "several_keys")
+    @classmethod
+    def _sendable(
+        cls, value: SecretStr | tuple[SecretStr, ...] | None
+    ) -> SecretStr | tuple[SecretStr, ...] | None:
+        """Give keys without what a file or an `export` left around them; refuse what no header may hold."""
+        if value is None:
+            return None
+        if isinstance(value, tuple):
+            return tuple(_sendable_key(key) for key in value)
+        return _sendable_key(value)
 
     @field_validator("several_keys")
     @classmethod
