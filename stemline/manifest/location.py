@@ -42,7 +42,10 @@ def location_kind(location: str) -> LocationKind:
     if plain:
         return _kind_of_host(plain[1])
     if has_controls(location):
-        raise _bad(f"The location {location!r} holds control characters.", "Remove them from the manifest.")
+        raise _bad(
+            f"The location {location!r} holds control characters.",
+            "Rename the file, or write it without them.",
+        )
     if location.startswith("/"):
         return LocationKind.FILE
     if location[:6].lower() == "file:/":  # RFC 8089 knows it with one slash, two and three

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from stemline.dataset.rights_columns import rights_cells
@@ -237,7 +238,8 @@ def _check(track: Track, rules: _TrackRules) -> Track | Reject:
     is_uploaded = kind in {LocationKind.FILE, LocationKind.STORE}
     if is_uploaded and facts.max_size_bytes and (track.size_bytes or 0) > facts.max_size_bytes:
         sentence = (
-            f"The file has {track.size_bytes} bytes; {facts.kind} takes at most {facts.max_size_bytes}."
+            f'The file "{track.location}" has {track.size_bytes} bytes; '
+            f"{facts.kind} takes at most {facts.max_size_bytes}."
         )
         return _reject(track, Code.TOO_LARGE, f"{sentence} Compress it, or give a URL.")
     return track
@@ -246,11 +248,16 @@ def _check(track: Track, rules: _TrackRules) -> Track | Reject:
 def _check_length(track: Track, seconds: float, facts: ProviderFacts) -> Reject | None:
     most = facts.max_duration_seconds
     if seconds < facts.min_duration_seconds:
-        sentence = f"The track is {seconds:.1f} s long; {facts.kind} takes at least {facts.min_duration_seconds:g} s."
+        length = floor(seconds * 100) / 100  # rounded, what is too short would read as what is not
+        sentence = (
+            f'"{track.location}" is {length:g} s long; '
+            f"{facts.kind} takes at least {facts.min_duration_seconds:g} s. Drop the row, or take the file away."
+        )
         return _reject(track, Code.TOO_SHORT, sentence)
     if seconds > most:
         sentence = (
-            f"The track is {seconds / 60:.1f} min long; {facts.kind} takes at most {most / 60:g} min. Cut it."
+            f'"{track.location}" is {ceil(seconds / 6) / 10:g} min long; '
+            f"{facts.kind} takes at most {most / 60:g} min. Cut it."
         )
         return _reject(track, Code.TOO_LONG, sentence)
     return None

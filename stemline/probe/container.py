@@ -167,7 +167,7 @@ def _opened(audio: OpenAudio) -> _Container:
         # The open file, never its path: a playlist dressed up as music must not lead anywhere else.
         audio.file,
         mode="r",
-        metadata_errors="ignore",
+        metadata_errors="surrogateescape",
         options={"probesize": _PROBE_BYTES},
         container_options={"protocol_whitelist": "none"},
     )

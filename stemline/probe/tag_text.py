@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 _LONGEST = 1_000
+_LONGEST_LETTER = 4
+"""In bytes of UTF-8."""
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 _DAY = re.compile(r"(\d{4})([-/.]?)(\d\d)(?:\2(\d\d)(?:[T ].*)?)?")
 _ISRC = re.compile(r"[A-Z]{2}-?[A-Z0-9]{3}-?\d{2}-?\d{5}")
 
 
 def clean_text(text: str) -> str:
-    """Give text on one line, without what cannot be shown."""
+    """Give text on one line, without what cannot be shown.
+
+    Bytes that are no UTF-8, which stand in it as `surrogateescape` has them, are read as Windows reads Latin-1: ID3v1
+    is Latin-1 by its definition, and the programs that wrote RIFF tags wrote what Windows had.
+    """
+    if _ESCAPED_BYTE.search(text):
+        text = _decoded(text.encode("utf-8", "surrogateescape"))
     return "".join(each for each in " ".join(text.split()) if each.isprintable())[:_LONGEST].strip("\ufffd ")
+
+
+def _decoded(raw: bytes) -> str:
+    """Give bytes that are no UTF-8 as text: as UTF-8 where only its last letter was cut off, else as cp1252."""
+    for cut in range(1, _LONGEST_LETTER):
+        with suppress(UnicodeDecodeError):
+            whole = raw[:-cut].decode()
+            if not whole.isascii():
+                return whole
+    return raw.decode("cp1252", "replace")
 
 
 def written_day(text: str) -> str:

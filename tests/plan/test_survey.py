@@ -61,8 +61,14 @@ def test_measured_and_given_lengths_stay_with_their_tracks(catalogue):
 @pytest.mark.parametrize(
     ("location", "seconds", "code", "sentence"),
     [
-        ("https://x.example/a.mp3", 4.9, Code.TOO_SHORT, "4.9 s long; stemsplit takes at least 5 s"),
-        ("https://x.example/a.mp3", 3601, Code.TOO_LONG, "60.0 min long; stemsplit takes at most 60 min"),
+        (
+            "https://x.example/a.mp3",
+            4.9,
+            Code.TOO_SHORT,
+            '"https://x.example/a.mp3" is 4.9 s long; stemsplit takes at least 5 s',
+        ),
+        ("https://x.example/a.mp3", 4.999, Code.TOO_SHORT, "is 4.99 s long; stemsplit takes at least 5 s"),
+        ("https://x.example/a.mp3", 3601, Code.TOO_LONG, "is 60.1 min long; stemsplit takes at most 60 min"),
         ("https://youtu.be/dQw4w9WgXcQ", "", Code.BAD_LOCATION, "of a YouTube URL"),
         ("https://youtu.be/dQw4w9WgXcQ", 213, Code.BAD_LOCATION, "of a YouTube URL"),
     ],

@@ -110,3 +110,39 @@ def test_the_comments_of_a_flac_are_read(tmp_path):
         "artist": "Björk",
         "released_on": "1997-09-22",
     }
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("Pénélope".encode("latin-1"), "Pénélope"),
+        ("Björk … Jóga".encode("cp1252"), "Björk … Jóga"),
+        ("Björk".encode(), "Björk"),
+        ("Sigur Rós, Ágætis byrjun".encode()[:-1], "Sigur Rós, Ágætis byrju"),
+        ("日本語".encode()[:-1], "日本"),
+        ("Caf\u00e9".encode("latin-1"), "Café"),
+    ],
+)
+def test_tags_that_are_no_utf_8_keep_their_letters(raw, text):
+    assert clean_text(raw.decode("utf-8", "surrogateescape")) == text
+
+
+def test_the_letters_of_id3v1_tags_are_kept(tmp_path):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, np.zeros(44_100), 44_100)
+    fields = b"".join(text.encode("latin-1").ljust(30, b"\0") for text in ("Pénélope", "Björk", "Début"))
+    with path.open("ab") as file:
+        file.write(b"TAG" + fields + b"1993" + bytes(31))
+    tags = probe(str(path), with_tags=True).tags
+    assert (tags["title"], tags["artist"], tags["album"]) == ("Pénélope", "Björk", "Début")
+
+
+def test_the_letters_of_riff_tags_are_kept(tmp_path):
+    """They have no encoding of their own, and what most programs wrote is what Windows had."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(44_100), 44_100)
+    name = "Pénélope".encode("latin-1")
+    info = b"INFOINAM" + struct.pack("<I", len(name)) + name
+    whole = path.read_bytes() + b"LIST" + struct.pack("<I", len(info)) + info
+    path.write_bytes(whole[:4] + struct.pack("<I", len(whole) - 8) + whole[8:])
+    assert probe(str(path), with_tags=True).tags["title"] == "Pénélope"
