@@ -13,6 +13,7 @@ from stemline.cli.options import print_json
 from stemline.cli.run_display import RunDisplay
 from stemline.errors import UsageError
 from stemline.manifest.passed_over import passed_over_sentence
+from stemline.plan.relocation import relocated_sentence
 from stemline.records import Code, State
 from stemline.run.observer import observed_by
 from stemline.run.rejected_rows import rejected_rows_lines
@@ -123,18 +124,11 @@ def _show_result(screen: Screen, result: Result) -> None:
 
 def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Give what a run did besides the tracks' states, and what it spent."""
-    if told := passed_over_sentence(summary.get("passed_over_kinds", {})):
-        yield "", told
-    if unclear := summary.get("doubtful", {}).get("ai_training"):
-        yield "", f"{counted(unclear)} with ai_training neither allowed nor denied: unknown"
-    if summary["corrected"]:
-        yield "corrected", f"{summary['corrected']:,} published before, as the manifest has them now"
+    yield from _manifest_facts(summary)
     if splits := summary.get("splits"):
         yield "splits", ", ".join(f"{name} {count:,}" for name, count in splits.items())
     if "splits_notice" in summary:
         yield "", summary["splits_notice"]
-    if lengths := summary.get("lengths"):
-        yield "lengths", lengths_sentence(lengths)
     if mix := summary.get("mix"):
         yield "mix", mix_sentence(mix)
     credit = summary["credits"]
@@ -144,6 +138,20 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", f"{credit['charged_for_earlier']:,} charged for what an earlier run had submitted"
     if left := _left_with_provider(summary["tracks"], credit["reserved"]):
         yield "left", left
+
+
+def _manifest_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Give what a run found in the manifest that a person should know of."""
+    if told := passed_over_sentence(summary.get("passed_over_kinds", {})):
+        yield "", told
+    if unclear := summary.get("doubtful", {}).get("ai_training"):
+        yield "", f"{counted(unclear)} with ai_training neither allowed nor denied: unknown"
+    if summary["corrected"]:
+        yield "corrected", f"{summary['corrected']:,} published before, as the manifest has them now"
+    if told := relocated_sentence(summary.get("relocated")):
+        yield "relocated", told
+    if lengths := summary.get("lengths"):
+        yield "lengths", lengths_sentence(lengths)
 
 
 def _left_with_provider(tracks: Mapping[str, int], reserved: int) -> str:

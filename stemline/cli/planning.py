@@ -13,6 +13,7 @@ from stemline.cli.console import Screen, confirm, spinner
 from stemline.manifest.passed_over import passed_over_sentence, passed_over_tree
 from stemline.plan.forecast import NOTHING
 from stemline.plan.preview import Preview, preview_run
+from stemline.plan.relocation import relocated_sentence
 from stemline.plan.saved_plan import check_plan
 from stemline.run.preflight import ask_who_is_needed, looking_as_a_run
 from stemline.run.selection import Selection, source_of
@@ -81,6 +82,7 @@ def plan_tree(found: Preview) -> dict[str, Any]:
         "warnings": found.warnings,
         "balance": found.balance,
         "refused": _refusal_tree(found),
+        **found.metadata.relocations.as_tree(),
         **passed_over_tree(found.passed_over),
         "rejects": [asdict(reject) for reject in found.rejects],
     }
@@ -132,6 +134,8 @@ def show_plan(screen: Screen, plan: Preview) -> None:
 def _show_remarks(screen: Screen, plan: Preview) -> None:
     """Show what a person should look at before a run, and what would make it faster."""
     odd = [f"  {each}." for each in plan.metadata.odd.sentences()]
+    if told := relocated_sentence(plan.metadata.relocations.as_tree().get("relocated")):
+        odd.append(f"  {told}.")
     if odd:
         screen.out.print("\nOdd in the manifest", *odd, sep="\n", markup=False)
     for remark in (*plan.warnings, plan.forecast.advice):

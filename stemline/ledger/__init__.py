@@ -18,6 +18,7 @@ from stemline.ledger.queries import MeasuredTrack, PublishedShares, PublishedTra
 from stemline.ledger.redrive import RedriveGroup
 from stemline.ledger.row_mapping import BatchRow, RunRecord, TrackStatus
 from stemline.ledger.run_account import RunOutcome, TrackAccount
+from stemline.ledger.track import WrittenRow
 from stemline.ledger.traffic import TrafficReading
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "TrackStatus",
     "TrackTiming",
     "TrafficReading",
+    "WrittenRow",
     "open_ledger",
     "view_ledger",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, not_, or_, select
 
@@ -33,6 +33,14 @@ MANY = 5_000
 ROWS_A_MOVE = 5_000
 """So many tracks are moved in one transaction: whoever else wants the ledger waits no longer."""
 _STATES = {str(state): state for state in State}
+
+
+class WrittenRow(NamedTuple):
+    """What the ledger has of a track's manifest row; of a published one, as it was when it was made."""
+
+    columns: str
+    """As `load_cells` reads them; kept up to date where the tables are."""
+    location: str | None
 
 
 @repeating_verbs
@@ -178,13 +186,14 @@ class Tracks:
         with self._database.read() as connection:
             return {track_id: _STATES[state] for track_id, state in connection.execute(query).all()}
 
-    def columns(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, str]:
-        """Give the manifest's columns of each of these tracks (at most 10,000), as `load_cells` reads them."""
-        query = select(tracks.c.track_id, tracks.c.columns).where(
+    def written(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, WrittenRow]:
+        """Give the manifest's row of each of these tracks (at most 10,000) as the ledger has it."""
+        query = select(tracks.c.track_id, tracks.c.columns, tracks.c.location).where(
             these_tracks({"recipe": recipe.name, "provider": provider}, track_ids)
         )
         with self._database.read() as connection:
-            return {track_id: text or "{}" for track_id, text in connection.execute(query).all()}
+            found = connection.execute(query).all()
+        return {track_id: WrittenRow(text or "{}", location) for track_id, text, location in found}
 
 
 def _waiting(connection: Connection, run: Cells) -> tuple[ColumnElement[bool], ...]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from stemline.budget import Spending
-from stemline.ledger import Ledger, MeasuredTrack, view_ledger
+from stemline.ledger import Ledger, MeasuredTrack, WrittenRow, view_ledger
 from stemline.ledger.database import check_ledger_place
 from stemline.ledger.remake import IDLE
 from stemline.records import State
@@ -35,9 +35,9 @@ class LedgerView:
         remade = self.ledger.remakes.idle(*self._key, unsent) if unsent else ()
         return found | dict.fromkeys(remade, State.PUBLISHED)
 
-    def columns_of(self, track_ids: Sequence[str]) -> dict[str, str]:
-        """Give the manifest's columns of each of these tracks as the ledger writes them."""
-        return self.ledger.tracks.columns(*self._key, track_ids) if self.ledger and track_ids else {}
+    def written_of(self, track_ids: Sequence[str]) -> dict[str, WrittenRow]:
+        """Give the manifest's row of each of these tracks as the ledger has it."""
+        return self.ledger.tracks.written(*self._key, track_ids) if self.ledger and track_ids else {}
 
     def measured_of(self, track_ids: Sequence[str]) -> dict[str, MeasuredTrack]:
         """Give what the ledger knows of those of these tracks whose length it has: they are not probed again."""

@@ -12,8 +12,10 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.rights_columns import LICENSE_SPDX, rights_cells, said_of_training
 from stemline.dataset.table_row import read_day
 from stemline.dataset.table_schemas import MANIFEST_COLUMNS, carried_columns
+from stemline.ledger import WrittenRow
 from stemline.ledger.cell import are_as_written, dump_cells, load_cells
 from stemline.plan.oddities import ManifestOddities, read_isrc
+from stemline.plan.relocation import Relocations
 from stemline.records import Misstatement, Track
 from stemline.rights import is_ai_training_clear
 
@@ -32,12 +34,12 @@ class ColumnComparison:
         self._fixed = {name for name, column in by_table.items() if column in layout.partition_by}
         """What partitions the table: a row stays in the folder it was published in."""
 
-    def changed(self, tracks: Sequence[Track], written: Mapping[str, str]) -> Iterator[Track]:
+    def changed(self, tracks: Sequence[Track], written: Mapping[str, WrittenRow]) -> Iterator[Track]:
         """Give those of some rows that say anything else than the ledger wrote, by their ids, for them."""
         known = [track for track in tracks if track.track_id in written]
         for start in range(0, len(known), _ROWS_AT_ONCE):
             some = known[start : start + _ROWS_AT_ONCE]
-            before = [written[track.track_id] for track in some]
+            before = [written[track.track_id].columns for track in some]
             if not are_as_written([track.columns for track in some], before):
                 yield from (
                     track
@@ -86,10 +88,11 @@ class MetadataCheck:
     """Values of `ai_training` that are none of its words: they count as unknown."""
     wrong_lengths: int = 0
     """Values of `duration_seconds` that are not the length of the file."""
+    relocations: Relocations = field(default_factory=Relocations)
     odd: ManifestOddities = field(default_factory=ManifestOddities)
 
-    def add(self, tracks: Sequence[Track], published: Mapping[str, str]) -> None:
-        """Look at rows; `published` are the columns that published tracks have in the ledger, as it writes them."""
+    def add(self, tracks: Sequence[Track], published: Mapping[str, WrittenRow]) -> None:
+        """Look at rows; `published` is what the ledger has of those of published tracks."""
         for track in tracks:
             columns = track.columns
             if _is_given(columns, "released_on") and read_day(columns["released_on"]) is None:
@@ -104,6 +107,7 @@ class MetadataCheck:
         self.unclear_training += count_unclear(tracks)
         self.odd.add(tracks)
         self.changed += sum(1 for _ in self.comparison.changed(tracks, published))
+        self.relocations.note(tracks, published)
 
     def add_lengths(self, misstated: Sequence[Misstatement]) -> None:
         """Count lengths that are not their files'."""

@@ -172,7 +172,7 @@ class _TrackSorter:
         quarantined = [name for name in track_ids if states.get(name) is State.QUARANTINED]
         again = view.collectable(quarantined)
         done = [track_id for track_id in track_ids if states.get(track_id) is State.PUBLISHED]
-        plan.metadata.add(tracks, view.columns_of(done))
+        plan.metadata.add(tracks, view.written_of(done))
         for track in tracks:
             state = states.get(track.track_id)
             if state is State.PUBLISHED:

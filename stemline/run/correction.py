@@ -19,6 +19,7 @@ from stemline.errors import LeaseHeld, StemlineError, StorageError
 from stemline.ledger import Ledger, PublishedAttempt
 from stemline.ledger.cell import load_cells
 from stemline.plan.metadata_check import ColumnComparison
+from stemline.plan.relocation import Relocations
 from stemline.records import Recipe, State, Track
 from stemline.rewrite.rewrite import Rewriter
 from stemline.run.rewriting import rewriting
@@ -46,6 +47,7 @@ class CorrectionQueue:
     """Columns of published tracks as the tables should have them, by track id."""
     given_before: set[str] = field(default_factory=set)
     """Those of them whose split the manifest gave."""
+    relocations: Relocations = field(default_factory=Relocations)
     splits: SplitKeeping | None = None
     """What gives rows their splits; None: the manifest alone does."""
     problem: str = ""
@@ -54,11 +56,13 @@ class CorrectionQueue:
     def notice(self, tracks: Sequence[Track]) -> None:
         """Compare planned rows (at most 10,000) with what the ledger has of them: only what is published differs."""
         compare = ColumnComparison(self.layout)
-        known = self.ledger.tracks.columns(self.provider, self.recipe, [track.track_id for track in tracks])
+        known = self.ledger.tracks.written(self.provider, self.recipe, [track.track_id for track in tracks])
+        self.relocations.note(tracks, known)
         room = max(0, MOST_TRACKS - len(self.pending))
         for track in islice(compare.changed(tracks, known), room):
-            self.pending[track.track_id] = compare.merged(track.columns, known[track.track_id])
-            if load_cells(known[track.track_id]).get("split") is not None:
+            before = known[track.track_id].columns
+            self.pending[track.track_id] = compare.merged(track.columns, before)
+            if load_cells(before).get("split") is not None:
                 self.given_before.add(track.track_id)
         if self.splits is not None:
             self.splits.notice(self._not_standing(tracks), len(tracks))

@@ -293,6 +293,7 @@ class Run(RunContext):
             **self._rejected_rows(),
             **self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
             **self.planning.lengths.as_tree(),
+            **self.corrections.relocations.as_tree(),
             **passed_over_tree(self.planning.passed_over),
             **(
                 {"doubtful": {"ai_training": self.planning.unclear_training}}

@@ -19,7 +19,7 @@ def test_a_published_track_is_found_with_its_batch_and_its_columns_booked(ledger
     for _ in range(2):  # a verb may be said twice
         ledger.corrections.book(case.run_id, *key, {names[0]: {"mood": "wild", "plays": 7}})
 
-    written = ledger.tracks.columns(*key, names)
+    written = {name: row.columns for name, row in ledger.tracks.written(*key, names).items()}
     assert load_cells(written[names[0]]) == {"mood": "wild", "plays": 7}
     assert load_cells(written[names[1]]) == dict(case.track(2).columns)
     assert (case.state(1), case.spent()) == ("published", spent)

@@ -12,7 +12,7 @@ import soundfile
 
 from stemline.dataset.columns import join_columns
 from stemline.dataset.layout import DatasetLayout
-from stemline.ledger import MeasuredTrack
+from stemline.ledger import MeasuredTrack, WrittenRow
 from stemline.ledger.cell import dump_cells
 from stemline.manifest import ManifestSource
 from stemline.manifest.scan import read_columns, scan_manifest
@@ -63,7 +63,8 @@ def test_a_track_is_the_one_it_was_whatever_its_file_says(music):
 
 def test_published_tracks_of_before_there_were_guesses_are_not_corrected(music):
     tracks = survey(music, done=lambda track_ids: track_ids, carried=OLD_COLUMNS)
-    written = {track.track_id: dump_cells(dict.fromkeys(OLD_COLUMNS.names)) for track in tracks}
+    cells = dump_cells(dict.fromkeys(OLD_COLUMNS.names))
+    written = {track.track_id: WrittenRow(cells, track.location) for track in tracks}
 
     assert [dict(track.columns) for track in tracks] == [{}, {}]
     layout = DatasetLayout(

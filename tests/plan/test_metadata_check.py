@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from stemline.ledger import WrittenRow
 from stemline.ledger.cell import dump_cells
 from stemline.plan.metadata_check import MetadataCheck
 from stemline.records import Track
@@ -14,7 +15,8 @@ from stemline.records import Track
 def check_of(published=None, **columns):
     check = MetadataCheck()
     check.add(
-        [Track("a", "/a.wav", 1, columns=columns)], {} if published is None else {"a": dump_cells(published)}
+        [Track("a", "/a.wav", 1, columns=columns)],
+        {} if published is None else {"a": WrittenRow(dump_cells(published), "/a.wav")},
     )
     return check
 
