@@ -11,6 +11,7 @@ from pathlib import Path
 
 from support.command_line import WAIT_SECONDS, clean_environment
 from support.project import Project
+from support.short_waits import write_facts
 
 STEMLINE = Path(sys.executable).with_name("stemline")
 
@@ -19,6 +20,10 @@ def on_a_terminal(project: Project, typed: bytes, *argv: object) -> tuple[int, s
     """Run the command and type this; give its exit code and all that was shown, as words with single spaces."""
     ours, theirs = pty.openpty()
     environment = {**clean_environment(project.folder), "STEM_KEY": project.provider.key, "TERM": "dumb"}
+    facts = project.folder / "facts-of-terminal"
+    if not facts.exists():
+        write_facts(facts)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(facts), environment.get("PYTHONPATH", "")]))
     process = subprocess.Popen(
         [STEMLINE, *argv], cwd=project.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
     )
