@@ -190,13 +190,6 @@ class Submission:
     source_sha256: str | None = None
     """Digest of what was uploaded; None when the provider fetched the source itself."""
 
-    @property
-    def credits(self) -> int | None:
-        """What it will cost: as the provider says, else a credit for each second of audio it found; None: untold."""
-        if self.credits_required is not None or not self.duration_seconds:
-            return self.credits_required
-        return math.ceil(self.duration_seconds)
-
 
 class Phase(StrEnum):
     """How far a provider's job is, in words every provider shares."""

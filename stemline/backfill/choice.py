@@ -27,7 +27,7 @@ from stemline.plan.ledger_view import LedgerView
 from stemline.plan.row_digest import RowDigest, row_of
 from stemline.plan.survey import SurveyedBatch, check_recipe, survey_catalogue
 from stemline.plan.workload import credits_to_reserve
-from stemline.records import BAD_ENDS, IN_HAND, Code, Reject, State, Track
+from stemline.records import BAD_ENDS, IN_HAND, Code, Misstatement, Reject, State, Track
 from stemline.run.selection import Selection, source_of
 from stemline.settings import ProviderFacts, Settings
 from stemline.storage import Store, scratch_folder
@@ -52,6 +52,8 @@ class BackfillChoice:
     outside: int = 0
     paid_again: int = 0
     """Credits for tracks that were, or may have been, paid for before."""
+    misstated: list[Misstatement] = field(default_factory=list)
+    """Rows whose file is not as long as they say."""
     rejected: list[Reject] = field(default_factory=list)
     """Rows that cannot be used, and rows without a date where bounds ask for one."""
 
@@ -108,6 +110,7 @@ def choosing(  # noqa: PLR0913 - all that says which rows are meant
             ):
                 claim.require_here([track.track_id for track in batch.tracks])
                 choice.rejected += batch.rejects
+                choice.misstated += batch.misstated
                 chooser.add(batch)
             yield choice
     finally:

@@ -61,6 +61,7 @@ def plan_tree(plan: BackfillPlan, answer: DeadlineAnswer | None) -> dict[str, An
         "undated": choice.undated,
         "rejected": len(choice.rejected) - choice.undated,
         "paid_again": choice.paid_again,
+        "misstated": len(choice.misstated),
         "rejects": [asdict(reject) for reject in choice.rejected[:SHOWN_ROWS]],
     }
 
@@ -85,6 +86,10 @@ def show_plan(screen: Screen, plan: BackfillPlan, answer: DeadlineAnswer | None)
         screen.out.print(f"    {reject.code}: {reject.sentence}", markup=False)
     if len(choice.rejected) > SHOWN_ROWS:
         screen.out.print(f"    … and {len(choice.rejected) - SHOWN_ROWS:,} more", markup=False)
+    if choice.misstated:
+        count, first = len(choice.misstated), choice.misstated[0]
+        told = f"{counted(count)} not as long as the manifest says, such as row {first.row}: {first.sentence}"
+        screen.out.print(f"  {told}", markup=False)
     if choice.paid_again:
         told = f"{choice.paid_again:,} credits of it are paid once more for tracks that were paid for before."
         screen.out.print(told, style="bold yellow", markup=False)

@@ -122,9 +122,10 @@ class Attempts:
             row = find_attempt(connection, token)
             if row["job_id"] != submission.job_id:
                 require_state(row, "record_submission", {State.SUBMITTING, State.UNKNOWN})
-                move_attempt(connection, now, row, _accepted(now, row, submission))
-                if submission.credits is not None:
-                    credit.adjust(connection, now, token, submission.credits)
+                asked = credit.asked_for(row["credits_reserved"], submission)
+                move_attempt(connection, now, row, _accepted(now, row, submission, asked))
+                if asked != row["credits_reserved"]:
+                    credit.adjust(connection, now, token, asked)
             return _read_attempt(connection, token)
 
     def release(  # noqa: PLR0913 - why it ends, and who says so
@@ -282,15 +283,14 @@ class Attempts:
             ).scalar_one_or_none()
 
 
-def _accepted(now: datetime, row: RowMapping, submission: Submission) -> AttemptTransition:
-    asked = submission.credits
+def _accepted(now: datetime, row: RowMapping, submission: Submission, asked: int) -> AttemptTransition:
     values = {
         "job_id": submission.job_id,
         "sent_at": row["sent_at"] or now,
         "estimated_seconds": submission.estimated_seconds,
         "source_sha256": submission.source_sha256,
         "request": None,  # it may hold a presigned link, and nothing repeats it now
-        "credits_reserved": row["credits_reserved"] if asked is None else asked,
+        "credits_reserved": asked,
     }
     return AttemptTransition("record_submission", State.PROCESSING, State.PROCESSING, values=values)
 

@@ -7,6 +7,7 @@ that calls them.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -21,6 +22,7 @@ from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.run import find_run
 from stemline.ledger.tables import Cells, attempts, entries, runs, totals
 from stemline.ledger.transition import LedgerEvent, write_event
+from stemline.records import ROUNDED_SECONDS, Submission
 
 EVERYTHING = "all"
 
@@ -123,6 +125,17 @@ def reserve(connection: Connection, now: datetime, attempt: Cells, amount: int) 
         ]
         connection.execute(totals.insert(), empty)
     _book(connection, now, owner, {"reserve": amount})
+
+
+def asked_for(reserved: int, submission: Submission) -> int:
+    """Give the credits an attempt will cost: as its provider says, else a credit for each second of audio it found.
+
+    A length that differs by its rounding alone says nothing.
+    """
+    if submission.credits_required is not None:
+        return submission.credits_required
+    found = math.ceil(submission.duration_seconds or 0)
+    return found if found and abs(found - reserved) > ROUNDED_SECONDS else reserved
 
 
 def adjust(connection: Connection, now: datetime, token: str, amount: int) -> None:

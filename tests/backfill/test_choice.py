@@ -7,9 +7,11 @@ import json
 from contextlib import suppress
 from datetime import UTC, date, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.dated_catalogue import SECONDS, History
@@ -273,3 +275,12 @@ def test_what_another_backfill_waits_to_make_again_is_published_as_it_is(
         assert [row.track.track_id for row in found] == taken
         assert {row.last_attempt for row in found} <= {1}
         assert plan.choice.paid_again == len(taken) * SECONDS
+
+
+def test_the_length_of_a_file_is_its_own_and_another_one_is_told(catalogue):
+    path = catalogue.folder / "a.wav"
+    soundfile.write(path, 0.3 * np.sin(np.arange(6 * 8_000) / 9), 8_000)
+    catalogue.write_rows([{"released_on": "2015-01-01", "uri": str(path), "duration_seconds": "3:35"}])
+    with catalogue.planned() as plan:
+        assert [each.sentence for each in plan.choice.misstated] == ["215.0 s given, 6.0 s measured"]
+        assert [row.credits for row in plan.choice.rows.rows()] == [6]

@@ -167,6 +167,13 @@ def test_a_reservation_follows_the_length_that_was_found_where_no_price_is_told(
     assert case.spent() == (600, 0)
 
 
+@pytest.mark.parametrize("found", [None, 9.0, 10.4])
+def test_a_length_that_is_only_rounded_otherwise_leaves_the_reservation_as_it_is(case, found) -> None:
+    case.sent(1)
+    case.ledger.attempts.record_submission("a1", Submission("j1", duration_seconds=found))
+    assert case.spent() == (10, 0)
+
+
 @pytest.mark.parametrize("state", [State.PLANNED, State.FAILED, State.HELD, State.REJECTED])
 def test_a_released_attempt_gives_its_credits_back(case, state: State) -> None:
     case.sent(1)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from support.command_line import WAIT_SECONDS, clean_environment
 from support.project import Project
+from support.short_waits import write_facts
 
 STEMLINE = Path(sys.executable).with_name("stemline")
 
@@ -23,10 +24,15 @@ def on_a_terminal(project: Project, typed: bytes, *argv: object) -> tuple[int, s
 def typed_to(folder: Path, typed: bytes, *argv: object, **environment: str) -> tuple[int, str]:
     """Run the command and type this; give its exit code and all that was shown, as words with single spaces."""
     ours, theirs = pty.openpty()
+    facts = folder / "facts-of-terminal"
+    if not facts.exists():
+        write_facts(facts)
+    clean = clean_environment(folder)
+    path = os.pathsep.join(filter(None, [str(facts), clean.get("PYTHONPATH", "")]))
     process = subprocess.Popen(
         [STEMLINE, *argv],
         cwd=folder,
-        env={**clean_environment(folder), "TERM": "dumb", **environment},
+        env={**clean, "PYTHONPATH": path, "TERM": "dumb", **environment},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
