@@ -41,4 +41,6 @@ def test_open_shows_the_pages_of_a_bucket_from_this_machine(project, s3_server, 
     where, about_all = shown_page(project, "--dataset")
     assert where == f"s3://{bucket}/stems/_stemline/reports/dataset.html"
     assert "live dataset" in about_all.named("header")[0].text
-    assert {row["column 0"]: int(row["column 3"]) for row in about_all.table("shares")}.items() >= tracks.items()
+    assert {
+        row["column 0"]: int(row["column 3"]) for row in about_all.table("shares")
+    }.items() >= tracks.items()
