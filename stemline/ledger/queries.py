@@ -213,6 +213,14 @@ class Queries:
             merged = merged_batches(connection, found)
         return {merged.get(batch, batch) for batch in found}
 
+    def batches_of_run(self, run_id: str) -> set[str]:
+        """Give the batches whose names those parts bear that hold the rows a run published."""
+        query = select(func.coalesce(batches.c.merged_into, batches.c.batch_id)).where(
+            batches.c.run_id == run_id, batches.c.published_at.is_not(None)
+        )
+        with self._database.read() as connection:
+            return set(connection.scalars(query))
+
     def measured(self, provider: str, recipe: Recipe, track_ids: Collection[str]) -> dict[str, MeasuredTrack]:
         """Give what is known of each of these tracks (at most 10,000) whose length is."""
         query = select(

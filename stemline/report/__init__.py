@@ -24,7 +24,6 @@ def write_report(
     store: Store,
     run_id: str,
     root: SourceRoot = NOWHERE,
-    *,
     preview_seconds: float = PREVIEW_SECONDS,
 ) -> str:
     """Write the page about a run into the dataset and give its key; it may be written again at any time.
@@ -33,7 +32,7 @@ def write_report(
     it has no room for are in a CSV file beside it. Previews take at most `preview_seconds`; for 0 no audio is read.
     Raises LedgerConflict when the ledger knows no such run, and StorageError when the dataset cannot be written.
     """
-    digest = gather(ledger, store, run_id, root)
+    digest = _gathered(ledger, store, run_id, root)
     if digest.account.total > SHOWN_TRACKS:
         key = track_file_key(run_id)
         with scratch_folder() as folder:
@@ -52,7 +51,7 @@ def write_report(
 def write_report_file(ledger: Ledger, store: Store, run_id: str, root: SourceRoot, out: Path) -> str:
     """Do as `write_report`, into a file of a person's own, and give its path; raises UsageError where it is none."""
     check_out(out)
-    digest = _previewed(gather(ledger, store, run_id, root), ledger, store, PATIENT_SECONDS)
+    digest = _previewed(_gathered(ledger, store, run_id, root), ledger, store, PATIENT_SECONDS)
     digest = replace(digest, link_root=link_root(store, out))
     if digest.account.total > SHOWN_TRACKS:
         beside = out.with_name(f"{out.stem}.tracks.csv")
@@ -66,6 +65,17 @@ def write_report_file(ledger: Ledger, store: Store, run_id: str, root: SourceRoo
 def track_file_key(run_id: str) -> str:
     """Give the key of the file that has all tracks of a run."""
     return f"_stemline/runs/{run_id}.tracks.csv"
+
+
+def _gathered(ledger: Ledger, store: Store, run_id: str, root: SourceRoot) -> RunDigest:
+    """Gather a digest, by split where there are any: only then are the tables read."""
+    digest = gather(ledger, store, run_id, root)
+    is_split = digest.account.has_split or any(True for _ in store.list("_stemline/splits"))
+    if not digest.figures.published.by_this_run or not is_split:
+        return digest
+    from stemline.report.run_splits import read_splits_of_run  # noqa: PLC0415
+
+    return replace(digest, splits=read_splits_of_run(ledger, store, run_id))
 
 
 def _previewed(digest: RunDigest, ledger: Ledger, store: Store, seconds: float) -> RunDigest:

@@ -11,7 +11,6 @@ from typing import Any
 from stemline.reader import open_dataset
 from stemline.release.record import require_release
 from stemline.report.dataset_figures import (
-    Breakdown,
     DatasetTotals,
     Growth,
     SoundShare,
@@ -38,6 +37,7 @@ from stemline.report.quality_figures import (
     read_distributions,
     read_silent,
 )
+from stemline.report.shares import Breakdown
 from stemline.report.track_choice import choose_tracks_to_hear
 from stemline.report.track_table import SHOWN_TRACKS, Cell, write_track_file
 from stemline.settings import Settings

@@ -9,9 +9,8 @@ from typing import Any
 
 from stemline.report.digest import FASTEST, SLOWEST, TEMPO_STEP, MusicTally
 from stemline.report.figure_tables import FigureTables
+from stemline.report.shares import SHOWN_VALUES, Breakdown, ValueShare
 
-SHOWN_VALUES = 10
-"""So many values of a column are told apart, those with most hours; the others are counted together."""
 GROWTH_STEPS = (1, 2, 7, 14, 28, 91, 182, 365)
 """Lengths in days that one column of the growth chart may stand for."""
 GROWTH_COLUMNS = 60
@@ -26,34 +25,6 @@ _BREAKDOWNS = {
 _SECONDS = "round(coalesce(sum(duration_seconds) FILTER (isfinite(duration_seconds)), 0), 3)"
 _CREDITS = "coalesce(sum(credits_charged), 0)::BIGINT"
 _STORED = "NOT list_contains(string_split(coalesce(verification, ''), ','), 'linked')"
-
-
-@dataclass(frozen=True, slots=True)
-class ValueShare:
-    """How much has one value of a column."""
-
-    value: str | None
-    """None: it was not told."""
-    tracks: int
-    seconds: float
-    credits: int = 0
-    """Charged for them, as far as the tables tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Breakdown:
-    """A dataset by the values of a column, most hours first."""
-
-    shares: tuple[ValueShare, ...]
-    values: int
-    """How many there are."""
-    rest: ValueShare | None
-    """Those that are not told apart."""
-
-    @property
-    def is_told(self) -> bool:
-        """Whether any track has a value."""
-        return any(share.value is not None for share in self.shares)
 
 
 @dataclass(frozen=True, slots=True)

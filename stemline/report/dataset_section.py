@@ -10,13 +10,13 @@ from stemline.report.account_section import sound_words
 from stemline.report.chart import ColumnChart, column_chart, number
 from stemline.report.components import counter, empty_note, facts, listen, panel
 from stemline.report.dataset_digest import DatasetDigest
-from stemline.report.dataset_figures import Breakdown, Growth, ValueShare
+from stemline.report.dataset_figures import Growth
 from stemline.report.markup import Html, clipped, element
 from stemline.report.music_charts import music_panels
 from stemline.report.player import AudioPlace, preview_note, track_player
+from stemline.report.shares import HOUR, Breakdown, share_table
 from stemline.wording import byte_size, counted, length
 
-_HOUR = 3_600.0
 _BREAKDOWNS = {
     "split": ("Splits", "Split", "in no split", "No track is in a split."),
     "license": ("Licences", "Licence", "unknown", "No track has a licence."),
@@ -57,7 +57,7 @@ def dataset_counters(digest: DatasetDigest) -> Html:
 
 
 def _total_length(seconds: float) -> str:
-    return f"{seconds / _HOUR:,.0f} h" if seconds >= 100 * _HOUR else length(round(seconds))
+    return f"{seconds / HOUR:,.0f} h" if seconds >= 100 * HOUR else length(round(seconds))
 
 
 def _per_track(stems: int, separations: int) -> str:
@@ -65,7 +65,7 @@ def _per_track(stems: int, separations: int) -> str:
 
 
 def _per_hour(size: int, seconds: float) -> str:
-    return f"{byte_size(size / seconds * _HOUR)} an hour of music" if seconds else "none"
+    return f"{byte_size(size / seconds * HOUR)} an hour of music" if seconds else "none"
 
 
 def breakdowns(digest: DatasetDigest) -> Html:
@@ -80,24 +80,7 @@ def _breakdown(name: str, breakdown: Breakdown, total: float) -> Html:
     title, heading, untold, nothing = _BREAKDOWNS[name]
     if not breakdown.is_told:
         return panel(title, empty_note(nothing)) if nothing else Html()
-    unit = "Hours" if total >= 2 * _HOUR else "Minutes"
-    head = element("tr", *(element("th", each) for each in (heading, unit, "Share", "Tracks", "Credits")))
-    shares = [(each, each.value, untold) for each in breakdown.shares]
-    if breakdown.rest is not None:
-        shares.append((breakdown.rest, None, f"{breakdown.values - len(breakdown.shares):,} more"))
-    rows = [_share_row(share, value, instead, total) for share, value, instead in shares]
-    return panel(
-        title, element("table", element("thead", head), element("tbody", *rows), class_="numbers shares")
-    )
-
-
-def _share_row(share: ValueShare, value: str | None, instead: str, total: float) -> Html:
-    part = share.seconds / total if total else 0.0
-    name = element("em", instead) if value is None else element("span", clipped(value, 60))
-    bar = element("span", element("b", style=f"width:{part:.2%}"), class_="share")
-    hours = share.seconds / (_HOUR if total >= 2 * _HOUR else 60)
-    figures = (f"{hours:,.1f}", f"{part:.1%}", f"{share.tracks:,}", f"{share.credits:,}")
-    return element("tr", element("td", name, bar), *(element("td", figure) for figure in figures))
+    return panel(title, share_table(breakdown, heading, untold, total))
 
 
 def _sound(digest: DatasetDigest) -> Html:
@@ -125,7 +108,7 @@ def _growth(growth: Growth) -> Html:
     in_all += f", {counted(spent, 'credit')}" if spent else ""
     if len(growth.tracks) == 1 and growth.step_days == 1:
         return panel("Growth", element("p", f"All of it came on {_day(growth.first)}: {in_all}."))
-    unit, size = ("hours", _HOUR) if total >= 2 * _HOUR else ("minutes", 60.0)
+    unit, size = ("hours", HOUR) if total >= 2 * HOUR else ("minutes", 60.0)
     every = {1: "a day", 7: "a week"}.get(growth.step_days, f"in {growth.step_days} days")
     values = [seconds / size for seconds in growth.seconds]
     chart = ColumnChart(

@@ -19,6 +19,7 @@ from stemline.report.page_file import DATASET_ROOT
 from stemline.report.player import PlayedTrack, played_row
 from stemline.report.run_account import RunAccount, read_account
 from stemline.report.run_figures import RunFigures, read_figures
+from stemline.report.shares import Breakdown
 from stemline.report.track_table import TrackFile
 from stemline.storage import Store
 from stemline.wording import PROBLEM_STATES
@@ -115,6 +116,8 @@ class RunDigest:
     heard: tuple[PlayedTrack, ...] = ()
     """The samples as cards show them."""
 
+    splits: Breakdown | None = None
+    """Of what the run published; None where no track is in a split."""
     track_file: TrackFile | None = None
     """What has the tracks that the page has no room for."""
 

@@ -37,6 +37,7 @@ def _body(digest: RunDigest) -> Iterator[Html]:
     yield section.samples(digest)
     yield section.counters(digest)
     yield section.states(digest)
+    yield section.splits(digest)
     yield account_section.breakdowns(digest.account)
     yield section.reasons(digest)
     yield section.problems(digest)

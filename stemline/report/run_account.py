@@ -69,11 +69,14 @@ class RunAccount:
     """Stems by format, sample rate and channels."""
     verification: Counter[str] = field(default_factory=Counter)
     """Stems by what was found."""
+    has_split: bool = False
+    """Whether the manifest puts any of them into a split."""
 
     def add(self, track: TrackAccount) -> None:
         """Count a track."""
         self.total += 1
         self.states[track.state] += 1
+        self.has_split = self.has_split or bool(told(track.columns, "split"))
         if len(self.rows) < SHOWN_TRACKS:
             self.rows.append(track_cells(track))
         for group in GROUPS:

@@ -72,12 +72,13 @@ def _tables(ledger: Ledger, access: StoreAccess, rows: Sequence[BatchRow]) -> Op
     except StemlineError:
         return None
     parts = {
-        table: tuple(key for key in keys if _batch_of(key) in batches) for table, keys in listed.parts.items()
+        table: tuple(key for key in keys if batch_of(key) in batches) for table, keys in listed.parts.items()
     }
     return OpenTables(access, PartList(parts, listed.layout))
 
 
-def _batch_of(key: str) -> str:
+def batch_of(key: str) -> str:
+    """Give the batch whose name a part bears."""
     return key.rpartition("/")[2].removeprefix("part-").partition(".")[0]
 
 

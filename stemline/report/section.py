@@ -10,6 +10,7 @@ from stemline.report.markup import Html, clipped, element, joined, with_code, wi
 from stemline.report.player import AudioPlace, preview_note, track_player
 from stemline.report.run_account import COLUMNS
 from stemline.report.run_figures import RunFigures
+from stemline.report.shares import share_table
 from stemline.report.track_table import TrackTable, track_table
 from stemline.wording import CODES, STATES, counted, length, lengths_sentence, mix_sentence
 
@@ -186,6 +187,16 @@ def reasons(digest: RunDigest) -> Html:
         return Html()
     shown = table(("Tracks", "Code", "Meaning", "Next"), rows, "reasons")
     return element("section", element("h2", "Reasons and next steps"), shown, class_="panel", id="reasons")
+
+
+def splits(digest: RunDigest) -> Html:
+    """Give what the run published by split; nothing where there are none."""
+    found = digest.splits
+    if found is None:
+        return Html()
+    everything = (*found.shares, *((found.rest,) if found.rest else ()))
+    total = sum(each.seconds for each in everything)
+    return panel("Splits of what was published", share_table(found, "Split", "in no split", total))
 
 
 def all_tracks(digest: RunDigest) -> Html:

@@ -172,6 +172,16 @@ def test_every_track_is_in_a_table_with_what_it_cost(made):
     assert "3 Nov 2026: 1 track, 3 min, 180 credits" in page.source
 
 
+def test_a_track_without_tags_is_called_by_its_file_and_no_id_stands_for_an_artist(made):
+    untagged = {"track_id": "t-3f5494b258abe783", "title": None, "artist": None}
+    made.publish({**untagged, "source_uri": "Demos/01 Low tide.flac"})
+    made.publish({**untagged, "track_id": "t-1", "title": "", "source_uri": "https://youtu.be/abc?v=1"})
+    _, page = figures(made)
+    assert [each.text for each in page.named("h3") if "article" in each.path] == ["01 Low tide.flac", "t-1"]
+    assert not page.of_class("artist")
+    assert [row["column 0"] for row in page.table("tracks")] == ["t-1", "01 Low tide.flac"]
+
+
 def test_tracks_that_the_page_has_no_room_for_are_in_a_file_beside_it(made, monkeypatch, tmp_path):
     for module in ("dataset_digest", "dataset_tracks"):
         monkeypatch.setattr(f"stemline.report.{module}.SHOWN_TRACKS", 2)

@@ -78,3 +78,9 @@ def test_urls_lose_users_passwords_and_queries(content, shown):
 def test_long_text_is_clipped():
     assert clipped("abcdef", 4) == "abc…"
     assert clipped("abcd", 4) == "abcd"
+
+
+def test_marks_that_would_reach_over_the_lines_around_are_fewer_and_those_of_languages_stay():
+    assert text("Z" + "\u0310" * 80 + "algo") == "Z" + "\u0310" * 3 + "algo"
+    for word in ("Vie\u0302\u0323t", "\u05e9\u05c1\u05b8", "Gu\u0308\u0304"):
+        assert text(word) == word

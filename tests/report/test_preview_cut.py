@@ -20,7 +20,7 @@ from stemline.reader.stem_audio import StemAudio
 from stemline.reader.stem_lookup import SoughtTrack, track_places
 from stemline.report import timed_work
 from stemline.report.dataset_page import write_dataset_report
-from stemline.report.player import PlayedStem, PlayedTrack
+from stemline.report.player import PlayedStem, PlayedTrack, preview_note
 from stemline.report.preview import PEAKS, SAMPLE_RATE, loudest_start, make_preview
 from stemline.report.preview_cut import LEFT_OUT, NO_ROOM, PreviewLimits, cut_previews, without_previews
 from stemline.settings import Settings
@@ -186,6 +186,18 @@ def test_without_previews_a_page_says_how_to_get_them(sounds):
     assert {(stem.preview, stem.trouble) for stem in cut.stems} == {
         (None, LEFT_OUT.format(again="stemline report CONFIG"))
     }
+
+
+def test_a_page_says_how_many_tracks_are_without_a_preview(sounds):
+    sounds.publish("t")
+    track, audio = played(sounds)
+    (cut,) = cut_previews([track], audio)
+    none = without_previews([track])
+    assert preview_note([cut, *none]).endswith("are inside this page. 1 track without: the card says why.")
+    assert preview_note(none) == " This page has no previews of them: the cards say why, and how to get them."
+    late = cut_previews([track], audio, PreviewLimits(time_limit=0.0), "stemline report CONFIG --dataset")
+    (sentence,) = {stem.trouble for stem in late[0].stems}
+    assert sentence.endswith("`stemline report CONFIG --dataset` makes it.")
 
 
 def settings_of(dataset: SoundDataset) -> Settings:
