@@ -47,8 +47,11 @@ from stemline.manifest.view import (
 from stemline.settings.column_mapping import column_key
 from stemline.wording import passed_over_sentence
 
+_MEGABYTES = 256
+_MEGABYTES_A_COLUMN = 0.25
+"""A query holds two thousand values of every column at each of its steps, on each of its threads."""
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": "256MB",
+    "memory_limit": f"{_MEGABYTES}MB",
     "threads": 2,
     "autoinstall_known_extensions": False,
 }
@@ -114,6 +117,7 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
         with refusing(source):
             numbers = _load(database, file)
             given = database.sql("SELECT * FROM raw LIMIT 0").columns
+            _make_room(database, len(given))
             _refuse_empty(database, file)
             refuse_own_names(given, file)
             given = [name for name in given if name not in INTERNAL]
@@ -125,6 +129,11 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
         with refusing(source):
             forms = find_forms(database, list(columns.carried.values()), texts)
         return ParsedManifest(database, file, columns, mapping, forms, stack.pop_all())
+
+
+def _make_room(database: duckdb.DuckDBPyConnection, columns: int) -> None:
+    """Allow a manifest of hundreds of columns the memory that a few rows of it take."""
+    database.execute(f"SET memory_limit = '{_MEGABYTES + int(columns * _MEGABYTES_A_COLUMN)}MB'")
 
 
 def has_priorities(source: ManifestSource) -> bool:
@@ -274,6 +283,7 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
     members = merge_structures((text for text, _ in objects.fetchall()), _kept_structures(file.source))
     if not members:
         return frozenset()
+    _make_room(database, len(members))
     names = member_names(members)
     ours = {column_key(theirs): name for name, theirs in file.source.columns.items()}
     texts = {key for key in members if ours.get(column_key(key)) in {*TEXT_NAMES, *OURS}}
