@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -292,9 +292,8 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
         key: TEXT if key in numbers | texts or _is_too_large(database, key, kind) else kind
         for key, kind in members.items()
     }
-    shown = ", ".join(f"{_member(key, kind)} AS {quoted(names[key])}" for key, kind in types.items())
     database.execute("ALTER TABLE raw RENAME TO line")
-    database.execute(f"CREATE TABLE raw AS SELECT {ROW}, {PROBLEM}, {shown} FROM line")
+    database.execute(f"CREATE TABLE raw AS {_members_query(types, names)}")
     database.execute("DROP TABLE line")
     return frozenset(ours.get(column_key(key), names[key]) for key in numbers)
 
@@ -313,6 +312,19 @@ def _structure(kind: pa.DataType) -> JsonStructure:
     if pa.types.is_struct(kind):
         return {inner.name: _structure(inner.type) for inner in kind}
     return [_structure(kind.value_type)] if pa.types.is_list(kind) else TEXT
+
+
+def _members_query(types: Mapping[str, JsonStructure], names: Mapping[str, str]) -> str:
+    """Give the SQL that makes columns of the objects in `line`; each object is parsed once, not once a column."""
+    # As members of one struct two that differ in case are one, and one without a name is none.
+    together = {key: kind for key, kind in types.items() if key and names[key] == key}
+    structure = literal(json.dumps(together))
+    shown = [
+        f"{f'struct_extract(o, {literal(key)})' if key in together else _member(key, kind)} AS {quoted(names[key])}"
+        for key, kind in types.items()
+    ]
+    parsed = f"from_json({LINE}, {structure})" if together else "NULL"
+    return f"SELECT {ROW}, {PROBLEM}, {', '.join(shown)} FROM (SELECT *, {parsed} AS o FROM line)"
 
 
 def _member(key: str, kind: JsonStructure) -> str:
