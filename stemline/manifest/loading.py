@@ -119,7 +119,6 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
             given = database.sql("SELECT * FROM raw LIMIT 0").columns
             _make_room(database, len(given))
             _refuse_empty(database, file)
-            refuse_own_names(given, file)
             given = [name for name in given if name not in INTERNAL]
             mapping = map_columns(database, source, given, is_listing=file.listing is not None)
             names = mapping.renamed(given)
@@ -215,6 +214,7 @@ def _load(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> frozenset[
             known = {*LOCATION_NAMES, *map(column_key, file.source.columns.values())}
             is_tab_separated = file.form is ManifestForm.TSV
             reader = read_table(text_of(stream), is_tab_separated=is_tab_separated, known=known)
+            refuse_own_names(reader.schema.names[2:], file)  # behind those two
             _store(database, reader, f"{ROW}, {PROBLEM}, nullif(COLUMNS(* EXCLUDE ({ROW}, {PROBLEM})), '')")
     return None
 
@@ -240,7 +240,9 @@ def load_parquet(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> Non
     names = ", ".join(literal(_as_glob(path)) for path in paths)
     options = "hive_partitioning = false" if len(paths) == 1 else _PARTS_OPTIONS
     rows = f"read_parquet([{names}], {options})"
-    is_taken = "file_row_number" in database.sql(f"SELECT * FROM {rows} LIMIT 0").columns
+    given = database.sql(f"SELECT * FROM {rows} LIMIT 0").columns
+    refuse_own_names(given, file)
+    is_taken = "file_row_number" in given
     number = "row_number() OVER ()" if is_taken or len(paths) > 1 else "file_row_number + 1"
     database.execute(
         f"CREATE VIEW raw AS SELECT {number} AS {ROW}, NULL::VARCHAR AS {PROBLEM}, * FROM {rows}"
@@ -285,6 +287,7 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
         return frozenset()
     _make_room(database, len(members))
     names = member_names(members)
+    refuse_own_names(names.values(), file)
     ours = {column_key(theirs): name for name, theirs in file.source.columns.items()}
     texts = {key for key in members if ours.get(column_key(key)) in {*TEXT_NAMES, *OURS}}
     numbers = {key for key, kind in members.items() if kind in NUMBERS and key not in texts}

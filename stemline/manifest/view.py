@@ -160,9 +160,7 @@ def _seconds(x: str) -> str:
 def _our_text(columns: ManifestColumns, ours: str, fact: str) -> str:
     name = columns.ours.get(ours)
     written = f"{quoted(name)}::VARCHAR" if name else "NULL::VARCHAR"
-    value = _seconds(written) if name and ours == "duration_seconds" else written
-    value = f"nullif(trim({value}), '')"
-    return f"{value} AS {fact}"
+    return f"nullif(trim({written}), '') AS {fact}"
 
 
 def _resolved(base: str) -> str:

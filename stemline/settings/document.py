@@ -72,7 +72,10 @@ def build_settings(
         sentences = [
             _sentence(tree, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
         ]
-        raise ConfigError(f"{path}: " + "; ".join(sentences) + ".") from error
+        told = (getattr(problem.get("ctx", {}).get("error"), "fix", "") for problem in error.errors())
+        raise ConfigError(
+            f"{path}: " + "; ".join(sentences) + ".", fix=next(filter(None, told), "")
+        ) from error
 
 
 def missing_variables(
