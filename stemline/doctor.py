@@ -19,6 +19,7 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.errors import ProviderGone, StemlineError
 from stemline.known_tombstones import look_at_tombstones
 from stemline.ledger import open_ledger
+from stemline.manifest import ManifestSource
 from stemline.manifest.scan import read_columns, scan_manifest
 from stemline.ownership import check_dataset
 from stemline.plan.capacity import runs_own_service
@@ -98,24 +99,22 @@ def _check_catalogue(settings: Settings) -> Iterator[CheckResult]:
         store = open_store(settings.dataset.url, settings.dataset.storage_options)
         store.check_reachable()
     except StemlineError:  # what is wrong with the dataset is said by its own check
-        yield _run_check("manifest", lambda: _readable(settings, len(_read_columns_alone(settings))))
+        yield _run_check("manifest", lambda: _readable(source_of(settings, Selection())))
         return
     try:
         with opening_manifest(settings, Selection(), store) as (source, layout):
             next(scan_manifest(source), None)  # a filter and an order are read with the rows
-            yield CheckResult("manifest", is_good=True, sentence=_readable(settings, len(layout.carried)))
+            yield CheckResult("manifest", is_good=True, sentence=_readable(source))
             yield _run_check("layout", lambda: _check_layout(settings, store, layout))
     except StemlineError as error:
         yield CheckResult("manifest", is_good=False, sentence=str(error), exit_code=error.exit_code)
 
 
-def _read_columns_alone(settings: Settings) -> Sequence[object]:
-    columns: Sequence[object] = read_columns(source_of(settings, Selection()), with_tags=True)
-    return columns
-
-
-def _readable(settings: Settings, columns: int) -> str:
-    return f"{settings.catalogue.manifest} can be read; {columns} columns of its own are carried through."
+def _readable(source: ManifestSource) -> str:
+    """Say that a manifest can be read, and how many columns of its rows, or of its files' tags, the dataset gets."""
+    count = len(read_columns(source, with_tags=True))
+    told = {0: "no column is", 1: "1 column is"}.get(count, f"{count:,} columns are")
+    return f"{source.manifest} can be read; {told} carried through to the dataset."
 
 
 def _check_layout(settings: Settings, store: Store, layout: DatasetLayout) -> str:

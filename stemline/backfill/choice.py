@@ -30,6 +30,7 @@ from stemline.plan.workload import credits_to_reserve
 from stemline.records import BAD_ENDS, IN_HAND, Code, Misstatement, Reject, State, Track
 from stemline.run.selection import Selection, source_of
 from stemline.settings import ProviderFacts, Settings
+from stemline.settings.column_mapping import column_key
 from stemline.storage import Store, scratch_folder
 
 NOT_BEGUN = Standing(State.PLANNED, "", 0)
@@ -92,7 +93,7 @@ def choosing(  # noqa: PLR0913 - all that says which rows are meant
         with scratch_folder() as folder:
             source = replace(source, carried=kept_columns(store), parsed=parsed)
             choice = BackfillChoice(request, ChosenRows(folder), columns=_joined(source))
-            by = _column(choice.columns, request.by, settings.catalogue.manifest)
+            by = _column(choice.columns, request.by, source)
             chooser = _RowChooser(choice, by, view, settings, facts)
             is_again = request.mode in PAYING_AGAIN if pays_again is None else pays_again
             known = frozenset(IN_HAND if is_again else (*IN_HAND, State.PUBLISHED))
@@ -122,15 +123,23 @@ def _joined(source: ManifestSource) -> pa.Schema:
     return given if source.carried is None else join_columns(source.carried, given)
 
 
-def _column(columns: pa.Schema | None, wanted: str, manifest: str) -> str:
+def _column(columns: pa.Schema | None, wanted: str, source: ManifestSource) -> str:
     """Give the column of that name, in whatever case; raises ManifestError, naming a near one, when there is none."""
     names = [] if columns is None else list(columns.names)
     found = [name for name in names if name.lower() == wanted.strip().lower()]
     if found:
         return wanted if wanted in found else found[0]
     near = get_close_matches(wanted, names, n=1)
+    for ours, theirs in source.columns.items():
+        if column_key(theirs) == column_key(wanted):
+            raise ManifestError(
+                f'--by {wanted}: catalogue.columns makes this column of the manifest "{source.manifest}" {ours}.',
+                fix=f"Give --by {ours}."
+                if ours in names
+                else "Name a column of dates or times with --by COLUMN.",
+            )
     raise ManifestError(
-        f'--by {wanted}: the manifest "{manifest}" has no such column; it has {", ".join(names) or "none"}.',
+        f'--by {wanted}: the manifest "{source.manifest}" has no such column; it has {", ".join(names) or "none"}.',
         fix=f"Did you mean --by {near[0]}?" if near else "Name a column of dates or times with --by COLUMN.",
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,8 +47,11 @@ from stemline.manifest.view import (
 )
 from stemline.settings.column_mapping import column_key
 
+_MEGABYTES = 256
+_MEGABYTES_A_COLUMN = 0.25
+"""A query holds two thousand values of every column at each of its steps, on each of its threads."""
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "memory_limit": "256MB",
+    "memory_limit": f"{_MEGABYTES}MB",
     "threads": 2,
     "autoinstall_known_extensions": False,
 }
@@ -114,8 +117,8 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
         with refusing(source, file):
             numbers = _load(database, file)
             given = database.sql("SELECT * FROM raw LIMIT 0").columns
+            _make_room(database, len(given))
             _refuse_empty(database, file)
-            refuse_own_names(given, file)
             given = [name for name in given if name not in INTERNAL]
             mapping = map_columns(database, source, given, is_listing=file.listing is not None)
             names = mapping.renamed(given)
@@ -125,6 +128,11 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
         with refusing(source):
             forms = find_forms(database, list(columns.carried.values()), texts)
         return ParsedManifest(database, file, columns, mapping, forms, stack.pop_all())
+
+
+def _make_room(database: duckdb.DuckDBPyConnection, columns: int) -> None:
+    """Allow a manifest of hundreds of columns the memory that a few rows of it take."""
+    database.execute(f"SET memory_limit = '{_MEGABYTES + int(columns * _MEGABYTES_A_COLUMN)}MB'")
 
 
 def has_priorities(source: ManifestSource) -> bool:
@@ -210,6 +218,7 @@ def _load(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> frozenset[
             known = {*LOCATION_NAMES, *map(column_key, file.source.columns.values())}
             is_tab_separated = file.form is ManifestForm.TSV
             reader = read_table(text_of(stream), is_tab_separated=is_tab_separated, known=known)
+            refuse_own_names(reader.schema.names[2:], file)  # behind those two
             _store(database, reader, f"{ROW}, {PROBLEM}, nullif(COLUMNS(* EXCLUDE ({ROW}, {PROBLEM})), '')")
     return None
 
@@ -235,7 +244,9 @@ def load_parquet(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> Non
     names = ", ".join(literal(_as_glob(path)) for path in paths)
     options = "hive_partitioning = false" if len(paths) == 1 else _PARTS_OPTIONS
     rows = f"read_parquet([{names}], {options})"
-    is_taken = "file_row_number" in database.sql(f"SELECT * FROM {rows} LIMIT 0").columns
+    given = database.sql(f"SELECT * FROM {rows} LIMIT 0").columns
+    refuse_own_names(given, file)
+    is_taken = "file_row_number" in given
     number = "row_number() OVER ()" if is_taken or len(paths) > 1 else "file_row_number + 1"
     database.execute(
         f"CREATE VIEW raw AS SELECT {number} AS {ROW}, NULL::VARCHAR AS {PROBLEM}, * FROM {rows}"
@@ -278,7 +289,9 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
     members = merge_structures((text for text, _ in objects.fetchall()), _kept_structures(file.source))
     if not members:
         return frozenset()
+    _make_room(database, len(members))
     names = member_names(members)
+    refuse_own_names(names.values(), file)
     ours = {column_key(theirs): name for name, theirs in file.source.columns.items()}
     texts = {key for key in members if ours.get(column_key(key)) in {*TEXT_NAMES, *OURS}}
     numbers = {key for key, kind in members.items() if kind in NUMBERS and key not in texts}
@@ -286,9 +299,8 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
         key: TEXT if key in numbers | texts or _is_too_large(database, key, kind) else kind
         for key, kind in members.items()
     }
-    shown = ", ".join(f"{_member(key, kind)} AS {quoted(names[key])}" for key, kind in types.items())
     database.execute("ALTER TABLE raw RENAME TO line")
-    database.execute(f"CREATE TABLE raw AS SELECT {ROW}, {PROBLEM}, {shown} FROM line")
+    database.execute(f"CREATE TABLE raw AS {_members_query(types, names)}")
     database.execute("DROP TABLE line")
     return frozenset(ours.get(column_key(key), names[key]) for key in numbers)
 
@@ -307,6 +319,19 @@ def _structure(kind: pa.DataType) -> JsonStructure:
     if pa.types.is_struct(kind):
         return {inner.name: _structure(inner.type) for inner in kind}
     return [_structure(kind.value_type)] if pa.types.is_list(kind) else TEXT
+
+
+def _members_query(types: Mapping[str, JsonStructure], names: Mapping[str, str]) -> str:
+    """Give the SQL that makes columns of the objects in `line`; each object is parsed once, not once a column."""
+    # As members of one struct two that differ in case are one, and one without a name is none.
+    together = {key: kind for key, kind in types.items() if key and names[key] == key}
+    structure = literal(json.dumps(together))
+    shown = [
+        f"{f'struct_extract(o, {literal(key)})' if key in together else _member(key, kind)} AS {quoted(names[key])}"
+        for key, kind in types.items()
+    ]
+    parsed = f"from_json({LINE}, {structure})" if together else "NULL"
+    return f"SELECT {ROW}, {PROBLEM}, {', '.join(shown)} FROM (SELECT *, {parsed} AS o FROM line)"
 
 
 def _member(key: str, kind: JsonStructure) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from stemline.errors import TerminalError, TrackRefused
@@ -15,6 +16,8 @@ from stemline.manifest.windows_path import is_windows_path, windows_refusal
 from stemline.records import Code, Reject, Track
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CLOCK = re.compile(r"[0-9]{1,3}(:[0-5][0-9]){1,2}([.][0-9]{1,6})?")
+"""Seconds as `view` reads them for a filter."""
 _LONGEST_ID = 256
 _LARGEST_PRIORITY = 2**31 - 1
 
@@ -91,7 +94,7 @@ def _priority(row: ManifestRow) -> int:
 
 def _seconds(text: str) -> float:
     try:
-        seconds = float(text)
+        seconds = _clock_seconds(text) if _CLOCK.fullmatch(text) else float(text)
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
@@ -101,6 +104,12 @@ def _seconds(text: str) -> float:
             "seconds above 0 such as 215.5, or 3:35, or leave it empty to measure it",
         )
     return seconds
+
+
+def _clock_seconds(text: str) -> float:
+    """Give the seconds of what a clock shows: `3:45`, `1:02:03`."""
+    parts = reversed(text.split(":"))  # from behind: hours may be missing
+    return float(sum(Decimal(part) * 60**place for place, part in enumerate(parts)))
 
 
 def _whole(text: str) -> int:

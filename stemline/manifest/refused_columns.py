@@ -9,8 +9,6 @@ import duckdb
 import pyarrow.parquet as pq
 
 from stemline.errors import ManifestError
-from stemline.manifest.lines import LINE, PROBLEM, ROW
-from stemline.manifest.listing import SIZE
 from stemline.manifest.manifest_file import ManifestFile, ManifestForm
 from stemline.manifest.value_forms import literal
 
@@ -22,9 +20,8 @@ _MOST_MILLISECONDS = 2**63 // 1000
 
 def refuse_own_names(names: Iterable[str], file: ManifestFile) -> None:
     """Raise ManifestError for a column named like one of those that are added to every manifest."""
-    added = {ROW, PROBLEM, LINE} | ({SIZE} if file.listing is not None else set())
     for name in names:
-        if name not in added and name.strip().lower().startswith(_OWN_PREFIX):
+        if name.strip().lower().startswith(_OWN_PREFIX):
             raise ManifestError(
                 f'The manifest "{file.source.manifest}" has a column "{name}"; names that begin with {_OWN_PREFIX} '
                 "are taken.",

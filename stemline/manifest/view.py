@@ -115,19 +115,25 @@ def create_view(
         f"{typed.sql.get(name, quoted(name))} AS {CARRIED}{place}"
         for place, name in enumerate(columns.carried.values())
     ]
-    size = quoted(SIZE) if SIZE in names else f"NULL::BIGINT AS {SIZE}"
-    facts = [
+    # One select, in which later expressions name earlier ones: each level more is planned for every column again.
+    facts = ", ".join(_facts(columns, base, has_size=SIZE in names))
+    database.execute(f"CREATE OR REPLACE VIEW row_facts AS SELECT {facts} FROM raw")
+    database.execute(f"CREATE OR REPLACE VIEW manifest AS SELECT {', '.join([facts, *shown])} FROM raw")
+
+
+def _facts(columns: ManifestColumns, base: str, *, has_size: bool) -> list[str]:
+    """Give the SQL of a row's own facts, in their order."""
+    return [
+        ROW,
+        PROBLEM,
+        quoted(SIZE) if has_size else f"NULL::BIGINT AS {SIZE}",
         f"nullif(trim({quoted(columns.location)}::VARCHAR), '') AS {WRITTEN}",
         _our_text(columns, "track_id", GIVEN_ID),
         _our_text(columns, "duration_seconds", DURATION),
         _our_text(columns, "priority", PRIORITY),
+        f"{_resolved(base)} AS {LOCATION}",
+        f"coalesce({GIVEN_ID}, 't-' || left(sha256({LOCATION}), {_ID_HEX_DIGITS})) AS {TRACK_ID}",
     ]
-    database.execute(f"""
-        CREATE OR REPLACE VIEW manifest AS
-        SELECT *, coalesce({GIVEN_ID}, 't-' || left(sha256({LOCATION}), {_ID_HEX_DIGITS})) AS {TRACK_ID}
-        FROM (SELECT *, {_resolved(base)} AS {LOCATION}
-              FROM (SELECT {ROW}, {PROBLEM}, {size}, {", ".join(facts)}, {", ".join(shown)} FROM raw))
-    """)
 
 
 def _shown(name: str, columns: ManifestColumns, typed: TypedColumns) -> str:
@@ -154,9 +160,7 @@ def _seconds(x: str) -> str:
 def _our_text(columns: ManifestColumns, ours: str, fact: str) -> str:
     name = columns.ours.get(ours)
     written = f"{quoted(name)}::VARCHAR" if name else "NULL::VARCHAR"
-    value = _seconds(written) if name and ours == "duration_seconds" else written
-    value = f"nullif(trim({value}), '')"
-    return f"{value} AS {fact}"
+    return f"nullif(trim({written}), '') AS {fact}"
 
 
 def _resolved(base: str) -> str:
@@ -178,13 +182,13 @@ def create_bad_rows(database: duckdb.DuckDBPyConnection) -> int:
     database.execute(f"""
         CREATE OR REPLACE TABLE bad_row AS
         SELECT {ROW} AS row, '{Code.BAD_ROW}' AS code, {PROBLEM} AS sentence
-        FROM manifest WHERE {PROBLEM} IS NOT NULL
+        FROM row_facts WHERE {PROBLEM} IS NOT NULL
         UNION ALL
         SELECT {ROW}, '{Code.DUPLICATE_ID}',
             'Row ' || {ROW} || ' repeats the track_id "' || {TRACK_ID} || '" of row ' || first_row
             || '; give every row its own.'
-        FROM manifest JOIN (
-            SELECT {TRACK_ID}, min({ROW}) AS first_row FROM manifest
+        FROM row_facts JOIN (
+            SELECT {TRACK_ID}, min({ROW}) AS first_row FROM row_facts
             WHERE {WRITTEN} IS NOT NULL GROUP BY 1 HAVING count(*) > 1) USING ({TRACK_ID})
         WHERE {ROW} <> first_row AND {WRITTEN} IS NOT NULL
         ORDER BY 1

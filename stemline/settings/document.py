@@ -73,7 +73,10 @@ def build_settings(
         sentences = [
             _sentence(tree, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
         ]
-        raise ConfigError(f"{path}: " + "; ".join(sentences) + ".", fix=_KEYS_FIX) from error
+        told = (getattr(problem.get("ctx", {}).get("error"), "fix", "") for problem in error.errors())
+        raise ConfigError(
+            f"{path}: " + "; ".join(sentences) + ".", fix=next(filter(None, told), _KEYS_FIX)
+        ) from error
 
 
 def missing_variables(
