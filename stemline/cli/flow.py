@@ -124,6 +124,8 @@ def _facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if summary["passed_over"]:
         files = counted(summary["passed_over"], "file")
         yield "", f"{files} passed over, no audio by the name: `stemline plan` says which"
+    if beyond := summary.get("beyond_limit"):
+        yield "", f"{counted(beyond, 'more row')} left out by --limit"
     if unclear := summary.get("doubtful", {}).get("ai_training"):
         yield "", f"{counted(unclear)} with ai_training neither allowed nor denied: unknown"
     if summary["corrected"]:

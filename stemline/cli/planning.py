@@ -80,6 +80,7 @@ def plan_tree(found: Preview) -> dict[str, Any]:
         "balance": found.balance,
         "refused": _refusal_tree(found),
         "passed_over": found.passed_over.total(),
+        **({"beyond_limit": found.beyond_limit} if found.beyond_limit else {}),
         "rejects": [asdict(reject) for reject in found.rejects],
     }
 
@@ -145,6 +146,7 @@ def _plan_counts(plan: Preview) -> dict[str, int]:
         "not to be reached now": plan.away,
         "rejected": plan.rejected,
         "held by the budget": plan.held,
+        "left out by --limit": plan.beyond_limit,
         "published, changed since": plan.metadata.changed,
         "dates that are none": plan.metadata.bad_dates,
         "ISRCs that are none": plan.metadata.bad_isrcs,

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from stemline.dataset.rights_columns import rights_cells
 from stemline.errors import AudioRejected, ConfigError, SourceAway
 from stemline.ledger import MeasuredTrack
 from stemline.manifest import LocationKind, ManifestSource, location_kind
 from stemline.plan.file_tags import FileTags
+from stemline.plan.first_usable import first_usable
 from stemline.plan.recall import recall_facts
 from stemline.probe import TAG_COLUMNS, AudioFacts
 from stemline.records import Code, Recipe, Reject, Track
@@ -39,6 +40,21 @@ class SurveyedBatch:
     """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
     away: Mapping[str, str] = field(default_factory=dict)
     """Of tracks whose source cannot be reached now, by their ids, why: a later run asks again."""
+    rows: int = 0
+    """How many selected rows of the manifest it stands for."""
+
+    @property
+    def selected(self) -> int:
+        """How many of its rows a filter or limit chose: those that do not parse, none can choose."""
+        return len(self.tracks) + sum(reject.code is not Code.BAD_ROW for reject in self.rejects)
+
+
+class SurveyRules(TypedDict, total=False):
+    """Which rows are not taken, and which are not meant."""
+
+    tombstones: TombstoneIndex
+    gate: RightsGate
+    is_meant: Callable[[Track], bool]
 
 
 def check_recipe(recipe: Recipe, facts: ProviderFacts) -> None:
@@ -63,7 +79,23 @@ def _offered(facts: ProviderFacts, name: str) -> tuple[str, ...]:
     return {"stems": facts.stems, "quality": facts.qualities, "format": facts.formats}[name]
 
 
-def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and by whom
+def survey_catalogue(
+    source: ManifestSource,
+    facts: ProviderFacts,
+    find_done: Callable[[Sequence[str]], Collection[str]],
+    recipe: Recipe | None = None,
+    find_measured: Callable[[Sequence[str]], Mapping[str, MeasuredTrack]] = lambda _: {},
+    **rules: Unpack[SurveyRules],
+) -> Iterator[SurveyedBatch]:
+    """Give the selected rows of a manifest as `survey_rows` does; a limit is one of usable rows."""
+
+    def survey(some: ManifestSource) -> Iterator[SurveyedBatch]:
+        return survey_rows(some, facts, find_done, recipe, find_measured, **rules)
+
+    return survey(source) if source.limit is None else first_usable(source, survey)
+
+
+def survey_rows(  # noqa: PLR0913 - what is known of the rows already, and by whom
     source: ManifestSource,
     facts: ProviderFacts,
     find_done: Callable[[Sequence[str]], Collection[str]],
@@ -111,7 +143,7 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
         # Again: of a listing, the artists are known only now.
         usable, unusable = tombstones.sort(tracks, (*batch.rejects, *rejects))
         in_order = tuple(sorted(unusable, key=lambda reject: reject.row))
-        yield SurveyedBatch(usable, in_order, batch.passed_over, away)
+        yield SurveyedBatch(usable, in_order, batch.passed_over, away, given.rows)
 
 
 def _pass_gate(

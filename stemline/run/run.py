@@ -292,6 +292,7 @@ class Run(RunContext):
             **self._rejected_rows(),
             **self.mixes.as_tree(self.settings.dataset.mix, self.layout.source_root),
             "passed_over": self.planning.passed_over.total(),
+            **({"beyond_limit": self.planning.beyond_limit} if self.planning.beyond_limit else {}),
             **(
                 {"doubtful": {"ai_training": self.planning.unclear_training}}
                 if self.planning.unclear_training
