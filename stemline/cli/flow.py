@@ -59,8 +59,12 @@ def run_flow(
 def start_flow(screen: Screen, name: str, /, *, with_engine: bool, **parameters: Any) -> Result:  # noqa: ANN401
     """Give what a flow with these parameters came to, watched while it goes on."""
     start = _find_starter()
-    with observed_by(RunDisplay(screen)):
-        result: Result = start(name, with_engine=with_engine, **parameters)
+    try:
+        with observed_by(RunDisplay(screen)):
+            result: Result = start(name, with_engine=with_engine, **parameters)
+    except KeyboardInterrupt:  # outside the time that the display looks after: before its first step, behind its last
+        screen.note("Interrupted. What was sent and paid is in the ledger: the same command goes on from there.")
+        raise
     return result
 
 

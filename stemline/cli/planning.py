@@ -148,9 +148,9 @@ def _plan_counts(plan: Preview) -> dict[str, int]:
         "held by the budget": plan.held,
         "left out by --limit": plan.beyond_limit,
         "published, changed since": plan.metadata.changed,
-        "dates that are none": plan.metadata.bad_dates,
-        "ISRCs that are none": plan.metadata.bad_isrcs,
-        "licenses that SPDX does not know": plan.metadata.unknown_licenses,
+        "released_on that is no date": plan.metadata.bad_dates,
+        "isrc that is no ISRC": plan.metadata.bad_isrcs,
+        "license unknown to SPDX": plan.metadata.unknown_licenses,
         "ai_training neither allowed nor denied": plan.metadata.unclear_training,
     }
     return {"to do": plan.new, "done already": plan.done} | {name: n for name, n in seldom.items() if n}
