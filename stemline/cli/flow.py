@@ -62,8 +62,8 @@ def start_flow(screen: Screen, name: str, /, *, with_engine: bool, **parameters:
     try:
         with observed_by(RunDisplay(screen)):
             result: Result = start(name, with_engine=with_engine, **parameters)
-    except KeyboardInterrupt:  # outside the time that the display looks after: before its first step, behind its last
-        screen.note("Interrupted. What was sent and paid is in the ledger: the same command goes on from there.")
+    except KeyboardInterrupt:  # before the display looks after it, or behind it
+        screen.note("Interrupted. What was sent and paid is in the ledger: the same command goes on.")
         raise
     return result
 
