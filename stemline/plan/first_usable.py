@@ -10,7 +10,7 @@ from stemline.manifest import ManifestSource
 from stemline.records import Track
 
 if TYPE_CHECKING:
-    from stemline.plan.survey import SurveyedBatch
+    from stemline.plan.surveyed_batch import SurveyedBatch
 
 LEAST_ROWS = 64
 """So many rows are read at least where more than were asked for have to be: each time the manifest is gone through."""

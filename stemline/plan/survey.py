@@ -5,7 +5,6 @@ The readers are loaded where rows are read: whoever only checks a recipe does no
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
@@ -17,6 +16,7 @@ from stemline.manifest import LocationKind, ManifestSource, location_kind
 from stemline.plan.file_tags import FileTags
 from stemline.plan.first_usable import first_usable
 from stemline.plan.recall import recall_facts
+from stemline.plan.surveyed_batch import SurveyedBatch as SurveyedBatch  # noqa: PLC0414 - surveyors give it
 from stemline.probe import TAG_COLUMNS, AudioFacts
 from stemline.records import Code, Recipe, Reject, Track
 from stemline.rights import EVERY_TRACK, RightsGate
@@ -28,25 +28,6 @@ if TYPE_CHECKING:
 
 PROBES_AT_ONCE = 8
 _SHOWN_LICENSE = 80
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyedBatch:
-    """A batch of manifest rows: the usable tracks with their length, and the rejects."""
-
-    tracks: tuple[Track, ...]
-    rejects: tuple[Reject, ...]
-    passed_over: Counter[str] = field(default_factory=Counter)
-    """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
-    away: Mapping[str, str] = field(default_factory=dict)
-    """Of tracks whose source cannot be reached now, by their ids, why: a later run asks again."""
-    rows: int = 0
-    """How many selected rows of the manifest it stands for."""
-
-    @property
-    def selected(self) -> int:
-        """How many of its rows a filter or limit chose: those that do not parse, none can choose."""
-        return len(self.tracks) + sum(reject.code is not Code.BAD_ROW for reject in self.rejects)
 
 
 class SurveyRules(TypedDict, total=False):
