@@ -32,6 +32,8 @@ def result_sentence(ended: Result) -> str:
     states = ended.summary["tracks"]
     shown = ", ".join(f"{states[state]:,} {state}" for state in STATES if state in states)
     lead = f"{counted(sum(states.values()), 'track')}: {shown or 'none'}."
+    if beyond := ended.summary.get("beyond_limit"):
+        lead += f" {counted(beyond, 'more row')} left out by the limit."
     if ended.reason:
         return f"{ended.reason} {lead}"
     others = {code: count for code, count in ended.summary["codes"].items() if code != Code.OK}

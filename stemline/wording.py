@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,10 +45,6 @@ COLOURS: dict[State, str] = {
 }
 """The colour of a state on a terminal, where it has one of its own."""
 
-_LONGEST_REASON = 200
-_XML_MESSAGE = re.compile(r"<Message>(?P<message>[^<]+)</Message>")
-"""How S3 and what speaks like it say what is wrong."""
-_MARKUP = re.compile(r"<\?xml.*?\?>|</?[A-Za-z][^<>]*>", re.DOTALL)
 PROBLEM_STATES = (State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED)
 """Of tracks that something went wrong with."""
 
@@ -248,18 +243,6 @@ def drift_sentence(drift: int) -> str:
         f"The vendor took {counted(drift, 'credit')} more than the ledger charged. "
         "Something else may use the account: compare its jobs on the vendor's site with `stemline status`."
     )
-
-
-def reason_of(error: BaseException) -> str:
-    """Give what another library says went wrong in a few words: no XML, no lines behind the first, no full stop."""
-    text = str(error).strip()
-    told = _XML_MESSAGE.search(text)
-    text = told["message"] if told else _MARKUP.sub(" ", text)
-    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
-    shortened = (
-        first if len(first) <= _LONGEST_REASON else first[: _LONGEST_REASON - 1].rsplit(" ", 1)[0] + " …"
-    )
-    return shortened.rstrip(".:; ")
 
 
 def mix_sentence(mix: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from stemline import ogg
 from stemline.audio.resampling import Samples, resampled_blocks
 from stemline.errors import AudioRejected, StemlineError
+from stemline.library_words import reason_of
 from stemline.records import Code
 
 # A playlist dressed up as music must not make the decoder open files or addresses of its choosing.
@@ -326,8 +327,7 @@ def _rejecting(name: str) -> Iterator[None]:
     except StemlineError:
         raise
     except Exception as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise _rejection(name, f"cannot be decoded ({reason})") from error
+        raise _rejection(name, f"cannot be decoded ({reason_of(error)})") from error
 
 
 def _open(path: Path, name: str) -> BinaryIO:

@@ -62,8 +62,12 @@ def run_flow(
 def start_flow(screen: Screen, name: str, /, *, with_engine: bool, **parameters: Any) -> Result:  # noqa: ANN401
     """Give what a flow with these parameters came to, watched while it goes on."""
     start = _find_starter()
-    with observed_by(RunDisplay(screen)):
-        result: Result = start(name, with_engine=with_engine, **parameters)
+    try:
+        with observed_by(RunDisplay(screen)):
+            result: Result = start(name, with_engine=with_engine, **parameters)
+    except KeyboardInterrupt:  # before the display looks after it, or behind it
+        screen.note("Interrupted. What was sent and paid is in the ledger: the same command goes on.")
+        raise
     return result
 
 
@@ -144,6 +148,8 @@ def _manifest_facts(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Give what a run found in the manifest that a person should know of."""
     if told := passed_over_sentence(summary.get("passed_over_kinds", {})):
         yield "", told
+    if beyond := summary.get("beyond_limit"):
+        yield "", f"{counted(beyond, 'more row')} left out by --limit"
     if unclear := summary.get("doubtful", {}).get("ai_training"):
         yield "", f"{counted(unclear)} with ai_training neither allowed nor denied: unknown"
     if summary["corrected"]:

@@ -56,6 +56,14 @@ class CommandLine:
         """Give the same command again."""
         return self.of(self.again[0], *self.again[1:])
 
+    def without(self, option: str) -> tuple[str, ...]:
+        """Give the same command again without an option and its value."""
+        words = list(self.again)
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
+        return self.of(words[0], *words[1:])
+
     def of(self, command: str, *options: str) -> tuple[str, ...]:
         """Give another command over the same configuration, with the same keys overridden."""
         return (
@@ -69,17 +77,27 @@ class CommandLine:
 def find_next_step(typed: CommandLine, result: Result, now: datetime | None = None) -> NextStep:
     """Give what a run's result leads to; looks into its ledger where a track has to be named."""
     codes = {Code(code) for code in result.summary["codes"]}
-    if result.exit_code == 0:
-        return NextStep(typed.of("report", "--open"), "Look at what was made.")
+    is_done = result.summary["tracks"].keys() <= _REJECTED and result.exit_code in {0, 3}
+    beyond = result.summary.get("beyond_limit", 0) if is_done else 0
+    if beyond or result.exit_code == 0:
+        return _after_success(typed, beyond)
     if result.exit_code == 4:
         return _when_budget_allows(typed, codes, now or datetime.now(UTC))
     if Code.OUT_OF_CREDITS in codes:
         return NextStep(typed.repeat(), "Run again once there are credits: it goes on from here.")
-    if result.exit_code in {1, 2, 5}:
-        return NextStep(typed.of("doctor"), "Check what stands in the way.")
     if result.exit_code == 3:
         return _after_failures(typed, result.summary, codes)
-    return NextStep(typed.repeat(), "Run the same again: it goes on from here.")
+    if result.exit_code == 130:
+        return NextStep(typed.repeat(), "Run the same again: it goes on from here.")
+    return NextStep(typed.of("doctor"), "Check what stands in the way.")
+
+
+def _after_success(typed: CommandLine, rows: int) -> NextStep:
+    if not rows:
+        return NextStep(typed.of("report", "--open"), "Look at what was made.")
+    remain, them = ("remains", "it") if rows == 1 else ("remain", "them")
+    why = f"{counted(rows, 'more row')} {remain}: the same without --limit does {them}."
+    return NextStep(typed.without("--limit"), why)
 
 
 def _when_budget_allows(typed: CommandLine, codes: Collection[Code], now: datetime) -> NextStep:

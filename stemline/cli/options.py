@@ -39,7 +39,7 @@ Where = Annotated[
     str | None,
     typer.Option(metavar="SQL", callback=_require_filter, help="SQL filter over the manifest's columns."),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N selected rows.")]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N usable rows.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 Yes = Annotated[
     bool,

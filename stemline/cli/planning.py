@@ -84,6 +84,7 @@ def plan_tree(found: Preview) -> dict[str, Any]:
         "refused": _refusal_tree(found),
         **found.metadata.relocations.as_tree(),
         **passed_over_tree(found.passed_over),
+        **({"beyond_limit": found.beyond_limit} if found.beyond_limit else {}),
         "rejects": [asdict(reject) for reject in found.rejects],
     }
 
@@ -151,10 +152,11 @@ def _plan_counts(plan: Preview) -> dict[str, int]:
         "not to be reached now": plan.away,
         "rejected": plan.rejected,
         "held by the budget": plan.held,
+        "left out by --limit": plan.beyond_limit,
         "published, changed since": plan.metadata.changed,
-        "dates that are none": plan.metadata.bad_dates,
-        "ISRCs that are none": plan.metadata.bad_isrcs,
-        "licenses that SPDX does not know": plan.metadata.unknown_licenses,
+        "released_on that is no date": plan.metadata.bad_dates,
+        "isrc that is no ISRC": plan.metadata.bad_isrcs,
+        "license unknown to SPDX": plan.metadata.unknown_licenses,
         "ai_training neither allowed nor denied": plan.metadata.unclear_training,
     }
     return {"to do": plan.new, "done already": plan.done} | {name: n for name, n in seldom.items() if n}

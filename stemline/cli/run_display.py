@@ -149,6 +149,8 @@ class RunDisplay(RunWatch):
         if run.is_interrupted:
             # The second time: stop now. The ledger has what is known, and the next run goes on from there.
             signal.signal(number, signal.SIG_DFL)
+            with suppress(RuntimeError):  # as below
+                self._screen.note("Stopped at once. The same command goes on, and looks up what was sent.")
             signal.raise_signal(number)
         run.interrupt()  # first: a second signal may come while the sentence is printed
         with suppress(RuntimeError):  # the signal may have come while something else was printed

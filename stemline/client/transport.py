@@ -15,6 +15,7 @@ from stemline import __version__
 from stemline.clock import loop_time
 from stemline.errors import NoAnswer, ProviderDown, RetryableError, TransferFailed
 from stemline.file_place import file_place
+from stemline.library_words import reason_of
 from stemline.protocol import HttpAnswer, HttpRequest
 from stemline.telemetry.request_durations import UPLOAD, RequestOutcome
 
@@ -182,21 +183,19 @@ class UploadBody:
         except OSError:
             raise
         except Exception as error:  # every store fails in its own way
-            raise OSError(f"{self._location} cannot be read: {str(error) or type(error).__name__}") from error
+            raise OSError(f"{self._location} cannot be read: {reason_of(error)}") from error
 
 
 def _unreachable(request: HttpRequest, error: httpx.HTTPError | httpx.InvalidURL) -> RetryableError:
     """The connection was never made: nothing was asked, so anything may be repeated."""
     where = "The provider" if isinstance(error, httpx.InvalidURL) else error.request.url.netloc.decode()
     kind = TransferFailed if request.is_transfer else ProviderDown
-    return kind(f"{where} cannot be reached: {str(error) or type(error).__name__}.")
+    return kind(f"{where} cannot be reached: {reason_of(error)}.")
 
 
 def _broken_off(request: HttpRequest, error: httpx.HTTPError) -> RetryableError:
     """The connection broke with the request under way: only a paid one must not be repeated."""
-    sentence = (
-        f"{request.method} {request.url.split('?')[0]} broke off: {str(error) or type(error).__name__}."
-    )
+    sentence = f"{request.method} {request.url.split('?')[0]} broke off: {reason_of(error)}."
     if request.is_transfer:
         return TransferFailed(sentence)
     return NoAnswer(sentence) if request.is_paid else ProviderDown(sentence)

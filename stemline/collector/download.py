@@ -17,6 +17,7 @@ import httpx
 
 from stemline import __version__
 from stemline.errors import LinkExpired, TransferFailed
+from stemline.library_words import reason_of
 from stemline.storage import disk_guarded
 
 _ATTEMPTS_WITHOUT_PROGRESS = 4
@@ -94,7 +95,7 @@ class Downloader:
                 raise
             except (TransferFailed, httpx.HTTPError) as error:
                 idle = 1 if received > before else idle + 1
-                reason = str(error) or type(error).__name__
+                reason = reason_of(error)
                 if idle >= _ATTEMPTS_WITHOUT_PROGRESS or self.stopping.is_set():
                     break
                 if isinstance(error, _Shrunk):

@@ -19,6 +19,7 @@ from stemline.collector.spool import most_bytes
 from stemline.collector.target import CollectTarget
 from stemline.errors import LinkExpired, StemlineError, TransferFailed
 from stemline.file_place import file_place
+from stemline.library_words import reason_of
 from stemline.manifest import LocationKind, location_kind
 from stemline.records import LINKED, MIX, ReadyTrack, StemFile
 from stemline.storage import Store, disk_guarded, file_sha256, scratch_folder
@@ -141,7 +142,7 @@ class MixKeeper:
         except (FileNotFoundError, PermissionError) as error:
             raise LinkExpired(f"The store has it no more, or refuses it ({error}).") from error
         except Exception as error:  # every store fails in its own way
-            raise TransferFailed(str(error) or type(error).__name__) from error
+            raise TransferFailed(reason_of(error)) from error
 
     def _missing(self, error: StemlineError | OSError) -> TrackMix:
         self._require_going_on()

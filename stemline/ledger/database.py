@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, Operationa
 from stemline.clock import Clock, utc_now
 from stemline.errors import ConfigError, LedgerAway, LedgerConflict, StemlineError, StorageError
 from stemline.ledger.tables import UtcDateTime
+from stemline.library_words import in_our_words
 from stemline.writable_folder import require_writable_folder
 
 BUSY_SECONDS = 30
@@ -138,7 +139,7 @@ class LedgerDatabase:
 
     def _storage_error(self, error: DBAPIError, transaction: _Transaction) -> StemlineError:
         reason = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
-        message = f"The ledger {self.name} cannot be used: {reason}."
+        message = f"The ledger {self.name} cannot be used: {in_our_words(reason)}."
         usual = (StorageError, "Check that ledger.url is right and that its database is up and writable.")
         kind, fix = next(((kind, fix) for word, kind, fix in FAULTS if word in reason), usual)
         is_locked = _is_locked(error)

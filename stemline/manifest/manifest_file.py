@@ -9,6 +9,7 @@ from typing import Any
 
 from stemline.errors import ManifestError
 from stemline.file_place import file_place
+from stemline.library_words import in_our_words
 from stemline.manifest.listing import GLOB, Listing
 from stemline.manifest.manifest_source import ManifestSource
 from stemline.manifest.source_root import NOWHERE, SourceRoot
@@ -200,4 +201,4 @@ def filter_reason(error: BaseException) -> str:
 
 def first_line(error: BaseException) -> str:
     """Give the first line of an error's text without a trailing full stop."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return in_our_words((str(error).strip() or type(error).__name__).splitlines()[0].rstrip("."))

@@ -29,6 +29,8 @@ class ManifestSource:
     manifest: str
     where: str | None = None
     limit: int | None = None
+    skip: int = 0
+    """Of the selected rows so many are passed over, before `limit` counts."""
     storage_options: dict[str, Any] = field(default_factory=dict, repr=False)
     order_by: str | None = None
     rows: tuple[int, ...] | None = None

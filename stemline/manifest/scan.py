@@ -35,7 +35,7 @@ class ManifestBatch:
     tracks: tuple[Track, ...]
     rejects: tuple[Reject, ...]
     rows: int
-    """How many rows the batch stands for."""
+    """How many selected rows the batch stands for."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
     listed_below: str | None = None
@@ -66,10 +66,24 @@ def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
             rows += batch.num_rows
             found = _manifest_batch(batch, _bad_rows(manifest, last, through), fence)
             below = listing_root(manifest.file)
-            yield replace(found, passed_over=Counter() if last else passed_over, listed_below=below)
+            counts = {"rows": batch.num_rows, "passed_over": Counter() if last else passed_over}
+            yield replace(found, **counts, listed_below=below)
             last = through
         if source.rows is None and (source.limit is None or rows < source.limit):
             yield from _rest(manifest, last)
+
+
+def count_rows(source: ManifestSource) -> int:
+    """Give how many rows of a manifest are selected, whatever the limit; those that do not parse are not counted."""
+    with load_manifest(source, with_bad_rows=False) as manifest:
+        try:
+            check_expressions(manifest.database, manifest.file.source)
+            with bounded(manifest.database):
+                query = f"SELECT count(*) FROM manifest WHERE {_wanted(manifest.file.source)}"
+                ((count,),) = manifest.database.execute(query).fetchall()
+        except _STREAMING as error:
+            raise _stopped(manifest, error) from error
+    return int(count)
 
 
 def read_columns(source: ManifestSource, *, with_tags: bool = False) -> pa.Schema:
@@ -129,7 +143,7 @@ def _selected(manifest: LoadedManifest) -> Iterator[pa.RecordBatch]:
 
 def _in_manifest_order(manifest: LoadedManifest) -> str:
     source = manifest.file.source
-    limit = "" if source.limit is None else f"LIMIT {source.limit:d}"
+    limit = "" if source.limit is None else f"LIMIT {source.limit:d} OFFSET {source.skip:d}"
     return f"(SELECT *, NULL::BIGINT AS {RANK} FROM manifest WHERE {_wanted(source)} {limit})"
 
 
@@ -139,9 +153,10 @@ def _ranked(manifest: LoadedManifest) -> str:
     The ranks are a table of two numbers a row: DuckDB sorts it on disk where memory does not do.
     """
     source = manifest.file.source
-    first = "" if source.limit is None else f"QUALIFY {RANK} <= {source.limit:d}"
+    limit, skip = source.limit, source.skip
+    first = "" if limit is None else f"QUALIFY {RANK} > {skip:d} AND {RANK} <= {skip + limit:d}"
     manifest.database.execute(f"""
-        CREATE TABLE ranked AS
+        CREATE OR REPLACE TABLE ranked AS
         SELECT {ROW}, row_number() OVER (ORDER BY
         {source.order_by}
         , {ROW}) AS {RANK} FROM manifest WHERE {_wanted(source)} {first}
@@ -227,4 +242,4 @@ def _rest(manifest: LoadedManifest, after: int) -> Iterator[ManifestBatch]:
     while bad_rows := dict(islice(_bad_rows(manifest, after, None).items(), BATCH_ROWS)):
         after = max(bad_rows)
         if unparsed := _unparsed(bad_rows):
-            yield ManifestBatch((), tuple(unparsed), len(unparsed))
+            yield ManifestBatch((), tuple(unparsed), 0)

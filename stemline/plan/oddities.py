@@ -1,4 +1,4 @@
-"""What is odd in a manifest, with the first examples: values that are none, columns by another name, rows that repeat.
+"""What is odd in a manifest, with the first examples: strange values, columns by another name, rows that repeat.
 
 Nothing of it keeps a row from being taken: a person is told before anything is spent.
 """
@@ -28,7 +28,11 @@ MOST_COMPARED = 2_000
 SAMPLE_BYTES = 16_384
 _SHOWN_VALUE = 40
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
-_LABELS = {"released_on": "a date", "isrc": "an ISRC", "duration_seconds": "that of its file"}
+_WANTED = {
+    "released_on": "dates (such as 2024-05-01)",
+    "isrc": "ISRCs (two letters, three letters or digits, seven digits)",
+    "duration_seconds": "their files' lengths",
+}
 
 
 class Example(NamedTuple):
@@ -121,14 +125,14 @@ class ManifestOddities:
     """What is odd in the rows that were read so far."""
 
     values: defaultdict[str, list[Example]] = field(default_factory=lambda: defaultdict(list))
-    """The first values that are none, by column."""
+    """The first values that are not what their column is for, by column."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Our names of columns that the manifest does not have, and its columns that look like them."""
     isrcs: RepeatedIsrcs = field(default_factory=RepeatedIsrcs)
     audio: AlikeAudio = field(default_factory=AlikeAudio)
 
     def note(self, column: str, track: Track) -> None:
-        """Take note of a value that is none."""
+        """Take note of a value that is not what its column is for."""
         if len(self.values[column]) < EXAMPLES:
             self.values[column].append(Example(track.position, str(track.columns.get(column))[:_SHOWN_VALUE]))
 
@@ -148,15 +152,18 @@ class ManifestOddities:
         """Say what a person should look at."""
         for name, examples in self.values.items():
             shown = ", ".join(f'row {row}: "{value}"' for row, value in examples)
-            yield f"Not every {name} is {_LABELS.get(name, 'one')}: {shown}"
+            yield f"The column {name} has values that are not {_WANTED[name]}: {shown}"
         if self.columns:
             pairs = ", ".join(f'"{theirs}" like {ours}' for ours, theirs in self.columns.items())
-            yield f"Columns look like ours by another name: {pairs}. Name them so: {self.mapping}"
-        for name, found in (("one ISRC", self.isrcs.find()), ("audio that looks alike", self.audio.find())):
+            yield (
+                f"Some columns look like ones that stemline knows by another name: {pairs}. To have them taken as "
+                f"these, write into the configuration: {self.mapping}"
+            )
+        for name, found in (("the same ISRC", self.isrcs.find()), ("the same audio", self.audio.find())):
             if found:
                 shown = "; ".join(f"rows {_rows(each.rows)} ({each.what})" for each in found[:EXAMPLES])
                 more = f"; and {len(found) - EXAMPLES:,} more" if len(found) > EXAMPLES else ""
-                yield f"Rows have {name}, and each is paid for: {shown}{more}"
+                yield f"Several rows seem to have {name}, and each of them will be paid for: {shown}{more}"
 
     @property
     def mapping(self) -> str:

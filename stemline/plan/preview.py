@@ -46,6 +46,8 @@ class Preview:
     away: int = 0
     """Of which the source cannot be reached now; a run asks again."""
     rejected: int = 0
+    beyond_limit: int = 0
+    """Rows of the manifest that a limit leaves out."""
     mix: str = "none"
     """What `dataset.mix` asks for."""
     videos: int = 0
@@ -124,7 +126,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
         if source.parsed is not None and source.parsed.file.listing is None:
             columns = source.parsed.columns
             plan.metadata.odd.columns = likely_columns(["uri", *columns.ours, *columns.carried])
-        source = replace(source, carried=kept)
+        source, within = replace(source, carried=kept), 0
         for batch in survey_catalogue(
             source,
             facts,
@@ -135,6 +137,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             gate=settings.catalogue.rights_gate,
         ):
             claim.require_here([track.track_id for track in batch.tracks])
+            within += batch.selected
             plan.passed_over += batch.passed_over
             plan.add_away(batch)
             plan.metadata.add_lengths(batch.misstated)
@@ -143,6 +146,8 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             plan.rows.add(batch.tracks)
             plan.partitions.add(batch.tracks)
             sorter.add([track for track in batch.tracks if track.track_id not in batch.away], view, plan)
+        if source.limit is not None:
+            plan.beyond_limit = _count_rows(source) - within
         simulation = BudgetSimulation(settings.budget, view.spending(), utc_now())
         fit = fit_to_budget(sorter.queue.in_order(), simulation, facts)
         plan.workload, plan.new, plan.held = fit.workload, fit.workload.tracks, fit.held.tracks
@@ -150,6 +155,12 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             plan.pilot, plan.is_pilot_failed = min(plan.new, pilot.missing), pilot.is_failed
         plan.forecast = forecast_run(settings, facts, view.ledger, fit)
     return plan
+
+
+def _count_rows(source: ManifestSource) -> int:
+    from stemline.manifest.scan import count_rows  # noqa: PLC0415 - it loads DuckDB
+
+    return count_rows(source)
 
 
 def _needs_no_probe(states: dict[str, State]) -> Collection[str]:

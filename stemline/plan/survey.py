@@ -5,18 +5,19 @@ The readers are loaded where rows are read: whoever only checks a recipe does no
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from stemline.dataset.rights_columns import rights_cells
 from stemline.errors import AudioRejected, ConfigError, SourceAway
 from stemline.ledger import MeasuredTrack
 from stemline.manifest import LocationKind, ManifestSource, location_kind
 from stemline.plan.file_tags import FileTags
+from stemline.plan.first_usable import first_usable
 from stemline.plan.recall import recall_facts
+from stemline.plan.surveyed_batch import SurveyedBatch as SurveyedBatch  # noqa: PLC0414 - surveyors give it
 from stemline.probe import TAG_COLUMNS, AudioFacts
 from stemline.records import ROUNDED_SECONDS, Code, Misstatement, Recipe, Reject, Track
 from stemline.rights import EVERY_TRACK, RightsGate
@@ -30,18 +31,12 @@ PROBES_AT_ONCE = 8
 _SHOWN_LICENSE = 80
 
 
-@dataclass(frozen=True, slots=True)
-class SurveyedBatch:
-    """A batch of manifest rows: the usable tracks with their length, and the rejects."""
+class SurveyRules(TypedDict, total=False):
+    """Which rows are not taken, and which are not meant."""
 
-    tracks: tuple[Track, ...]
-    rejects: tuple[Reject, ...]
-    passed_over: Counter[str] = field(default_factory=Counter)
-    """Of a listing, with its first batch: the files that are no audio, by the ends of their names."""
-    away: Mapping[str, str] = field(default_factory=dict)
-    """Of tracks whose source cannot be reached now, by their ids, why: a later run asks again."""
-    misstated: tuple[Misstatement, ...] = ()
-    """Of the usable tracks, those whose file was opened and is not as long as the manifest says."""
+    tombstones: TombstoneIndex
+    gate: RightsGate
+    is_meant: Callable[[Track], bool]
 
 
 def check_recipe(recipe: Recipe, facts: ProviderFacts) -> None:
@@ -66,7 +61,23 @@ def _offered(facts: ProviderFacts, name: str) -> tuple[str, ...]:
     return {"stems": facts.stems, "quality": facts.qualities, "format": facts.formats}[name]
 
 
-def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and by whom
+def survey_catalogue(
+    source: ManifestSource,
+    facts: ProviderFacts,
+    find_done: Callable[[Sequence[str]], Collection[str]],
+    recipe: Recipe | None = None,
+    find_measured: Callable[[Sequence[str]], Mapping[str, MeasuredTrack]] = lambda _: {},
+    **rules: Unpack[SurveyRules],
+) -> Iterator[SurveyedBatch]:
+    """Give the selected rows of a manifest as `survey_rows` does; a limit is one of usable rows."""
+
+    def survey(some: ManifestSource) -> Iterator[SurveyedBatch]:
+        return survey_rows(some, facts, find_done, recipe, find_measured, **rules)
+
+    return survey(source) if source.limit is None else first_usable(source, survey)
+
+
+def survey_rows(  # noqa: PLR0913 - what is known of the rows already, and by whom
     source: ManifestSource,
     facts: ProviderFacts,
     find_done: Callable[[Sequence[str]], Collection[str]],
@@ -109,7 +120,7 @@ def survey_catalogue(  # noqa: PLR0913 - what is known of the rows already, and 
         in_order = tuple(sorted(unusable, key=lambda reject: reject.row))
         taken_ids = {track.track_id for track in usable}
         misstated = tuple(each for each in mine.misstated if each.track_id in taken_ids)
-        yield SurveyedBatch(usable, in_order, batch.passed_over, mine.away, misstated)
+        yield SurveyedBatch(usable, in_order, batch.passed_over, mine.away, misstated, given.rows)
 
 
 def _pass_gate(

@@ -21,6 +21,7 @@ import fsspec
 import httpx
 
 from stemline.errors import AudioRejected, SourceAway
+from stemline.library_words import reason_of
 from stemline.probe.range_file import RangeFile
 from stemline.records import Code
 
@@ -105,8 +106,7 @@ def _open_stored(location: str, storage_options: dict[str, Any], block_bytes: in
 
 
 def _unreachable(location: str, error: Exception) -> AudioRejected:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    sentence = f'"{location}" cannot be read: {reason}.'
+    sentence = f'"{location}" cannot be read: {reason_of(error)}.'
     if _may_pass(error):
         return SourceAway(sentence, code=Code.SOURCE_UNREACHABLE, fix="The next run asks again.")
     return AudioRejected(

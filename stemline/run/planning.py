@@ -43,6 +43,8 @@ class RunPlanning:
     """How many rows it is about."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """Files of a listing that are no audio by their names, by the ends of these."""
+    beyond_limit: int | None = None
+    """How many selected rows lie behind the limit; None: there is none, or they were not counted."""
     unclear_training: int = 0
     """Tracks of which the manifest says nothing clear about AI training, though it says something."""
     lengths: LengthTally = field(default_factory=LengthTally)
@@ -149,9 +151,10 @@ class RunPlanning:
 
     def _survey(self, on_planned: Callable[[], object] = lambda: None) -> None:
         """Plan the rows of the manifest."""
-        run = self.run
+        run, within = self.run, 0
         for surveyed in self._surveyed(run.source):
             batch = self._plan_batch(surveyed)
+            within += surveyed.selected
             run.corrections.notice(batch.tracks)
             self.passed_over += batch.passed_over
             self.lengths.note(batch.misstated)
@@ -161,6 +164,10 @@ class RunPlanning:
                 break
         if run.splits is not None and not (run.is_interrupted or self.is_stopped):
             run.splits.decide()
+        if run.source.limit is not None and not (run.is_interrupted or self.is_stopped):
+            from stemline.manifest.scan import count_rows  # noqa: PLC0415 - it loads DuckDB
+
+            self.beyond_limit = count_rows(run.source) - within
         if run.source.parsed is not None:
             run.source.parsed.close()
             # An engine that lives when Python ends complains of that.

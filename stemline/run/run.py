@@ -295,6 +295,7 @@ class Run(RunContext):
             **self.planning.lengths.as_tree(),
             **self.corrections.relocations.as_tree(),
             **passed_over_tree(self.planning.passed_over),
+            **({"beyond_limit": self.planning.beyond_limit} if self.planning.beyond_limit else {}),
             **(
                 {"doubtful": {"ai_training": self.planning.unclear_training}}
                 if self.planning.unclear_training

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from stemline.errors import ConfigError, StemlineError
+from stemline.library_words import reason_of
 from stemline.settings.default_ledger import local_folder
 from stemline.storage.disk import disk_guarded, file_sha256, scratch_folder
 from stemline.storage.local_store import LocalStore
@@ -76,7 +77,7 @@ def _opening(url: str) -> Iterator[None]:
     except StemlineError:
         raise
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = reason_of(error)
         raise ConfigError(
             f"dataset.url {url} cannot be opened: {reason}.",
             fix="Use a path, s3://, gs://, az:// or another URL that fsspec knows, and check storage_options.",

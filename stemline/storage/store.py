@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from stemline.errors import StemlineError, StorageError
+from stemline.library_words import reason_of
 from stemline.storage.disk import disk_error
-from stemline.wording import reason_of
 
 CHUNK_BYTES = 1 << 20
 TEMPORARY_PREFIX = "_stemline/tmp"

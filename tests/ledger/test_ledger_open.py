@@ -109,7 +109,7 @@ def test_a_url_that_names_no_ledger_is_a_config_error(url: str, message: str) ->
 
 def test_a_file_that_is_no_database_is_a_config_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database, and long enough to tell" * 100)
-    with pytest.raises(ConfigError, match=r"notes\.txt cannot be used: file is not a database"):
+    with pytest.raises(ConfigError, match=r"notes\.txt cannot be used: the file is no SQLite database"):
         open_ledger(f"sqlite:///{tmp_path}/notes.txt")
 
 
@@ -117,7 +117,7 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"folder .* cannot be written"):
         open_ledger(f"sqlite:///{tmp_path}/file/nightly.db")
-    with pytest.raises(StorageError, match="unable to open database file"):
+    with pytest.raises(StorageError, match="the database file cannot be opened"):
         open_ledger(f"sqlite:///{tmp_path}")
 
 
@@ -148,7 +148,7 @@ def test_a_file_that_stays_held_by_another_program_is_a_storage_error(sqlite_url
 
 
 def test_an_unreachable_server_is_a_storage_error_that_hides_the_password() -> None:
-    with pytest.raises(StorageError, match=r"refused.*Start the database server") as caught:
+    with pytest.raises(StorageError, match=r"nothing listens there.*Start the database server") as caught:
         open_ledger("postgresql+psycopg://u:hush@127.0.0.1:1/d")
     assert "hush" not in str(caught.value)
 

@@ -101,6 +101,7 @@ def test_columns_by_another_name_come_with_what_to_write():
 
     (sentence,) = odd.sentences()
     assert '"ISRC_code" like isrc' in sentence
+    assert sentence.startswith("Some columns look like ones that stemline knows by another name: ")
     assert 'catalogue.columns: {isrc: ISRC_code, title: "Track Title"}' in sentence
 
 

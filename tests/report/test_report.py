@@ -91,7 +91,7 @@ def test_every_code_comes_with_its_count_meaning_and_next_step(mixed):
     rows = {row["Code"]: row for row in read(mixed).table("reasons")}
     assert set(rows) == {"job_failed", "wrong_duration", "submit_unanswered", "budget_run", "no_location"}
     assert all(row["Tracks"] == "1" and row["Meaning"] and row["Next"] for row in rows.values())
-    assert "stemline redrive --code wrong_duration" in rows["wrong_duration"]["Next"]
+    assert "stemline redrive CONFIG --code wrong_duration" in rows["wrong_duration"]["Next"]
 
 
 def test_what_is_not_in_the_dataset_is_listed_with_its_reason(mixed):
