@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 import fsspec.utils
 import pyarrow as pa
 
+from stemline.errors import ManifestError
 from stemline.manifest.lines import BATCH_ROWS, text_array
-from stemline.manifest.passed_over import kind_of
+from stemline.manifest.passed_over import DATASETS, kind_of
 
 SIZE = "__stemline_size"
 """The column with an audio file's size in a listing."""
 NAME_PROBLEM = "__stemline_name_problem"
 """The column that says why a file cannot be a track, to go behind `Row 5 `; null: it can."""
+DATASET_FOLDER = "_stemline"
+"""What every dataset has in its own folder."""
 GLOB = re.compile(r"[*?\[]")
 
 _SCHEMA = pa.schema([("uri", pa.string()), (SIZE, pa.int64()), (NAME_PROBLEM, pa.string())])
@@ -54,6 +57,8 @@ class FoundFile(NamedTuple):
     """None: it is no regular file, or a link that leads nowhere."""
     problem: str = ""
     """Why it cannot even be looked at."""
+    is_dataset: bool = False
+    """Whether it is a folder that holds a dataset of stems, and stands for all that is in it."""
 
 
 @dataclass(slots=True)
@@ -79,8 +84,11 @@ class Listing:
     def read(self) -> pa.RecordBatchReader:
         """Give `uri`, size and what is wrong with its name of every audio file, in no certain order.
 
-        Hidden files are passed over; linked folders are followed.
+        Hidden files are passed over, and so are datasets of stems: a run after the first would pay for what that one
+        made. Linked folders are followed. Raises ManifestError where the place itself is a dataset.
         """
+        if self.file_system.exists(f"{self.root.rstrip('/')}/{DATASET_FOLDER}"):
+            raise dataset_refused(self.root)
         return pa.RecordBatchReader.from_batches(_SCHEMA, self._batches())
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
@@ -97,6 +105,8 @@ class Listing:
             name = found.path.rsplit("/", 1)[-1]
             if found.problem:
                 yield found
+            elif found.is_dataset:
+                self.passed_over[DATASETS] += 1
             elif self.pattern and not self.pattern.match(found.path):
                 continue  # what was not asked for was not passed over
             elif name.startswith(".") or not is_audio_name(name):
@@ -137,6 +147,9 @@ def _local_files(root: str) -> Iterator[FoundFile]:
             if (facts.st_dev, facts.st_ino) in entered:
                 continue
             entered.add((facts.st_dev, facts.st_ino))
+            if os.path.isdir(os.path.join(folder, DATASET_FOLDER)):  # noqa: PTH112, PTH118 - as above
+                yield FoundFile(folder, None, is_dataset=True)
+                continue
             entries = os.scandir(folder)
         except OSError as error:
             yield FoundFile(folder, None, f'is a folder that cannot be read: "{folder}" ({error.strerror}).')
@@ -166,11 +179,17 @@ def _s3_files(file_system: Any, root: str) -> Iterator[FoundFile]:  # noqa: ANN4
     bucket, _, prefix = root.partition("/")
     asked = {"Bucket": bucket, "Prefix": f"{prefix}/" if prefix else ""}
     more: dict[str, str] = {}
+    dataset = None
     while True:
         page = file_system.call_s3("list_objects_v2", **asked, **more)
         for found in page.get("Contents", ()):
-            if not found["Key"].endswith("/"):
-                yield FoundFile(f"{bucket}/{found['Key']}", int(found["Size"]))
+            path = f"{bucket}/{found['Key']}"
+            if dataset is not None and path.startswith(dataset):
+                continue
+            if (dataset := _dataset_of(path)) is not None:  # of what a dataset holds, this is listed first
+                yield FoundFile(dataset, None, is_dataset=True)
+            elif not path.endswith("/"):
+                yield FoundFile(path, int(found["Size"]))
         if not page.get("IsTruncated"):
             return
         more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -183,10 +202,37 @@ def _stored_files(file_system: Any, root: str) -> Iterator[FoundFile]:  # noqa: 
         for kind in type(file_system).__mro__
         if kind.__module__.split(".")[0] != "fsspec"
     )
-    found: Iterable[dict[str, Any]] = (
-        file_system.find(root, detail=True).values()
-        if is_flat
-        else (facts for _, _, files in file_system.walk(root, detail=True) for facts in files.values())
+    if is_flat:
+        yield from _flat_files(file_system.find(root, detail=True))
+        return
+    for folder, within, files in file_system.walk(root, detail=True):
+        if DATASET_FOLDER in within:
+            within.clear()  # and nothing below it is looked at
+            yield FoundFile(str(folder), None, is_dataset=True)
+        else:
+            yield from (_found(facts) for facts in files.values())
+
+
+def _flat_files(listed: Mapping[str, dict[str, Any]]) -> Iterator[FoundFile]:
+    datasets = {dataset for path in listed if (dataset := _dataset_of(path)) is not None}
+    yield from (FoundFile(dataset, None, is_dataset=True) for dataset in sorted(datasets))
+    inside = tuple(datasets)
+    yield from (_found(facts) for path, facts in listed.items() if not path.startswith(inside))
+
+
+def _found(facts: Mapping[str, Any]) -> FoundFile:
+    return FoundFile(str(facts["name"]), int(facts["size"] or 0))
+
+
+def _dataset_of(path: str) -> str | None:
+    """Give the folder of the dataset, with a slash behind it, of whose own files this is one; None for others."""
+    before, mark, _ = path.partition(f"/{DATASET_FOLDER}/")
+    return f"{before}/" if mark else None
+
+
+def dataset_refused(place: str) -> ManifestError:
+    """Give the error of a catalogue whose folder is that of a dataset."""
+    return ManifestError(
+        f'"{place}" holds a dataset of stems: a run would pay for what an earlier one made.',
+        fix="Name the folder of your music in catalogue.manifest, and another one, beside or in it, in dataset.url.",
     )
-    for facts in found:
-        yield FoundFile(str(facts["name"]), int(facts["size"] or 0))

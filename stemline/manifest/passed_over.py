@@ -1,4 +1,4 @@
-"""The files of a listing that are no audio by their names: what they are counted as, and what is said of them."""
+"""What a listing leaves out, files that are no audio by their names and datasets of stems: counted, and told."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 
 from stemline.wording import counted
 
+DATASETS = "datasets"
+"""What a folder is counted as that holds a dataset: what is in it was made of music, and is none to be paid for."""
 _HIDDEN = "hidden"
 _OTHERS = "others"
 _SUFFIX = re.compile(r"[.][a-z0-9_]{1,8}")
@@ -25,22 +27,30 @@ def kind_of(name: str) -> str:
 
 
 def passed_over_sentence(passed_over: Mapping[str, int]) -> str:
-    """Say how many files were passed over, and what they were; empty for none.
+    """Say how many files were passed over, and what they were, and how many datasets; empty for none.
 
     The numbers behind the colon add up to the one before it.
     """
-    count = sum(passed_over.values())
-    if not count:
-        return ""
-    shown = Counter(dict(passed_over) | {_OTHERS: 0}).most_common(_SHOWN_KINDS)
-    kinds = [f"{number:,} {kind}" for kind, number in shown if number]
-    if rest := count - sum(number for _, number in shown):
-        kinds.append(f"{rest:,} {'others' if rest > 1 else 'other'}")
-    files = counted(count, "file")
-    return f"{files} {'was' if count == 1 else 'were'} passed over, no audio by the name: {', '.join(kinds)}"
+    told = [_files_sentence({kind: number for kind, number in passed_over.items() if kind != DATASETS})]
+    if datasets := passed_over.get(DATASETS, 0):
+        what = "a dataset of stems" if datasets == 1 else f"{datasets:,} datasets of stems"
+        told.append(f"{what} in there {'was' if datasets == 1 else 'were'} passed over")
+    return "; ".join(filter(None, told))
 
 
 def passed_over_tree(passed_over: Counter[str]) -> dict[str, Any]:
-    """Give the same for `--json`: the number, and the numbers by kind where it is not 0."""
+    """Give the same for `--json`: the number of files, and the numbers by kind where there are any."""
     kinds = {"passed_over_kinds": dict(passed_over.most_common())} if passed_over else {}
-    return {"passed_over": passed_over.total(), **kinds}
+    return {"passed_over": passed_over.total() - passed_over[DATASETS], **kinds}
+
+
+def _files_sentence(files: dict[str, int]) -> str:
+    count = sum(files.values())
+    if not count:
+        return ""
+    shown = Counter(files | {_OTHERS: 0}).most_common(_SHOWN_KINDS)
+    kinds = [f"{number:,} {kind}" for kind, number in shown if number]
+    if rest := count - sum(number for _, number in shown):
+        kinds.append(f"{rest:,} {'others' if rest > 1 else 'other'}")
+    told = counted(count, "file")
+    return f"{told} {'was' if count == 1 else 'were'} passed over, no audio by the name: {', '.join(kinds)}"

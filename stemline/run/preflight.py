@@ -6,6 +6,7 @@ another run that holds the key, is no reason to refuse a plan.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,8 +19,9 @@ from stemline.dataset.metadata import check_layout, kept_columns, recorded_colum
 from stemline.errors import StemlineError
 from stemline.ledger import Ledger
 from stemline.manifest import ManifestSource
+from stemline.manifest.listing import DATASET_FOLDER, dataset_refused
 from stemline.manifest.loading import parse_manifest
-from stemline.manifest.manifest_file import find_source_root
+from stemline.manifest.manifest_file import ManifestFile, find_source_root
 from stemline.manifest.scan import read_columns
 from stemline.ownership import check_dataset
 from stemline.plan.ledger_view import open_ledger_view
@@ -68,6 +70,7 @@ def opening_manifest(
     kept = kept_columns(store)
     parsed = parse_manifest(source)
     try:
+        _require_music_apart(parsed.file, store)
         source = replace(source, carried=kept, parsed=parsed)
         given = read_columns(source, with_tags=True)
         carried = given if kept is None else join_columns(kept, given)
@@ -75,6 +78,19 @@ def opening_manifest(
         yield source, DatasetLayout(dataset.partition_by, carried, dataset.audio, root, gives_splits)
     finally:
         parsed.close()
+
+
+def _require_music_apart(manifest: ManifestFile, store: Store) -> None:
+    """Refuse a catalogue that lists what its own dataset will hold; later, the listing itself sees that."""
+    listing = manifest.listing
+    if listing is None:
+        return
+    music = str(listing.file_system.unstrip_protocol(listing.root)).rstrip("/") + "/"
+    own = store.url("").rstrip("/")
+    if listing.is_local:
+        music, own = os.path.realpath(listing.root) + "/", os.path.realpath(own.removeprefix("file://"))
+    if music == f"{own}/" or music.startswith((f"{own}/audio/", f"{own}/{DATASET_FOLDER}/")):
+        raise dataset_refused(music.rstrip("/"))
 
 
 def check_dataset_layout(settings: Settings, store: Store, layout: DatasetLayout) -> None:

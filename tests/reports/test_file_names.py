@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
 
+import fsspec
 import pytest
 
 from stemline.errors import ManifestError
@@ -419,6 +420,54 @@ def test_every_key_below_a_prefix_is_listed_as_it_is(s3_server, s3_client, bucke
     )
     assert {track.size_bytes for track in tracks} == {5}
     assert (rejects, passed_over) == ([], {".jpg": 1})
+
+
+def test_of_a_bucket_the_datasets_are_passed_over(s3_server, s3_client, bucket):
+    within = ("_stemline/layout.json", "audio/00/a/vocals.wav", "tracks/part-1.parquet")
+    keys = [
+        "in/a.wav",
+        "in/z/b.wav",
+        "in/stems2.wav",
+        *(f"in/{name}/{key}" for name in ("stems", "z/s") for key in within),
+    ]
+    for key in keys:
+        s3_client.put_object(Bucket=bucket, Key=key, Body=b"12345")
+    options = {"storage_options": s3_server.storage_options}
+
+    tracks, _, passed_over = scan(f"s3://{bucket}/in", **options)
+
+    found = sorted(track.location.rpartition("/in/")[2] for track in tracks)
+    assert (found, passed_over) == (["a.wav", "stems2.wav", "z/b.wav"], {"datasets": 2})
+    with pytest.raises(ManifestError, match="holds a dataset of stems"):
+        scan(f"s3://{bucket}/in/stems", **options)
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_of_a_folder_the_datasets_are_passed_over(music, tmp_path, is_link):
+    dataset = (tmp_path if is_link else music) / "stems"
+    for key in ("_stemline/quarantine/x.wav", "audio/00/a/vocals.wav"):
+        (dataset / key).parent.mkdir(parents=True)
+        (dataset / key).write_bytes(b"x")
+    if is_link:
+        (music / "link").symlink_to(dataset)
+
+    tracks, _, passed_over = scan(music)
+
+    assert (len(tracks), passed_over) == (1, {"datasets": 1})
+    assert passed_over_sentence(passed_over) == "a dataset of stems in there was passed over"
+    with pytest.raises(ManifestError, match="holds a dataset of stems"):
+        scan(dataset)
+
+
+def test_of_a_store_that_is_gone_through_by_folders_the_datasets_are_passed_over():
+    store = fsspec.filesystem("memory")
+    for key in ("a.wav", "stems/_stemline/layout.json", "stems/audio/v.wav", "z/b.wav"):
+        store.pipe(f"/listed/{key}", b"12345")
+
+    tracks, _, passed_over = scan("memory://listed")
+
+    found = sorted(track.location.rpartition("listed/")[2] for track in tracks)
+    assert (found, passed_over) == (["a.wav", "z/b.wav"], {"datasets": 1})
 
 
 @pytest.mark.long

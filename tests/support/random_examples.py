@@ -8,12 +8,12 @@ import pytest
 from hypothesis import settings
 
 FIXED_SEED = 11
-MORE = 10
+MORE = 5
 """How many times as many examples are drawn with fresh seeds."""
 
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
 settings.register_profile(
-    "fresh", max_examples=1_000, derandomize=False, database=None, deadline=None, print_blob=True
+    "fresh", max_examples=500, derandomize=False, database=None, deadline=None, print_blob=True
 )
 
 
