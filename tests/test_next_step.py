@@ -160,3 +160,14 @@ def ledger_with_failures(tmp_path):
         return CommandLine(config)
 
     return make
+
+
+@pytest.mark.parametrize(("track_id", "words"), [("-1", "-- -1"), ("--help", "-- --help"), ("a b", "'a b'")])
+def test_ids_and_files_that_look_like_options_are_taken_for_what_they_are(track_id, words):
+    typed = CommandLine(Path("-c.yaml"), ("budget.day=5",))
+    step = NextStep(typed.about("resolve", track_id), "")
+    assert step.command.endswith(f"resolve ./-c.yaml --set budget.day=5 {words}")
+    assert shlex.split(step.command)[-1] == track_id
+    assert NextStep(typed.of("report", "--open"), "").command.endswith(
+        "report ./-c.yaml --open --set budget.day=5"
+    )

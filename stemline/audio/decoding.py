@@ -297,7 +297,7 @@ def is_silent(path: str | Path) -> bool:
 
 
 def _is_quiet(file: BinaryIO) -> bool:
-    with AudioBlocks(file, may_skip=True) as stream:
+    with AudioBlocks(file, may_skip=True) as stream, np.errstate(over="ignore"):  # float samples may be huge
         return all(float(np.mean(np.square(block))) < SILENT_POWER for block in stream)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,12 +66,20 @@ class CommandLine:
 
     def of(self, command: str, *options: str) -> tuple[str, ...]:
         """Give another command over the same configuration, with the same keys overridden."""
-        return (
-            command,
-            str(self.config),
-            *options,
-            *(word for each in self.overrides for word in ("--set", each)),
-        )
+        return (*self._named(command), *options, *self._overridden())
+
+    def about(self, command: str, track_id: str) -> tuple[str, ...]:
+        """Give a command over one track of the configuration, whose id may look like an option."""
+        dashes = ("--",) if track_id.startswith("-") else ()
+        return (*self._named(command), *self._overridden(), *dashes, track_id)
+
+    def _named(self, command: str) -> tuple[str, str]:
+        config = str(self.config)
+        return command, f"./{config}" if config.startswith("-") else config
+
+    def _overridden(self) -> Iterator[str]:
+        for each in self.overrides:
+            yield from ("--set", each)
 
 
 def find_next_step(typed: CommandLine, result: Result, now: datetime | None = None) -> NextStep:
@@ -126,7 +134,7 @@ def _after_failures(typed: CommandLine, summary: Mapping[str, Any], codes: Colle
     tracks = summary["tracks"]
     if tracks.get(State.UNKNOWN):
         return NextStep(
-            typed.of("resolve", _unknown_track(typed)),
+            typed.about("resolve", _unknown_track(typed)),
             "See what is known of a track whose submit got no answer, and resolve it.",
         )
     if tracks.keys() <= _REJECTED:

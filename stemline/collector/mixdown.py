@@ -156,17 +156,19 @@ def residual_db(original: MonoAudio, mixed: MonoAudio) -> float | None:
     """Give how much of a sound the sum of its stems leaves, in dB of it, after one common gain.
 
     Measured: 16-bit stems -79 dB, mp3 at 128 kbit/s -18, one stem silent -5, a stem of another song -4.
-    None where it cannot be measured: another sample rate, or a silent beginning.
+    None where it cannot be measured: another sample rate, a silent beginning, or float samples past all measure.
     """
     if original.sample_rate != mixed.sample_rate:
         return None
     wanted, given = _aligned(original.samples, mixed.samples, mixed.sample_rate)
-    power = float(wanted @ wanted)
-    if power < _SILENT_POWER * max(len(wanted), 1):
-        return None
-    gain = float(wanted @ given) / max(float(given @ given), 1e-12)
-    left = wanted - np.float32(gain) * given
-    return float(10 * np.log10(max(float(left @ left), 1e-12) / power))
+    with np.errstate(over="ignore", invalid="ignore"):
+        power = float(wanted @ wanted)
+        if power < _SILENT_POWER * max(len(wanted), 1):
+            return None
+        gain = float(wanted @ given) / max(float(given @ given), 1e-12)
+        left = wanted - np.float32(gain) * given
+        residual = float(10 * np.log10(max(float(left @ left), 1e-12) / power))
+    return residual if np.isfinite(residual) else None
 
 
 def read_excerpt(path: Path) -> MonoAudio:

@@ -127,7 +127,7 @@ def _job_tree(job: Job, attempt: Attempt) -> dict[str, Any]:
 
 def _table(*rows: tuple[str, ...]) -> Padding:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(overflow="fold")  # ids are there to be copied
+    table.add_column(no_wrap=True, overflow="ignore")  # ids are there to be copied
     for row in rows:
         table.add_row(*row)
     return Padding(table, (0, 0, 0, 2))

@@ -109,7 +109,7 @@ def test_it_shows_what_is_known_and_what_could_be_it(project, accepted):
     ]
     assert [job["job_id"] for job in found["candidates"]] == list(accepted)
     assert not any(job["is_certain"] for job in found["candidates"])
-    shown = resolve(project, "t00")
+    shown = resolve(project, "t00", COLUMNS="60")  # the jobs' ids are there to be copied
     assert shown.code == 0
     for word in (token, *accepted, "2 reserved", "--adopt JOB", "--resubmit", "--abandon"):
         assert word in shown.out
