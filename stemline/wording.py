@@ -55,7 +55,8 @@ _RETRY = "Run again: it is retried while it has attempts left."
 _REDRIVE = "Look at the sentence below, then `stemline redrive CONFIG`."
 _PAID = "`stemline redrive CONFIG --code {code}` pays for the track once more."
 _PAID_PERHAPS = (
-    "Ask the provider; `stemline redrive CONFIG --code {code}` makes a new job, and pays for that."
+    "Run again: it is asked for once more, for nothing. `stemline redrive CONFIG --code {code}` looks for it in the "
+    "provider's list as well, and pays again where it is nowhere."
 )
 _KEPT = (
     "Run again: it is collected once more for nothing as long as the provider keeps it, after that "
@@ -134,7 +135,8 @@ CODES: dict[Code, CodeWording] = {
     Code.UPLOAD_FAILED: CodeWording("The upload broke off.", _RETRY),
     Code.JOB_FAILED: CodeWording("The provider could not separate the track.", _RETRY),
     Code.JOB_LOST: CodeWording(
-        "The provider no longer knows the job, which it may have charged for.", _PAID_PERHAPS
+        "The provider says, however often it is asked, that it does not know the job, which it may have charged for.",
+        _PAID_PERHAPS,
     ),
     Code.DOWNLOAD_FAILED: CodeWording("The stems could not be downloaded yet; they are paid.", _RUN_AGAIN),
     Code.SUBMIT_UNANSWERED: CodeWording(

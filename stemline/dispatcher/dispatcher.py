@@ -16,6 +16,7 @@ from stemline.dispatcher.webhook_watch import WebhookWatch
 from stemline.errors import LeaseHeld, LedgerConflict, StopRun
 from stemline.ledger import LEASE_SECONDS
 from stemline.records import Attempt
+from stemline.settings import outputs_kept_since
 
 CLOSE_SECONDS = 15.0
 """How long a dispatcher that is to end may take, and once more after it was cancelled."""
@@ -90,7 +91,8 @@ class Dispatcher:
         session = self._build_session()
         self.session = session
         self._is_up.set()
-        submitter, poller = Submitter(session), Poller(session)
+        poller = Poller(session)
+        submitter = Submitter(session, poller.search)
         try:
             async with session.client, asyncio.TaskGroup() as group:
                 self._relink = partial(_relink, session, group, poller)
@@ -141,7 +143,14 @@ def _resume(
     for ready in ledger.recovery.ready(*where):
         session.left_ready.add(ready.attempt.token)
         poller.read(group, ready.attempt, ready.job.job_id)
-    if session.track_queue.claim_orphans():
+    is_first = session.track_queue.claim_orphans()
+    for lost in ledger.lost_jobs.failed(
+        parameters.kind, outputs_kept_since(session.provider.facts, ledger.clock())
+    ):
+        is_orphan = lost.key_id not in session.track_queue.key_ids
+        if lost.key_id == session.key.key_id or (is_orphan and is_first):
+            poller.look_again(group, lost)
+    if is_first:
         _resume_orphans(session, poller, group)
     return (
         session.changed.is_set()

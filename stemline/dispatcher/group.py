@@ -158,7 +158,8 @@ def make_dispatchers(  # noqa: PLR0913 - those of `running_dispatchers`
     """
     key_ids = tuple(key.key_id for key in keys)
     pilot, keeps_place = _pilot(ledger, parameters, key_ids), parameters.is_backfill
-    track_queue = TrackQueue(ledger, parameters.run_id, key_ids, pilot, keeps_place=keeps_place)
+    lost = ledger.lost_jobs.by_track(parameters.kind, parameters.recipe)
+    track_queue = TrackQueue(ledger, parameters.run_id, key_ids, pilot, keeps_place=keeps_place, lost=lost)
 
     def build_session(key: LeasedKey, producer: ReadyProducer) -> DispatcherSession:
         pacer = Pacer(parameters.requests_per_minute, parameters.rate_share)

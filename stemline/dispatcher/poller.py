@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 
 from stemline.client import Lane
 from stemline.clock import loop_time
+from stemline.dispatcher.lost_jobs import LostJobSearch
 from stemline.dispatcher.session import DispatcherSession
-from stemline.errors import RetryableError, StopRun, TerminalError
+from stemline.errors import LedgerConflict, RetryableError, StopRun, TerminalError
+from stemline.ledger import LostJob
 from stemline.records import Attempt, Code, Failure, Job, Phase, State
 
 FEW = 2
@@ -37,6 +39,7 @@ class Poller:
     def __init__(self, session: DispatcherSession) -> None:
         """Poll for one dispatcher."""
         self._session = session
+        self.search = LostJobSearch(session)
         self._misses: Counter[str] = Counter()
         self._relinks: Counter[str] = Counter()
         self._unreadable: Counter[str] = Counter()
@@ -86,6 +89,21 @@ class Poller:
         task = group.create_task(self._read_job(attempt, job_id, after_seconds))
         self._reads.add(task)
         task.add_done_callback(self._note_read)
+
+    def look_again(self, group: asyncio.TaskGroup, lost: LostJob) -> None:
+        """Ask once more, in the background, for a job that an earlier run did not find."""
+        self._session.reading += 1
+        task = group.create_task(self._look_again(lost))
+        self._reads.add(task)
+        task.add_done_callback(self._note_read)
+
+    async def _look_again(self, lost: LostJob) -> None:
+        try:
+            await self.search.take_up(lost)
+        except RetryableError:
+            return  # the next run asks again
+        except StopRun as error:
+            self._session.stop(error, is_abandoned=True)
 
     def _note_read(self, task: asyncio.Task[None]) -> None:
         """Count a read as over, also one that was dropped before it began."""
@@ -167,27 +185,57 @@ class Poller:
         session = self._session
         try:
             await session.sleep(after_seconds)
-            job = await session.client.run(session.provider.read_job(job_id), Lane.COLLECT)
-        except TerminalError as error:
-            self._book_lost(attempt, job_id, error)
+            try:
+                job = await session.client.run(session.provider.read_job(job_id), Lane.COLLECT)
+            except TerminalError as error:
+                await self._book_refusal(attempt, job_id, error)
+            else:
+                self._book_job(attempt, job)
         except RetryableError:
             self._unreadable[attempt.token] += 1
             if self._unreadable[attempt.token] < MISSES:
                 session.poll_later(attempt, job_id)  # else it is left to the next run
         except StopRun as error:
             session.stop(error, is_abandoned=True)
-        else:
-            self._book_job(attempt, job)
 
-    def _book_lost(self, attempt: Attempt, job_id: str, error: TerminalError) -> None:
-        """Book a job that the provider does not show."""
+    async def _book_refusal(self, attempt: Attempt, job_id: str, error: TerminalError) -> None:
+        """Book a job that the provider does not show; that it knows none is not believed at once."""
         session = self._session
         if attempt.token in session.orphans:  # it is another account's; what is under way there is left alone
             session.ledger.quarantine.put_back(attempt.token, f"Job {job_id} {OF_ANOTHER_KEY}")
-        elif error.code is Code.JOB_LOST and attempt.token in session.left_ready:
+        elif error.code is not Code.JOB_LOST:
+            session.fail_attempt(attempt, Failure(attempt.token, State.FAILED, error.code, str(error)))
+        elif self.search.is_doubtful(attempt):
+            session.ask_again(attempt, job_id)
+        else:
+            await self._book_lost(attempt, job_id, error)
+
+    async def _book_lost(self, attempt: Attempt, job_id: str, error: TerminalError) -> None:
+        """Book a job that the provider has denied often, unless its list shows it."""
+        session = self._session
+        listed = await self.search.find_listed(attempt)
+        if listed is not None and listed.job_id != job_id:
+            self._correct_job(attempt, listed)
+        elif listed is not None and listed.phase in {Phase.FAILED, Phase.EXPIRED}:
+            self._book_job(attempt, listed)
+        elif listed is not None and self.search.is_kept(attempt):
+            sentence = f"{error.message} Its list shows job {job_id} all the same: the next run asks again."
+            session.ledger.attempts.mark_late(attempt.token, sentence)
+        elif listed is not None or attempt.token in session.left_ready:
             self._expire(attempt)
         else:
             session.fail_attempt(attempt, Failure(attempt.token, State.FAILED, error.code, str(error)))
+
+    def _correct_job(self, attempt: Attempt, listed: Job) -> None:
+        """Wait for the job that the list shows under our token, not for the one that the submit was answered with."""
+        session = self._session
+        try:
+            known = session.ledger.lost_jobs.correct(attempt.token, listed.job_id)
+        except LedgerConflict as error:
+            failure = Failure(attempt.token, State.FAILED, Code.JOB_LOST, error.message)
+            session.fail_attempt(attempt, failure)
+        else:
+            session.add_job(known, listed.job_id)
 
     def _book_job(self, attempt: Attempt, job: Job) -> None:
         """Book what a job has come to."""

@@ -149,6 +149,13 @@ class DispatcherSession:
         self.due[job_id] = now + max(self.poll_seconds, OVERDUE_SHARE * waited)
         self.notify()
 
+    def ask_again(self, attempt: Attempt, job_id: str) -> None:
+        """Ask for a job once more at the next poll, however long it is waited for."""
+        self.in_flight[job_id] = attempt
+        self.waiting_since.setdefault(job_id, loop_time() - self.age(attempt))
+        self.due[job_id] = loop_time() + self.poll_seconds
+        self.notify()
+
     def _leave_to_later(self, attempt: Attempt, job_id: str, waited: float) -> None:
         """Wait for a job no longer: it is paid, and a later run looks at it again."""
         sentence = f"Job {job_id} is not done after {length(waited)}; the next run looks at it again."

@@ -14,6 +14,7 @@ from datetime import datetime
 from stemline.budget import BudgetHold, Limits, check_limits
 from stemline.client import Lane
 from stemline.dispatcher.account_balance import AccountBalance
+from stemline.dispatcher.lost_jobs import LostJobSearch
 from stemline.dispatcher.session import DispatcherSession
 from stemline.dispatcher.unanswered import UnansweredSubmits
 from stemline.errors import (
@@ -62,9 +63,9 @@ TOMORROW = {
 class Submitter:
     """Submits planned tracks for as long as there are any, room, and budget."""
 
-    def __init__(self, session: DispatcherSession) -> None:
+    def __init__(self, session: DispatcherSession, lost_jobs: LostJobSearch) -> None:
         """Submit for one dispatcher."""
-        self._session = session
+        self._session, self._lost_jobs = session, lost_jobs
         self._unanswered = 0
         """Submits that wait to leave, or for their answer."""
         self.balance = AccountBalance(session)
@@ -91,8 +92,10 @@ class Submitter:
                 continue
             track = session.track_queue.next_track(session.key.key_id)
             session.has_more_tracks = track is not None
-            if track is not None:
+            if track is not None and not await self._lost_jobs.spares(track):
                 await self._start(track, group)
+            elif track is not None:
+                session.track_queue.reserved(track)
             elif not session.is_idle or session.parameters.read_selected() is None:
                 await session.wait_for_change()
             elif await self._search.free_uncharged():

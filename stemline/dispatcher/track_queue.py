@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from stemline.dispatcher.pilot import Pilot
-from stemline.ledger import Ledger, PilotQuestion
+from stemline.ledger import Ledger, LostJob, PilotQuestion
 from stemline.records import Track
 
 PAGE_TRACKS = 200
@@ -36,6 +36,9 @@ class TrackQueue:
     """
     on_change: Callable[[], object] = lambda: None
     """Called when a key's tracks may have made room in the pilot: the other keys look again."""
+    lost: dict[str, LostJob] = field(default_factory=dict)
+    """By track, the attempt whose job the provider did not know when it was last asked: who sends that track again asks
+    once more before it is paid for, with the API key that made the job where there is still one."""
     _are_orphans_claimed: bool = False
     _page: deque[Track] = field(default_factory=deque)
     _last: Track | None = None
@@ -64,7 +67,7 @@ class TrackQueue:
                     return None
                 self._forget()  # a track of the pilot that is to be tried again goes first
                 self._read()
-            track = self._take() if self._page else None
+            track = self._take(key_id) if self._page else None
             if track is not None:
                 self._handed_out.add(track.track_id)
                 if self.pilot is not None:
@@ -114,6 +117,16 @@ class TrackQueue:
             self._are_orphans_claimed = True
             return is_first
 
+    def find_lost(self, track_id: str) -> LostJob | None:
+        """Give the lost job that is to be asked for before a track is paid for again; None where there is none."""
+        with self._lock:
+            return self.lost.get(track_id)
+
+    def forget_lost(self, track_id: str) -> None:
+        """Say that a track's lost job was asked for."""
+        with self._lock:
+            self.lost.pop(track_id, None)
+
     def refresh(self) -> None:
         """Forget what was read of the ledger: it has changed."""
         with self._lock:
@@ -146,8 +159,16 @@ class TrackQueue:
         self._page.clear()
         self._last = None
 
-    def _take(self) -> Track:
-        """Give the page's first track, or, where others want that, too, any that may go as early."""
+    def _take(self, key_id: str) -> Track | None:
+        """Give the page's first track, or, where others want that, too, any that may go as early.
+
+        While jobs are lost, it is the first that is not another key's to ask for; None when each of them is.
+        """
+        if self.lost:
+            track = next((each for each in self._page if self._may_ask(key_id, each)), None)
+            if track is not None:
+                self._page.remove(track)
+            return track
         is_in_order = self.keeps_place or (self.pilot is not None and not self.pilot.is_over)
         if not self._has_rivals or is_in_order:
             return self._page.popleft()
@@ -156,6 +177,10 @@ class TrackQueue:
         track = self._page[place]
         del self._page[place]
         return track
+
+    def _may_ask(self, key_id: str, track: Track) -> bool:
+        lost = self.lost.get(track.track_id)
+        return lost is None or lost.key_id == key_id or lost.key_id not in self.key_ids
 
     def _read(self) -> None:
         if self._page:

@@ -11,6 +11,7 @@ from stemline.ledger.gauge import MoneyAtRisk, RunGauges
 from stemline.ledger.inbox import ReceivedEvent
 from stemline.ledger.lease import LEASE_SECONDS, Lease
 from stemline.ledger.ledger import Ledger, open_ledger, view_ledger
+from stemline.ledger.lost_job import LostJob
 from stemline.ledger.pilot import PilotQuestion, PilotStanding, PilotTrack
 from stemline.ledger.planning import PlanCounts
 from stemline.ledger.quarantine import CollectAgain
@@ -35,6 +36,7 @@ __all__ = [
     "KnownDataset",
     "Lease",
     "Ledger",
+    "LostJob",
     "MeasuredTrack",
     "MoneyAtRisk",
     "PilotQuestion",

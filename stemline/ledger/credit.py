@@ -147,17 +147,37 @@ def adjust(connection: Connection, now: datetime, token: str, amount: int) -> No
 
 def release(connection: Connection, now: datetime, token: str) -> int:
     """Give back what is still reserved, and say how much that was."""
+    if not is_open(connection, token):
+        return 0
     amount = open_credits(connection, token)
     _book(connection, now, _owner(connection, token), {"release": -amount})
     return amount
 
 
 def settle(connection: Connection, now: datetime, token: str, charged: int | None) -> int:
-    """Replace the reservation by the charge (None: what was reserved), and give the credits charged."""
-    reserved = open_credits(connection, token)
+    """Replace the reservation by the charge (None: what was reserved), and give the credits charged.
+
+    Of a job that was lost for a while both may be booked already: it is charged once, whatever became of it meanwhile.
+    """
+    booked = _booked(connection, token)
+    if "charge" in booked:
+        return booked["charge"]
+    reserved = booked["reserve"] + booked.get("adjust", 0)
     final = reserved if charged is None else charged
-    _book(connection, now, _owner(connection, token), {"release": -reserved, "charge": final})
+    released = {} if "release" in booked else {"release": -reserved}
+    _book(connection, now, _owner(connection, token), {**released, "charge": final})
     return final
+
+
+def is_open(connection: Connection, token: str) -> bool:
+    """Tell whether an attempt's credits are reserved still: neither given back nor charged."""
+    return "release" not in _booked(connection, token)
+
+
+def _booked(connection: Connection, token: str) -> dict[str, int]:
+    """Give an attempt's entries by kind; there is at most one of each."""
+    query = select(entries.c.kind, entries.c.amount).where(entries.c.token == token)
+    return {kind: int(amount) for kind, amount in connection.execute(query)}
 
 
 def open_credits(connection: Connection, token: str) -> int:

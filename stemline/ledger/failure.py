@@ -61,7 +61,7 @@ def _book_cost(
         return {}
     if transition.state == State.FAILED and charged is None:
         if attempt["state"] in {State.PROCESSING, State.UNKNOWN}:
-            return {"is_disputed": True}
+            return {"is_disputed": credit.is_open(connection, attempt["token"])}
         credit.release(connection, now, attempt["token"])
         return {}
     return {"credits_charged": credit.settle(connection, now, attempt["token"], charged)}

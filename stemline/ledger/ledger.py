@@ -23,6 +23,7 @@ from stemline.ledger.gauge import Gauges
 from stemline.ledger.holdings import Holdings
 from stemline.ledger.inbox import Inbox
 from stemline.ledger.lease import Leases
+from stemline.ledger.lost_job import LostJobs
 from stemline.ledger.part import Parts
 from stemline.ledger.pilot import Pilots
 from stemline.ledger.quarantine import Quarantine
@@ -55,6 +56,7 @@ class Ledger:
         self.remakes = Remakes(database)
         """What is published and paid for once more."""
         self.attempts = Attempts(database)
+        self.lost_jobs = LostJobs(database)
         self.credits = Credits(database)
         self.balances = Balances(database)
         self.quarantine = Quarantine(database)

@@ -38,6 +38,7 @@ from stemline.run.summary import (
     summarize_tracks,
     summarize_windows,
 )
+from stemline.settings import outputs_kept_since
 from stemline.telemetry.collector_export import traced
 
 if TYPE_CHECKING:
@@ -178,7 +179,8 @@ class Run(RunContext):
         """Tell whether a request may have to be sent: for a planned track, or for what an earlier run left."""
         if self.settings.webhooks is not None or self.ledger.tracks.next_planned(self.run_id, 1):
             return True
-        return self.ledger.recovery.has_any(self.settings.provider.kind)
+        kind, kept_since = self.settings.provider.kind, outputs_kept_since(self.facts, self.ledger.clock())
+        return self.ledger.recovery.has_any(kind) or bool(self.ledger.lost_jobs.failed(kind, kept_since))
 
     def book(self, ready: ReadyTrack, outcome: CollectResult) -> str | None:
         """Book what collecting a track came to; give its attempt's token when it is to be published."""

@@ -33,10 +33,14 @@ class MisbehavingVendor:
     """The one key that is refused."""
     paid_with: Counter = field(default_factory=Counter)
     """How many jobs were made with each key."""
+    denied: dict[str, int] = field(default_factory=dict)
+    """By job id, how many more reads of a job are answered with status 404; the list shows it."""
     broken: dict[str, int] = field(default_factory=dict)
     """How many more requests to a path are answered with status 500."""
     name_of: Callable[[dict], str | None] = lambda order: order["fileName"]
     """What the job of an order is called in lists."""
+    id_of: Callable[[dict], str] = lambda job: job["id"]
+    """Which id a submit is answered with."""
     is_listed: Callable[[dict], bool] = lambda _: True
     """Whether the list shows a job."""
     is_strict: bool = False
@@ -115,6 +119,9 @@ class Handler(BaseHTTPRequestHandler):
         elif vendor.broken.get(path, 0) > 0:
             vendor.broken[path] -= 1
             self.answer(500, {"error": {"code": "INTERNAL", "message": "down"}})
+        elif vendor.denied.get(path.removeprefix("jobs/"), 0) > 0:
+            vendor.denied[path.removeprefix("jobs/")] -= 1
+            self.answer(404, {"error": {"code": "NOT_FOUND", "message": "Job not found."}})
         elif path == "balance":
             self.answer(200, {"balanceSeconds": vendor.balance_of(self.key())})
         elif path == "jobs":
@@ -151,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
             }
             self.answer(402, {"error": error})
         else:
-            self.answer(201, job)
+            self.answer(201, {**job, "id": self.vendor.id_of(job)})
 
     def key(self) -> str:
         return self.headers["Authorization"].removeprefix("Bearer ")
