@@ -12,6 +12,7 @@ from rich.table import Table
 
 from stemline.errors import ManifestError, UsageError
 from stemline.local import load_local_service
+from stemline.settings.default_ledger import sqlite_url
 from stemline.wording import counted
 
 SHOWN_COLUMNS = ("track_id", "title", "duration_seconds", "bpm", "key", "credits_charged")
@@ -45,7 +46,7 @@ def make_demo(folder: Path, source: Path | None, songs: int = SONGS) -> Path:
         "provider": {"kind": "local"},
         "recipe": {"stems": "four", "quality": "best", "format": "flac"},
         "dataset": {"url": str(folder / ("dataset" if source is None else f"dataset-{name}"))},
-        "ledger": {"url": f"sqlite:///{folder / f'{name}.db'}"},
+        "ledger": {"url": sqlite_url(folder / f"{name}.db")},
         "execution": {"batch_seconds": 5},
     }
     config.write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")

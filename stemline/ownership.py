@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -234,5 +235,5 @@ def _outdated(settings: Settings, sentence: str) -> LedgerOutdated:
     config = settings.origin[0] if settings.origin else "CONFIG"
     return LedgerOutdated(
         sentence,
-        fix=f"Name the ledger that knows them in ledger.url, or run `stemline adopt {config}`.",
+        fix=f"Name the ledger that knows them in ledger.url, or run `stemline adopt {shlex.quote(str(config))}`.",
     )

@@ -117,7 +117,9 @@ CODES: dict[Code, CodeWording] = {
     Code.OUT_OF_CREDITS: CodeWording(
         "The provider's balance does not cover the track.", "Buy credits and run again."
     ),
-    Code.RUN_STOPPED: CodeWording("The run stopped before their turn.", _RUN_AGAIN),
+    Code.RUN_STOPPED: CodeWording(
+        "The run stopped before their turn.", "The next run that is about them goes on from here."
+    ),
     Code.PILOT: CodeWording(
         "The first tracks of the provider and recipe have not come back verified, so the others were not sent.",
         "See what is said of those tracks: `stemline resolve CONFIG TRACK --accept`, another recipe, or "
@@ -213,7 +215,7 @@ def run_verdict(exit_code: int | None, tracks: dict[State, int], standing: str =
             "What was collected before is published.",
         ),
         5: ("bad", "The provider refused to go on.", "Check the API key and the balance, then run again."),
-        130: ("fair", "Interrupted.", "The state is kept: run the same command to go on."),
+        130: ("fair", "Stopped before its end.", "The state is kept: run the same command to go on."),
     }
     if exit_code is None:
         return RunVerdict("open", "Not finished yet.", "The figures are those of when this page was written.")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from stemline.backfill.request import BackfillRequest, check_name
 from stemline.budget import Limits
 from stemline.cli.application import app
 from stemline.cli.next_step import CommandLine, NextStep, find_next_step
@@ -69,6 +70,29 @@ def test_each_end_leads_to_one_command_that_parses(typed, case):
     parsed = COMMANDS[name].make_context(name, words, resilient_parsing=False)
     assert parsed.params["config"] == typed.config
     assert parsed.params["overrides"] == ["budget.day=5"]
+
+
+def cancelled(typed, name: str, **words: str) -> NextStep:
+    """Give what comes after a backfill that was cancelled, asked for in these words."""
+    request = BackfillRequest.from_words(words).as_tree()
+    summary = {"tracks": {"published": 1, "held": 2}, "codes": {"ok": 1, "run_stopped": 2}}
+    about = {"name": name, "state": "cancelled", "request": request}
+    return find_next_step(typed, Result(130, {**summary, "backfill": about}))
+
+
+def test_a_cancelled_backfills_rest_is_taken_by_one_of_another_name_that_asks_for_the_same(typed):
+    asked = {"since": "2015-01-01", "until": "2016-01-01T06:00", "where": "a = 'b'", "order": "oldest"}
+    name, *words = cancelled(typed, "old", **asked).words
+    found = COMMANDS[name].make_context(name, words, resilient_parsing=False).params
+    assert (name, found["name"], found["config"]) == ("backfill", "old-2", typed.config)
+    again = {key: found["slice_" if key == "slice" else key] for key in BackfillRequest().as_tree()}
+    assert BackfillRequest.from_words(again) == BackfillRequest.from_words(asked)
+    assert "--name old-10" in cancelled(typed, "old-9").command
+    assert check_name(cancelled(typed, "x" * 64).words[-3]) == "x" * 61 + "-2"
+
+
+def test_what_would_pay_for_everything_again_is_not_proposed_after_a_cancelling(typed):
+    assert cancelled(typed, "old", mode="all").words[0] == "backfills"
 
 
 def test_rows_that_stay_rejected_leave_nothing_to_run_for(typed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypedDict
 
@@ -10,12 +11,15 @@ from stemline.backfill.progress import progress_tree
 from stemline.backfill.request import BackfillRequest, check_ceiling, require_word
 from stemline.errors import LedgerConflict, UsageError
 from stemline.ledger import Backfill, BackfillOrder, BackfillState, Ledger
-from stemline.ledger.recovery import UNDER_WAY
 from stemline.plan.ledger_view import open_ledger_view
+from stemline.records import State
 from stemline.run.existing_ledger import open_existing_ledger
 from stemline.run.lane import leave_standing, require_backfill
 from stemline.settings import Settings
 from stemline.wording import counted
+
+SENT = (State.PROCESSING, State.READY, State.UNKNOWN)
+"""Of tracks that the provider has, or may have."""
 
 
 def steer_backfill(  # noqa: PLR0913 - what may be asked for
@@ -90,11 +94,18 @@ def _move(ledger: Ledger, name: str, state: BackfillState) -> str:
 def _follows(ledger: Ledger, backfill: Backfill) -> Iterator[str]:
     """Say what becomes of what was sent, and who goes on."""
     progress = ledger.backfills.progress(backfill.name)
-    under_way = sum(each.states.get(state, 0) for each in progress for state in UNDER_WAY)
+    states = sum((Counter(each.states) for each in progress), Counter[str]())
+    sent, about = sum(states[state] for state in SENT), states[State.SUBMITTING]
     if backfill.state is BackfillState.OPEN:
         yield f"A process that waits goes on; else `stemline backfill CONFIG --name {backfill.name}`."
-    elif under_way:
-        yield f"{counted(under_way)} with the provider or without an answer: whoever has the key collects them."
+        return
+    if sent:
+        yield f"{counted(sent)} with the provider or without an answer: whoever has the key collects them. "
+    if about:
+        yield (
+            f"{counted(about)} about to be sent, with credits reserved: what the provider takes is collected, "
+            "what it does not is held and costs nothing. "
+        )
 
 
 def _change(ledger: Ledger, name: str, changes: _Changes) -> str:

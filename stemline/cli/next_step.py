@@ -96,8 +96,27 @@ def find_next_step(typed: CommandLine, result: Result, now: datetime | None = No
     if result.exit_code == 3:
         return _after_failures(typed, result.summary, codes)
     if result.exit_code == 130:
+        about = result.summary.get("backfill", {})
+        if about.get("state") == "cancelled":
+            return _after_cancelling(typed, about)
         return NextStep(typed.repeat(), "Run the same again: it goes on from here.")
     return NextStep(typed.of("doctor"), "Check what stands in the way.")
+
+
+def _after_cancelling(typed: CommandLine, about: Mapping[str, Any]) -> NextStep:
+    """Give the same request under another name; of one that makes everything again, how far it came: it would pay anew."""
+    request = dict(about["request"])
+    if request["mode"] == "all":
+        why = "See how far it came: another backfill with --mode all pays for all of it again."
+        return NextStep(typed.of("backfills"), why)
+    given = [word for name, value in request.items() if value is not None for word in (f"--{name}", value)]
+    stem, dash, number = about["name"].rpartition("-")
+    is_numbered = bool(dash and number.isdigit())
+    name = f"{stem}-{int(number) + 1}" if is_numbered else f"{about['name'][:61]}-2"
+    return NextStep(
+        typed.of("backfill", *given, "--name", name),
+        "What it had not sent is held; a backfill of another name takes it.",
+    )
 
 
 def _after_success(typed: CommandLine, rows: int) -> NextStep:

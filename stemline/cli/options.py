@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,12 +69,19 @@ def read_config(screen: Screen, config: Path, overrides: list[str] | None) -> Se
     hide_secrets_of(settings)
     if settings.provider.kind != "local" and has_literal_key(config):
         screen.note(f"{config} holds an API key in the clear: write ${{VARIABLE}} and export it instead.")
-    if settings.has_misplaced_ledger:
-        screen.note(
-            f"The ledger is {settings.ledger_file}, in the working directory: move it and what stands beside it to "
-            f"{settings.dataset.url}/_stemline/, where it is found from everywhere."
-        )
+    if settings.ledger_place is not None:
+        screen.note(_moving_sentence(str(settings.ledger_file), settings.ledger_place))
     return settings
+
+
+def _moving_sentence(ledger: str, place: Path) -> str:
+    """Say how a ledger that stands where earlier versions wrote it comes to its dataset."""
+    # The glob takes the database's log and the webhook secrets along; no other name ends so.
+    move = f"mkdir -p {quote(str(place))} && mv {quote(ledger)}* {quote(str(place))}/"
+    return (
+        f"The ledger is {ledger}, where earlier versions put it: with its dataset it is found from everywhere. "
+        f"Move it there, while nothing runs: {move}"
+    )
 
 
 def rights_gate(store: Store, licenses: str | None, *, is_ai_training_required: bool) -> RightsGate:

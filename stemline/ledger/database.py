@@ -22,6 +22,7 @@ from stemline.clock import Clock, utc_now
 from stemline.errors import ConfigError, LedgerAway, LedgerConflict, StemlineError, StorageError
 from stemline.ledger.tables import UtcDateTime
 from stemline.library_words import in_our_words
+from stemline.settings.default_ledger import sqlite_file
 from stemline.writable_folder import require_writable_folder
 
 BUSY_SECONDS = 30
@@ -197,7 +198,8 @@ def _parse(url: str) -> URL:
         raise ConfigError("ledger.url names a host, and SQLite has none.", fix=fix)
     if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
         raise ConfigError("ledger.url names no file: a ledger in memory would forget what was paid.", fix=fix)
-    return parsed
+    file = sqlite_file(url)
+    return parsed if file is None else parsed.set(database=str(file))
 
 
 def check_ledger_place(file: Path, *, is_made: bool = False) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from stemline.settings import ProviderFacts
-from stemline.settings.default_ledger import local_folder
+from stemline.settings.default_ledger import local_folder, sqlite_url
 from stemline.settings.document import escape_variables
 
 _PLAIN = re.compile(r"[\w ./:~-]+")
@@ -45,9 +45,9 @@ def config_name(file: Path) -> str:
 
 def ledger_beside(name: str, dataset: str, folder: Path) -> str:
     """Give the URL of a ledger in a folder, for a dataset on a store that cannot hold one; empty: it has a default."""
-    if local_folder(dataset) is not None or re.search(r"[?%#]", str(folder)):
+    if local_folder(dataset) is not None:
         return ""
-    return f"sqlite:///{folder}/.stemline/{name}.db"
+    return sqlite_url(folder / ".stemline" / f"{name}.db")
 
 
 def write_config(config: FirstConfig, facts: ProviderFacts) -> str:

@@ -23,7 +23,7 @@ from pydantic import (
 from stemline.records import Recipe
 from stemline.rights import EVERY_TRACK, RightsGate
 from stemline.settings.column_mapping import check_mapping
-from stemline.settings.default_ledger import default_ledger, local_folder
+from stemline.settings.default_ledger import default_ledger, ledger_place, sqlite_file, sqlite_url
 from stemline.settings.rights_settings import RequiredRights
 from stemline.settings.split_settings import SplitSettings
 
@@ -348,9 +348,6 @@ class ExecutionSettings(Section):
     """Or when the first of them has waited so long; a crash before that loses nothing."""
 
 
-_SQLITE_FILE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)")
-
-
 class Settings(Section):
     """One whole configuration, with every default filled in."""
 
@@ -399,17 +396,16 @@ class Settings(Section):
     @property
     def ledger_url(self) -> str:
         """Where the ledger is, default included."""
-        return self.ledger.url or f"sqlite:///{default_ledger(self.name, self.dataset.url)}"
+        return self.ledger.url or sqlite_url(default_ledger(self.name, self.dataset.url))
 
     @property
-    def has_misplaced_ledger(self) -> bool:
-        """Whether the ledger of a dataset in a folder stands in the working directory, as it did before."""
-        file = default_ledger(self.name, self.dataset.url)
-        is_beside = local_folder(self.dataset.url) is not None
-        return self.ledger.url is None and is_beside and file.parent.name == ".stemline"
+    def ledger_place(self) -> Path | None:
+        """The folder that a ledger belongs in which stands elsewhere, as earlier versions had it; else None."""
+        place = ledger_place(self.dataset.url) if self.ledger.url is None else None
+        is_there = place is None or default_ledger(self.name, self.dataset.url).parent == place
+        return None if is_there else place
 
     @property
     def ledger_file(self) -> Path | None:
         """The file a SQLite ledger is kept in; None for a server."""
-        found = _SQLITE_FILE.match(self.ledger_url)
-        return Path(found["path"]) if found else None
+        return sqlite_file(self.ledger_url)

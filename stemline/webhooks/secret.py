@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import make_url
-
 from stemline.errors import StorageError
 from stemline.settings import Settings
 
@@ -27,13 +25,12 @@ class SecretFile:
     @classmethod
     def beside_ledger(cls, settings: Settings) -> Self:
         """Give the file of a configuration: beside its SQLite ledger, or under .stemline for another database."""
-        url = make_url(settings.ledger_url)
+        ledger, here = settings.ledger_file, Path(".stemline")
         # A dataset is handed on: what lies with it is no place for secrets.
-        is_alone = settings.ledger.url is not None or settings.has_misplaced_ledger
-        if is_alone and url.get_backend_name() == "sqlite" and url.database:
-            ledger = Path(url.database)
+        is_old = ledger is not None and settings.ledger_place is not None and ledger.parent == here
+        if ledger is not None and (is_old or settings.ledger.url is not None):
             return cls(ledger.with_name(f"{ledger.name}.hooks"))
-        return cls(Path(".stemline") / f"{settings.name}.hooks")
+        return cls(here / f"{settings.name}.hooks")
 
     def read(self) -> dict[str, str]:
         """Give all secrets by hook id; empty while there is no file."""

@@ -33,10 +33,13 @@ def test_pause_resume_and_cancel_say_what_follows(steer, history):
     assert resumed.startswith("Backfill old is open. A process that waits goes on;")
     history.bring(0, State.PROCESSING)
     history.bring(1, State.UNKNOWN)
+    history.bring(2, State.SUBMITTING)
     (cancelled,) = steer(cancel="old")
     assert cancelled == (
         "Backfill old is cancelled. "
-        "2 tracks with the provider or without an answer: whoever has the key collects them."
+        "2 tracks with the provider or without an answer: whoever has the key collects them. "
+        "1 track about to be sent, with credits reserved: what the provider takes is collected, "
+        "what it does not is held and costs nothing."
     )
     assert refusal(steer, resume="old") == "Backfill old is cancelled: it cannot become open."
     assert refusal(steer, change="old", share="10%").endswith("nothing of it is changed any more.")

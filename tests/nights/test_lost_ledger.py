@@ -103,7 +103,7 @@ def test_a_ledger_in_the_working_directory_is_kept_to_and_its_place_is_told(publ
     published.write_config(ledger={"url": None})
     said = published.run()
     assert said.code == 0, said.err
-    assert said.err.count("in the working directory") == 1
+    assert said.err.count("where earlier versions put it") == 1
     assert not (published.dataset / "_stemline" / "night.db").exists()
 
 

@@ -435,7 +435,7 @@ def test_totals_may_be_thin(night, totals):
         (3, "Finished, and"),
         (4, "Stopped by the budget"),
         (5, "The provider refused to go on."),
-        (130, "Interrupted. The state is kept: run the same command to go on."),
+        (130, "Stopped before its end. The state is kept: run the same command to go on."),
         (9, "Ended with exit code 9."),
     ],
 )
@@ -587,4 +587,4 @@ def test_what_an_interrupted_run_says_of_itself_is_said_once(night):
     night.submit(night.plan())
     night.finish(130, reason="The run was interrupted. Run again: it goes on from here.")
     (verdict,) = read(night).of_class("verdict")
-    assert verdict.text == "Interrupted. Run again: it goes on from here."
+    assert verdict.text == "Stopped before its end. Run again: it goes on from here."
