@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import typing
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 import configs
 from stemline.errors import ConfigError
 from stemline.records import Recipe
-from stemline.settings import build_settings, has_literal_key, load_facts, load_settings
+from stemline.settings import Settings, build_settings, has_literal_key, load_facts, load_settings
 from stemline.settings.document import escape_variables, missing_variables
 
 CONFIGS = Path(configs.__file__).parent
@@ -120,7 +122,7 @@ def test_settings_cannot_be_changed(load):
             "recipe: {stems: five}",
             "`recipe.stems` is 'five': input should be 'vocals', 'instrumental', 'both', 'four' or 'six'.",
         ),
-        ("budget: {run: -1}", "`budget.run` is -1: input should be greater than or equal to 0."),
+        ("budget: {run: -1}", "`budget.run` is -1: give at least 0."),
         (
             "budget: {run: lots}",
             "`budget.run` is 'lots': a whole number is wanted.",
@@ -139,6 +141,38 @@ def test_settings_cannot_be_changed(load):
 )
 def test_what_is_wrong_is_said_in_one_sentence(refusal, tmp_path, text, sentence):
     assert refusal(MINIMAL + text) == f"{tmp_path}/nightly.yaml: {sentence}"
+
+
+def number_keys(model, at=""):
+    """Every key of the configuration that takes a number."""
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation, *typing.get_args(field.annotation)]
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if inner:
+            yield from number_keys(inner[0], f"{at}{name}.")
+        elif {int, float} & {*kinds} and name != "shares":  # written as splits, not as a key
+            yield f"{at}{name}"
+
+
+@pytest.mark.parametrize("written", [".inf", "-.inf", ".nan", "10000000000000000000000000", "1.0e+25", "-1"])
+@pytest.mark.parametrize("key", list(number_keys(Settings)))
+def test_a_number_that_nothing_could_work_with_is_refused(refusal, tmp_path, key, written):
+    """Taken, such a one ended a run in a traceback, or had it wait for ever, after it had paid."""
+    if (key, written) == ("dataset.splits.seed", "-1"):
+        pytest.skip("a seed may be negative")
+    splits = ("dataset.splits={train: 0.8, test: 0.2}",) if "splits" in key else ()
+    hooks = ("webhooks.public_url=https://a.example",) if "webhooks" in key else ()
+
+    told = refusal(MINIMAL, *splits, *hooks, f"{key}={written}")
+
+    assert told.startswith(f"{tmp_path}/nightly.yaml: `{key}` is ")
+    assert re.search(r": (give |a (whole )?number is wanted|so large)", told), told
+
+
+def test_the_numbers_of_every_section_are_looked_at():
+    keys = set(number_keys(Settings))
+    assert {"execution.batch_seconds", "failures.max_attempts", "execution.workers", "budget.day"} <= keys
+    assert {"provider.job_timeout", "failures.tolerate", "dataset.splits.seed"} <= keys
 
 
 @pytest.mark.parametrize("url", ["stemsplit.io/api/v1", "ftp://stemsplit.io", "https://", "https://a b"])

@@ -9,12 +9,14 @@ from difflib import get_close_matches
 import duckdb
 
 from stemline.errors import ManifestError
+from stemline.manifest.column_names import likely_columns
 from stemline.manifest.column_types import TypedColumns
 from stemline.manifest.lines import LINE, PROBLEM, ROW
 from stemline.manifest.listing import SIZE
 from stemline.manifest.location import URL_PATTERN
 from stemline.manifest.manifest_file import ManifestFile
 from stemline.manifest.manifest_source import LOCATION_NAMES
+from stemline.manifest.mapping_words import columns_flags
 from stemline.manifest.value_forms import literal, quoted
 from stemline.records import Code
 
@@ -89,7 +91,13 @@ def _name_kept(name: str, written: Collection[str], file: ManifestFile) -> str:
 def _no_location(names: Iterable[str], file: ManifestFile) -> ManifestError:
     found = sorted(names)
     near = [name for alias in LOCATION_NAMES for name in get_close_matches(alias, found, n=1, cutoff=0.6)]
-    rename = f'Rename "{near[0]}" to uri.' if near else "Name the column with the tracks' locations uri."
+    likely = likely_columns(found).get("uri") or next(iter(near), None)
+    rename = (
+        f'If "{likely}" says where the audio is, add {columns_flags({"uri": likely})}.'
+        if likely
+        else "Name the column that says where each track's audio is in catalogue.columns: "
+        f"{columns_flags({'uri': 'NAME'})}."
+    )
     return ManifestError(
         f'The manifest "{file.source.manifest}" has no column {", ".join(LOCATION_NAMES[:-1])} '
         f"or {LOCATION_NAMES[-1]}; its columns are {', '.join(found) or 'none'}.",

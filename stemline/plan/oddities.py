@@ -6,7 +6,6 @@ Nothing of it keeps a row from being taken: a person is told before anything is 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from array import array
 from collections import defaultdict
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stemline.manifest import LocationKind, location_kind
+from stemline.manifest.mapping_words import columns_flags, columns_line
 from stemline.records import Misstatement, Track
 
 EXAMPLES = 3
@@ -128,6 +128,8 @@ class ManifestOddities:
     """The first values that are not what their column is for, by column."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Our names of columns that the manifest does not have, and its columns that look like them."""
+    mapped: Mapping[str, str] = field(default_factory=dict)
+    """What `catalogue.columns` says already."""
     isrcs: RepeatedIsrcs = field(default_factory=RepeatedIsrcs)
     audio: AlikeAudio = field(default_factory=AlikeAudio)
 
@@ -157,19 +159,14 @@ class ManifestOddities:
             pairs = ", ".join(f'"{theirs}" like {ours}' for ours, theirs in self.columns.items())
             yield (
                 f"Some columns look like ones that stemline knows by another name: {pairs}. To have them taken as "
-                f"these, write into the configuration: {self.mapping}"
+                f"these, add {columns_flags(self.columns)}; or have this line, and no other `columns`, in the section "
+                f"catalogue of the configuration: {columns_line({**self.mapped, **self.columns})}"
             )
         for name, found in (("the same ISRC", self.isrcs.find()), ("the same audio", self.audio.find())):
             if found:
                 shown = "; ".join(f"rows {_rows(each.rows)} ({each.what})" for each in found[:EXAMPLES])
                 more = f"; and {len(found) - EXAMPLES:,} more" if len(found) > EXAMPLES else ""
                 yield f"Several rows seem to have {name}, and each of them will be paid for: {shown}{more}"
-
-    @property
-    def mapping(self) -> str:
-        """What to write into the configuration."""
-        pairs = (f"{ours}: {_as_yaml(theirs)}" for ours, theirs in self.columns.items())
-        return f"catalogue.columns: {{{', '.join(pairs)}}}"
 
     def as_tree(self) -> dict[str, Any]:
         """Give it for `--json`."""
@@ -210,8 +207,3 @@ def _tree(found: Sequence[Repetition]) -> dict[str, Any]:
         "rows": sum(len(each.rows) for each in found),
         "examples": [{"what": each.what, "rows": list(each.rows[:100])} for each in found[:EXAMPLES]],
     }
-
-
-def _as_yaml(text: str) -> str:
-    is_plain = text.replace("_", "").replace("-", "").isalnum() and not text[:1].isdigit()
-    return text if is_plain else json.dumps(text, ensure_ascii=False)

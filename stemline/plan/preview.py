@@ -125,6 +125,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             plan.metadata.comparison = ColumnComparison(DatasetLayout(settings.dataset.partition_by, kept))
         if source.parsed is not None and source.parsed.file.listing is None:
             columns = source.parsed.columns
+            plan.metadata.odd.mapped = source.columns
             plan.metadata.odd.columns = likely_columns(["uri", *columns.ours, *columns.carried])
         source, within = replace(source, carried=kept), 0
         for batch in survey_catalogue(

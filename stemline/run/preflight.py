@@ -112,7 +112,7 @@ def check_addresses(settings: Settings, ledger: Ledger | None) -> None:
     key_ids = read_key_ids(settings, load_facts(settings.provider.kind))
     if ledger is not None and any(is_held(ledger, key_id) for key_id in key_ids):
         return
-    from stemline.webhooks.server import require_free_address  # noqa: PLC0415 - few listen at all
+    from stemline.webhooks.server import LISTEN_KEY, require_free_address  # noqa: PLC0415 - few listen at all
 
     if metrics is not None:
         require_free_address(metrics, METRICS_KEY)
@@ -120,7 +120,7 @@ def check_addresses(settings: Settings, ledger: Ledger | None) -> None:
         from stemline.webhooks.listener import is_received_already  # noqa: PLC0415 - brings httpx
 
         if ledger is None or not is_received_already(settings, ledger):
-            require_free_address(webhooks.listen, "webhooks.listen")
+            require_free_address(webhooks.listen, LISTEN_KEY)
 
 
 @contextmanager

@@ -18,12 +18,19 @@ from stemline.settings.section import Settings
 
 _WANTED = {
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number is wanted"),
-    **dict.fromkeys(("float_parsing", "float_type"), "a number is wanted"),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), "a number is wanted"),
+    "int_parsing_size": "so large a number is not taken",
     **dict.fromkeys(("bool_parsing", "bool_type"), "true or false is wanted"),
     "string_type": "a text is wanted",
     **dict.fromkeys(("list_type", "tuple_type"), "a list is wanted"),
 }
 """What a key takes, in our own words, by the kind of pydantic's complaint."""
+_BOUNDS = {
+    "greater_than": ("gt", "give a number above"),
+    "greater_than_equal": ("ge", "give at least"),
+    "less_than_equal": ("le", "give at most"),
+}
+"""The bound that a number breaks, by the kind of pydantic's complaint: its name there, and our words before it."""
 _YAML_FIX = (
     "Compare it with a profile in configs/: spaces, not tabs; quotes around text that holds ': ', '#' or '{'."
 )
@@ -71,7 +78,7 @@ def build_settings(
         return Settings.model_validate(_expand_all(tree, environ, path))
     except ValidationError as error:
         sentences = [
-            _sentence(tree, problem["loc"], problem["type"], problem["msg"]) for problem in error.errors()
+            _sentence(tree, problem["loc"], problem["type"], _told(problem)) for problem in error.errors()
         ]
         told = (getattr(problem.get("ctx", {}).get("error"), "fix", "") for problem in error.errors())
         raise ConfigError(
@@ -212,6 +219,12 @@ def _expand(value: Any, at: str, environ: Mapping[str, str], missing: dict[str, 
         return found or ""
 
     return _VARIABLE.sub(replace, value)
+
+
+def _told(problem: Mapping[str, Any]) -> str:
+    """Give what pydantic says of a value, bounds of numbers in our words."""
+    bound, words = _BOUNDS.get(problem["type"], ("", ""))
+    return f"{words} {problem['ctx'][bound]:.15g}" if bound else str(problem["msg"])
 
 
 def _sentence(tree: dict[str, Any], location: tuple[int | str, ...], kind: str, message: str) -> str:

@@ -29,6 +29,12 @@ from stemline.settings.split_settings import SplitSettings
 
 ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
 _SHARE = "give a share from 0% to 100%"
+_MOST_TRACKS = 1_000_000
+_MOST_WORKERS = 10_000
+_MOST_CREDITS = 10**15
+"""What sums of it still fit a ledger's column: some 30 million years of audio."""
+_LONGEST_SECONDS = 366 * 86_400.0
+"""A year: a clock that is asked to wait for ever overflows."""
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -117,17 +123,17 @@ class ProviderSettings(Section):
     # Not `keys` here: an object with that attribute passes for a mapping, and Prefect walks through every one.
     several_keys: tuple[SecretStr, ...] = Field(default=(), alias="keys")
     """Several in place of `api_key`: each is asked at its own pace, all share the budget."""
-    requests_per_minute: int | None = Field(default=None, gt=0)
+    requests_per_minute: int | None = Field(default=None, gt=0, le=_MOST_TRACKS)
     """What to begin with; the headers of the answers correct it. None: the vendor's."""
-    max_in_flight: int = Field(default=100, gt=0)
+    max_in_flight: int = Field(default=100, gt=0, le=_MOST_TRACKS)
     """Tracks with the provider at once, of each key."""
-    job_timeout: float = Field(default=6 * 3_600.0, gt=0)
+    job_timeout: float = Field(default=6 * 3_600.0, gt=0, le=_LONGEST_SECONDS, allow_inf_nan=False)
     """A job that takes longer is left to later runs, each of which looks at it again: `6h`, `90m`, `45s` or seconds."""
-    pilot: int = Field(default=3, ge=0)
+    pilot: int = Field(default=3, ge=0, le=_MOST_TRACKS)
     """So many tracks of a provider and recipe must come back verified before others are sent; 0, and `local`: none."""
     engine: Literal["auto", "draft", "demucs"] = "auto"
     """For `local` started by the run: which engine separates; `auto` is `demucs` where it is installed."""
-    workers: int | None = Field(default=None, gt=0)
+    workers: int | None = Field(default=None, gt=0, le=_MOST_WORKERS)
     """For `local` started by the run: how many tracks are separated at once. None: cores - 1."""
 
     @property
@@ -217,13 +223,13 @@ class RecipeSettings(Section):
 class BudgetSettings(Section):
     """Limits in credits; a missing one does not limit."""
 
-    run: int | None = Field(default=None, ge=0)
+    run: int | None = Field(default=None, ge=0, le=_MOST_CREDITS)
     """What a run's credits, reserved and charged, may not pass."""
-    day: int | None = Field(default=None, ge=0)
+    day: int | None = Field(default=None, ge=0, le=_MOST_CREDITS)
     """The same for a day (UTC), over all runs of the ledger."""
-    month: int | None = Field(default=None, ge=0)
+    month: int | None = Field(default=None, ge=0, le=_MOST_CREDITS)
     """The same for a month (UTC)."""
-    floor: int | None = Field(default=None, ge=0)
+    floor: int | None = Field(default=None, ge=0, le=_MOST_CREDITS)
     """The balance that is always left with the vendor."""
     on_limit: Literal["stop", "wait"] = "stop"
     """`wait` waits for the next day or month."""
@@ -309,7 +315,7 @@ class WebhookSettings(Section):
 class FailureSettings(Section):
     """How often a track is tried and how many may fail."""
 
-    max_attempts: int = Field(default=3, ge=1)
+    max_attempts: int = Field(default=3, ge=1, le=1_000)
     """How often a track is tried."""
     tolerate: float | None = None
     """A share of the selected tracks, such as `5%` or 0.05: past it the run stops early. None: all."""
@@ -340,11 +346,11 @@ class ExecutionSettings(Section):
     """Where tracks are collected: in threads of the run's process, or by the workers of a cluster."""
     address: str | None = None
     """A cluster that runs already: `tcp://scheduler:8786`, `ray://head:10001`. None: processes of this machine."""
-    workers: int = Field(default=4, gt=0)
+    workers: int = Field(default=4, gt=0, le=_MOST_WORKERS)
     """Tracks collected at once, wherever."""
-    batch_tracks: int = Field(default=500, gt=0)
+    batch_tracks: int = Field(default=500, gt=0, le=_MOST_TRACKS)
     """Collected tracks are published together when they are so many, and when the run ends."""
-    batch_seconds: float = Field(default=300.0, gt=0)
+    batch_seconds: float = Field(default=300.0, gt=0, le=_LONGEST_SECONDS, allow_inf_nan=False)
     """Or when the first of them has waited so long; a crash before that loses nothing."""
 
 

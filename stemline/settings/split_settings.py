@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ROUNDING = 0.002
 """So far from 1 the shares may add up to: thirds are written as 0.333."""
 NONE = "none"
 """What stands for no split where tracks are counted by split."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LARGEST_SEED = 2**63 - 1
 _KEYS = ("by", "seed")
 
 
@@ -25,7 +26,7 @@ class SplitSettings(BaseModel):
     shares: dict[str, float]
     by: str = "artist"
     """What keeps tracks together: `artist`, or a text column of the tracks table."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=-_LARGEST_SEED, le=_LARGEST_SEED)
 
     @model_validator(mode="before")
     @classmethod

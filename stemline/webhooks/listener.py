@@ -21,7 +21,7 @@ from stemline.telemetry.endpoint import metrics_route
 from stemline.telemetry.ledger_metrics import LedgerMetrics
 from stemline.webhooks.receiver import ReceiverSettings, create_app, health
 from stemline.webhooks.registration import RegisteredWebhooks
-from stemline.webhooks.server import ReceiverServer, serve_receiver
+from stemline.webhooks.server import LISTEN_KEY, ReceiverServer, require_free_address, serve_receiver
 
 HEALTH_SECONDS = 3.0
 
@@ -50,6 +50,7 @@ def receiving_webhooks(
     if is_received_already(settings, ledger):
         yield WebhookRoute(url, is_shared=True)
         return
+    require_free_address(webhooks.listen, LISTEN_KEY)  # before the vendor is told of it
     with (
         _registered(settings, accesses, is_kept=False) as receiver,
         serve_receiver(create_app(ledger, receiver, on_event), webhooks.listen),
@@ -75,6 +76,7 @@ def receive_webhooks(
             f"There is no {facts.kind} service to listen to: without provider.base_url it lives as long as a run.",
             fix="Start `stemline serve` and name its address in provider.base_url.",
         )
+    require_free_address(webhooks.listen, LISTEN_KEY)
     with (
         open_ledger(settings.ledger_url) as ledger,
         _registered(settings, accesses, is_kept=not unregister) as receiver,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from starlette.applications import Starlette
 
 from stemline.errors import ConfigError, StemlineError
 
+LISTEN_KEY = "webhooks.listen"
 GRACE_SECONDS = 5
 """How long deliveries in hand may take to be stored after a stop."""
 START_SECONDS = 30.0
@@ -23,7 +25,7 @@ CONNECTIONS = 256
 class ReceiverServer(uvicorn.Server):
     """A receiver on a bound port: `run` blocks, `should_exit = True` stops it."""
 
-    def __init__(self, app: Starlette, listen: str, key: str = "webhooks.listen") -> None:
+    def __init__(self, app: Starlette, listen: str, key: str = LISTEN_KEY) -> None:
         """Bind the port of `host:port`, which this key gives; raises ConfigError when that cannot be done."""
         self._listener = _bind(listen, key)
         self.is_up = Flag()
@@ -56,7 +58,7 @@ class ReceiverServer(uvicorn.Server):
 
 
 @contextmanager
-def serve_receiver(app: Starlette, listen: str, key: str = "webhooks.listen") -> Iterator[ReceiverServer]:
+def serve_receiver(app: Starlette, listen: str, key: str = LISTEN_KEY) -> Iterator[ReceiverServer]:
     """Serve in a thread for the length of a `with` block; deliveries in hand are stored before it ends.
 
     Raises ConfigError when the port cannot be listened on.
@@ -94,6 +96,13 @@ def _bind(listen: str, key: str) -> socket.socket:
             listener.close()
         raise ConfigError(
             f"{key} is {listen}, which cannot be listened on ({error.strerror}).",
-            fix="Choose another port.",
+            fix=_other_address(error),
         ) from error
     return listener
+
+
+def _other_address(error: OSError) -> str:
+    """Say which part of an address that cannot be listened on has to be another."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Name a host of this machine: 127.0.0.1, or 0.0.0.0 for each of its addresses."
+    return "Choose a port above 1023." if error.errno == errno.EACCES else "Choose another port."

@@ -124,6 +124,18 @@ def test_a_webhook_address_that_somebody_else_has(project):
         assert f"webhooks.listen is 127.0.0.1:{port}" in refused_by_all(project, 2)
 
 
+def test_a_webhook_host_that_nobody_knows(project):
+    """The vendor is not told of an address that nothing will answer at, and it is the host that has to be another."""
+    hooks = {"public_url": "http://127.0.0.1:9", "listen": "nosuch.invalid:8787"}
+    project.write_config(webhooks=hooks)
+    with_columns(project)
+
+    told = refused_by_all(project, 2)
+    assert "webhooks.listen is nosuch.invalid:8787" in told
+    assert "Name a host of this machine: 127.0.0.1" in told
+    assert project.provider.get("webhooks")["webhooks"] == []
+
+
 @pytest.mark.long
 def test_a_key_that_is_not_given(project):
     project.write_config(provider={"kind": "stemsplit", "api_key": ""})

@@ -77,7 +77,7 @@ def test_without_a_location_column_the_columns_and_the_nearest_are_named(tmp_pat
     message = refusal(write(tmp_path, "m.csv", b"urls,title\nhttps://h/1,x\n"))
 
     assert "its columns are title, urls" in message
-    assert 'Rename "urls" to uri.' in message
+    assert 'If "urls" says where the audio is, add --set catalogue.columns.uri=urls.' in message
 
 
 def test_without_a_location_column_in_parquet_too(tmp_path):

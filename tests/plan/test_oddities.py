@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
 from stemline.plan.metadata_check import MetadataCheck
 from stemline.plan.oddities import EXAMPLES, MOST_FILES, SAMPLE_BYTES, AlikeAudio, ManifestOddities
 from stemline.records import Track
+from stemline.settings import build_settings
 
 
 def row(position, location=None, size_bytes=None, **columns):
@@ -97,12 +104,35 @@ def test_of_more_files_than_are_held_in_memory_the_first_are_compared():
 
 
 def test_columns_by_another_name_come_with_what_to_write():
-    odd = ManifestOddities(columns={"isrc": "ISRC_code", "title": "Track Title"})
+    odd = ManifestOddities(columns={"isrc": "ISRC_code", "title": "Track Title"}, mapped={"uri": "File"})
 
     (sentence,) = odd.sentences()
     assert '"ISRC_code" like isrc' in sentence
     assert sentence.startswith("Some columns look like ones that stemline knows by another name: ")
-    assert 'catalogue.columns: {isrc: ISRC_code, title: "Track Title"}' in sentence
+    assert "--set catalogue.columns.isrc=ISRC_code --set 'catalogue.columns.title=Track Title'; " in sentence
+    assert (
+        'catalogue of the configuration: columns: {uri: File, isrc: ISRC_code, title: "Track Title"}'
+        in sentence
+    )
+
+
+@pytest.mark.parametrize(
+    "theirs", ["Catalog #", "Yes", "12", "a: b", 'Bob\'s "date"', "${HOME}", "null", " x"]
+)
+def test_what_is_to_be_pasted_means_the_column_whatever_it_is_called(theirs):
+    odd = ManifestOddities(columns={"title": theirs}, mapped={"uri": "File"})
+
+    (sentence,) = odd.sentences()
+    flags = sentence.partition("these, add ")[2].partition("; or have this line")[0]
+    line = sentence.rpartition("of the configuration: ")[2]
+    tree = {"catalogue": {"manifest": "m.csv", "columns": {"uri": "File"}}, "provider": {"kind": "local"}}
+    settings = build_settings({**tree, "dataset": {"url": "x"}}, Path("a.yaml"), shlex.split(flags)[1:])
+    assert settings.catalogue.columns == {"uri": "File", "title": theirs}
+    tree = {**tree, "catalogue": {"manifest": "m.csv", **yaml.safe_load(line)}}
+    assert build_settings({**tree, "dataset": {"url": "x"}}, Path("a.yaml")).catalogue.columns == {
+        "uri": "File",
+        "title": theirs,
+    }
 
 
 def test_of_a_sound_manifest_nothing_is_said():
