@@ -321,8 +321,8 @@ class Run(RunContext):
     def _rejected_rows(self) -> dict[str, Any]:
         url = self.store.url(rejects_key(self.run_id))
         tree = rejected_rows_tree(self.ledger, self.run_id, self.layout.source_root, url)
-        if tree and self.selection.reads_manifest:
-            tree["rejects"]["since"] = rejected_since(self.ledger, self.run_id)
+        if tree and self.selection.reads_manifest and (since := rejected_since(self.ledger, self.run_id)):
+            tree["rejects"]["since"] = since
         return tree
 
     def _exit_code(self, counts: dict[State, int], reason: StemlineError | None) -> int:

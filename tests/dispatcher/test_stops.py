@@ -11,7 +11,7 @@ from stemline.errors import BudgetReached, LeaseHeld, OutOfCredits, TooManyFailu
 from stemline.records import Code, Track
 
 NAMES = [f"t{number}" for number in range(20)]
-SLOW = 120
+SLOW = 60
 """Requests a minute at which the second submit waits while the first is on the wire."""
 WAIT_SECONDS = 10
 
@@ -73,7 +73,7 @@ def test_room_that_a_run_with_larger_limits_takes_lets_nothing_go(harness, stop_
     )
     run_id = harness.plan(*NAMES[:6])
     counts = harness.work(
-        run_id, requests_per_minute=10 * SLOW, max_in_flight=20, read_limits=lambda: Limits(day=50)
+        run_id, requests_per_minute=20 * SLOW, max_in_flight=20, read_limits=lambda: Limits(day=50)
     )
     assert isinstance(harness.group.reason, BudgetReached)
     assert counts == {"collected": 5, "held": 1}
