@@ -46,6 +46,7 @@ def test_an_unknown_option_is_usage(tmp_path):
     assert "--paly" in shown.output
 
 
+@pytest.mark.long
 def test_serve_refuses_what_is_unsafe(tmp_path):
     done = subprocess.run(
         [STEMLINE, "serve", "--host", "0.0.0.0", "--folder", tmp_path],  # noqa: S104 - refused, which is the point
@@ -59,6 +60,7 @@ def test_serve_refuses_what_is_unsafe(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_json_is_told_apart_from_text(tmp_path):
     done = subprocess.run(
         [STEMLINE, "status", tmp_path / "c.yaml", "--json"],
@@ -74,6 +76,7 @@ def test_json_is_told_apart_from_text(tmp_path):
 @pytest.mark.parametrize(
     "words", [("--log-format", "json"), ("--log-format=JSON",), ("--json", "--log-format", "json")]
 )
+@pytest.mark.long
 def test_an_unknown_option_is_json_where_lines_are(tmp_path, words):
     done = subprocess.run(
         [STEMLINE, "run", tmp_path / "c.yaml", "--paly", *words],

@@ -40,6 +40,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(BASH is None, reason="bash is not installed")
+@pytest.mark.long
 def test_bash_completes_after_the_installation(folder):
     home = folder / "home"
     home.mkdir()

@@ -76,6 +76,7 @@ def test_h_is_help(words):
     [{"NO_COLOR": "1", "TERM": "xterm-256color"}, {"TERM": "dumb"}, {}],
     ids=["no colour", "dumb", "pipe"],
 )
+@pytest.mark.long
 def test_an_error_has_no_control_characters_in_a_pipe(tmp_path, environment):
     long = tmp_path / ("a long folder name " * 6) / "night.yaml"
     clean = {name: value for name, value in os.environ.items() if name not in {"FORCE_COLOR", "NO_COLOR"}}

@@ -43,6 +43,7 @@ def using(vendor):
 
 
 @pytest.mark.parametrize("trouble", [BROKEN, (502, {}, b"<html>"), (404, {}, b"<html>"), HANG_UP])
+@pytest.mark.long
 def test_everybody_waits_for_a_dead_vendor_and_is_served_when_it_is_back(vendor, using, trouble):
     async def go():
         async with using() as key:

@@ -52,6 +52,7 @@ def parquet(catalogue):
 
 
 @pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.long
 def test_a_column_of_this_type_has_dates_or_its_rows_are_listed(catalogue, parquet, name):
     parquet(**{name: COLUMNS[name]})
     with catalogue.planned(by=name, since="2015", until="2016") as plan:

@@ -84,6 +84,7 @@ def test_another_configuration_is_refused(catalogue, path):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"stemline_backfill": 2}', "\x00\xff"])
+@pytest.mark.long
 def test_a_file_that_is_no_plan_is_refused(catalogue, path, text):
     path.write_text(text)
     with pytest.raises(UsageError, match="is no plan of a backfill"), catalogue.planned(**ASKED) as plan:

@@ -121,6 +121,7 @@ def test_a_name_like_one_there_is_is_refused_about_the_same_rows(two):
     ("name", "words"),
     [("odl", {**WORDS, "since": "2016"}), ("odl", {"mode": "missing"}), ("everything", {}), ("old", WORDS)],
 )
+@pytest.mark.long
 def test_a_new_name_with_rows_of_its_own_or_unlike_all_begins_a_backfill(two, name, words):
     begin_backfill(two.settings(), "old", WORDS)
     assert begin_backfill(two.settings(), name, words) == name

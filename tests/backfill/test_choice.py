@@ -196,6 +196,7 @@ def every_state(catalogue, history):
         ("all", [*range(14)], [0, 6, 7, 8, 9, 10, 11, 12, 13], [6, 8, 9, 11]),
     ],
 )
+@pytest.mark.long
 def test_a_mode_takes_what_it_says_and_says_what_it_pays_again(every_state, mode, taken, to_pay, again):
     with every_state.planned(mode=mode) as plan:
         rows = list(plan.choice.rows.rows())
@@ -252,6 +253,7 @@ def test_what_is_to_be_made_again_waits_until_it_has_another_attempt(every_state
     ("mode", "taken"), [("all", ["t00", "t01"]), ("stale", ["t01"]), ("missing", []), ("failed", [])]
 )
 @pytest.mark.parametrize("state", ["planned", "held"])
+@pytest.mark.long
 def test_what_another_backfill_waits_to_make_again_is_published_as_it_is(
     catalogue, history, mode, taken, state
 ):

@@ -75,6 +75,7 @@ def new_ledger(tmp_path_factory):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(drawn=DRAWN)
+@pytest.mark.long
 def test_what_is_planned_in_an_order_is_sent_in_it(tmp_path, new_ledger, drawn):
     rows = [row_of(place, each) for place, each in enumerate(drawn)]
     chosen = ChosenRows(tmp_path)

@@ -103,6 +103,7 @@ def test_between_the_earliest_and_the_latest_end_it_is_a_maybe(forty):
 
 @pytest.mark.parametrize("day", [100, 200, 250, 599])
 @pytest.mark.parametrize("days", [2.5, 3.6, 5])
+@pytest.mark.long
 def test_a_higher_day_is_named_where_the_day_is_too_low(forty, day, days):
     forty.overrides = [f"budget.day={day}"]
     with asking(forty, days) as question:

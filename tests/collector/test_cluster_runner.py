@@ -119,6 +119,7 @@ def test_once_closed_nothing_is_reported(collect, told):
     assert told == []
 
 
+@pytest.mark.long
 def test_a_worker_removes_nothing(store):
     """Another worker, taken for dead by its scheduler, may have written it a moment ago."""
     ready = ready_track()

@@ -378,6 +378,7 @@ collect_batch(*pickle.load(sys.stdin.buffer))
 """
 
 
+@pytest.mark.long
 def test_a_killed_worker_leaves_whole_objects_only_and_the_next_one_finishes(ready, target, storage, audio):
     track = ready()
     storage.faults["/song/instrumental"] = [("stall", 1000)]

@@ -10,6 +10,7 @@ from stemline.errors import ClusterAway
 pytest.importorskip("distributed")
 
 
+@pytest.mark.long
 def test_workers_started_for_a_run_keep_the_memory_that_the_next_block_of_samples_takes(monkeypatch):
     from stemline.collector.runners.dask_cluster import dask_cluster  # noqa: PLC0415 - an extra
 

@@ -117,6 +117,7 @@ def test_what_ends_in_quarantine_leaves_no_mix_and_gets_it_once_it_is_whole(sour
 
 
 @pytest.mark.parametrize("suffix", [*CODECS, "ogg"])
+@pytest.mark.long
 def test_its_format_is_its_own(sourced, copying, tmp_path, suffix):
     rate = 48_000 if suffix == "opus" else 44_100
     path = tmp_path / f"a.{suffix}"
@@ -251,6 +252,7 @@ def test_a_fetched_source_tells_whether_the_stems_add_up_to_it(sourced, copying,
 
 
 @pytest.mark.parametrize("is_odd", [False, True])
+@pytest.mark.long
 def test_stems_of_a_video_are_compared_with_the_mix_given(sourced, copying, storage, song, is_odd):
     """Streamed, and through the disk."""
     track = sourced("https://youtu.be/abcdefghijk")

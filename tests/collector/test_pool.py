@@ -113,6 +113,7 @@ def test_others_are_published_while_the_download_of_one_stalls(night, storage):
 
 
 @pytest.mark.parametrize(("size", "parts"), [(3, [3, 3, 1]), (7, [7]), (500, [7])])
+@pytest.mark.long
 def test_the_dataset_gets_a_part_for_so_many_tracks_and_one_for_the_rest(night, size, parts):
     night.put(*(f"t{number}" for number in range(7)))
     night.queue.close()

@@ -187,6 +187,7 @@ def test_every_track_has_a_tempo_and_a_key_from_somebody(done, first):
 
 
 @pytest.mark.parametrize("stem", STEMS["four"])
+@pytest.mark.long
 def test_the_stems_sound_the_same(done, first, stem):
     for number in range(TRACKS):
         ours, theirs = done.stem(f"t{number}", stem), first.stem(f"t{number}", stem)

@@ -57,6 +57,7 @@ def test_every_method_of_the_package_is_driven_here(client):
 
 
 @pytest.mark.parametrize("how", ["path", "text", "bytes", "file", "url", "key"])
+@pytest.mark.long
 def test_a_song_comes_in_by_every_way_there_is(client, song, song_url, how):
     with song.open("rb") as file:
         ways = {

@@ -104,6 +104,7 @@ def test_every_reader_sees_a_linked_mix_beside_older_parts(linked, reader):
     assert len(found) == 5
 
 
+@pytest.mark.long
 def test_hugging_face_datasets_sees_a_linked_mix_too(linked, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import datasets  # noqa: PLC0415 - it reads the environment when it is imported

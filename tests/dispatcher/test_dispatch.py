@@ -218,6 +218,7 @@ class TestAnEarlierRun:
         assert harness.work(harness.plan("a")) == {"collected": 1}
         assert vendor.requests.count("POST jobs") == 1
 
+    @pytest.mark.long
     def test_absent_it_is_sent_before_what_comes_behind_it(self, harness, vendor, left):
         vendor.make_job({"fileName": "old.mp3"})["createdAt"] = (
             "2026-01-01T00:00:00Z"  # so far back the list goes

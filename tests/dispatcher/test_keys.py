@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from stemline.budget import Limits
 from stemline.errors import BudgetReached, KeyRefused, OutOfCredits
 
@@ -99,6 +101,7 @@ def test_keys_of_one_account_spend_its_balance_to_the_end_and_no_further(harness
     assert (vendor.refused, vendor.credits) == (0, 5)
 
 
+@pytest.mark.long
 def test_keys_of_two_accounts_spend_both(harness, vendor):
     vendor.own_credits, vendor.is_strict = {"sk_first": 75, "sk_second": 105}, True
     counts = harness.work(harness.plan(*NAMES), key_ids=TWO)

@@ -109,6 +109,7 @@ def test_a_bad_provider_costs_as_many_tracks_and_is_said_to_be_what_it_is(harnes
     assert counts(harness, run_id)["held"] == len(NAMES) - SIZE
 
 
+@pytest.mark.long
 def test_no_later_run_spends_on_others_until_a_person_decides(either):
     """Night after night: what is bad is collected again for nothing, and stays what it is."""
     run_id = either.plan(*NAMES)
@@ -231,6 +232,7 @@ def test_a_run_with_nothing_to_send_does_not_fail_on_an_old_pilot(harness):
     assert work(harness, run_id, keep).reason is None
 
 
+@pytest.mark.long
 def test_two_keys_of_one_run_share_a_pilot(either):
     run_id = either.plan(*NAMES)
     group = work(either, run_id, quarantine, key_ids=("key", "key2"))
@@ -283,6 +285,7 @@ def test_two_runs_with_a_key_each_share_a_pilot(either, vendor, book):
         assert [group.reason for group in groups] == [None, None]
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_off_goes_on_with_its_pilot(either):
     """What was on its way then takes its room until it is known what came of it."""
     run_id = either.plan(*NAMES)

@@ -151,6 +151,7 @@ def test_a_wrong_key(project):
     assert "refused the API key: " in refused_by_all(project, 5, STEM_KEY="sk_wrong")
 
 
+@pytest.mark.long
 def test_an_address_that_is_not_the_api(project):
     with serving() as somebody:
         somebody.outage_answer = (404, {}, b"<html>")

@@ -127,6 +127,7 @@ def test_a_saved_plan_is_made_or_refused_when_it_has_moved(years):
         (("--plan", "none.json"), "cannot be read"),
     ],
 )
+@pytest.mark.long
 def test_what_cannot_be_asked_is_refused_in_a_sentence(years, argv, told):
     refused = backfill(years, *argv, "--yes")
     assert refused.code == 2
@@ -150,6 +151,7 @@ def test_what_was_frozen_otherwise_is_refused(years):
     assert backfill(years, *BOUNDS, "--share", "50%", "--credits", "100", "--yes").code == 0
 
 
+@pytest.mark.long
 def test_silence_is_no_consent_and_a_person_is_asked_for_the_sum(years):
     years.write_config(provider={"kind": "stemsplit", "pilot": 0})
     refused = backfill(years, *BOUNDS)
@@ -367,6 +369,7 @@ def test_all_pays_again_for_what_it_said_and_leaves_each_track_there_once(years)
     assert len(years.provider.jobs()) == 6
 
 
+@pytest.mark.long
 def test_a_file_that_is_another_one_by_the_time_it_is_sent_is_neither_sent_nor_paid(years):
     """It was frozen as 2 s of audio: what lies there months later was uploaded and paid for, whatever it was."""
     years.songs = [Path(shutil.copy(song, years.folder)) for song in years.songs[:TRACKS]]
@@ -397,6 +400,7 @@ def test_a_file_that_is_another_one_by_the_time_it_is_sent_is_neither_sent_nor_p
     assert years.query("SELECT state, credits FROM tracks WHERE track_id = 't02'") == [("published", 20)]
 
 
+@pytest.mark.long
 def test_it_does_not_go_on_into_another_dataset_than_the_one_it_began_in(years):
     """What is published is planned by none of its runs: the dataset could be gone, and the exit code was 0."""
     part = backfill(years, *BOUNDS, "--credits", "6", "--yes", "--json")

@@ -32,6 +32,7 @@ def values(metric):
     return found
 
 
+@pytest.mark.long
 def test_a_run_sends_the_numbers_of_its_result(project, collector):
     tree = run(project.prepare(3, budget={"day": 500}), collector)
 
@@ -45,6 +46,7 @@ def test_a_run_sends_the_numbers_of_its_result(project, collector):
     assert {each["service.name"] for each in collector.resources} == {"stemline"}
 
 
+@pytest.mark.long
 def test_requests_are_told_by_template_and_outcome_and_by_nothing_that_grows(project, collector):
     tree = run(project.prepare(3), collector)
 
@@ -57,6 +59,7 @@ def test_requests_are_told_by_template_and_outcome_and_by_nothing_that_grows(pro
     assert all(told["http.response.status_code"] in {"200", "201"} for told, _ in found)
 
 
+@pytest.mark.long
 def test_a_run_and_its_batches_are_spans_below_the_trace_of_the_environment(project, collector):
     tree = run(
         project.prepare(4, execution={"batch_tracks": 2}),
@@ -89,6 +92,7 @@ def test_a_run_that_an_error_cuts_off_is_a_span_that_failed_and_tells_no_secret(
     assert key not in str(collector.spans)
 
 
+@pytest.mark.long
 def test_a_collector_that_is_away_ends_nothing(project, free_port):
     project.prepare(1)
     away = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port}"}

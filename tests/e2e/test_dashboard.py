@@ -49,6 +49,7 @@ def listening(project, free_port):
     child.kill()
 
 
+@pytest.mark.long
 def test_every_panel_and_rule_asks_for_what_is_exposed(project, listening, break_with, http, service):
     """One run ends; another has a job that is stuck and stems that cannot be had, and is looked at meanwhile."""
     wanted = set().union(*map(asked, expressions()))

@@ -32,6 +32,7 @@ def test_stems_among_the_music_are_not_paid_for(project, music, manifest):
 
 
 @pytest.mark.parametrize("url", ["", "link"])
+@pytest.mark.long
 def test_a_dataset_in_the_music_folder_itself_is_refused_before_anything_is_spent(project, music, url):
     (project.folder / "link").symlink_to(music)
     where = project.folder / url if url else music

@@ -46,6 +46,7 @@ def sent(begun, monkeypatch):
     return found
 
 
+@pytest.mark.long
 def test_what_is_next_in_line_is_sent_before_all_is_planned(begun, sent):
     result = run_steps(begun.config)
     assert result.exit_code == 0, result.summary
@@ -114,6 +115,7 @@ def test_splits_are_decided_before_anything_is_published(begun, sent):
     assert set(begun.tracks()["split"]) <= {"train", "test"}
 
 
+@pytest.mark.long
 def test_what_was_sent_is_kept_when_the_rest_cannot_be_read(begun, sent, monkeypatch):
     with monkeypatch.context() as broken:
 

@@ -81,6 +81,7 @@ def test_interrupted_twice_stops_at_once(project):
     run_again(project)
 
 
+@pytest.mark.long
 def test_a_second_run_on_the_same_key_is_refused_naming_the_holder(project):
     project.prepare(TRACKS)
     running = project.start("run", project.config, "--json")

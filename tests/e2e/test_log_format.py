@@ -22,6 +22,7 @@ def messages(err: str) -> str:
 
 
 @pytest.mark.parametrize("where", ["before", "after", "variable"])
+@pytest.mark.long
 def test_a_run_says_everything_as_json(project, where):
     project.prepare(2)
     flag, command = ("--log-format", "json"), ("run", project.config, "--json")

@@ -38,6 +38,7 @@ def listening(project, address):
 
 
 @pytest.mark.usefixtures("listening")
+@pytest.mark.long
 def test_listen_tells_of_a_run_elsewhere_from_the_ledger_alone(project, http, address):
     assert scrape(http, address) == {}
     result = project.stemline("run", project.config, "--json")

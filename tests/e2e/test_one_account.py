@@ -77,6 +77,7 @@ def test_page_json_artifact_and_metrics_of_a_run_tell_the_same(project, done, mo
 COMMON = {"stemline.catalogue", "stemline.provider"}
 
 
+@pytest.mark.long
 def test_a_page_of_an_earlier_run_is_written_by_its_id_and_of_none_refused(project, done, tmp_path):
     again = project.run("--set", "budget.run=900")
     assert again.code in {0, 3}

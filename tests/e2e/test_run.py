@@ -86,6 +86,7 @@ def test_a_grown_catalogue_pays_for_the_new_tracks_alone(project):
 
 
 @pytest.mark.parametrize(("argv", "published"), [(("--limit", 2), 2), (("--where", "plays > 2500"), 1)])
+@pytest.mark.long
 def test_a_selection_is_all_a_run_is_about(project, argv, published):
     project.prepare(4)
     done = project.run(*argv)
@@ -113,6 +114,7 @@ def test_without_json_a_person_reads_counts_credits_and_places(project):
     assert "Traceback" not in done.err
 
 
+@pytest.mark.long
 def test_embedded_audio_lies_in_the_stems_table(project):
     project.prepare(2, dataset={"audio": "embedded", "partition_by": []})
     assert project.run().code == 0

@@ -96,6 +96,7 @@ def test_catalogue_root_is_what_sources_are_named_from_where_it_is_given(project
     assert sorted(project.tracks()["source_uri"]) == names
 
 
+@pytest.mark.long
 def test_of_a_folder_of_audio_they_are_named_from_that_folder(project):
     names = prepare(project, manifest=str(project.folder / "my music"))
     assert project.run().code == 0

@@ -30,6 +30,7 @@ def splits(project):
     return dict(zip(frame["track_id"], frame["split"], strict=True))
 
 
+@pytest.mark.long
 def test_a_run_publishes_each_artist_in_one_split_and_says_how_many_are_in_each(project):
     prepare(project, ARTISTS)
     tree = run(project)

@@ -59,6 +59,7 @@ def test_the_dataset_has_what_was_measured_and_the_given_ones_are_told(wrong):
     assert "3 tracks are not as long as the manifest says, such as t00 in row 1: 215.0 s given" in page
 
 
+@pytest.mark.long
 def test_a_length_that_is_given_too_long_keeps_no_file_outside_the_budget(wrong):
     wrong.write_config(budget={"run": 3})
     assert wrong.run("--limit", "1").tree["tracks"] == {"published": 1}

@@ -50,6 +50,7 @@ def test_alone(new_scenario, vendor, webhooks, case: FaultCase, dialect: str):
     assert len(failed) == (case.failed_jobs if dialect == "stemsplit" else 0)
 
 
+@pytest.mark.long
 def test_what_failed_after_charging_is_booked_by_the_balance(new_scenario, vendor):
     scenario = new_scenario(TRACKS)
     vendor.set_faults([{"fault": "failed_after_charging", "nth": 1}])

@@ -51,6 +51,7 @@ def test_nothing_is_said_of_a_sound_release(estate):
 
 
 @pytest.mark.parametrize("end", ["tracks", "stems", "/README.md", "/croissant.json"])
+@pytest.mark.long
 def test_each_file_of_a_release_is_looked_at(estate, end):
     path = file(estate, end)
     key, data = str(path.relative_to(estate.store.root_url)), path.read_bytes()

@@ -43,6 +43,7 @@ def rows(night, key):
 
 
 @pytest.mark.parametrize("table", ["tracks", "stems"])
+@pytest.mark.long
 def test_each_of_several_parts_is_written_again_with_its_own_rows(split, table):
     keys = sorted(split.store.list(table))
     before = {key: (rows(split, key), split.store.read_bytes(key)) for key in keys}

@@ -70,6 +70,7 @@ def test_parts_of_a_batch_that_is_open_are_not_extra(published):
 
 
 @pytest.mark.parametrize(("table", "is_compacted"), [("tracks", True), ("stems", False), ("stems", True)])
+@pytest.mark.long
 def test_damaged_parts_are_named_and_the_rest_goes_on(published, table, is_compacted):
     if is_compacted:
         compact(published)
@@ -170,6 +171,7 @@ def test_quarantine_without_an_owner_is_extra(published):
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{}", b"[]", b'{"snapshot": "no.json"}', b"\xff\xfe"])
+@pytest.mark.long
 def test_a_pointer_that_is_garbage_is_told_and_the_rest_goes_on(published, garbage):
     compact(published)
     published.store.put_bytes(POINTER_KEY, garbage)

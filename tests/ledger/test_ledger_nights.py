@@ -165,6 +165,7 @@ def test_old_events_are_forgotten_a_slice_at_a_time_and_money_never(case, monkey
     assert case.spent() == (0, 10)
 
 
+@pytest.mark.long
 def test_a_reservation_reads_the_same_few_rows_after_many_charges(case) -> None:
     limits = Limits(balance=10**6, balance_at=case.clock())
     statements = []

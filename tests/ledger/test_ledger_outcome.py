@@ -212,6 +212,7 @@ def test_batches_of_another_recipe_are_left_to_its_own_runs(case) -> None:
     assert case.ledger.batches.unpublished("local", case.recipe) == []
 
 
+@pytest.mark.long
 def test_a_larger_batch_is_published_in_no_more_statements(case) -> None:
     """The ledger's only writer is busy meanwhile: a server elsewhere answers each of them in a millisecond or more."""
     counted = []

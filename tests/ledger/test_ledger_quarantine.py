@@ -135,6 +135,7 @@ class TestTwoAttempts:
         assert again(twice) == 2
         assert states(twice) == {"a1": "ready", "a2": "ready", "b1": "quarantined"}
 
+    @pytest.mark.long
     def test_many_of_them_go_back_page_by_page_each_once(self, case, monkeypatch):
         """The attempts of one track may stand on both sides of a page's end."""
         monkeypatch.setattr(quarantine_module, "TRACKS_A_TRANSACTION", 3)

@@ -18,6 +18,7 @@ from stemline_local.secret_files import own_keys
 from stemline_local.server import LocalServer, serve
 
 
+@pytest.mark.long
 def test_credits_jobs_and_links_survive_a_restart_and_a_dropped_key_is_revoked(
     options: ServiceOptions, short: bytes
 ) -> None:

@@ -136,6 +136,7 @@ def test_progress_moves_from_nothing_to_everything(client: Client) -> None:
     assert all(job["creditsCharged"] == 0 and job["outputs"] is None for job in seen[:-1])
 
 
+@pytest.mark.long
 def test_links_live_an_hour_and_outputs_two_weeks(
     start: Callable[..., Client], clock: Clock, short: bytes
 ) -> None:

@@ -77,6 +77,7 @@ def test_a_mapped_column_is_in_the_dataset_once(tmp_path, form):
     "where", ["title = 'One'", "\"Track Title\" = 'One'", "Time < 100", "duration_seconds < 100", "id = '7'"]
 )
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.long
 def test_a_filter_may_use_our_names_and_the_manifests(tmp_path, where, form):
     assert [track.track_id for track in tracks(source(tmp_path, form, where=where))] == ["7"]
 

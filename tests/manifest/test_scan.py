@@ -64,6 +64,7 @@ JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
         ("bom.jsonl", "\ufeff" + JSONL.replace("\n", "\r\n\r\n")),
     ],
 )
+@pytest.mark.long
 def test_text_forms_give_the_same_tracks(tmp_path, name, text):
     tracks, rejects = read(write(tmp_path, name, text))
 
@@ -294,6 +295,7 @@ class TestStores:
 
         assert [track.track_id for track in tracks] == ["001", "002"]
 
+    @pytest.mark.long
     def test_parquet_on_s3_is_read_with_a_filter(self, s3_server, bucket, tmp_path):
         pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "m.parquet")
         fsspec.filesystem("s3", **s3_server.storage_options).put(

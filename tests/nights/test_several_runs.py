@@ -30,6 +30,7 @@ def jobs_of(project, second) -> list[int]:
     return [len(project.provider.jobs()), len(second.jobs())]
 
 
+@pytest.mark.long
 def test_two_runs_that_begin_at_once_pay_for_each_track_once_and_each_says_what_it_did(ledger_kind, second):
     project = ledger_kind.prepare(TRACKS, **SLOW)
     done = [running.wait() for running in start_both(project, second)]

@@ -281,6 +281,7 @@ def test_what_is_written_loads_as_what_was_meant(tmp_path_factory, manifest, dat
 @pytest.mark.parametrize(
     "odd", ["it's", 'a "b"', "a: b #c", "${HOME}", "back\\slash", "ünï", "- x", "[a]", "%41"]
 )
+@pytest.mark.long
 def test_what_was_written_about_an_odd_place_can_be_planned(place, odd):
     folder = place / odd
     (place / "music").rename(folder)

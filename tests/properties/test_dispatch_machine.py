@@ -141,6 +141,7 @@ def test_every_schedule_ends_with_all_tracks_paid_once(ledgers, schedule):
 
 @settings(max_examples=examples(3), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schedule=UNBROKEN)
+@pytest.mark.long
 def test_a_run_of_its_own_ends_with_the_vendors_total(ledgers, schedule):
     """The balance tells what its failed jobs have cost; what it leaves reserved are submits that nothing proves."""
     run = ScheduleRun(schedule, next(ledgers))

@@ -30,6 +30,7 @@ def test_the_invariants_hold_over_sqlite(tmp_path: Path) -> None:
 
 
 @pytest.mark.random
+@pytest.mark.long
 def test_the_invariants_hold_over_postgresql(postgresql: str) -> None:
     few = settings(SCHEDULES, max_examples=examples(3))
     run_state_machine_as_test(lambda: LedgerMachine(new_schema(postgresql)), settings=few)

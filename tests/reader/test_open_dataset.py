@@ -35,6 +35,7 @@ def anywhere(request, published):
     return published
 
 
+@pytest.mark.long
 def test_tables_and_sound_are_the_same_wherever_the_dataset_is(anywhere):
     for track_id in "ab":
         anywhere.publish(track_id)
@@ -155,6 +156,7 @@ def test_what_is_published_later_is_seen_after_a_refresh(published):
     assert not dataset.refresh()
 
 
+@pytest.mark.long
 def test_parts_that_were_merged_meanwhile_are_looked_up_anew(anywhere):
     for track_id in "abc":
         anywhere.publish(track_id)

@@ -69,6 +69,7 @@ def test_a_dataset_that_was_pickled_reads_the_same(published):
 HEAVY = ("prefect", "sqlalchemy", "stemline_local", "duckdb", "torch", "soxr", "obstore", "s3fs")
 
 
+@pytest.mark.long
 def test_opening_and_reading_loads_nothing_of_what_runs_need(published):
     published.publish("a")
     program = f"""

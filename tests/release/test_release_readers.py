@@ -94,6 +94,7 @@ READERS = {
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("place", ["", "releases/v1/"])
+@pytest.mark.long
 def test_every_reader_sees_every_row_once(released, place, reader, tmp_path):
     more = (str(tmp_path),) if reader == "datasets" else ()
     for table, expected in (("tracks", 4), ("stems", 8), ("activity", 8)):

@@ -224,6 +224,7 @@ def test_previews_in_a_page_need_nothing_beside_it(sounds, tmp_path):
 
 
 @pytest.mark.parametrize("audio", ["objects", "embedded"])
+@pytest.mark.long
 def test_a_dataset_in_a_bucket_or_inside_its_tables_is_heard(bucket, s3_server, tmp_path, audio):
     dataset = SoundDataset(f"s3://{bucket}/stems", tmp_path, s3_server.storage_options, audio=audio)
     dataset.publish("t")

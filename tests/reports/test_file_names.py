@@ -245,6 +245,7 @@ ACCENTS = [
 @pytest.mark.parametrize("asked", ["NFC", "NFD"])
 @pytest.mark.parametrize("there", ["NFC", "NFD", "mixed"])
 @pytest.mark.parametrize("name", ACCENTS)
+@pytest.mark.long
 def test_a_path_is_found_whichever_way_its_accents_are_written(tmp_path, name, there, asked):
     """quodlibet/quodlibet#1760: macOS writes names decomposed, manifests are composed."""
     parts = [
@@ -293,6 +294,7 @@ URIS = {
     "name", ["a.wav", "a b.wav", "é ü.wav", "50%.wav", "a#b.wav", "a?b.wav", "a+b.wav", "a%20b.wav"]
 )
 @pytest.mark.parametrize("case", URIS)
+@pytest.mark.long
 def test_a_file_uri_names_the_file_it_encodes(tmp_path, case, name):
     """RFC 8089 and RFC 3986 2.1: players export percent-encoded URIs, scripts forget to encode them."""
     (tmp_path / name).write_bytes(b"x")

@@ -306,6 +306,7 @@ SERVERS: dict[str, Callable[[bytes, str, int, int], Answer]] = {
 
 @pytest.mark.parametrize("form", ["mp3", "ogg", "wav", "flac"])
 @pytest.mark.parametrize("case", SERVERS)
+@pytest.mark.long
 def test_a_length_is_never_that_of_the_first_block(serve, case, form):
     """RFC 9110 14.4: a 206 may leave the total unknown, and may hold less than was asked for."""
     kinds = {"mp3": "MPEG_LAYER_III", "ogg": "VORBIS"}

@@ -60,6 +60,7 @@ ODD_CELLS = [
 
 
 @pytest.mark.parametrize(("before", "odd"), ODD_CELLS)
+@pytest.mark.long
 def test_a_cell_the_column_cannot_hold_is_refused_with_row_column_and_value(weeks, before, odd):
     """apache/arrow#37068, catalyst-cooperative/pudl#348: a column's type moved and the parts did not fit any more."""
     weeks.run(csv_of(weeks, "w1", before))
@@ -259,6 +260,7 @@ EMPTY_OBJECTS = [
 
 
 @pytest.mark.parametrize("case", range(len(EMPTY_OBJECTS)))
+@pytest.mark.long
 def test_an_object_without_members_is_one_of_which_all_are_missing(weeks, case):
     """huggingface/datasets#7222: `{}` is no other type, neither beside objects nor in a week of its own."""
     before, later, seen = EMPTY_OBJECTS[case]
@@ -322,6 +324,7 @@ def test_a_column_named_like_one_that_is_added_to_every_manifest_is_refused(week
         weeks.run(csv_of(weeks, "w1", "7", column="__stemline_size"))
 
 
+@pytest.mark.long
 def test_a_table_of_many_columns_is_no_trouble(weeks):
     """mdeff/fma: its features are 518 columns; what one query needs grows with the square of their number."""
     names = [f"mfcc.mean.{number:03d}" for number in range(80)]
@@ -343,6 +346,7 @@ def test_a_row_nested_too_deep_to_be_parsed_is_lost_alone(weeks):
 
 
 @pytest.mark.parametrize("empty", [[], [None], None])
+@pytest.mark.long
 def test_a_column_called_text_is_text_although_nothing_says_so(weeks, empty):
     """huggingface/datasets#7222: what is set by hand is no guess, and takes the place of any other type."""
     weeks.run(jsonl_of(weeks, "w1", {"track_id": "w1", "odd": {"a": 1}}))

@@ -50,6 +50,7 @@ def audio(remade) -> set[str]:
     return {key.rpartition("/")[0].split("/", 2)[2] for key in remade.estate.store.list("audio")}
 
 
+@pytest.mark.long
 def test_the_new_row_takes_the_place_of_the_older_one(remade):
     tokens = remade.collect("a", "d")
     assert remade.numbers() == {"a": 1, "b": 1, "c": 1, "d": 1}
@@ -101,6 +102,7 @@ def test_what_was_merged_is_found_where_it_lies_now(remade):
     assert remade.estate.check().is_sound
 
 
+@pytest.mark.long
 def test_it_may_be_made_again_and_again(remade):
     for number in (2, 3):
         remade.collect("a")
@@ -122,6 +124,7 @@ def test_audio_that_nobody_names_any_more_is_removed_with_the_older_rows(objects
     assert list(objects.estate.ledger.remakes.superseded()) == []
 
 
+@pytest.mark.long
 def test_a_release_keeps_what_it_names_byte_by_byte(objects):
     objects.estate.release("v1")
     before = {key: objects.estate.store.read_bytes(key) for key in objects.estate.store.list("audio")}
@@ -166,6 +169,7 @@ def test_while_another_run_is_at_the_parts_all_is_left_to_the_next_one(remade):
     assert remade.numbers()["a"] == 2
 
 
+@pytest.mark.long
 def test_many_are_put_in_place_while_a_run_goes_on(remade, monkeypatch):
     monkeypatch.setattr("stemline.run.remaking.LEFTOVER_TRACKS", 2)
     queue = remade.queue()

@@ -61,6 +61,7 @@ def nearly_all(result: SimulationResult) -> float:
     return sorted(result.collected_at)[-11]
 
 
+@pytest.mark.long
 def test_without_a_list_a_job_is_read_about_when_it_should_be_done(tmp_path):
     behaviour = VendorBehaviour("aistemsplitter", job_seconds=80.0)  # as its facts file expects
     result = simulate(Scenario(behaviour, TRACKS), tmp_path)
@@ -78,6 +79,7 @@ def test_keys_share_one_queue_and_nothing_is_paid_twice(tmp_path):
     assert all(len(times) > 2 for times in result.granted)
 
 
+@pytest.mark.long
 def test_a_run_may_be_left_before_its_end(tmp_path):
     result = simulate(Scenario(CALLED, TRACKS, minutes=3.0), tmp_path)
 

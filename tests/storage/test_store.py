@@ -43,6 +43,7 @@ def breaking(first: bytes):
 
 
 @pytest.mark.parametrize("data", [b"", b"few bytes", LARGE], ids=["empty", "small", "large"])
+@pytest.mark.long
 def test_bytes_come_back_as_they_were_put(store, data, tmp_path):
     source = tmp_path / "source"
     source.write_bytes(data)
