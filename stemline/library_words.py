@@ -37,7 +37,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
         "there are no credentials for it (set them in the environment, or in storage_options)",
     ),
     # audio: FFmpeg, libsndfile
-    (r"Invalid data found when processing input", "it is no audio that can be read, or it is damaged"),
+    (r"Invalid data found when processing input", "its data is damaged, or of no form that is known"),
     (r"Format not recognised\.?", "it is of no audio format that is known"),
     # the ledger of one machine
     (r"database is locked", "another program holds it locked"),

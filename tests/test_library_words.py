@@ -42,7 +42,7 @@ def test_a_socket_an_http_client_and_a_decoder_say_what_a_person_can_act_on(tmp_
 
     assert told[0] == told[1] == "nothing listens there (is it up, and is the port right?)"
     assert told[2] == "no host of that name is found (is it spelt right, and is there a network?)"
-    assert told[3] == "it is no audio that can be read, or it is damaged"
+    assert told[3] == "its data is damaged, or of no form that is known"
     assert told[4] == "the file is no SQLite database"
 
 

@@ -11,6 +11,7 @@ import soundfile
 
 from stemline import ogg
 from stemline.errors import AudioRejected
+from stemline.library_words import reason_of
 from stemline.probe import flac
 from stemline.probe.audio_facts import AudioFacts, unreadable
 from stemline.probe.audio_file import OpenAudio
@@ -36,7 +37,7 @@ TAGS = {
     "released_on": ("date", "tdrl", "originaldate", "year"),
     "isrc": ("isrc", "tsrc", "xid"),
 }
-"""Column of the manifest: the names FFmpeg has for it, over ID3, Vorbis comments, MP4, RIFF, APE and ASF."""
+"""Column of the manifest: its names in FFmpeg, over ID3, Vorbis comments, MP4, RIFF, APE (not of an mp3) and ASF."""
 _FORMS = {"released_on": written_day, "isrc": read_isrc}
 
 
@@ -134,7 +135,7 @@ def read_container(audio: OpenAudio, *, is_counted: bool = False) -> AudioFacts:
                 is_exact=False,
             )
     except _UNREADABLE as error:
-        raise unreadable(audio.location, _reason(error)) from error
+        raise unreadable(audio.location, reason_of(error)) from error
     if facts.duration_seconds <= 0 or facts.sample_rate <= 0 or facts.channels <= 0:
         raise unreadable(audio.location, "it holds no samples")
     return facts
@@ -205,10 +206,3 @@ def _counted_length(container: _Container, stream: av.AudioStream) -> Fraction:
         return Fraction(0)
     # In what was joined, time begins anew; where packets have no length of their own, time alone tells.
     return max(end - start, total) * stream.time_base
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "strerror", None) or str(
-        error
-    )  # FFmpeg's errors are not all OSErrors, and all have one
-    return (text or type(error).__name__).splitlines()[0].rstrip(".")
