@@ -29,6 +29,7 @@ from stemline.errors import (
     ProviderGone,
     RetryableError,
     StopRun,
+    SubmitsRefused,
     SubmitWithdrawn,
     TerminalError,
 )
@@ -174,7 +175,8 @@ class Submitter:
             session.refuse_attempt(attempt, Code.SOURCE_UNREACHABLE, error)
         except StopRun as error:
             session.release_attempt(attempt)
-            session.stop(error, is_abandoned=isinstance(error, KeyRefused | LeaseHeld | ProviderGone))
+            is_over = isinstance(error, KeyRefused | LeaseHeld | ProviderGone)
+            session.stop(error, is_abandoned=is_over and not isinstance(error, SubmitsRefused))
         else:
             self._record_job(attempt, submission)
         finally:

@@ -24,6 +24,8 @@ class MisbehavingVendor:
     """What keys have that have an account of their own."""
     submits: list[str] = field(default_factory=list)
     """Behaviours of the coming POST /jobs: cut (accept, then no answer), lose (no answer, no job), 402, ok."""
+    always: str = "ok"
+    """The behaviour of all others; html and 429 are refusals that say nothing."""
     endings: dict[str, list[str]] = field(default_factory=dict)
     """By track: the statuses its jobs end with, first to last; COMPLETED when none is left."""
     unlisted: bool = False
@@ -137,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         self.vendor.on_arrival(order["fileName"].split(".")[0])
         with self.vendor.lock:
             self.vendor.requests.append("POST jobs")
-            behaviour = self.vendor.submits.pop(0) if self.vendor.submits else "ok"
+            behaviour = self.vendor.submits.pop(0) if self.vendor.submits else self.vendor.always
             if self.vendor.is_strict and self.vendor.balance_of(self.key()) < 10:
                 behaviour = "402"
             self.vendor.refused += behaviour == "402"
@@ -148,6 +150,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
+        elif behaviour == "html":
+            self.send_body(400, b"<html>Bad Request</html>", "text/html")
+        elif behaviour == "429":
+            self.send_body(429, b"", "text/plain")
         elif behaviour == "422":
             self.answer(422, {"error": {"code": "INVALID_FORMAT", "message": "No audio."}})
         elif behaviour == "402":
@@ -164,9 +170,11 @@ class Handler(BaseHTTPRequestHandler):
         return self.headers["Authorization"].removeprefix("Bearer ")
 
     def answer(self, status: int, tree: dict) -> None:
-        body = json.dumps(tree).encode()
+        self.send_body(status, json.dumps(tree).encode(), "application/json")
+
+    def send_body(self, status: int, body: bytes, kind: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
