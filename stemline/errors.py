@@ -63,8 +63,9 @@ class StemlineError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        """Give the sentence and, behind it, the fix."""
-        return f"{self.message} {self.fix}".strip()
+        """Give the sentence and, behind it, the fix; a vendor's own words may lack the full stop between the two."""
+        is_ended = not self.fix or self.message.endswith((".", "!", "?", "…", ":", ")", '"'))
+        return f"{self.message}{'' if is_ended else '.'} {self.fix}".strip()
 
 
 class UsageError(StemlineError):

@@ -132,7 +132,9 @@ CODES: dict[Code, CodeWording] = {
         "The provider does not read this format.", "Convert it and run again."
     ),
     Code.SOURCE_UNREACHABLE: CodeWording("The source could not be fetched.", _RETRY),
-    Code.UPLOAD_FAILED: CodeWording("The upload broke off.", _RETRY),
+    Code.UPLOAD_FAILED: CodeWording(
+        "The upload failed.", "Run again: nothing was paid, and each run tries it again."
+    ),
     Code.JOB_FAILED: CodeWording("The provider could not separate the track.", _RETRY),
     Code.JOB_LOST: CodeWording(
         "The provider says, however often it is asked, that it does not know the job, which it may have charged for.",

@@ -53,6 +53,7 @@ CASES = {
     "interrupted": (130, {"held": 3}, ["run_stopped"], "run", None),
     "unknown": (3, {"published": 1, "unknown": 1}, ["submit_unanswered"], "resolve", None),
     "rejected alone": (3, {"published": 1, "rejected": 1}, ["missing_file"], "status", None),
+    "paid and not downloaded": (3, {"ready": 3}, ["download_failed"], "run", None),
     "late": (3, {"processing": 1}, ["job_late"], "run", None),
     "failed, and no ledger to look into": (3, {"failed": 1}, ["refused"], "status", None),
 }

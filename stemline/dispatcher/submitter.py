@@ -55,6 +55,8 @@ RAISING = {
     Code.BUDGET_SHARE: "Raise it with `stemline backfills CONFIG --change NAME --share 100%`, then go on.",
 }
 """What to do about a limit; RAISING_BUDGET for those that are the budget's."""
+RUN_AGAIN = "Run again: nothing was paid, and each run tries it again."
+"""What to do about an upload that failed."""
 TOMORROW = {
     Code.BUDGET_SHARE: "Go on tomorrow, or raise it with `stemline backfills CONFIG --change NAME --share 100%`."
 }
@@ -170,6 +172,7 @@ class Submitter:
         except TerminalError as error:
             session.refuse_attempt(attempt, error.code, error)
         except RetryableError as error:
+            error.fix = error.fix or RUN_AGAIN
             session.refuse_attempt(attempt, Code.UPLOAD_FAILED, error)
         except OSError as error:
             session.refuse_attempt(attempt, Code.SOURCE_UNREACHABLE, error)
