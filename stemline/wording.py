@@ -249,6 +249,17 @@ def drift_sentence(drift: int) -> str:
     )
 
 
+def overcharged_sentence(found: Mapping[str, int], drift: int | None) -> str:
+    """Say that the provider names charges far above what the audio is worth, and what its balance says of that."""
+    told = (
+        f"The provider says that it charged {counted(found['charged'], 'credit')} for {counted(found['tracks'])} "
+        f"whose audio is worth {found['worth']:,}."
+    )
+    if drift is not None and drift < 0:
+        told += f" Its balance fell by {-drift:,} less than it says."
+    return f"{told} The budget counts what it says: compare its bill, and ask it."
+
+
 def mix_sentence(mix: Mapping[str, Any]) -> str:
     """Say what became of the sources that are wanted beside their stems, as a run's result has it."""
     sentence = f"{mix['stored']:,} stored, {mix['linked']:,} linked"

@@ -146,6 +146,8 @@ def _after_failures(typed: CommandLine, summary: Mapping[str, Any], codes: Colle
     if preview is not None and preview.left:
         group = preview.left[0]
         why = f"Pay {credits_text(group.credits)} once more, for {counted(group.tracks)} that failed."
+        if group.code == Code.JOB_LOST:
+            why = f"Look for {counted(group.tracks, 'lost job')} once more, and pay {credits_text(group.credits)} for what is nowhere."
         return NextStep(typed.of("redrive", "--code", group.code), why)
     return NextStep(typed.of("status"), "See what went wrong with each track.")
 

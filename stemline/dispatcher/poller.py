@@ -248,6 +248,8 @@ class Poller:
             session.track_queue.count_success(attempt.track.track_id)
             is_news = session.ledger.attempts.record_ready(attempt.token, job)
             session.finished += is_news
+            if is_news:
+                session.charges.note(attempt, job)
             is_last = self._relinks[attempt.token] >= RELINKS
             session.pass_on(attempt, job, is_repeated=not is_news, is_last=is_last)
         elif job.phase is Phase.FAILED:
