@@ -121,7 +121,7 @@ def test_tracks_that_failed_are_redriven_and_what_is_paid_again_is_named(ledger_
 
     paid = find_next_step(ledger_with_failures("job_lost"), result(3, {"failed": 1}, "job_lost"), NOW)
     assert paid.words[-2:] == ("--code", "job_lost")
-    assert paid.why == "Pay 10 credits once more, for 1 track that failed."
+    assert paid.why == "Look for 1 lost job once more, and pay 10 credits for what is nowhere."
 
 
 def test_a_track_without_an_answer_is_named(ledger_with_failures):

@@ -145,9 +145,10 @@ def _after_failures(typed: CommandLine, summary: Mapping[str, Any], codes: Colle
         return _redrive(typed, preview)
     if preview is not None and preview.left:
         group = preview.left[0]
-        why = f"Pay {credits_text(group.credits)} once more, for {counted(group.tracks)} that failed."
+        cost, lost = credits_text(group.credits), counted(group.tracks, "lost job")
+        why = f"Pay {cost} once more, for {counted(group.tracks)} that failed."
         if group.code == Code.JOB_LOST:
-            why = f"Look for {counted(group.tracks, 'lost job')} once more, and pay {credits_text(group.credits)} for what is nowhere."
+            why = f"Look for {lost} once more, and pay {cost} for what is nowhere."
         return NextStep(typed.of("redrive", "--code", group.code), why)
     return NextStep(typed.of("status"), "See what went wrong with each track.")
 
