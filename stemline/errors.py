@@ -27,6 +27,7 @@ StemlineError
 └── StopRun               nothing further can work; what is done is kept
     ├── KeyRefused        wrong, expired or revoked API key; exit 5
     ├── ProviderGone      the provider cannot be reached at all; exit 5
+    │   └── SubmitsRefused    it answers, and takes no submit; exit 5
     ├── OutOfCredits      the provider's balance is empty; exit 5
     ├── BudgetReached     a limit of ours holds tracks back; exit 4
     ├── TooManyFailures   past `failures.tolerate`; exit 3
@@ -62,8 +63,9 @@ class StemlineError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        """Give the sentence and, behind it, the fix."""
-        return f"{self.message} {self.fix}".strip()
+        """Give the sentence and, behind it, the fix; a vendor's own words may lack the full stop between the two."""
+        is_ended = not self.fix or self.message.endswith((".", "!", "?", "…", ":", ")", '"'))
+        return f"{self.message}{'' if is_ended else '.'} {self.fix}".strip()
 
 
 class UsageError(StemlineError):
@@ -195,6 +197,10 @@ class ProviderGone(StopRun):
     """The provider cannot be reached at all."""
 
     exit_code = 5
+
+
+class SubmitsRefused(ProviderGone):
+    """The provider answers, and takes no submit: what it has taken before is still collected."""
 
 
 class OutOfCredits(StopRun):

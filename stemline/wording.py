@@ -134,7 +134,9 @@ CODES: dict[Code, CodeWording] = {
         "The provider does not read this format.", "Convert it and run again."
     ),
     Code.SOURCE_UNREACHABLE: CodeWording("The source could not be fetched.", _RETRY),
-    Code.UPLOAD_FAILED: CodeWording("The upload broke off.", _RETRY),
+    Code.UPLOAD_FAILED: CodeWording(
+        "The upload failed.", "Run again: nothing was paid, and each run tries it again."
+    ),
     Code.JOB_FAILED: CodeWording("The provider could not separate the track.", _RETRY),
     Code.JOB_LOST: CodeWording(
         "The provider says, however often it is asked, that it does not know the job, which it may have charged for.",
@@ -247,6 +249,17 @@ def drift_sentence(drift: int) -> str:
         f"The vendor took {counted(drift, 'credit')} more than the ledger charged. "
         "Something else may use the account: compare its jobs on the vendor's site with `stemline status`."
     )
+
+
+def overcharged_sentence(found: Mapping[str, int], drift: int | None) -> str:
+    """Say that the provider names charges far above what the audio is worth, and what its balance says of that."""
+    told = (
+        f"The provider says that it charged {counted(found['charged'], 'credit')} for {counted(found['tracks'])} "
+        f"whose audio is worth {found['worth']:,}."
+    )
+    if drift is not None and drift < 0:
+        told += f" Its balance fell by {-drift:,} less than it says."
+    return f"{told} The budget counts what it says: compare its bill, and ask it."
 
 
 def mix_sentence(mix: Mapping[str, Any]) -> str:

@@ -54,6 +54,7 @@ CASES = {
     "interrupted": (130, {"held": 3}, ["run_stopped"], "run", None),
     "unknown": (3, {"published": 1, "unknown": 1}, ["submit_unanswered"], "resolve", None),
     "rejected alone": (3, {"published": 1, "rejected": 1}, ["missing_file"], "status", None),
+    "paid and not downloaded": (3, {"ready": 3}, ["download_failed"], "run", None),
     "late": (3, {"processing": 1}, ["job_late"], "run", None),
     "failed, and no ledger to look into": (3, {"failed": 1}, ["refused"], "status", None),
 }
@@ -144,7 +145,7 @@ def test_tracks_that_failed_are_redriven_and_what_is_paid_again_is_named(ledger_
 
     paid = find_next_step(ledger_with_failures("job_lost"), result(3, {"failed": 1}, "job_lost"), NOW)
     assert paid.words[-2:] == ("--code", "job_lost")
-    assert paid.why == "Pay 10 credits once more, for 1 track that failed."
+    assert paid.why == "Look for 1 lost job once more, and pay 10 credits for what is nowhere."
 
 
 def test_a_track_without_an_answer_is_named(ledger_with_failures):

@@ -28,6 +28,7 @@ from stemline.wording import (
     hours_text,
     lengths_sentence,
     mix_sentence,
+    overcharged_sentence,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def show_result(screen: Screen, typed: CommandLine, result: Result, show_more: S
     step = find_next_step(typed, result)
     if screen.is_json:
         print_json({**result.summary, "next": step.as_tree()})
+        if found := result.summary.get("overcharged"):
+            screen.note(overcharged_sentence(found, result.summary["credits"]["drift"]))
         _show_reason(screen, result)
         return
     _show_result(screen, result)
@@ -111,7 +114,9 @@ def _show_result(screen: Screen, result: Result) -> None:
     for label, told in _facts(summary):
         screen.tell_fact(label, told)
     credit = summary["credits"]
-    if credit["drift"]:
+    if found := summary.get("overcharged"):
+        screen.tell_fact("", overcharged_sentence(found, credit["drift"]), style="bold yellow")
+    elif credit["drift"]:
         screen.tell_fact("", drift_sentence(credit["drift"]), style="yellow")
     requests = summary["requests"]
     per_track = "" if requests["per_track"] is None else f" ({requests['per_track']:.1f} a track)"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stemline.resolution.redrive import RedrivePreview
     from stemline.run.selection import Result
 
+_GOES_ON = frozenset({Code.JOB_LATE, Code.DOWNLOAD_FAILED})
+"""Paid, or with the provider: the next run goes on with it by itself."""
 _REJECTED = frozenset({State.PUBLISHED, State.REJECTED})
 _DAILY = frozenset({Code.BUDGET_DAY, Code.BUDGET_SHARE})
 
@@ -160,17 +162,20 @@ def _after_failures(typed: CommandLine, summary: Mapping[str, Any], codes: Colle
         standing = standing_rejects_sentence(tracks, summary.get("rejects"))
         see = "See which rows are rejected and why: once they are mended, the next run takes them."
         return NextStep(typed.of("status", "--rejected"), f"{standing} {see}".strip())
-    if Code.JOB_LATE in codes:
+    if not _GOES_ON.isdisjoint(codes):
         return NextStep(
             typed.repeat(),
-            "Run again: it looks at what is still with the provider, and pays nothing for that.",
+            "Run again: it goes on with what is still with the provider, and pays nothing for that.",
         )
     preview = _redrive_preview(typed)
     if preview is not None and preview.tracks:
         return _redrive(typed, preview)
     if preview is not None and preview.left:
         group = preview.left[0]
-        why = f"Pay {credits_text(group.credits)} once more, for {counted(group.tracks)} that failed."
+        cost, lost = credits_text(group.credits), counted(group.tracks, "lost job")
+        why = f"Pay {cost} once more, for {counted(group.tracks)} that failed."
+        if group.code == Code.JOB_LOST:
+            why = f"Look for {lost} once more, and pay {cost} for what is nowhere."
         return NextStep(typed.of("redrive", "--code", group.code), why)
     return NextStep(typed.of("status"), "See what went wrong with each track.")
 

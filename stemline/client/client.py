@@ -14,6 +14,7 @@ from stemline.client.health import HealthProbe
 from stemline.client.pacing import Pacer, read_quota, read_retry_after
 from stemline.client.retry import RetryPolicy
 from stemline.client.scheduler import Lane, RequestScheduler
+from stemline.client.submit_health import SubmitHealth
 from stemline.client.transport import Access, HttpTransport, UploadBody
 from stemline.client.withdrawal import SubmitGate
 from stemline.client.wrong_address import require_the_api
@@ -46,6 +47,7 @@ class Client:
         self.traffic = self._transport.traffic
         self._scheduler = RequestScheduler(pacer, self.circuit)
         self._gate = SubmitGate()
+        self.submits = SubmitHealth(self._policy, self.circuit, self.tell_apart)
         self._health = HealthProbe(
             self.circuit, pacer, lambda: self.run(provider.read_balance(), Lane.SUBMIT), self.tell_apart
         )
@@ -146,10 +148,13 @@ class Client:
             sent_at = noted_at
             if request.is_paid and before_paid is not None:
                 self._gate.require_open()
+                self.submits.require()
                 before_paid(request)
                 sent_at = self._correct_sent(noted_at)
                 with self._gate.sending():
                     answer, error = await self._send(request)
+                told = {} if answer is None else answer.headers
+                self.submits.record(sent_at, error, read_retry_after(told, time.time()))
             else:
                 answer, error = await self._send(request)
             if answer is not None:

@@ -190,12 +190,17 @@ def _unreachable(request: HttpRequest, error: httpx.HTTPError | httpx.InvalidURL
     """The connection was never made: nothing was asked, so anything may be repeated."""
     where = "The provider" if isinstance(error, httpx.InvalidURL) else error.request.url.netloc.decode()
     kind = TransferFailed if request.is_transfer else ProviderDown
-    return kind(f"{where} cannot be reached: {reason_of(error)}.")
+    return kind(f"{where} cannot be reached: {_reason(error)}.")
 
 
 def _broken_off(request: HttpRequest, error: httpx.HTTPError) -> RetryableError:
     """The connection broke with the request under way: only a paid one must not be repeated."""
-    sentence = f"{request.method} {request.url.split('?')[0]} broke off: {reason_of(error)}."
+    sentence = f"{request.method} {request.url.split('?')[0]} broke off: {_reason(error)}."
     if request.is_transfer:
         return TransferFailed(sentence)
     return NoAnswer(sentence) if request.is_paid else ProviderDown(sentence)
+
+
+def _reason(error: Exception) -> str:
+    """Give what went wrong, to stand within a sentence."""
+    return reason_of(error).rstrip(".")

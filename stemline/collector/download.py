@@ -103,7 +103,7 @@ class Downloader:
                 self.sleep(_pause_seconds(idle, error))
             else:
                 return
-        raise TransferFailed(f"The download of {name} broke off: {reason}.")
+        raise TransferFailed(f"The download of {name} from {_host(httpx.URL(url))} broke off: {reason}.")
 
     def _rest(self, url: str, name: str, start: int) -> Iterator[DownloadChunk]:
         """Ask for what is missing of the file, once; an empty chunk says first where the answer begins."""
@@ -149,12 +149,17 @@ def _check_size(name: str, size: int, most_bytes: int | None) -> None:
 def _check_status(response: httpx.Response, name: str) -> None:
     status = response.status_code
     if status in _REFUSED | _GONE:
-        raise LinkExpired(f"The link to {name} is answered with {status}.", is_gone=status in _GONE)
+        sentence = f"{_host(response.url)} answers the link to {name} with status {status}."
+        raise LinkExpired(sentence, is_gone=status in _GONE)
     if status == _UNSATISFIABLE:
         raise _Shrunk("the file is shorter than what came before")
     if status not in {200, 206}:
         after = response.headers.get("Retry-After", "")
         raise _Busy(f"the server answers {status}", float(after) if after.isdecimal() else None)
+
+
+def _host(url: httpx.URL) -> str:
+    return url.netloc.decode("ascii")
 
 
 def _check_kind(response: httpx.Response) -> None:

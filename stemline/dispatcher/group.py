@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from stemline.client import Client, Pacer
 from stemline.dispatcher.dispatcher import Dispatcher
 from stemline.dispatcher.key_lease import LeasedKey
+from stemline.dispatcher.overcharge import Overcharge
 from stemline.dispatcher.pilot import Pilot
 from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.ready_queue import ReadyProducer, ReadyQueue
@@ -68,6 +69,14 @@ class DispatcherGroup:
             f"The provider is still at work on {counted(count)} after provider.job_timeout. "
             f"Run again: it looks at {them} once more, and submits nothing for {them}."
         )
+
+    @property
+    def overcharge(self) -> Overcharge:
+        """What the provider says it charged far above what the audio is worth, with any key."""
+        found = Overcharge()
+        for session in self.sessions:
+            found.add(session.charges)
+        return found
 
     @property
     def finished(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ RELINK_SECONDS = (0.0, 0.25, 0.5, 1.0, 2.0)
 RELINKS = len(RELINK_SECONDS)
 
 
+_FOLDERS = re.compile(r"(?<![\w:/.])/(?:[^\s/]+/)+(?=[^\s/])")
+"""The folders before a file's name; not of a URL."""
 OF_ANOTHER_KEY = (
     "was made with an API key that is not configured any more, and the present ones are not shown it: "
     "add that key to provider.keys to have it collected."
@@ -245,16 +248,23 @@ class Poller:
             session.track_queue.count_success(attempt.track.track_id)
             is_news = session.ledger.attempts.record_ready(attempt.token, job)
             session.finished += is_news
+            if is_news:
+                session.charges.note(attempt, job)
             is_last = self._relinks[attempt.token] >= RELINKS
             session.pass_on(attempt, job, is_repeated=not is_news, is_last=is_last)
         elif job.phase is Phase.FAILED:
-            sentence = f"{session.parameters.kind} could not separate it: {job.message or 'no reason given'}"
+            sentence = f"{session.parameters.kind} could not separate it: {_reason(job.message)}"
             failure = Failure(attempt.token, State.FAILED, Code.JOB_FAILED, sentence, is_retryable=True)
             session.fail_attempt(attempt, failure)
         elif job.phase is Phase.EXPIRED:
             self._expire(attempt)
         else:
             session.poll_later(attempt, job.job_id)
+
+
+def _reason(message: str | None) -> str:
+    """Give why a job failed, without the folders of the service's own machine."""
+    return _FOLDERS.sub("", message or "no reason given")
 
 
 def _sent_at(attempt: Attempt) -> datetime:

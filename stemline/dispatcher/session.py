@@ -10,6 +10,7 @@ from stemline.budget import BudgetHold
 from stemline.client import Client, Lane, stops_a_run
 from stemline.clock import loop_time
 from stemline.dispatcher.key_lease import KeyLease, LeasedKey
+from stemline.dispatcher.overcharge import Overcharge
 from stemline.dispatcher.provider_speed import ProviderSpeed
 from stemline.dispatcher.ready_queue import ReadyProducer
 from stemline.dispatcher.run_parameters import RunParameters
@@ -96,6 +97,7 @@ class DispatcherSession:
     """Credits of what an earlier run submitted: when the vendor takes them is not known."""
     carried: set[str] = field(default_factory=set)
     """Tokens of these attempts: how they end says nothing about what this run submits."""
+    charges: Overcharge = field(default_factory=Overcharge)
     balance_before: int | None = None
     balance_after: int | None = None
     lease: KeyLease = field(init=False)

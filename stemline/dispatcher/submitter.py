@@ -29,6 +29,7 @@ from stemline.errors import (
     ProviderGone,
     RetryableError,
     StopRun,
+    SubmitsRefused,
     SubmitWithdrawn,
     TerminalError,
 )
@@ -54,6 +55,8 @@ RAISING = {
     Code.BUDGET_SHARE: "Raise it with `stemline backfills CONFIG --change NAME --share 100%`, then go on.",
 }
 """What to do about a limit; RAISING_BUDGET for those that are the budget's."""
+RUN_AGAIN = "Run again: nothing was paid, and each run tries it again."
+"""What to do about an upload that failed."""
 TOMORROW = {
     Code.BUDGET_SHARE: "Go on tomorrow, or raise it with `stemline backfills CONFIG --change NAME --share 100%`."
 }
@@ -169,12 +172,14 @@ class Submitter:
         except TerminalError as error:
             session.refuse_attempt(attempt, error.code, error)
         except RetryableError as error:
+            error.fix = error.fix or RUN_AGAIN
             session.refuse_attempt(attempt, Code.UPLOAD_FAILED, error)
         except OSError as error:
             session.refuse_attempt(attempt, Code.SOURCE_UNREACHABLE, error)
         except StopRun as error:
             session.release_attempt(attempt)
-            session.stop(error, is_abandoned=isinstance(error, KeyRefused | LeaseHeld | ProviderGone))
+            is_over = isinstance(error, KeyRefused | LeaseHeld | ProviderGone)
+            session.stop(error, is_abandoned=is_over and not isinstance(error, SubmitsRefused))
         else:
             self._record_job(attempt, submission)
         finally:

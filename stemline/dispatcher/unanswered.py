@@ -160,6 +160,7 @@ class UnansweredSubmits:
             self._session.ledger.attempts.record_submission(attempt.token, submission)
         except LedgerConflict as error:  # another attempt has this job
             raise _unresolved(error.message) from error
+        self._session.client.submits.taken()
         self._session.add_job(attempt, job.job_id)
 
     def _is_old(self, attempt: Attempt) -> bool:

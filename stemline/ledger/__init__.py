@@ -7,6 +7,7 @@ from stemline.ledger.backfill_record import Backfill, BackfillOrder, BackfillSta
 from stemline.ledger.balance import BalanceReading
 from stemline.ledger.correction import PublishedAttempt
 from stemline.ledger.dataset_registry import KnownDataset
+from stemline.ledger.failure import is_for_good
 from stemline.ledger.gauge import MoneyAtRisk, RunGauges
 from stemline.ledger.inbox import ReceivedEvent
 from stemline.ledger.lease import LEASE_SECONDS, Lease
@@ -57,6 +58,7 @@ __all__ = [
     "TrackTiming",
     "TrafficReading",
     "WrittenRow",
+    "is_for_good",
     "open_ledger",
     "view_ledger",
 ]

@@ -38,6 +38,7 @@ from stemline.ledger.backfill_record import (
     frozen_from_row,
 )
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.failure import is_for_good
 from stemline.ledger.lookup import one_of
 from stemline.ledger.redrive import may_be_charged
 from stemline.ledger.remake import IDLE
@@ -163,7 +164,13 @@ class Backfills:
                     if row.published_as is not None and row.state in IDLE:
                         found[row.track_id] = _as_published(row)
                         continue
-                    state, is_over = State(row.state), not row.is_retryable or row.failures >= max_attempts
+                    state = State(row.state)
+                    is_over = is_for_good(
+                        row.code,
+                        is_retryable=row.is_retryable,
+                        failures=row.failures,
+                        max_attempts=max_attempts,
+                    )
                     found[row.track_id] = Standing(
                         state,
                         row.location,

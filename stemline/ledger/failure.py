@@ -11,7 +11,16 @@ from sqlalchemy import Connection, RowMapping
 
 from stemline.ledger import credit
 from stemline.ledger.transition import AttemptTransition, move_attempt, require_state
-from stemline.records import Failure, State
+from stemline.records import Code, Failure, State
+
+
+def is_for_good(code: str, *, is_retryable: bool, failures: int, max_attempts: int) -> bool:
+    """Tell whether no later run tries a failed track again by itself.
+
+    An upload that failed cost nothing, and most fail for an outage of the vendor's storage: it uses up the attempts of
+    one run, and each later run tries it again.
+    """
+    return not is_retryable or (failures >= max_attempts and code != Code.UPLOAD_FAILED)
 
 
 def fail_attempt(

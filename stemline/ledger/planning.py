@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from stemline.errors import TombstonesAdded
+from stemline.ledger.failure import is_for_good
 from stemline.ledger.lookup import these_tracks
 from stemline.ledger.membership import join_run, of_provider
 from stemline.ledger.remake import IDLE, IS_REMADE, begin, leave, newest_numbers
@@ -138,7 +139,12 @@ def _is_made_again(row: RowMapping, chunk: PlanChunk, last_attempt: int) -> bool
 def _returns(row: RowMapping, chunk: PlanChunk) -> bool:
     """Tell whether a known track is planned again; what was held before the run began is in line as it stands."""
     if row["state"] == State.FAILED:
-        return bool(row["is_retryable"]) and row["failures"] < chunk.max_attempts
+        return not is_for_good(
+            row["code"],
+            is_retryable=row["is_retryable"],
+            failures=row["failures"],
+            max_attempts=chunk.max_attempts,
+        )
     if row["state"] == State.HELD:
         return bool(row["updated_at"] >= chunk.run["started_at"])
     return bool(row["state"] == State.REJECTED)

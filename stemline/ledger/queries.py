@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, func, select, tuple_
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, tuple_
 
 from stemline.ledger.cell import load_cells
 from stemline.ledger.database import LedgerDatabase
@@ -36,6 +36,8 @@ ROWS_A_PAGE = 1_000
 _MEASURED = ("location", "duration_seconds", "size_bytes", "columns", "updated_at")
 NEWEST = 500
 """So many finished tracks tell how fast a provider is."""
+LEFT_TO_LATER = (Code.DOWNLOAD_FAILED, Code.JOB_LATE)
+"""Why a paid track is not collected: the next run goes on with it."""
 NEED_ATTENTION = tuple(state for state in State if state not in {State.PUBLISHED, State.PLANNED})
 
 
@@ -121,8 +123,10 @@ class Queries:
 
     def track_list(self, run_id: str, *states: State) -> Iterator[TrackStatus]:
         """Stream the run's tracks in these states (none: every state that needs attention), in the manifest's order."""
+        return self._stream(run_id, tracks.c.state.in_(states or NEED_ATTENTION))
+
+    def _stream(self, run_id: str, wanted: ColumnElement[bool]) -> Iterator[TrackStatus]:
         place = tuple_(tracks.c.position, tracks.c.track_id)
-        wanted = tracks.c.state.in_(states or NEED_ATTENTION)
         query = select(tracks).where(wanted).order_by(tracks.c.position, tracks.c.track_id).limit(ROWS_A_PAGE)
         last = (-1, "")
         while True:
@@ -135,8 +139,10 @@ class Queries:
             last = (page[-1]["position"], page[-1]["track_id"])
 
     def failures(self, run_id: str) -> Iterator[TrackStatus]:
-        """Stream the run's tracks that failed, are unknown, quarantined or expired."""
-        return self.track_list(run_id, State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED)
+        """Stream the run's tracks that failed, are unknown, quarantined or expired, or wait for the next run."""
+        bad = tracks.c.state.in_([State.FAILED, State.UNKNOWN, State.QUARANTINED, State.EXPIRED])
+        waiting = tracks.c.state.in_([State.PROCESSING, State.READY])
+        return self._stream(run_id, or_(bad, and_(waiting, tracks.c.code.in_(LEFT_TO_LATER))))
 
     def rejected_rows(self, run_id: str) -> Iterator[Reject]:
         """Stream every manifest row the run could not use, in order, whether or not it ever became a track."""

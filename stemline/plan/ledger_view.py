@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from stemline.budget import Spending
-from stemline.ledger import Ledger, MeasuredTrack, WrittenRow, view_ledger
+from stemline.ledger import Ledger, MeasuredTrack, WrittenRow, is_for_good, view_ledger
 from stemline.ledger.database import check_ledger_place
 from stemline.ledger.remake import IDLE
 from stemline.records import State
@@ -51,7 +51,14 @@ class LedgerView:
         found = self.ledger.tracks.status(run.run_id, track_ids).values()
         failed = [status for status in found if status.state is State.FAILED]
         return {
-            each.track_id for each in failed if not each.is_retryable or each.failures >= self._max_attempts
+            each.track_id
+            for each in failed
+            if is_for_good(
+                each.code,
+                is_retryable=each.is_retryable,
+                failures=each.failures,
+                max_attempts=self._max_attempts,
+            )
         }
 
     def collectable(self, track_ids: Sequence[str]) -> Collection[str]:

@@ -8,7 +8,7 @@ from stemline.collector import CollectResult
 from stemline.errors import LedgerConflict
 from stemline.ledger import Ledger
 from stemline.publisher import Publisher
-from stemline.records import CollectedTrack, Failure, ReadyTrack, State
+from stemline.records import Code, CollectedTrack, Failure, ReadyTrack, State
 from stemline.run.summary import LengthTally, MixTally
 
 ENDED = frozenset({State.COLLECTED, State.PUBLISHED, State.QUARANTINED, State.EXPIRED})
@@ -43,6 +43,10 @@ class Booking:
             if isinstance(outcome, Failure):
                 self.ledger.attempts.fail(outcome)
                 return outcome.state
+            if ready.is_last:  # no fresh links are asked for in this run: it is said why
+                code = Code.DOWNLOAD_FAILED
+                failure = Failure(outcome.token, State.READY, code, outcome.sentence, is_retryable=True)
+                self.ledger.attempts.fail(failure)
         except LedgerConflict:
             if not self._has_ended(ready):
                 raise

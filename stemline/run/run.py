@@ -34,6 +34,7 @@ from stemline.run.standing_rejects import rejected_since
 from stemline.run.summary import (
     MixTally,
     summarize_credits,
+    summarize_overcharge,
     summarize_requests,
     summarize_tracks,
     summarize_windows,
@@ -304,6 +305,7 @@ class Run(RunContext):
                 else {}
             ),
             "credits": self._credits(),
+            **summarize_overcharge(self.dispatchers),
             "windows": summarize_windows(self.ledger, self.run_id, self.settings.budget),
             "requests": summarize_requests(self.dispatchers),
             "seconds": round(time.monotonic() - self.started, 3),

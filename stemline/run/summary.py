@@ -101,6 +101,12 @@ def summarize_credits(
     }
 
 
+def summarize_overcharge(dispatchers: DispatcherGroup | None) -> dict[str, Any]:
+    """Give `overcharged`: what the provider says it charged far above what the audio is worth; nothing where not."""
+    found = dispatchers.overcharge if dispatchers else None
+    return {"overcharged": asdict(found)} if found and found.tracks else {}
+
+
 def summarize_windows(
     ledger: Ledger, run_id: str, budget: BudgetSettings
 ) -> dict[str, dict[str, int | None]]:

@@ -129,7 +129,8 @@ class TestExpiry:
 
         result = collect(track, target)
 
-        sentence = f"The link to instrumental.flac is answered with {status}."
+        host = storage.url.removeprefix("http://")
+        sentence = f"{host} answers the link to instrumental.flac with status {status}."
         assert result == Relink("token-song", sentence, is_gone=status in {404, 410})
         folder = "_stemline/quarantine/token-song"
         assert keys(target) == [f"{folder}/reason.json", f"{folder}/vocals.flac"]  # not to be fetched twice

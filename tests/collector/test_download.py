@@ -91,7 +91,9 @@ def test_the_server_may_say_how_long_to_wait(fetch, storage, pauses, after, paus
 def test_a_server_that_never_recovers_ends_it(fetch, storage):
     storage.faults["/file"] = [("status", 500)] * 99
 
-    with pytest.raises(TransferFailed, match="spooled broke off: the server answers 500"):
+    with pytest.raises(
+        TransferFailed, match=r"spooled from 127\.0\.0\.1:\d+ broke off: the server answers 500"
+    ):
         fetch()
     assert len(storage.requests) == 4
 

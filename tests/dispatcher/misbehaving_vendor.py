@@ -24,6 +24,8 @@ class MisbehavingVendor:
     """What keys have that have an account of their own."""
     submits: list[str] = field(default_factory=list)
     """Behaviours of the coming POST /jobs: cut (accept, then no answer), lose (no answer, no job), 402, ok."""
+    always: str = "ok"
+    """The behaviour of all others; html and 429 are refusals that say nothing."""
     endings: dict[str, list[str]] = field(default_factory=dict)
     """By track: the statuses its jobs end with, first to last; COMPLETED when none is left."""
     unlisted: bool = False
@@ -39,6 +41,8 @@ class MisbehavingVendor:
     """How many more requests to a path are answered with status 500."""
     name_of: Callable[[dict], str | None] = lambda order: order["fileName"]
     """What the job of an order is called in lists."""
+    shown_charge: int = 10
+    """What a job is said to have cost; the balance falls by 10."""
     id_of: Callable[[dict], str] = lambda job: job["id"]
     """Which id a submit is answered with."""
     is_listed: Callable[[dict], bool] = lambda _: True
@@ -77,7 +81,7 @@ class MisbehavingVendor:
             "completedAt": _text(datetime.now(UTC)),
             "input": {"fileName": self.name_of(order), "durationSeconds": 10},
             "creditsRequired": 10,
-            "creditsCharged": 10,
+            "creditsCharged": self.shown_charge,
             "errorMessage": "the engine gave up" if ending is not None else None,
             "track": track,
         }
@@ -114,7 +118,9 @@ class Handler(BaseHTTPRequestHandler):
         vendor, path = self.vendor, self.path.split("?")[0].removeprefix("/v1/")
         vendor.requests.append(f"GET {path}")
         vendor.on_get(path)
-        if vendor.revoked or self.key() == vendor.revoked_key:
+        if path.startswith("audio/splits/") or path == "credits":
+            self.answer_second_dialect(path.rpartition("/")[2])
+        elif vendor.revoked or self.key() == vendor.revoked_key:
             self.answer(401, {"error": {"code": "API_KEY_REVOKED", "message": "revoked"}})
         elif vendor.broken.get(path, 0) > 0:
             vendor.broken[path] -= 1
@@ -132,12 +138,39 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(200, vendor.shown(job))
 
+    def answer_second_dialect(self, name: str) -> None:
+        """Answer a read of AIStemSplitter: it has no list."""
+        vendor = self.vendor
+        job = vendor.jobs.get(name)
+        if name == "credits":
+            self.answer(200, {"success": True, "data": {"balance": vendor.credits}})
+        elif job is None or vendor.denied.get(name, 0) > 0:
+            vendor.denied[name] = vendor.denied.get(name, 1) - 1
+            error = {"code": "NOT_FOUND", "message": "Split not found"}
+            self.answer(404, {"success": False, "error": error})
+        else:
+            stems = {stem: f"{vendor.url}/{name}/{stem}" for stem in ("vocals", "drums", "bass", "other")}
+            data = {
+                "id": name,
+                "status": "succeeded",
+                "creditsUsed": 10,
+                "durationSeconds": 10,
+                "stems": stems,
+            }
+            self.answer(200, {"success": True, "data": data})
+
     def do_POST(self) -> None:
         order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path.endswith("/audio/splits"):
+            self.vendor.requests.append("POST splits")
+            track = order["input"]["url"].rpartition("/")[2]
+            split = self.vendor.make_job({"fileName": track})
+            self.answer(201, {"success": True, "data": {"id": split["id"], "creditsUsed": 10}})
+            return
         self.vendor.on_arrival(order["fileName"].split(".")[0])
         with self.vendor.lock:
             self.vendor.requests.append("POST jobs")
-            behaviour = self.vendor.submits.pop(0) if self.vendor.submits else "ok"
+            behaviour = self.vendor.submits.pop(0) if self.vendor.submits else self.vendor.always
             if self.vendor.is_strict and self.vendor.balance_of(self.key()) < 10:
                 behaviour = "402"
             self.vendor.refused += behaviour == "402"
@@ -148,6 +181,10 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
+        elif behaviour == "html":
+            self.send_body(400, b"<html>Bad Request</html>", "text/html")
+        elif behaviour == "429":
+            self.send_body(429, b"", "text/plain")
         elif behaviour == "422":
             self.answer(422, {"error": {"code": "INVALID_FORMAT", "message": "No audio."}})
         elif behaviour == "402":
@@ -164,9 +201,11 @@ class Handler(BaseHTTPRequestHandler):
         return self.headers["Authorization"].removeprefix("Bearer ")
 
     def answer(self, status: int, tree: dict) -> None:
-        body = json.dumps(tree).encode()
+        self.send_body(status, json.dumps(tree).encode(), "application/json")
+
+    def send_body(self, status: int, body: bytes, kind: str) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

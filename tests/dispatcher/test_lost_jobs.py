@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stemline.dispatcher.lost_jobs import DENIALS
+from stemline.dispatcher.overcharge import Overcharge
 from stemline.records import Code
+from stemline.settings import load_facts
 
 FOR_EVER = 1_000
 
@@ -138,3 +140,36 @@ def test_the_key_that_made_a_lost_job_asks_for_it(harness, vendor):
     vendor.denied, vendor.unlisted = {}, False
     assert harness.work(redrive(harness, "second"), key_ids=("second", "first")) == {"collected": 1}
     assert len(vendor.jobs) == 1
+
+
+@pytest.fixture
+def second_dialect(harness, vendor):
+    """The same harness at a vendor that has no list."""
+    facts = load_facts("aistemsplitter")
+    quick = {"sweep_seconds": 0.02, "latency_seconds": 0.0, "speed": 0.0, "grace_seconds": 0.6}
+    harness.facts = facts.model_copy(update=quick)
+    return vendor
+
+
+def test_a_vendor_without_a_list_is_asked_again_before_a_job_is_lost(harness, second_dialect):
+    second_dialect.denied = {"job0": DENIALS - 1}
+    assert harness.work(harness.plan("a")) == {"collected": 1}
+    assert len(second_dialect.jobs) == 1
+
+
+@pytest.mark.parametrize("is_redrive", [False, True])
+def test_a_vendor_without_a_list_gives_a_lost_job_to_a_later_run(harness, second_dialect, is_redrive):
+    second_dialect.denied = {"job0": DENIALS}
+    assert harness.work(harness.plan("a")) == {"failed": 1}
+    assert harness.work(redrive(harness) if is_redrive else harness.plan("a")) == {"collected": 1}
+    assert len(second_dialect.jobs) == 1
+    assert charged(harness) == 10
+
+
+def test_charges_far_above_what_the_audio_is_worth_are_counted(harness, vendor):
+    vendor.shown_charge = 60
+    harness.work(harness.plan("a", "b"))
+    assert harness.group.overcharge == Overcharge(2, 120, 20)
+    vendor.shown_charge = 15
+    harness.work(harness.plan("c"))
+    assert harness.group.overcharge == Overcharge()

@@ -171,6 +171,20 @@ def test_a_retryable_failure_returns_until_its_attempts_are_used_up(case) -> Non
     assert case.ledger.tracks.retry_failed(case.run_id, max_attempts=3) == 1
 
 
+def test_an_upload_that_failed_is_tried_by_every_later_run(case) -> None:
+    """It cost nothing: the attempts of one run say nothing of the vendor's storage a night later."""
+    for number in range(1, 6):
+        run = case.start()
+        assert case.ledger.tracks.plan(run, [case.track(1)], max_attempts=2).revived == (number > 1)
+        case.ledger.attempts.reserve(run, case.track(1), f"a{number}", 10, Limits())
+        case.ledger.attempts.release(
+            f"a{number}", Code.UPLOAD_FAILED, "It broke off.", state=State.FAILED, is_retryable=True
+        )
+        assert case.ledger.tracks.retry_failed(run, max_attempts=2) == (number == 1)
+        if number == 1:
+            case.ledger.tracks.hold(run, Code.RUN_STOPPED, "It stopped.")
+
+
 def test_a_terminal_failure_returns_only_when_a_person_asks(case) -> None:
     case.processing(1)
     case.ledger.attempts.fail(Failure("a1", State.FAILED, Code.JOB_FAILED, "It broke."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support.night import open_night
 
+from stemline.collector import Relink
 from stemline.errors import LedgerConflict
 from stemline.records import Code, CollectedTrack, Failure, Job, Phase, ReadyTrack, State
 from stemline.run.run import Run
@@ -16,10 +17,10 @@ def night(tmp_path):
         yield night
 
 
-def book(night, token, outcome):
+def book(night, token, outcome, **told):
     """Book as a run does that knows nothing of the other one."""
     run = Run(None, None, None, night.ledger, night.store, night.layout, night.run_id, {}, None, None)
-    return run.book(ReadyTrack(night.ledger.attempts.get(token), Job("job-a", Phase.DONE)), outcome)
+    return run.book(ReadyTrack(night.ledger.attempts.get(token), Job("job-a", Phase.DONE), **told), outcome)
 
 
 def failure(token, state):
@@ -47,3 +48,15 @@ def test_what_nobody_has_collected_is_not_passed_over(night):
     with pytest.raises(LedgerConflict):
         book(night, token, failure(token, State.READY))
     assert row.attempt.token == token
+
+
+def test_a_link_that_is_refused_until_no_fresh_one_is_asked_for_is_told_with_its_track(night):
+    token = night.pay("a")
+    refused = Relink(token, "127.0.0.1 answers the link to vocals.flac with status 403.")
+    book(night, token, refused, is_last=False)
+    assert not list(night.ledger.queries.failures(night.run_id))
+    book(night, token, refused, is_last=True)
+    (told,) = night.ledger.queries.failures(night.run_id)
+    assert (told.state, told.code) == (State.READY, Code.DOWNLOAD_FAILED)
+    assert told.sentence == refused.sentence
+    assert len(night.ledger.recovery.ready("local")) == 1

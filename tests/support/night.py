@@ -61,8 +61,8 @@ class Night:
     def _layout(self) -> DatasetLayout:
         return replace(self.layout, gives_splits=self.splits is not None)
 
-    def collect(self, name: str, *, title: str | None = None, **columns: Any) -> str:
-        """Have a track planned, paid and collected; give its token."""
+    def pay(self, name: str, *, title: str | None = None, **columns: Any) -> str:
+        """Have a track planned and paid; give its token."""
         track, token = row(name, **columns), f"token-{name}"
         self.ledger.tracks.plan(self.run_id, [track])
         self.ledger.attempts.reserve(self.run_id, track, token, 7, Limits())
@@ -71,6 +71,11 @@ class Night:
         self.ledger.attempts.record_ready(
             token, Job(f"job-{name}", Phase.DONE, credits_charged=7, title=title)
         )
+        return token
+
+    def collect(self, name: str, **columns: Any) -> str:
+        """Have a track planned, paid and collected; give its token."""
+        token = self.pay(name, **columns)
         facts = ("flac", 44100, 2, 9, 2.5, 9, "ab", None, None, "ok")
         stem = StemFile("vocals", f"audio/{name}.flac", *facts, activity=ACTIVITY.pack())
         self.ledger.attempts.record_collected(CollectedTrack(token, (stem,), 120.0, "Am", None, None, NOW))
