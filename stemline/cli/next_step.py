@@ -88,15 +88,17 @@ def find_next_step(typed: CommandLine, result: Result, now: datetime | None = No
     if result.exit_code == 3:
         return _after_failures(typed, result.summary, codes)
     if result.exit_code == 130:
-        about = result.summary.get("backfill", {})
-        if about.get("state") == "cancelled":
-            return _after_cancelling(typed, about)
-        return NextStep(typed.repeat(), "Run the same again: it goes on from here.")
+        return _after_stopping(typed, result.summary.get("backfill", {}))
     return NextStep(typed.of("doctor"), "Check what stands in the way.")
 
 
-def _after_cancelling(typed: CommandLine, about: Mapping[str, Any]) -> NextStep:
-    """Give the same request under another name; of one that makes everything again, how far it came: it would pay anew."""
+def _after_stopping(typed: CommandLine, about: Mapping[str, Any]) -> NextStep:
+    """Give the same again; of a backfill that was cancelled the same request under another name.
+
+    Of a cancelled one that makes everything again only how far it came: asked for anew it would pay anew.
+    """
+    if about.get("state") != "cancelled":
+        return NextStep(typed.repeat(), "Run the same again: it goes on from here.")
     request = dict(about["request"])
     if request["mode"] == "all":
         why = "See how far it came: another backfill with --mode all pays for all of it again."
