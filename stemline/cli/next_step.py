@@ -80,7 +80,7 @@ def find_next_step(typed: CommandLine, result: Result, now: datetime | None = No
     is_done = result.summary["tracks"].keys() <= _REJECTED and result.exit_code in {0, 3}
     beyond = result.summary.get("beyond_limit", 0) if is_done else 0
     if beyond or result.exit_code == 0:
-        return _after_success(typed, beyond)
+        return _after_success(typed, beyond, has_tracks=bool(result.summary["tracks"]))
     if result.exit_code == 4:
         return _when_budget_allows(typed, codes, now or datetime.now(UTC))
     if Code.OUT_OF_CREDITS in codes:
@@ -113,7 +113,9 @@ def _after_stopping(typed: CommandLine, about: Mapping[str, Any]) -> NextStep:
     )
 
 
-def _after_success(typed: CommandLine, rows: int) -> NextStep:
+def _after_success(typed: CommandLine, rows: int, *, has_tracks: bool) -> NextStep:
+    if typed.again[0] == "redrive" and not has_tracks:
+        return NextStep(typed.of("status"), "Nothing had to be retried: see where every track stands.")
     if not rows:
         return NextStep(typed.of("report", "--open"), "Look at what was made.")
     remain, them = ("remains", "it") if rows == 1 else ("remain", "them")
