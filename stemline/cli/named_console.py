@@ -13,6 +13,6 @@ from stemline.cli.console import as_called
 class NamedConsole(Console):
     """Has every text of ours, in tables as well, name this program by the word that it was called by."""
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]  # noqa: ANN401 - as rich has them
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - as rich has them
         """Give a text to be shown."""
         return super().render_str(as_called(text), **options)
