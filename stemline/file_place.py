@@ -13,4 +13,6 @@ def file_place(location: str, storage_options: dict[str, Any], *, is_url: bool) 
         file_system, path = fsspec.core.url_to_fs(location, **storage_options)
         return file_system, str(path)
     file_system = fsspec.filesystem("file")
-    return file_system, str(file_system._strip_protocol(location))  # noqa: SLF001 - as url_to_fs does
+    path = str(file_system._strip_protocol(location))  # noqa: SLF001 - as url_to_fs does
+    # It joins the working directory and a relative path by a slash, `/` as well.
+    return file_system, path.replace("//", "/", 1) if path.startswith("//") else path

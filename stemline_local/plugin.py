@@ -10,8 +10,6 @@ from typing import Any
 from stemline.local import LocalAddress, LocalRun
 from stemline_local.options import DEFAULT_CREDITS, DEFAULT_WORKERS, ApiKey, ServiceOptions
 
-EMBEDDED_RETENTION_SECONDS = 86_400.0
-
 
 def own_key(asked: LocalRun) -> str:
     """Give the key that the service which `running_beside` starts will accept; it need not run for that.
@@ -57,7 +55,6 @@ def _options(asked: LocalRun) -> ServiceOptions:
         requests_per_minute=asked.requests_per_minute,
         workers=asked.workers or DEFAULT_WORKERS,
         engine=asked.engine,
-        retention_seconds=EMBEDDED_RETENTION_SECONDS,
         # It serves this run alone, whose owner chose the locations.
         allow_private_sources=True,
     )

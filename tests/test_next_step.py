@@ -92,6 +92,11 @@ def test_a_cancelled_backfills_rest_is_taken_by_one_of_another_name_that_asks_fo
     assert check_name(cancelled(typed, "x" * 64).words[-3]) == "x" * 61 + "-2"
 
 
+def test_a_redrive_of_nothing_made_nothing_to_look_at(typed):
+    redriven = CommandLine(typed.config, typed.overrides, ("redrive",))
+    assert find_next_step(redriven, result(0, {})).words[0] == "status"
+
+
 def test_what_would_pay_for_everything_again_is_not_proposed_after_a_cancelling(typed):
     assert cancelled(typed, "old", mode="all").words[0] == "backfills"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+from rich.table import Table
 from rich.text import Text
 
 from stemline.cli.console import Screen
@@ -39,3 +42,19 @@ def test_where_no_person_reads_no_line_is_broken(monkeypatch, capsys):
     Screen(is_json=False).show_error(UsageError(words))
 
     assert capsys.readouterr().err == f"Error: {words}\n"
+
+
+def test_a_command_in_any_sentence_is_called_as_the_shell_knows_it(monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(sys, "argv", ["my venv/bin/stemline", "status"])
+    table = Table(show_header=False, box=None)
+    table.add_row("`stemline in-a-table`")
+    screen = Screen(is_json=False)
+    screen.out.print(table)
+    screen.out.print("[bold]cut off[/]; `stemline run` goes on from there")
+    screen.tell_fact("fact", "`stemline fact`")
+    screen.note("`stemline note`")
+    screen.show_error(UsageError("`stemline wrong`.", fix="Run `stemline adopt CONFIG`."))
+    shown = "".join(capsys.readouterr())
+    assert shown.count("`stemline") == 0
+    assert shown.count("`'my venv/bin/stemline' ") == 6

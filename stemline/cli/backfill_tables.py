@@ -163,9 +163,11 @@ def progress_table(tree: Mapping[str, Any]) -> Table:
 
 def backfills_table(trees: Sequence[Mapping[str, Any]]) -> Table:
     """Give every backfill as a line."""
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False)
+    # No word is cut off: on a narrow terminal the name alone is broken, wherever it has to be.
+    words = {"state": "cancelled", "published": "published", "credits": "reserved", "made": "2026-01-01"}
     for name in ("backfill", "state", "published", "credits", "ceiling", "made"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold", min_width=len(words.get(name, "")) or None)
     for tree in trees:
         about = tree["backfill"]
         spent, ceiling = about["credits"], about["credits"]["ceiling"]
@@ -176,7 +178,7 @@ def backfills_table(trees: Sequence[Mapping[str, Any]]) -> Table:
             f"{about['tracks'].get('published', 0):,} of {total:,}",
             f"{spent['charged']:,} charged, {spent['reserved']:,} reserved",
             "none" if ceiling is None else f"{ceiling:,}",
-            about["made_at"][:16],
+            about["made_at"][:16].replace("T", " "),
         )
     return table
 

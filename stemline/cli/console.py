@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 import textwrap
@@ -61,13 +62,13 @@ class Screen:
         """Say something after a word in that style, broken together: both have to fit the lines."""
         from rich.text import Text
 
-        self.notes.print(Text.assemble((lead, style), " ", text))
+        self.notes.print(Text.assemble((lead, style), " ", as_called(text)))
 
     def tell(self, lead: str, text: str, *, style: str) -> None:
         """Give a sentence of the result after a word in that style."""
         from rich.text import Text
 
-        self.out.print(Text.assemble((lead, style), " ", text))
+        self.out.print(Text.assemble((lead, style), " ", as_called(text)))
 
     def tell_fact(self, label: str, text: str, *, style: str = "") -> None:
         """Give a line of the result behind its label; where it is broken, it goes on below itself."""
@@ -81,6 +82,7 @@ class Screen:
 
     def _tell_behind(self, label: str, text: str, already: int = 0, *, style: str = "") -> None:
         """Print a text behind a label, before which so many columns are taken."""
+        text = as_called(text)
         lines, indent = [text], already + len(label)
         if self.out.is_terminal:
             width = max(20, self.out.width - indent)
@@ -106,9 +108,9 @@ def spinner(screen: Screen, text: str) -> Iterator[None]:
 
 def _console(*, is_stderr: bool) -> Console:
     """Give a console that breaks lines between words on a terminal, and nowhere else: a program reads whole ones."""
-    from rich.console import Console
+    from stemline.cli.named_console import NamedConsole
 
-    console = Console(stderr=is_stderr, highlight=False)
+    console = NamedConsole(stderr=is_stderr, highlight=False)
     if not console.is_terminal:
         console.soft_wrap = True
         console.file = cast("IO[str]", TrimmedLines(sys.stderr if is_stderr else sys.stdout))
@@ -118,6 +120,11 @@ def _console(*, is_stderr: bool) -> Console:
 def called_as() -> str:
     """Give the word that a person's shell knows this program by: its path, where its name alone is not found."""
     return "stemline" if shutil.which("stemline") else sys.argv[0]
+
+
+def as_called(text: str) -> str:
+    """Give a sentence in which our commands stand as they can be typed here."""
+    return text.replace("`stemline ", f"`{shlex.quote(called_as())} ")
 
 
 def require_somebody_to_ask(screen: Screen, settings: Settings) -> None:

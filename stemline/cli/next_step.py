@@ -90,7 +90,7 @@ def find_next_step(typed: CommandLine, result: Result, now: datetime | None = No
     is_done = result.summary["tracks"].keys() <= _REJECTED and result.exit_code in {0, 3}
     beyond = result.summary.get("beyond_limit", 0) if is_done else 0
     if beyond or result.exit_code == 0:
-        return _after_success(typed, beyond)
+        return _after_success(typed, beyond, has_tracks=bool(result.summary["tracks"]))
     if result.exit_code == 4:
         return _when_budget_allows(typed, codes, now or datetime.now(UTC))
     if Code.OUT_OF_CREDITS in codes:
@@ -98,15 +98,17 @@ def find_next_step(typed: CommandLine, result: Result, now: datetime | None = No
     if result.exit_code == 3:
         return _after_failures(typed, result.summary, codes)
     if result.exit_code == 130:
-        about = result.summary.get("backfill", {})
-        if about.get("state") == "cancelled":
-            return _after_cancelling(typed, about)
-        return NextStep(typed.repeat(), "Run the same again: it goes on from here.")
+        return _after_stopping(typed, result.summary.get("backfill", {}))
     return NextStep(typed.of("doctor"), "Check what stands in the way.")
 
 
-def _after_cancelling(typed: CommandLine, about: Mapping[str, Any]) -> NextStep:
-    """Give the same request under another name; of one that makes everything again, how far it came: it would pay anew."""
+def _after_stopping(typed: CommandLine, about: Mapping[str, Any]) -> NextStep:
+    """Give the same again; of a backfill that was cancelled the same request under another name.
+
+    Of a cancelled one that makes everything again only how far it came: asked for anew it would pay anew.
+    """
+    if about.get("state") != "cancelled":
+        return NextStep(typed.repeat(), "Run the same again: it goes on from here.")
     request = dict(about["request"])
     if request["mode"] == "all":
         why = "See how far it came: another backfill with --mode all pays for all of it again."
@@ -121,7 +123,9 @@ def _after_cancelling(typed: CommandLine, about: Mapping[str, Any]) -> NextStep:
     )
 
 
-def _after_success(typed: CommandLine, rows: int) -> NextStep:
+def _after_success(typed: CommandLine, rows: int, *, has_tracks: bool) -> NextStep:
+    if typed.again[0] == "redrive" and not has_tracks:
+        return NextStep(typed.of("status"), "Nothing had to be retried: see where every track stands.")
     if not rows:
         return NextStep(typed.of("report", "--open"), "Look at what was made.")
     remain, them = ("remains", "it") if rows == 1 else ("remain", "them")

@@ -71,7 +71,7 @@ def plan_tree(found: Preview) -> dict[str, Any]:
             "ai_training": found.metadata.unclear_training,
             "duration_seconds": found.metadata.wrong_lengths,
         },
-        "odd": found.metadata.odd.as_tree(),
+        "odd": {**found.metadata.odd.as_tree(), "published_under_other_ids": found.paid_files.as_tree()},
         "credits": {"low": found.workload.credits_low, "high": found.workload.credits_high},
         "seconds": {"low": found.forecast.seconds_low, "high": found.forecast.seconds_high},
         "requests": {"low": found.forecast.requests_low, "high": found.forecast.requests_high},
@@ -136,6 +136,8 @@ def _show_remarks(screen: Screen, plan: Preview) -> None:
     """Show what a person should look at before a run, and what would make it faster."""
     odd = [f"  {each}." for each in plan.metadata.odd.sentences()]
     if told := relocated_sentence(plan.metadata.relocations.as_tree().get("relocated")):
+        odd.append(f"  {told}.")
+    if told := plan.paid_files.sentence():
         odd.append(f"  {told}.")
     if odd:
         screen.out.print("\nOdd in the manifest", *odd, sep="\n", markup=False)

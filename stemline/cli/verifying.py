@@ -48,6 +48,13 @@ def verify(
         print_json(report.as_tree())
     else:
         _show_integrity(screen, report)
+        if not (report.is_sound or is_repairing):
+            from stemline.cli.flow import show_next_step
+            from stemline.cli.next_step import CommandLine, NextStep
+
+            words = CommandLine(config, overrides or ()).of("verify", "--repair")
+            why = "Mend what can be mended for nothing, and see what helps with the rest."
+            show_next_step(screen, NextStep(words, why))
     raise typer.Exit(0 if report.is_sound else 3)
 
 

@@ -13,7 +13,7 @@ from stemline.dispatcher.ready_queue import ReadyProducer
 from stemline.dispatcher.session import DispatcherSession
 from stemline.dispatcher.submitter import Submitter
 from stemline.dispatcher.webhook_watch import WebhookWatch
-from stemline.errors import LeaseHeld, LedgerConflict, StopRun
+from stemline.errors import LeaseHeld, LedgerConflict, StemlineError, StopRun
 from stemline.ledger import LEASE_SECONDS
 from stemline.records import Attempt
 from stemline.settings import outputs_kept_since
@@ -111,6 +111,8 @@ class Dispatcher:
                     task.cancel()
         except* StopRun as stopped:
             session.reason = session.reason or _first(stopped)
+            with suppress(StemlineError):  # what it stopped for is what is told
+                session.record_traffic()
         except* LedgerConflict:
             # Who holds the key now may move what was ours; as long as we hold it, nobody may.
             if (lost := _lost_lease(session)) is None:

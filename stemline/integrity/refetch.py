@@ -18,6 +18,7 @@ from stemline.dataset.paths import attempt_folder
 from stemline.errors import StemlineError
 from stemline.integrity.finding import RepairOutcome, StemOwner
 from stemline.ledger import Ledger
+from stemline.plan.capacity import runs_own_service
 from stemline.providers import load_provider
 from stemline.records import MIX, Attempt, Job, ReadyTrack
 from stemline.run.access import key_id_of, open_accesses
@@ -27,7 +28,11 @@ from stemline.storage import Store, file_sha256, scratch_folder
 JOBS_AT_ONCE = 50
 """So many jobs are read before their stems are fetched: links last for minutes."""
 BACK = "Fetched again from the provider for nothing."
-PAY_AGAIN = "It can only be had by paying again: take the track out of the tables, or put the object back from a copy."
+AGAIN = (
+    "`stemline backfill CONFIG --mode all --where SQL`, with a filter for its row, has the track made again"
+)
+PAY_AGAIN = f"Put the object back from a copy, or pay again: {AGAIN}."
+FREE_AGAIN = f"Made again it costs nothing: {AGAIN}."
 _TOLERANCE_SECONDS = 1.0
 
 Wanted = Mapping[str, StemOwner]
@@ -49,7 +54,7 @@ class Refetch:
             attempt = self._attempt(path, owner)
             if attempt is None:
                 yield RepairOutcome(
-                    path, is_mended=False, sentence=f"No attempt of this ledger made it. {PAY_AGAIN}"
+                    path, is_mended=False, sentence=f"No attempt of this ledger made it. {self._again}"
                 )
             else:
                 by_attempt.setdefault(attempt.token, (attempt, {}))[1][path] = owner
@@ -60,6 +65,20 @@ class Refetch:
         with open_accesses(self.settings, facts) as accesses:
             for start in range(0, len(made), JOBS_AT_ONCE):
                 yield from self._fetch_some(made[start : start + JOBS_AT_ONCE], accesses)
+
+    @property
+    def _is_free(self) -> bool:
+        return runs_own_service(self.settings, load_facts(self.settings.provider.kind))
+
+    @property
+    def _again(self) -> str:
+        """How what cannot be fetched is had all the same."""
+        return FREE_AGAIN if self._is_free else PAY_AGAIN
+
+    @property
+    def _gone(self) -> str:
+        own = "The local service lets go of what is published."
+        return own if self._is_free else "The provider no longer has it."
 
     def _attempt(self, path: str, owner: StemOwner) -> Attempt | None:
         """Give the attempt in whose folder an object lies, if this configuration's provider made it."""
@@ -81,7 +100,7 @@ class Refetch:
                     yield from self._fetch(ReadyTrack(attempt, job), objects, downloader)
                     continue
                 for path in objects:
-                    yield RepairOutcome(path, is_mended=False, sentence=f"{job} {PAY_AGAIN}")
+                    yield RepairOutcome(path, is_mended=False, sentence=f"{job} {self._again}")
 
     async def _read_jobs(
         self, attempts: Sequence[Attempt], accesses: Sequence[Access]
@@ -116,7 +135,7 @@ class Refetch:
                         ready, (path, owner), Spool(downloader, self.store, ready, folder)
                     )
             except StemlineError as error:
-                problem = f"{error.message} {PAY_AGAIN}"
+                problem = f"{error.message} {self._again}"
             yield RepairOutcome(path, is_mended=not problem, sentence=problem or BACK)
 
     def _restore(self, ready: ReadyTrack, wanted: tuple[str, StemOwner], spool: Spool) -> str:
@@ -134,9 +153,9 @@ class Refetch:
             spool.download()
             derived = derive_stems(ready, spool.stems, _TOLERANCE_SECONDS)
             if owner.stem not in derived:
-                return f"The provider no longer has it. {PAY_AGAIN}"
+                return f"{self._gone} {self._again}"
             file = derived[owner.stem]
         if owner.sha256 is not None and file_sha256(file) != owner.sha256:
-            return f"The provider gives other bytes than those that were verified. {PAY_AGAIN}"
+            return f"The provider gives other bytes than those that were verified. {self._again}"
         self.store.put_file(path, file)
         return ""

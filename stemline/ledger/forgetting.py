@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping, and_, bindparam, delete, func, no
 
 from stemline.ledger.cell import load_cells
 from stemline.ledger.database import LedgerDatabase
+from stemline.ledger.forgotten_standing import recount_standing
 from stemline.ledger.lookup import one_of
 from stemline.ledger.repetition import repeating_verbs
 from stemline.ledger.tables import (
@@ -215,6 +216,8 @@ class _ForgettingStep:
         }
         cells = [{**row, "track_id": names[row["track_id"]], **emptied} for row in rows]
         self.connection.execute(tracks.insert(), cells)
+        published = [row for row in rows if row["state"] == State.PUBLISHED]
+        recount_standing(self.connection, published)
         self._empty_attempts(names, said)
         self.connection.execute(delete(tracks).where(one_of(tracks.c.track_id, names)))
 

@@ -33,6 +33,7 @@ from stemline.ledger.tables import QUEUE_ORDER, SAME_TRACK, attempts, batches, e
 from stemline.records import MIX, Code, Job, Recipe, Reject, State
 
 ROWS_A_PAGE = 1_000
+LOCATIONS_A_SLICE = 10_000
 _MEASURED = ("location", "duration_seconds", "size_bytes", "columns", "updated_at")
 NEWEST = 500
 """So many finished tracks tell how fast a provider is."""
@@ -238,6 +239,13 @@ class Queries:
         )
         with self._database.read() as connection:
             return {track_id: MeasuredTrack(*facts) for track_id, *facts in connection.execute(query)}
+
+    def published_locations(self, provider: str, recipe: Recipe) -> Iterator[str]:
+        """Stream the locations of the tracks that are published with a recipe of a provider."""
+        of_kind = (tracks.c.provider == provider, tracks.c.recipe == recipe.name)
+        query = select(tracks.c.location).where(*of_kind, tracks.c.state == State.PUBLISHED)
+        with self._database.read() as connection:
+            yield from connection.scalars(query.execution_options(yield_per=LOCATIONS_A_SLICE))
 
     def newest_tracks(self, provider: str) -> list[TrackTiming]:
         """Give the provider's newest published tracks whose length is known, the newest first."""

@@ -43,6 +43,11 @@ class LedgerView:
         """Give what the ledger knows of those of these tracks whose length it has: they are not probed again."""
         return self.ledger.queries.measured(*self._key, track_ids) if self.ledger else {}
 
+    def published_locations(self) -> Iterator[str]:
+        """Stream where the sources of published tracks lie."""
+        if self.ledger is not None:
+            yield from self.ledger.queries.published_locations(*self._key)
+
     def failed_for_good(self, track_ids: Sequence[str]) -> Collection[str]:
         """Name those that failed for good: not retryably, or too often."""
         run = self._last_run

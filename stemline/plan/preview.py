@@ -19,6 +19,7 @@ from stemline.plan.delivery import SourceDelivery
 from stemline.plan.forecast import Forecast
 from stemline.plan.ledger_view import LedgerView, open_ledger_view
 from stemline.plan.metadata_check import ColumnComparison, MetadataCheck
+from stemline.plan.paid_files import PaidFiles
 from stemline.plan.partition_count import PartitionCount
 from stemline.plan.prediction import forecast_run, read_pilot
 from stemline.plan.row_digest import RowDigest
@@ -65,6 +66,7 @@ class Preview:
     """The first of the rejected rows."""
     forecast: Forecast = field(default_factory=Forecast)
     metadata: MetadataCheck = field(default_factory=MetadataCheck)
+    paid_files: PaidFiles = field(default_factory=PaidFiles)
     partitions: PartitionCount = field(default_factory=lambda: PartitionCount(()))
     rows: RowDigest = field(default_factory=RowDigest)
     """The usable rows themselves, for a plan that is saved."""
@@ -147,6 +149,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             plan.rows.add(batch.tracks)
             plan.partitions.add(batch.tracks)
             sorter.add([track for track in batch.tracks if track.track_id not in batch.away], view, plan)
+        plan.paid_files.compare(view.published_locations())
         if source.limit is not None:
             plan.beyond_limit = _count_rows(source) - within
         simulation = BudgetSimulation(settings.budget, view.spending(), utc_now())
@@ -202,3 +205,4 @@ class _TrackSorter:
         mix_bytes = track.size_bytes if plan.mix == "copy" and not is_video else 0
         self.queue.add(track.priority, PendingTrack(track.duration_seconds, is_upload, mix_bytes))
         plan.videos += is_video
+        plan.paid_files.add(track)

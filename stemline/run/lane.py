@@ -77,7 +77,9 @@ def stopped(backfill: Backfill) -> BackfillStopped:
     """Give the reason why nothing of a backfill that is not open is sent."""
     fix = {
         BackfillState.PAUSED: f"`stemline backfills CONFIG --resume {backfill.name}` goes on with it.",
-        BackfillState.CANCELLED: "What was sent is collected all the same; the rest is held, and needs a backfill of another name.",
+        BackfillState.CANCELLED: (
+            "What was sent is collected all the same; the rest is held, and needs a backfill of another name."
+        ),
     }
     return BackfillStopped(
         f"Backfill {backfill.name} is {backfill.state}.",

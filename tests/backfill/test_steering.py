@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from io import StringIO
+
 import pytest
+from rich.console import Console
 
 from stemline.backfill.steering import list_backfills, steer_backfill
 from stemline.budget import Limits
+from stemline.cli.backfill_tables import backfills_table
 from stemline.errors import UsageError
 from stemline.ledger import BackfillState
 from stemline.records import State
@@ -135,3 +140,30 @@ def test_an_empty_name_is_refused(steer, option):
     """A shell gives it for a variable that is not set: the list was shown, and nothing was paused."""
     more = {"share": "50%"} if option == "change" else {}
     assert refusal(steer, **{option: ""}, **more) == f"--{option} is empty."
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_narrow_terminal_no_word_of_the_list_is_cut_off(width):
+    about = {
+        "name": "catalogue.2015-01-01.2016-01-01.bf7990",
+        "state": "cancelled",
+        "made_at": "2026-11-29T20:13:00+00:00",
+        "tracks": {"published": 1_234, "held": 10_000},
+        "credits": {"charged": 123_456, "reserved": 4_567, "ceiling": 36_000},
+    }
+    out = StringIO()
+    Console(file=out, width=width).print(backfills_table([{"backfill": about}]))
+    shown = out.getvalue()
+    assert "…" not in shown
+    for word in (
+        "cancelled",
+        "published",
+        "1,234 of",
+        "11,234",
+        "123,456",
+        "reserved",
+        "36,000",
+        "2026-11-29",
+        "20:13",
+    ):
+        assert re.search(rf"(?<!\S){word}(?!\S)", shown), (word, shown)

@@ -135,11 +135,15 @@ def test_the_readme_leads_from_a_clone_to_stems_by_a_vendor(clone, vendor):
 @pytest.mark.long
 @pytest.mark.timeout(1_800)
 def test_the_first_hour(clone, vendor):
+    """Behind what the README has typed, in the same clone: as the pages are read."""
+    started = re.sub(r"(?m)^make .*\n", "", script_of(ROOT / "README.md")).removesuffix("exit 0")
     before = vendor.charged
-    code, shown = run_on_a_terminal(script_of(ROOT / "docs" / "quickstart.md"), clone, VENDOR=vendor.url)
+    code, shown = run_on_a_terminal(
+        started + script_of(ROOT / "docs" / "quickstart.md"), clone, VENDOR=vendor.url
+    )
     assert code == 0, shown
     assert len(pd.read_parquet(clone / "music-stems" / "tracks")) == SONGS
-    tracks = pd.read_parquet(clone / "stems" / "tracks")
+    tracks = pd.read_parquet(clone / "label-stems" / "tracks")
     rows = set(tracks[["provider", "track_id", "title", "mood"]].itertuples(index=False, name=None))
     assert rows == {
         (provider, f"mine-{number}", f"Song {number}", "calm")
@@ -147,4 +151,6 @@ def test_the_first_hour(clone, vendor):
         for number in range(1, SONGS + 1)
     }
     assert vendor.charged > before
-    assert "missing_file" in "".join(file.read_text() for file in (clone / "stems").rglob("rejects/*.csv"))
+    assert "missing_file" in "".join(
+        file.read_text() for file in (clone / "label-stems").rglob("rejects/*.csv")
+    )

@@ -168,3 +168,12 @@ def test_a_full_disk_ends_the_run_and_space_finishes_it_unpaid(project):
         done = project.run()
         assert done.code == 0, done.err
         project.assert_published_once(5)
+
+
+def test_status_counts_the_requests_of_a_run_that_its_first_answer_ended(project):
+    project.prepare(2)
+    done = project.run(STEM_KEY="sk_live_nobody")
+    assert done.code == 5
+    sent = done.tree["requests"]["sent"]
+    assert sent > 0
+    assert project.stemline("status", project.config, "--json").tree["requests"]["sent"] == sent

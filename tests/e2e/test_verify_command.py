@@ -36,6 +36,8 @@ def test_a_dataset_is_verified_damaged_and_verified_again(project):
     shown = project.stemline("verify", project.config, "--sample", "2")
     assert shown.code == 3
     assert f"missing       {gone}" in shown.out
+    assert "Next: Mend what can be mended for nothing" in shown.out
+    assert f"verify {project.config} --repair" in shown.out
     assert "Traceback" not in shown.err
 
 
@@ -153,3 +155,20 @@ def test_a_dataset_of_which_something_was_forgotten_is_sound(project):
     assert "stemline release" in told[keys[1]]
     record.unlink()
     assert repair(project).tree["missing"] == [keys[2]]
+
+
+def test_what_a_service_of_the_runs_own_let_go_of_is_made_again_for_nothing_and_that_is_said(project):
+    project.prepare(1, provider={"kind": "local", "base_url": None, "api_key": None, "engine": "draft"})
+    assert project.run().code == 0
+    gone = min(project.stems()["path"])
+    (project.dataset / gone).unlink()
+    told = repair(project)
+    (outcome,) = told.tree["repair"]
+    assert (told.code, outcome["is_mended"]) == (3, False)
+    assert "costs nothing" in outcome["sentence"]
+    assert "paying" not in outcome["sentence"]
+    assert "backfill CONFIG --mode all --where" in outcome["sentence"]
+    words = ("--mode", "all", "--where", "mood IS NOT NULL", "--by", "mood", "--yes", "--json")
+    made = project.stemline("backfill", project.config, *words)
+    assert made.code == 0, made.err
+    assert project.stemline("verify", project.config, "--json").code == 0

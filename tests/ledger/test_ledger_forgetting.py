@@ -140,3 +140,21 @@ class TestIndex:
         _, (reject,) = self.index(case).sort([], [bad])
         assert (reject.code, reject.track_id, reject.location) == (Code.FORGOTTEN, None, None)
         assert "music" not in reject.sentence
+
+
+def test_a_later_run_counts_what_it_found_published_and_is_forgotten_since(case):
+    for number in (1, 2, 3):
+        case.published(number)
+    case.ledger.runs.finish(case.run_id, 0, {})
+    first, tracks = case.run_id, [case.track(number) for number in (1, 2, 3, 4)]
+    case.clock.advance(hours=1)
+    later = case.start()
+    case.ledger.tracks.plan(later, tracks)
+    queries = case.ledger.queries
+    assert queries.counts(later) == {State.PUBLISHED: 3, State.PLANNED: 1}
+    forget(case, 1, 3)
+    assert queries.counts(later) == {State.PUBLISHED: 1, State.PLANNED: 1, State.REJECTED: 2}
+    assert queries.codes(later) == {Code.OK: 2, Code.FORGOTTEN: 2}
+    assert queries.counts(first) == {State.PUBLISHED: 1, State.REJECTED: 2}
+    forget(case, 1, 3)
+    assert queries.counts(later) == {State.PUBLISHED: 1, State.PLANNED: 1, State.REJECTED: 2}

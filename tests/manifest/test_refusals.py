@@ -140,3 +140,8 @@ def test_instants_out_of_all_range_are_refused_with_their_column(tmp_path):
 
     assert 'Column "heard" holds instants out of all range: write it as text' in told
     assert "made" not in told
+
+
+def test_what_is_relative_to_the_root_of_the_disk_is_named_as_it_lies(monkeypatch):
+    monkeypatch.chdir("/")
+    assert "looked for as /nowhere-at-all/Music," in refusal("nowhere-at-all/Music")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from stemline.cli.planning import plan_tree
 from stemline.errors import ConfigError
 from stemline.plan.preview import preview_run
 from stemline.records import Code as Why
@@ -72,6 +73,28 @@ def test_every_track_is_counted_where_the_ledger_has_it(tones, history):
         2,
     )  # what is quarantined is paid, too
     assert plan.workload.credits_high == 14
+
+
+def test_new_tracks_whose_files_are_published_under_other_ids_are_named(catalogue, history):
+    for name in ("a", "b", "c"):
+        catalogue.tone(name, 6.5)
+    catalogue.row("d", "https://x.example/d.mp3", 60)
+    for name, file in (("old-a", "a"), ("old-c", "c")):
+        history.bring(name, State.PUBLISHED, str(catalogue.folder / f"{file}.wav"))
+    history.bring("old-b", State.PLANNED, str(catalogue.folder / "b.wav"))
+    history.bring("d", State.PUBLISHED, "https://x.example/d.mp3")
+    plan = plan_of(catalogue)
+    assert plan_tree(plan)["odd"]["published_under_other_ids"] == {"tracks": 2, "rows": [1, 3]}
+    assert plan.paid_files.sentence() == (
+        "2 new tracks name files that are published already under other ids, and will be paid for again: rows 1, 3"
+    )
+
+
+def test_of_files_published_under_other_ids_nothing_is_said_where_there_are_none(tones, history):
+    history.bring("a", State.PUBLISHED)
+    plan = plan_of(tones)
+    assert plan.paid_files.sentence() == ""
+    assert plan_tree(plan)["odd"]["published_under_other_ids"] == {"tracks": 0, "rows": []}
 
 
 def test_a_track_that_failed_for_good_is_not_to_do(tones, history):
