@@ -21,6 +21,7 @@ from stemline.errors import ManifestError
 from stemline.manifest.column_forms import ColumnForms, find_forms
 from stemline.manifest.column_mapping import ColumnMapping, map_columns
 from stemline.manifest.column_types import TypedColumns, type_columns
+from stemline.manifest.day_order import rewrite_days
 from stemline.manifest.expression import shut
 from stemline.manifest.json_structure import NUMBERS, TEXT, JsonStructure, member_names, merge_structures
 from stemline.manifest.lines import LINE, PROBLEM, ROW, read_objects, read_table, text_of
@@ -81,6 +82,8 @@ class ParsedManifest:
     mapping: ColumnMapping
     forms: ColumnForms
     """What the values of each carried column have in common."""
+    notes: tuple[str, ...]
+    """What a person should know of how it is read, in sentences."""
     closing: ExitStack
 
     def close(self) -> None:
@@ -123,11 +126,12 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
             mapping = map_columns(database, source, given, is_listing=file.listing is not None)
             names = mapping.renamed(given)
             columns = sort_columns(names, file)
+            notes = tuple(rewrite_days(database, names, source))
             shut(database, _read_later(file))
         texts = _texts(file, names) if numbers is None else {"text": frozenset[str](), "number": numbers}
         with refusing(source):
             forms = find_forms(database, list(columns.carried.values()), texts)
-        return ParsedManifest(database, file, columns, mapping, forms, stack.pop_all())
+        return ParsedManifest(database, file, columns, mapping, forms, notes, stack.pop_all())
 
 
 def _make_room(database: duckdb.DuckDBPyConnection, columns: int) -> None:
