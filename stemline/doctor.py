@@ -43,6 +43,13 @@ class CheckResult:
     is_good: bool
     sentence: str
     exit_code: int = 0
+    fix: str = ""
+    """The part of the sentence that says what to do; empty where nothing is wrong."""
+
+    @classmethod
+    def of_error(cls, name: str, error: StemlineError) -> CheckResult:
+        """Give what a check found that was refused."""
+        return cls(name, is_good=False, sentence=str(error), exit_code=error.exit_code, fix=error.fix)
 
 
 def run_checks(settings: Settings) -> list[CheckResult]:
@@ -69,14 +76,14 @@ def _check_provider(settings: Settings, facts: ProviderFacts) -> Iterator[CheckR
             yield from _check_keys(accesses, settings, facts)
             yield from _check_clocks(accesses)
     except StemlineError as error:
-        yield CheckResult("provider", is_good=False, sentence=str(error), exit_code=error.exit_code)
+        yield CheckResult.of_error("provider", error)
 
 
 def _run_check(name: str, check: Callable[[], str]) -> CheckResult:
     try:
         return CheckResult(name, is_good=True, sentence=check())
     except StemlineError as error:
-        return CheckResult(name, is_good=False, sentence=str(error), exit_code=error.exit_code)
+        return CheckResult.of_error(name, error)
 
 
 def _check_recipe(settings: Settings, facts: ProviderFacts) -> str:
@@ -107,7 +114,7 @@ def _check_catalogue(settings: Settings) -> Iterator[CheckResult]:
             yield CheckResult("manifest", is_good=True, sentence=_readable(source))
             yield _run_check("layout", lambda: _check_layout(settings, store, layout))
     except StemlineError as error:
-        yield CheckResult("manifest", is_good=False, sentence=str(error), exit_code=error.exit_code)
+        yield CheckResult.of_error("manifest", error)
 
 
 def _readable(source: ManifestSource) -> str:

@@ -202,6 +202,11 @@ def _parse(url: str) -> URL:
     return parsed if file is None else parsed.set(database=str(file))
 
 
+def check_ledger_url(url: str) -> None:
+    """Raise ConfigError for a URL that no ledger can be at."""
+    _parse(url)
+
+
 def check_ledger_place(file: Path, *, is_made: bool = False) -> None:
     """Raise StorageError where a ledger's file is not there and cannot be; with `is_made` its folder is there then."""
     folder, verb = file.parent, "written" if file.parent.exists() else "made"

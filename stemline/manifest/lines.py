@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,6 +16,7 @@ from typing import IO, cast
 import pyarrow as pa
 
 from stemline.manifest.manifest_source import LOCATION_NAMES
+from stemline.manifest.passed_over import EMPTY_ROWS
 
 ROW = "__stemline_row"
 PROBLEM = "__stemline_problem"
@@ -22,6 +24,9 @@ LINE = "__stemline_line"
 BATCH_ROWS = 5_000
 _DELIMITERS = (",", ";", "\t", "|")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF32 = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
+_HEAD_BYTES = 64
+"""Of text in UTF-16 or UTF-32 a third and more of its first bytes are zeros."""
 _NOT_UTF8 = "is not UTF-8 text: save the manifest as UTF-8."
 _QUOTE_HINT = "put values that hold a delimiter, a quote or a line break in double quotes."
 _SURPLUS_HINT = (
@@ -31,6 +36,8 @@ _STATED_DELIMITER = re.compile(r'"?sep=(.)"?[,;\t]*\s*$', re.IGNORECASE)
 """The first line by which Excel is told the delimiter."""
 _LONGEST_FIELD = 8_388_608
 """In characters: lyrics, an analysis, artwork in base64. A quote that never closes is not read further than this."""
+_TOO_LONG = "field larger than field limit"
+"""What Python's csv says then."""
 _DEEPEST = 100
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 """In JSON; those within texts go with these."""
@@ -69,19 +76,26 @@ def text_of(stream: io.RawIOBase) -> IO[str]:
     Bytes that are not UTF-8 become lone surrogates, so only their own row is lost.
     """
     buffered = io.BufferedReader(stream)
+    head = buffered.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+    if head.startswith(_UTF32) or (not head.startswith(_UTF16) and head.count(0) * 3 >= len(head) > 0):
+        raise UnicodeError("it is not UTF-8 text")
     encoding = "utf-16" if buffered.peek(2)[:2] in _UTF16 else "utf-8-sig"
     return io.TextIOWrapper(buffered, encoding=encoding, errors="surrogateescape", newline="")
 
 
 def read_table(
-    text: IO[str], *, is_tab_separated: bool, known: Collection[str] = LOCATION_NAMES
+    text: IO[str],
+    *,
+    is_tab_separated: bool,
+    known: Collection[str] = LOCATION_NAMES,
+    passed_over: Counter[str] | None = None,
 ) -> pa.RecordBatchReader:
     """Give the rows of a csv or tsv with a header: `ROW`, `PROBLEM`, then every column as text.
 
-    Empty lines are no rows. What a row lacks at its end is null, and empty cells beyond the last column are dropped,
-    as spreadsheets write them. A row that does not parse, or has too many values, has a sentence in `PROBLEM` and no
-    values; reading goes on with the line after its first. The delimiter is the one that makes a `known` name of the
-    header, or else the most names.
+    Empty lines are no rows; rows without a single value are left out, and counted in `passed_over`. What a row lacks
+    at its end is null, and empty cells beyond the last column are dropped, as spreadsheets write them. A row that does
+    not parse, or has too many values, has a sentence in `PROBLEM` and no values; reading goes on with the line after
+    its first. The delimiter is the one that makes a `known` name of the header, or else the most names.
     """
     csv.field_size_limit(_LONGEST_FIELD)
     lines = _Lines(iter(text))
@@ -90,8 +104,9 @@ def read_table(
     if stated := _STATED_DELIMITER.match(header):
         delimiter, header = stated[1], next((line for line in lines if line.strip()), "")
     lines.again.appendleft(header)
+    counted: Counter[str] = Counter() if passed_over is None else passed_over
     names = _column_names(next(csv.reader(lines, delimiter=delimiter), []))
-    return _reader(_table_blocks(lines, delimiter, len(names)), names)
+    return _reader(_table_blocks(lines, delimiter, len(names), counted), names)
 
 
 def read_objects(text: IO[str]) -> pa.RecordBatchReader:
@@ -131,7 +146,7 @@ def _line_blocks(lines: Iterator[str]) -> Iterator[_Block]:
     row = 0
     while block := list(islice(lines, BATCH_ROWS)):
         rows = range(row + 1, row + len(block) + 1)
-        problems = [_depth_problem(*each) for each in zip(rows, block, strict=True)]
+        problems = [_object_problem(*each) for each in zip(rows, block, strict=True)]
         # A line that is no good is not looked at again.
         yield (
             rows,
@@ -139,6 +154,20 @@ def _line_blocks(lines: Iterator[str]) -> Iterator[_Block]:
             [[line if problem is None else "" for line, problem in zip(block, problems, strict=True)]],
         )
         row += len(block)
+
+
+def _object_problem(row: int, line: str) -> str | None:
+    """Say what is wrong with a line of JSON that would end the scan, or that DuckDB knows no word for."""
+    if (problem := _depth_problem(row, line)) is not None or "\\ud" not in line.lower():
+        return problem
+    try:
+        told = json.dumps(json.loads(line), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return None  # it is told as what it is
+    half = next((letter for letter in told if not _is_utf8(letter)), None)
+    if half is None:
+        return None
+    return f"Row {row} holds half a character (\\u{ord(half):04x}): write the whole, or leave it out."
 
 
 def _depth_problem(row: int, line: str) -> str | None:
@@ -153,22 +182,26 @@ def _depth_problem(row: int, line: str) -> str | None:
     return None
 
 
-def _table_blocks(lines: _Lines, delimiter: str, width: int) -> Iterator[_Block]:
+def _table_blocks(lines: _Lines, delimiter: str, width: int, passed_over: Counter[str]) -> Iterator[_Block]:
     row = 0
     while block := lines.take(BATCH_ROWS):
         records = _block_records(block, delimiter, width)
         if records is None:
             lines.again.extend(block)
-            numbers, problems, values = zip(*_rows(lines, delimiter, width, row), strict=True)
+            rows = list(_rows(lines, delimiter, width, row))
+        else:
+            rows = [(number, None, record) for number, record in enumerate(records, start=row + 1)]
+        row = rows[-1][0] if rows else row
+        filled = [each for each in rows if each[1] is not None or not _is_empty(each[2])]
+        passed_over[EMPTY_ROWS] += len(rows) - len(filled)
+        if filled:
+            numbers, problems, values = zip(*filled, strict=True)
             yield numbers, problems, list(zip(*values, strict=True))
-            row = numbers[-1]
-        elif records:
-            yield (
-                range(row + 1, row + len(records) + 1),
-                [None] * len(records),
-                list(zip(*records, strict=True)),
-            )
-            row += len(records)
+
+
+def _is_empty(values: Sequence[str | None]) -> bool:
+    """Tell whether a record is one that a spreadsheet leaves below or between the others."""
+    return not any(text and not text.isspace() for text in values)
 
 
 def _block_records(block: list[str], delimiter: str, width: int) -> list[list[str]] | None:
@@ -219,6 +252,8 @@ def _next_record(reader: Iterator[list[str]], width: int) -> tuple[Sequence[str 
     try:
         values = next(reader, [])
     except csv.Error as error:
+        if _TOO_LONG in str(error):
+            return (), f"has a cell of more than {_LONGEST_FIELD >> 20} MiB, or a quote that never closes."
         return (), f"is no valid csv ({error}); {_QUOTE_HINT}"
     if not values or len(values) == width:
         return values, None

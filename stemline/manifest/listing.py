@@ -26,6 +26,7 @@ DATASET_FOLDER = "_stemline"
 """What every dataset has in its own folder."""
 GLOB = re.compile(r"[*?\[]")
 
+_MAY_READ = "give yourself the right to read it, or take it out of the catalogue"
 _SCHEMA = pa.schema([("uri", pa.string()), (SIZE, pa.int64()), (NAME_PROBLEM, pa.string())])
 _AUDIO_SUFFIXES = (
     *(".mp3", ".mp2", ".mpga", ".mpa", ".wav", ".wave", ".w64", ".rf64", ".bwf", ".flac", ".aif", ".aiff"),
@@ -152,7 +153,8 @@ def _local_files(root: str) -> Iterator[FoundFile]:
                 continue
             entries = os.scandir(folder)
         except OSError as error:
-            yield FoundFile(folder, None, f'is a folder that cannot be read: "{folder}" ({error.strerror}).')
+            what = f'is the folder "{folder}", which cannot be read ({error.strerror}): {_MAY_READ}.'
+            yield FoundFile(folder, None, what)
             continue
         with entries:
             for entry in entries:

@@ -7,20 +7,24 @@ A parquet manifest is read where it is; the other forms are parsed once into a t
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 import duckdb
 import fsspec
 import pyarrow as pa
 
-from stemline.errors import ManifestError
+from stemline.errors import ConfigError, ManifestError
+from stemline.library_words import in_our_words
 from stemline.manifest.column_forms import ColumnForms, find_forms
 from stemline.manifest.column_mapping import ColumnMapping, map_columns
 from stemline.manifest.column_types import TypedColumns, type_columns
+from stemline.manifest.day_order import rewrite_days
 from stemline.manifest.expression import shut
 from stemline.manifest.json_structure import NUMBERS, TEXT, JsonStructure, member_names, merge_structures
 from stemline.manifest.lines import LINE, PROBLEM, ROW, read_objects, read_table, text_of
@@ -56,6 +60,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
 }
 _PARTS_OPTIONS = "union_by_name = true, hive_partitioning = true, hive_types_autocast = false"
+_PYTHONS = "Traceback (most recent call last)"
+"""What DuckDB's text has where a file system of Python's does not give the file."""
 _READING = (OSError, ValueError, EOFError, duckdb.Error)
 
 
@@ -81,6 +87,8 @@ class ParsedManifest:
     mapping: ColumnMapping
     forms: ColumnForms
     """What the values of each carried column have in common."""
+    notes: tuple[str, ...]
+    """What a person should know of how it is read, in sentences."""
     closing: ExitStack
 
     def close(self) -> None:
@@ -123,11 +131,26 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
             mapping = map_columns(database, source, given, is_listing=file.listing is not None)
             names = mapping.renamed(given)
             columns = sort_columns(names, file)
+            notes = tuple(rewrite_days(database, names, source))
             shut(database, _read_later(file))
         texts = _texts(file, names) if numbers is None else {"text": frozenset[str](), "number": numbers}
         with refusing(source):
             forms = find_forms(database, list(columns.carried.values()), texts)
-        return ParsedManifest(database, file, columns, mapping, forms, stack.pop_all())
+        return ParsedManifest(database, file, columns, mapping, forms, notes, stack.pop_all())
+
+
+def _refuse_unknown_types(parsed: ParsedManifest, source: ManifestSource) -> None:
+    """Refuse a column of `catalogue.types` that neither the manifest nor the dataset has."""
+    kept = () if source.carried is None else source.carried.names
+    known = {column_key(name): name for name in (*kept, *parsed.columns.names, *parsed.columns.carried)}
+    for name in source.types:
+        if column_key(name) not in known:
+            (nearest,) = get_close_matches(column_key(name), list(known), 1, 0.0)
+            raise ConfigError(
+                f'catalogue.types names "{name}", which is no column of the manifest; the nearest is '
+                f'"{known[nearest]}".',
+                fix="Write the column as the manifest does, or take it out of catalogue.types.",
+            )
 
 
 def _make_room(database: duckdb.DuckDBPyConnection, columns: int) -> None:
@@ -155,6 +178,8 @@ def _prepare(parsed: ParsedManifest, source: ManifestSource, *, with_bad_rows: b
     """Create the view and the table that rows are read from, in place of those of an earlier loading."""
     database, columns = parsed.database, parsed.columns
     source = parsed.mapping.apply(source)
+    if parsed.file.listing is None:
+        _refuse_unknown_types(parsed, source)
     typed = type_columns(database, columns.carried, source, parsed.forms)
     create_view(database, columns, typed, parsed.file.base, parsed.mapping.aliases)
     bad_rows = create_bad_rows(database) if with_bad_rows else 0
@@ -167,6 +192,8 @@ def refusing(source: ManifestSource, file: ManifestFile | None = None) -> Iterat
     try:
         yield
     except _READING as error:
+        if source.is_web and (isinstance(error, FileNotFoundError) or _PYTHONS in str(error)):
+            raise _out_of_reach(source, error) from error
         fix = "Check that it is complete and of the form its name says."
         if isinstance(error, UnicodeError):
             fix = "Save it as UTF-8: a spreadsheet program calls it CSV UTF-8."
@@ -177,6 +204,21 @@ def refusing(source: ManifestSource, file: ManifestFile | None = None) -> Iterat
         raise ManifestError(
             f'The manifest "{source.manifest}" cannot be read: {first_line(error)}.', fix=fix
         ) from error
+
+
+def _out_of_reach(source: ManifestSource, error: BaseException) -> ManifestError:
+    """Give the error of a manifest on the web that does not come: fsspec tells its address alone, its cause why."""
+    away = getattr(error.__cause__, "os_error", error.__cause__)
+    code = getattr(away, "errno", None) or 0
+    reason = "nothing answers there, or it has nothing of that name"
+    if code > 0 and isinstance(away, OSError):
+        reason = in_our_words(os.strerror(code))
+    elif away is not None:
+        reason = first_line(away)
+    return ManifestError(
+        f'The manifest "{source.manifest}" cannot be reached: {reason}.',
+        fix="Check the address in catalogue.manifest, and the network.",
+    )
 
 
 def _texts(file: ManifestFile, names: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -217,7 +259,12 @@ def _load(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> frozenset[
         with opened(file) as stream:
             known = {*LOCATION_NAMES, *map(column_key, file.source.columns.values())}
             is_tab_separated = file.form is ManifestForm.TSV
-            reader = read_table(text_of(stream), is_tab_separated=is_tab_separated, known=known)
+            reader = read_table(
+                text_of(stream),
+                is_tab_separated=is_tab_separated,
+                known=known,
+                passed_over=file.passed_over,
+            )
             refuse_own_names(reader.schema.names[2:], file)  # behind those two
             _store(database, reader, f"{ROW}, {PROBLEM}, nullif(COLUMNS(* EXCLUDE ({ROW}, {PROBLEM})), '')")
     return None
@@ -288,6 +335,7 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
     )
     members = merge_structures((text for text, _ in objects.fetchall()), _kept_structures(file.source))
     if not members:
+        _refuse_unreadable(database, file)
         return frozenset()
     _make_room(database, len(members))
     names = member_names(members)
@@ -303,6 +351,17 @@ def _load_jsonl(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> froz
     database.execute(f"CREATE TABLE raw AS {_members_query(types, names)}")
     database.execute("DROP TABLE line")
     return frozenset(ours.get(column_key(key), names[key]) for key in numbers)
+
+
+def _refuse_unreadable(database: duckdb.DuckDBPyConnection, file: ManifestFile) -> None:
+    """Say what is wrong with the first row of a manifest of which none can be read."""
+    found = database.execute(
+        f"SELECT {PROBLEM} FROM raw WHERE {PROBLEM} IS NOT NULL ORDER BY {ROW} LIMIT 1"
+    ).fetchone()
+    if found is not None:
+        raise ManifestError(
+            f'The manifest "{file.source.manifest}" holds no rows that can be read.', fix=str(found[0])
+        )
 
 
 def _kept_structures(source: ManifestSource) -> dict[str, JsonStructure]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from stemline.errors import ManifestError
 from stemline.file_place import file_place
 from stemline.library_words import in_our_words
-from stemline.manifest.listing import GLOB, Listing
+from stemline.manifest.listing import GLOB, Listing, is_audio_name
 from stemline.manifest.manifest_source import ManifestSource
 from stemline.manifest.source_root import NOWHERE, SourceRoot
 from stemline.manifest.windows_path import is_windows_path
@@ -26,7 +27,8 @@ class ManifestForm(StrEnum):
     LISTING = "listing"
 
 
-_NO_COLUMN = re.compile(r'Referenced column "([^"]+)" not found')
+_NO_COLUMN = re.compile(r'Referenced column "?([^"]+?)"? not found')
+_AGGREGATE = re.compile(r"GROUP BY|aggregate", re.IGNORECASE)
 _SYNTAX = re.compile(r'syntax error at or near "([^"]*)"')
 _FORMS = (
     "Give a .csv, .tsv, .jsonl or .parquet file, a folder of Parquet parts, "
@@ -55,6 +57,8 @@ class ManifestFile:
     """The audio files, when these are the manifest."""
     parts: tuple[str, ...] = ()
     """The paths of the Parquet files, in their order."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """What of it is no row, by kind; counted as it is read."""
 
 
 def find_manifest(source: ManifestSource) -> ManifestFile:
@@ -79,7 +83,9 @@ def find_manifest(source: ManifestSource) -> ManifestFile:
         ) from error
     is_listing = form is ManifestForm.LISTING
     listing = Listing.of(file_system, path, is_local=is_local(file_system)) if is_listing else None
-    return ManifestFile(source, file_system, path, form, _base(source, file_system, path), listing, parts)
+    passed_over = Counter[str]() if listing is None else listing.passed_over
+    base = _base(source, file_system, path)
+    return ManifestFile(source, file_system, path, form, base, listing, parts, passed_over)
 
 
 def find_source_root(source: ManifestSource) -> SourceRoot:
@@ -165,7 +171,16 @@ def _holds_parquet(file_system: Any, path: str) -> bool:  # noqa: ANN401 - fsspe
 def _form_of_name(source: ManifestSource) -> ManifestForm:
     form = _FORM_OF_SUFFIX.get(source.name.suffix.lower())
     if form is None:
-        raise ManifestError(f'The manifest "{source.manifest}" has no known form.', fix=_FORMS)
+        ending, is_audio = source.name.suffix, is_audio_name(source.name.name)
+        what = (
+            "it is an audio file"
+            if is_audio
+            else f"its name {f'ends in {ending}' if ending else 'has no ending'}"
+        )
+        raise ManifestError(
+            f'The manifest "{source.manifest}" has no known form: {what}.',
+            fix="Give the folder it lies in, or a table that lists it." if is_audio else _FORMS,
+        )
     if form is ManifestForm.PARQUET and source.is_gzipped:
         raise ManifestError(
             f'The manifest "{source.manifest}" is a gzipped parquet file.',
@@ -193,6 +208,8 @@ def filter_reason(error: BaseException) -> str:
     told = first_line(error).split("Error: ", 1)[-1].rstrip("!")
     if missing := _NO_COLUMN.search(told):
         return f'there is no column "{missing[1]}"'
+    if _AGGREGATE.search(told):
+        return "aggregates such as sum() take rows together, and each row is asked for itself"
     if near := _SYNTAX.search(told):
         # The bracket behind it is ours: what is there ends too early.
         return "it ends too early" if near[1] == ")" else f'it cannot be read at "{near[1]}"'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from contextlib import suppress
 from decimal import Decimal
@@ -50,7 +51,7 @@ def read_row(row: ManifestRow, columns: dict[str, Any], fence: Fence | None = No
 def _track(row: ManifestRow, columns: dict[str, Any], fence: Fence | None) -> Track:
     if row.written is None or row.location is None or row.track_id is None:
         raise TrackRefused("the location is empty.", code=Code.NO_LOCATION, fix="Fill it in or drop the row.")
-    kind = location_kind(row.written)
+    kind = _kind(row.written, row.location)
     if len(row.track_id) > _LONGEST_ID or _CONTROL.search(row.track_id):
         raise _bad("track_id", row.track_id, f"at most {_LONGEST_ID} characters without control characters")
     duration = None if row.duration is None else _seconds(row.duration)
@@ -68,6 +69,16 @@ def _track(row: ManifestRow, columns: dict[str, Any], fence: Fence | None) -> Tr
             f'the file "{location}" is empty.', code=Code.EMPTY_FILE, fix="Export or copy it again."
         )
     return Track(row.track_id, location, row.number, priority, duration, size_bytes, columns)
+
+
+def _kind(written: str, location: str) -> LocationKind:
+    """Give the kind of a location; a word alone is a file where there is one of that name."""
+    try:
+        return location_kind(written)
+    except TrackRefused:
+        if location.startswith("/") and location.endswith(f"/{written}") and os.path.isfile(location):  # noqa: PTH113 - texts
+            return LocationKind.FILE
+        raise
 
 
 def _find(written: str, location: str) -> tuple[str, int | None]:

@@ -12,8 +12,11 @@ from stemline.wording import counted
 
 DATASETS = "datasets"
 """What a folder is counted as that holds a dataset: what is in it was made of music, and is none to be paid for."""
+EMPTY_ROWS = "empty rows"
+"""What lines of a table without a single value are counted as; spreadsheets leave such."""
 _HIDDEN = "hidden"
 _OTHERS = "others"
+_NO_FILES = frozenset({DATASETS, EMPTY_ROWS})
 _SUFFIX = re.compile(r"[.][a-z0-9_]{1,8}")
 _SHOWN_KINDS = 3
 
@@ -31,7 +34,10 @@ def passed_over_sentence(passed_over: Mapping[str, int]) -> str:
 
     The numbers behind the colon add up to the one before it.
     """
-    told = [_files_sentence({kind: number for kind, number in passed_over.items() if kind != DATASETS})]
+    files = {kind: number for kind, number in passed_over.items() if kind not in _NO_FILES}
+    told = [_files_sentence(files)]
+    if empty := passed_over.get(EMPTY_ROWS, 0):
+        told.append(f"{counted(empty, 'empty row')} {'was' if empty == 1 else 'were'} passed over")
     if datasets := passed_over.get(DATASETS, 0):
         what = "a dataset of stems" if datasets == 1 else f"{datasets:,} datasets of stems"
         told.append(f"{what} in there {'was' if datasets == 1 else 'were'} passed over")
@@ -41,7 +47,10 @@ def passed_over_sentence(passed_over: Mapping[str, int]) -> str:
 def passed_over_tree(passed_over: Counter[str]) -> dict[str, Any]:
     """Give the same for `--json`: the number of files, and the numbers by kind where there are any."""
     kinds = {"passed_over_kinds": dict(passed_over.most_common())} if passed_over else {}
-    return {"passed_over": passed_over.total() - passed_over[DATASETS], **kinds}
+    return {
+        "passed_over": sum(count for kind, count in passed_over.items() if kind not in _NO_FILES),
+        **kinds,
+    }
 
 
 def _files_sentence(files: dict[str, int]) -> str:

@@ -60,7 +60,7 @@ def scan_manifest(source: ManifestSource) -> Iterator[ManifestBatch]:
         fence = Fence(source.root) if source.root is not None else None
         last = 0
         rows = 0
-        passed_over = manifest.file.listing.passed_over if manifest.file.listing else Counter()
+        passed_over = manifest.file.passed_over
         for batch in _selected(manifest):
             through = batch.column(ROW)[-1].as_py()
             rows += batch.num_rows

@@ -193,8 +193,10 @@ def create_bad_rows(database: duckdb.DuckDBPyConnection) -> int:
         FROM row_facts WHERE {PROBLEM} IS NOT NULL
         UNION ALL
         SELECT {ROW}, '{Code.DUPLICATE_ID}',
-            'Row ' || {ROW} || ' repeats the track_id "' || {TRACK_ID} || '" of row ' || first_row
-            || '; give every row its own.'
+            'Row ' || {ROW} || CASE WHEN {GIVEN_ID} IS NULL
+                THEN ' names the same file as row ' || first_row || ': drop it.'
+                ELSE ' repeats the track_id "' || {TRACK_ID} || '" of row ' || first_row || '; give every row its own.'
+            END
         FROM row_facts JOIN (
             SELECT {TRACK_ID}, min({ROW}) AS first_row FROM row_facts
             WHERE {WRITTEN} IS NOT NULL GROUP BY 1 HAVING count(*) > 1) USING ({TRACK_ID})

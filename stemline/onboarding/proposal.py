@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from stemline.dataset.table_row import read_day
 from stemline.manifest.column_names import KNOWN_NAMES, is_native, plain_name
+from stemline.manifest.day_order import RELEASED_ON, find_order, is_written_day
 from stemline.manifest.listing import is_audio_name
 from stemline.manifest.location import URL_PATTERN
 from stemline.manifest.manifest_source import LOCATION_NAMES
@@ -107,6 +108,8 @@ def _fits(ours: str, values: Sequence[str], sample: ManifestSample) -> bool:
         return is_whole and all(len(text) <= _LONGEST_ID for text in values)
     if ours == "duration_seconds" and _are_milliseconds(values):
         return False
+    if ours == RELEASED_ON and find_order(values) is not None:
+        return _share(values, lambda text: is_written_day(text) or _is_day(text, sample)) >= _HALF
     if ours not in _TESTS:
         return bool(values)
     test, least = _TESTS[ours]
@@ -168,9 +171,27 @@ _LOOKS: dict[str, _Test] = {
 
 
 def _notes(found: dict[str, ColumnProposal], others: Sequence[str], sample: ManifestSample) -> Iterator[str]:
+    yield from _day_notes(found, others, sample)
     if "duration_seconds" not in found:
         for name in others:
             if any(part in plain_name(name) for part in ("duration", "length", "time")) and _are_milliseconds(
                 sample.values(name)
             ):
                 yield f'"{name}" seems to be milliseconds, and is not taken for the length: the audio is measured.'
+
+
+def _day_notes(
+    found: dict[str, ColumnProposal], others: Sequence[str], sample: ManifestSample
+) -> Iterator[str]:
+    """Say how days that are not written as ours are read, or that they cannot be."""
+    if RELEASED_ON in found:
+        if (order := find_order(sample.values(found[RELEASED_ON].theirs))) is not None:
+            yield f"{RELEASED_ON} is read {order.words}."
+        return
+    for name in others:
+        example = example_of(sample, name)
+        if plain_name(name) in KNOWN_NAMES[RELEASED_ON] and re.fullmatch(r"[\d./-]+", example):
+            yield (
+                f'"{name}" is not taken for {RELEASED_ON}: its days, such as {example}, are not written as '
+                "2006-12-31, and in which order they are does not show."
+            )

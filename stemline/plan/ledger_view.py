@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from stemline.budget import Spending
 from stemline.ledger import Ledger, MeasuredTrack, WrittenRow, is_for_good, view_ledger
-from stemline.ledger.database import check_ledger_place
+from stemline.ledger.database import check_ledger_place, check_ledger_url
 from stemline.ledger.remake import IDLE
 from stemline.records import State
 from stemline.settings import Settings, load_facts, outputs_kept_since
@@ -87,6 +87,7 @@ def open_ledger_view(settings: Settings) -> Iterator[LedgerView]:
 
     Raises StorageError where a run could not create it either.
     """
+    check_ledger_url(settings.ledger_url)
     file = settings.ledger_file
     if file is not None and not file.exists():
         check_ledger_place(file)

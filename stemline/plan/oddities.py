@@ -28,8 +28,10 @@ MOST_COMPARED = 2_000
 SAMPLE_BYTES = 16_384
 _SHOWN_VALUE = 40
 _ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
+_DAY_NUMBER = re.compile(r"[2-6][0-9]{4}([.]0)?")
+_SLASHED = re.compile(r"[0-9]{1,2}[/-][0-9]{1,2}[/-][0-9]{4}")
 _WANTED = {
-    "released_on": "dates (such as 2024-05-01)",
+    "released_on": "dates written as 2006-12-31",
     "isrc": "ISRCs (two letters, three letters or digits, seven digits)",
     "duration_seconds": "their files' lengths",
 }
@@ -154,7 +156,7 @@ class ManifestOddities:
         """Say what a person should look at."""
         for name, examples in self.values.items():
             shown = ", ".join(f'row {row}: "{value}"' for row, value in examples)
-            yield f"The column {name} has values that are not {_WANTED[name]}: {shown}"
+            yield f"The column {name} has values that are not {_WANTED[name]}: {shown}{_day_hint(name, examples)}"
         if self.columns:
             pairs = ", ".join(f'"{theirs}" like {ours}' for ours, theirs in self.columns.items())
             yield (
@@ -176,6 +178,17 @@ class ManifestOddities:
             "same_isrc": _tree(self.isrcs.find()),
             "alike_audio": _tree(self.audio.find()),
         }
+
+
+def _day_hint(name: str, examples: Sequence[Example]) -> str:
+    """Say of days that are none here why they are not."""
+    if name != "released_on":
+        return ""
+    if any(_DAY_NUMBER.fullmatch(value) for _, value in examples):
+        return "; a number such as 44563 is a spreadsheet's day: format its column as a date before you export it"
+    if any(_SLASHED.fullmatch(value) for _, value in examples):
+        return "; whether the day or the month stands first, the column does not show"
+    return ""
 
 
 def _sample(location: str, size_bytes: int) -> bytes | str:

@@ -125,6 +125,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
         kept = kept_columns(store)
         if kept is not None:
             plan.metadata.comparison = ColumnComparison(DatasetLayout(settings.dataset.partition_by, kept))
+        plan.notices += source.parsed.notes if source.parsed is not None else ()
         if source.parsed is not None and source.parsed.file.listing is None:
             columns = source.parsed.columns
             plan.metadata.odd.mapped = source.columns

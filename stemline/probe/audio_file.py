@@ -85,6 +85,8 @@ def _open(stack: ExitStack, location: str, storage_options: dict[str, Any], bloc
         raise AudioRejected(
             f'"{location}" does not exist.', code=Code.MISSING_FILE, fix="Check its location in the manifest."
         ) from error
+    except PermissionError as error:
+        raise _not_allowed(location, error) from error
     except Exception as error:  # every store fails in its own way
         raise _unreachable(location, error) from error
 
@@ -103,6 +105,17 @@ def _open_stored(location: str, storage_options: dict[str, Any], block_bytes: in
 
     file = RangeFile(fetch, size_bytes, block_bytes)
     return OpenAudio(location, size_bytes, file, None)
+
+
+def _not_allowed(location: str, error: PermissionError) -> AudioRejected:
+    """Say of a file of this machine that it may not be read; of a store that its credentials do not allow it."""
+    if error.errno is None:
+        return _unreachable(location, error)
+    return AudioRejected(
+        f'"{location}" may not be read by who runs this ({os.strerror(error.errno)}).',
+        code=Code.SOURCE_UNREACHABLE,
+        fix="Give yourself the right to read it, such as with chmod, and run again.",
+    )
 
 
 def _unreachable(location: str, error: Exception) -> AudioRejected:

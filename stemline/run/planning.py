@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ from stemline.run.head_start import survey_head
 from stemline.run.required_rights import reject_without_rights
 from stemline.run.summary import LengthTally
 from stemline.settings import outputs_kept_since
+
+logger = logging.getLogger(__name__)
 
 DONE = frozenset({State.COLLECTED, State.PUBLISHED, State.READY, State.PROCESSING, State.SUBMITTING})
 """The audio of a track in one of these states need not be probed again."""
@@ -152,6 +155,8 @@ class RunPlanning:
     def _survey(self, on_planned: Callable[[], object] = lambda: None) -> None:
         """Plan the rows of the manifest."""
         run, within = self.run, 0
+        for note in run.source.parsed.notes if run.source.parsed is not None else ():
+            logger.warning(note)
         for surveyed in self._surveyed(run.source):
             batch = self._plan_batch(surveyed)
             within += surveyed.selected

@@ -25,7 +25,7 @@ _NAMES = re.compile(
 )
 _VARIABLES = re.compile(r"(KEY|SECRET|TOKEN|PASSWORD|PASSWD|AUTH_STRING)$")
 _IN_ANY_TEXT = (
-    (re.compile(r"(://[^/\s:@\"']*:)[^/\s@\"']+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(://[^/\s:@\"']*:)(?!password@)[^/\s@\"']+@"), rf"\1{HIDDEN}@"),
     (
         re.compile(
             r"([?&;][\w.%-]*(?:key|secret|token|passw|credential|signature|sig)[\w.%-]*=)[^&;\s\"'<>]+",
@@ -35,7 +35,10 @@ _IN_ANY_TEXT = (
     ),
     (re.compile(r"(\bBearer\s+)[\w.~+/=-]{8,}"), rf"\1{HIDDEN}"),
 )
-"""What is a secret by its form, whoever gave it: passwords and signatures of URLs, and what follows `Bearer`."""
+"""What is a secret by its form, whoever gave it: passwords and signatures of URLs, and what follows `Bearer`.
+
+`user:password@` is how our own sentences write it.
+"""
 Tree = TypeVar("Tree")
 
 

@@ -19,6 +19,9 @@ def told_by_doctor(finished, code):
         return [f"{finished.tree['error']['message']} {finished.tree['error']['fix']}".strip()]
     failed = [check["sentence"] for check in finished.tree["checks"] if check["exit_code"] == code]
     assert failed, finished.tree
+    for check in finished.tree["checks"]:
+        assert check["sentence"].endswith(check["fix"])
+        assert bool(check["fix"]) is (not check["is_good"]), check
     return failed
 
 
@@ -62,11 +65,14 @@ STATIC = {
     "order": ({"catalogue": {"order_by": "planet"}}, "planet"),
     "split by": ({"dataset": {"splits": {"train": 0.8, "test": 0.2, "by": "planet"}}}, "dataset.splits.by"),
     "listen": ({"telemetry": {"metrics": "192.0.2.1:9"}}, "cannot be listened on"),
+    "type of no column": ({"catalogue": {"types": {"modo": "integer"}}}, 'the nearest is "mood"'),
+    "sum": ({"catalogue": {"order_by": "sum(1)"}}, "aggregates such as sum() take rows together"),
+    "memory": ({"ledger": {"url": "sqlite:///:memory:"}}, "postgresql+psycopg://user:password@host/database"),
     "type": ({"catalogue": {"types": {"mood": "integer"}}}, "mood"),
 }
 
 
-QUICK = {"partition", "split by"}
+QUICK = {"partition", "split by", "memory", "type of no column"}
 """Those that are tried each time; the others are refused in the same place."""
 CASES = [pytest.param(each, marks=[] if each in QUICK else pytest.mark.long) for each in STATIC]
 

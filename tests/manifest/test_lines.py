@@ -59,7 +59,8 @@ def test_what_the_csv_module_writes_is_read(rows):
     file = io.StringIO(newline="")
     csv.writer(file).writerows([["uri", "title"], *rows])
 
-    assert [row[2:] for row in read(file.getvalue())] == [tuple(row) for row in rows]
+    filled = [tuple(row) for row in rows if any(map(str.strip, row))]
+    assert [row[2:] for row in read(file.getvalue())] == filled
 
 
 def test_columns_are_the_row_the_problem_and_the_values():

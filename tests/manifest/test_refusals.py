@@ -88,8 +88,8 @@ def test_without_a_location_column_in_parquet_too(tmp_path):
         read_columns(ManifestSource(str(tmp_path / "m.parquet")))
 
 
-def test_jsonl_without_one_object_names_no_columns(tmp_path):
-    assert "its columns are none" in refusal(
+def test_jsonl_without_one_object_says_what_is_wrong_with_its_first_line(tmp_path):
+    assert "holds no rows that can be read. Row 1 is no JSON object; write one object a line." in refusal(
         write(tmp_path, "m.jsonl", b'[\n{"uri": "x"},\n]\n'.replace(b"{", b"[{"))
     )
 
