@@ -115,6 +115,21 @@ def walk_out_of_bad_ends(case):
     ledger.redrive_queue.redrive(case.start(), [Code.TRUNCATED, Code.OUTPUTS_EXPIRED, Code.JOB_FAILED])
 
 
+def walk_back_to_lost_jobs(case):
+    ledger = case.ledger
+    for number in (50, 51, 52, 53):
+        case.processing(number)
+        fail(case, number, State.FAILED, Code.JOB_LOST)
+    ledger.lost_jobs.take_up("a50", "j50")
+    ledger.lost_jobs.correct("a50", "j500")
+    case.run_id = case.start()
+    ledger.redrive_queue.redrive(case.run_id, [Code.JOB_LOST])
+    ledger.lost_jobs.take_up("a51", "j51")
+    ledger.lost_jobs.leave("a52", "It could not be asked for.")
+    ledger.tracks.hold(case.run_id, Code.RUN_STOPPED, "It stopped.")
+    ledger.lost_jobs.take_up("a53", "j53")
+
+
 def walk_to_the_tables(case):
     case.published(60)
     case.ledger.runs.finish(case.run_id, 0, {})
@@ -125,6 +140,7 @@ def test_the_diagram_has_every_move_and_no_other(case):
     walk_while_it_waits(case)
     walk_once_it_is_sent(case)
     walk_out_of_bad_ends(case)
+    walk_back_to_lost_jobs(case)
     walk_to_the_tables(case)
     drawn = ARROW.findall((ROOT / "docs" / "concepts.md").read_text())
     assert read(case, "SELECT was, now FROM moves WHERE was <> now") == set(drawn)
