@@ -120,6 +120,8 @@ def show_plan(screen: Screen, plan: Preview) -> None:
         screen.out.print(f"  row {reject.row}: {reject.code}: {sentence}", markup=False)
     if plan.rejected + plan.away > len(plan.rejects):
         screen.out.print(f"  … and {plan.rejected + plan.away - len(plan.rejects):,} more", markup=False)
+    if plan.rejects and plan.has_header:
+        screen.out.print("  Rows are counted below the header.", markup=False)
     if plan.passed_over:
         screen.out.print(f"  {passed_over_sentence(plan.passed_over)}", markup=False)
     if plan.is_pilot_failed:

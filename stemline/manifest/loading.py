@@ -131,6 +131,7 @@ def parse_manifest(source: ManifestSource) -> ParsedManifest:
             mapping = map_columns(database, source, given, is_listing=file.listing is not None)
             names = mapping.renamed(given)
             columns = sort_columns(names, file)
+            _refuse_binary(database, source, columns.location)
             notes = tuple(rewrite_days(database, names, source))
             shut(database, _read_later(file))
         texts = _texts(file, names) if numbers is None else {"text": frozenset[str](), "number": numbers}
@@ -151,6 +152,15 @@ def _refuse_unknown_types(parsed: ParsedManifest, source: ManifestSource) -> Non
                 f'"{known[nearest]}".',
                 fix="Write the column as the manifest does, or take it out of catalogue.types.",
             )
+
+
+def _refuse_binary(database: duckdb.DuckDBPyConnection, source: ManifestSource, location: str) -> None:
+    """Refuse a Parquet column of locations that is bytes: some writers leave out that they are text."""
+    if str(database.sql(f"SELECT {quoted(location)} FROM raw LIMIT 0").types[0]) == "BLOB":
+        raise ManifestError(
+            f'The column "{location}" of the manifest "{source.manifest}" is binary, and locations are text.',
+            fix="Write it as text (in pandas: str, in Arrow: pa.string()), or name another column.",
+        )
 
 
 def _make_room(database: duckdb.DuckDBPyConnection, columns: int) -> None:

@@ -62,6 +62,8 @@ class Preview:
     held: int = 0
     """Usable, but outside the run's budget."""
     workload: Workload = field(default_factory=Workload)
+    has_header: bool = False
+    """Whether the manifest is a table of text, whose rows are counted below its header."""
     rejects: list[Reject] = field(default_factory=list)
     """The first of the rejected rows."""
     forecast: Forecast = field(default_factory=Forecast)
@@ -127,6 +129,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
             plan.metadata.comparison = ColumnComparison(DatasetLayout(settings.dataset.partition_by, kept))
         plan.notices += source.parsed.notes if source.parsed is not None else ()
         if source.parsed is not None and source.parsed.file.listing is None:
+            plan.has_header = source.parsed.file.form in ("csv", "tsv")
             columns = source.parsed.columns
             plan.metadata.odd.mapped = source.columns
             plan.metadata.odd.columns = likely_columns(["uri", *columns.ours, *columns.carried])

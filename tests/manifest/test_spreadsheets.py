@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stemline.errors import ConfigError, ManifestError
@@ -136,3 +138,10 @@ def test_a_file_that_is_no_manifest_says_what_it_is(tmp_path, name, words):
 def test_a_manifest_that_does_not_answer_is_out_of_reach(free_port, name, words):
     with pytest.raises(ManifestError, match=f"cannot be reached: {words}"):
         scan(f"http://127.0.0.1:{free_port}/{name}")
+
+
+def test_a_location_column_of_bytes_is_told_as_that(tmp_path):
+    pq.write_table(pa.table({"uri": [b"https://h/1"]}), tmp_path / "m.parquet")
+
+    with pytest.raises(ManifestError, match=r'The column "uri" .* is binary, and locations are text'):
+        scan(tmp_path / "m.parquet")
