@@ -15,10 +15,11 @@ from stemline.errors import ManifestError
 from stemline.manifest.json_structure import member_names
 from stemline.manifest.lines import PROBLEM, ROW, read_table, text_of
 from stemline.manifest.listing import Listing
-from stemline.manifest.loading import load_parquet, opened, refusing
+from stemline.manifest.loading import refusing
 from stemline.manifest.manifest_file import ManifestFile, ManifestForm, find_manifest
 from stemline.manifest.manifest_source import ManifestSource
 from stemline.manifest.passed_over import passed_over_sentence
+from stemline.manifest.raw_table import load_parquet, opened
 
 SAMPLE_ROWS = 1_000
 
