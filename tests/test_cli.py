@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from stemline import __version__
 from stemline.cli.application import app
-from stemline.cli.console import called_as
+from stemline.cli.program_name import called_as
 from stemline.errors import UsageError
 
 STEMLINE = Path(sys.executable).with_name("stemline")

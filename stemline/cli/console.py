@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -11,6 +9,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
 from stemline.cli.output import TrimmedLines
+from stemline.cli.program_name import as_called
 from stemline.errors import StemlineError, UsageError
 from stemline.logs import LogFormat, LogLines, logger, present_format
 
@@ -115,16 +114,6 @@ def _console(*, is_stderr: bool) -> Console:
         console.soft_wrap = True
         console.file = cast("IO[str]", TrimmedLines(sys.stderr if is_stderr else sys.stdout))
     return console
-
-
-def called_as() -> str:
-    """Give the word that a person's shell knows this program by: its path, where its name alone is not found."""
-    return "stemline" if shutil.which("stemline") else sys.argv[0]
-
-
-def as_called(text: str) -> str:
-    """Give a sentence in which our commands stand as they can be typed here."""
-    return text.replace("`stemline ", f"`{shlex.quote(called_as())} ")
 
 
 def require_somebody_to_ask(screen: Screen, settings: Settings) -> None:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemline.cli.console import Screen, called_as
+from stemline.cli.console import Screen
 from stemline.cli.options import Json, print_json
+from stemline.cli.program_name import called_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable

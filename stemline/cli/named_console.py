@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from stemline.cli.console import as_called
+from stemline.cli.program_name import as_called
 
 
 class NamedConsole(Console):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemline.budget import windows
-from stemline.cli.console import called_as
+from stemline.cli.program_name import called_as
 from stemline.errors import StemlineError
 from stemline.records import Code, State
 from stemline.wording import counted, credits_text, instant_text, standing_rejects_sentence
