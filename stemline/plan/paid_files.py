@@ -35,10 +35,14 @@ class PaidFiles:
         """Find those that are among the locations of published tracks: of other ids, or they would not be new."""
         if not self._keys:
             return
-        keys, found, left = np.array(self._keys, np.int64), np.zeros(len(self._keys), bool), iter(published)
+        keys = np.array(self._keys, np.int64)
+        order, left = np.argsort(keys), iter(published)
+        keys, found = keys[order], np.zeros(len(keys), bool)
         while some := [hash(location) for location in islice(left, _LOCATIONS_AT_ONCE)]:
-            found |= np.isin(keys, np.array(some, np.int64))
-        self.rows = sorted(self._rows[place] for place in np.flatnonzero(found))
+            begins, ends = (np.searchsorted(keys, some, side) for side in ("left", "right"))
+            for place in np.flatnonzero(begins < ends):
+                found[begins[place] : ends[place]] = True
+        self.rows = sorted(self._rows[place] for place in order[found])
 
     def sentence(self) -> str:
         """Say how many there are, and which; empty where there is none."""
