@@ -55,11 +55,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(16, 2 * (os.cpu_count() or 1))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is worth repeating with fresh seeds."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is worth repeating with fresh seeds; of what takes turns, leave every other one to another seed."""
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("random")
+    left = [item for item in items if not random_examples.is_drawn(item, config.option.seed)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if random_examples.is_drawn(item, config.option.seed)]
 
 
 @pytest.fixture(scope="session")

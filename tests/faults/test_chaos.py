@@ -11,6 +11,8 @@ from support.dask_workers import dask_workers
 from support.large_catalogue import LARGE
 from support.postgresql import new_schema
 
+pytestmark = pytest.mark.by_turns
+
 ALWAYS = 1
 SEEDS = [f"suite-{number}" for number in range(12)]
 ON_DASK = 2

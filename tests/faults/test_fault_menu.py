@@ -12,6 +12,8 @@ from schedule import draw_faults
 
 from stemline_local.faults import MENU
 
+pytestmark = pytest.mark.by_turns
+
 MIXES = [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))]
 IN_BOTH_DIALECTS = {"timeout_after_accept"}
 """What `make test` tries in the second dialect as well."""

@@ -10,6 +10,8 @@ import pytest
 from invariants import assert_invariants
 from kill_points import POINTS, REWRITING, VARIABLE
 
+pytestmark = pytest.mark.by_turns
+
 TRACKS = 3
 PILOT = 3
 """What `provider.pilot` is by default."""

@@ -13,10 +13,12 @@ from year_vendor import Mood
 
 from stemline.ledger.credit import open_credits, settle
 
+pytestmark = pytest.mark.by_turns
+
 ALWAYS = "suite-15"
 SHARDS = 25
 YEARS_A_SHARD = 8
-"""So that `make test-long` carries out 200 years."""
+"""So that `make test-long`, which draws half of the shards, carries out 100 years."""
 ROWS = tuple(range(6))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import zlib
 
 import pytest
 from hypothesis import settings
@@ -27,6 +28,12 @@ def choose(config: pytest.Config) -> None:
 def examples(count: int) -> int:
     """Give how many examples to draw where so many are drawn each time."""
     return count if settings.get_current_profile_name() == "fixed" else count * MORE
+
+
+def is_drawn(item: pytest.Item, seed: str | None) -> bool:
+    """Tell whether a seed draws a test: of the long ones that are marked `by_turns` about half, always the same."""
+    takes_turns = item.get_closest_marker("by_turns") and item.get_closest_marker("long")
+    return seed is None or not takes_turns or zlib.crc32(f"{seed} {item.nodeid}".encode()) % 2 == 0
 
 
 def seed_of(config: pytest.Config) -> int:
