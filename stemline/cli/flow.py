@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from stemline.cli.console import Screen
 from stemline.cli.logging_setup import redact
 from stemline.cli.next_step import CommandLine, NextStep, find_next_step
@@ -68,7 +70,7 @@ def start_flow(screen: Screen, name: str, /, *, with_engine: bool, **parameters:
             result: Result = start(name, with_engine=with_engine, **parameters)
     except KeyboardInterrupt:  # before the display looks after it, or behind it
         screen.note("Interrupted. What was sent and paid is in the ledger: the same command goes on.")
-        raise
+        raise typer.Exit(130) from None
     return result
 
 
