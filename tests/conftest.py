@@ -16,6 +16,7 @@ from support.s3 import S3Server
 from support.shared_server import shared
 from xdist.remote import Producer
 from xdist.scheduler import LoadGroupScheduling
+from xdist.workermanage import WorkerController
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,9 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers are told the options
 def pytest_configure(config: pytest.Config) -> None:
     random_examples.choose(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    node.workerinput["seed"] = node.config.option.seed
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

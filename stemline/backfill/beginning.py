@@ -12,7 +12,6 @@ from stemline.backfill.choice import BackfillChoice, choosing
 from stemline.backfill.forecast import BackfillForecast, forecast_backfill
 from stemline.backfill.freezing import changed_since, freeze_choice, new_backfill
 from stemline.backfill.request import BackfillRequest, check_ceiling, check_name
-from stemline.clock import utc_now
 from stemline.errors import UsageError
 from stemline.ledger import Backfill, BackfillState
 from stemline.plan.ledger_view import open_ledger_view
@@ -52,9 +51,8 @@ def planning(
     facts = load_facts(settings.provider.kind)
     store = open_store(settings.dataset.url, settings.dataset.storage_options)
     with open_ledger_view(settings) as view, choosing(settings, request, facts, view, store) as choice:
-        made_at = utc_now() if view.ledger is None else view.ledger.clock()
         named = request.default_name(settings.name) if name is None else name
-        backfill = new_backfill(settings, facts, choice, named, made_at, ceiling=ceiling, share=share)
+        backfill = new_backfill(settings, facts, choice, named, view.now(), ceiling=ceiling, share=share)
         order = request.order
         slices, to_pay = choice.rows.slices(order), choice.rows.to_pay(order)
         yield BackfillPlan(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 from stemline.budget import Spending
+from stemline.clock import utc_now
 from stemline.ledger import Ledger, MeasuredTrack, WrittenRow, is_for_good, view_ledger
 from stemline.ledger.database import check_ledger_place, check_ledger_url
 from stemline.ledger.remake import IDLE
@@ -22,6 +24,10 @@ class LedgerView:
         self._key = (settings.provider.kind, settings.recipe.as_recipe())
         self._max_attempts = settings.failures.max_attempts
         self._last_run = ledger.runs.last(settings.name) if ledger else None
+
+    def now(self) -> datetime:
+        """Give the present instant: the ledger's, by which its days begin, where there is one."""
+        return utc_now() if self.ledger is None else self.ledger.clock()
 
     def states_of(self, track_ids: Sequence[str]) -> dict[str, State]:
         """Give the state of each of these tracks that the ledger has.
@@ -70,7 +76,7 @@ class LedgerView:
         """Name those that are quarantined and that a run collects again for nothing."""
         if self.ledger is None or not track_ids:
             return ()
-        since = outputs_kept_since(load_facts(self._key[0]), self.ledger.clock())
+        since = outputs_kept_since(load_facts(self._key[0]), self.now())
         return self.ledger.quarantine.collectable(*self._key, track_ids, since)
 
     def spending(self) -> Spending:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from stemline.clock import utc_now
 from stemline.dataset.layout import DatasetLayout
 from stemline.dataset.metadata import kept_columns
 from stemline.errors import StemlineError
@@ -156,7 +155,7 @@ def preview_run(settings: Settings, source: ManifestSource, facts: ProviderFacts
         plan.paid_files.compare(view.published_locations())
         if source.limit is not None:
             plan.beyond_limit = _count_rows(source) - within
-        simulation = BudgetSimulation(settings.budget, view.spending(), utc_now())
+        simulation = BudgetSimulation(settings.budget, view.spending(), view.now())
         fit = fit_to_budget(sorter.queue.in_order(), simulation, facts)
         plan.workload, plan.new, plan.held = fit.workload, fit.workload.tracks, fit.held.tracks
         if (pilot := read_pilot(settings, view.ledger)) is not None:

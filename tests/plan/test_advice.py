@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime, time
 
 import pytest
 
+from stemline.plan import ledger_view
 from stemline.plan.capacity import count_workers
 from stemline.plan.preview import preview_run
 from stemline.settings import load_facts
@@ -58,14 +60,15 @@ def test_a_rate_below_the_vendors_is_put_right(urls):
     assert found.advice.startswith("provider.requests_per_minute: 60 would bring it from about ")
 
 
-def test_a_budget_by_the_day_is_raised_to_what_all_of_it_takes(urls):
+@pytest.mark.parametrize(("time_of_day", "low"), [(time(9), "2 d 15 h"), (time(23, 40), "2 d")])
+def test_a_budget_by_the_day_is_raised_to_what_all_of_it_takes(urls, monkeypatch, time_of_day, low):
+    now = datetime.combine(date(2026, 3, 10), time_of_day, UTC)
+    monkeypatch.setattr(ledger_view, "utc_now", lambda: now)
     found = advice_of(urls, "budget.day=100000", "budget.on_limit=wait")
 
     assert found.bottleneck == "budget"
     assert found.seconds_low > 2 * 86_400
-    assert re.fullmatch(
-        r"budget\.day: 360000 would bring it from about \d d .+ to about 1 h .+", found.advice
-    )
+    assert found.advice == f"budget.day: 360000 would bring it from about {low} to about 1 h 17 min."
     assert advice_of(urls, "budget.day=360000", "budget.on_limit=wait").bottleneck == "rate limit"
 
 

@@ -19,7 +19,9 @@ settings.register_profile(
 
 
 def choose(config: pytest.Config) -> None:
-    """Take the profile that `--seed` asks for; the workers of a session get the seed that was drawn."""
+    """Take the profile that `--seed` asks for; the workers of a session take the seed that was drawn for all."""
+    if hasattr(config, "workerinput"):  # its command line says `fresh` once more
+        config.option.seed = config.workerinput["seed"]
     if config.option.seed == "fresh":
         config.option.seed = str(secrets.randbelow(10**6))
     settings.load_profile("fixed" if config.option.seed is None else "fresh")
