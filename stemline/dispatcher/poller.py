@@ -70,11 +70,15 @@ class Poller:
     def collect_again(
         self, group: asyncio.TaskGroup, attempt: Attempt, job_id: str, *, is_gone: bool
     ) -> None:
-        """Read fresh links for a track, unless that was done often; what is gone in a second run is gone for good."""
+        """Read fresh links for a track, unless that was done often.
+
+        What is gone in a second run is gone for good, but not as long as the provider should have it: a store that
+        is broken for a day says the same, and what has expired is paid for once more.
+        """
         self._relinks[attempt.token] += 1
         if self._relinks[attempt.token] <= RELINKS:
             self.read(group, attempt, job_id, after_seconds=RELINK_SECONDS[self._relinks[attempt.token] - 1])
-        elif is_gone and attempt.token in self._session.left_ready:
+        elif is_gone and attempt.token in self._session.left_ready and not self.search.is_kept(attempt):
             self._expire(attempt)
 
     def _expire(self, attempt: Attempt) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from stemline.budget import Limits
 from stemline.errors import BudgetReached, KeyRefused, OutOfCredits, ProviderGone, TooManyFailures
 from stemline.ledger import BalanceReading
 from stemline.records import Code, State, Submission
+from stemline.settings import load_facts
 
 OUTAGE_SECONDS = 1.2
 """Twice the grace time of these tests."""
@@ -154,8 +156,18 @@ def test_links_that_stay_stale_leave_the_track_ready_for_the_next_run(harness, v
     assert len(vendor.jobs) == 1
 
 
-def test_what_is_gone_in_a_second_run_is_expired(harness, vendor):
+def test_a_store_without_what_the_vendor_should_have_is_asked_again_by_each_run(harness, vendor):
+    for _ in range(3):
+        assert harness.work(harness.plan("a"), stale={"a": 99}, is_gone=True) == {"ready": 1}
+    assert harness.work(harness.plan("a")) == {"collected": 1}
+    assert len(vendor.jobs) == 1
+
+
+def test_what_is_gone_in_a_second_run_after_the_vendor_keeps_it_is_expired(harness, vendor, monkeypatch):
     assert harness.work(harness.plan("a"), stale={"a": 99}, is_gone=True) == {"ready": 1}
+    seconds = load_facts("local").outputs_seconds
+    now = harness.ledger.clock() + timedelta(seconds=seconds + 3600)
+    monkeypatch.setattr(harness.ledger.database, "clock", lambda: now)
     assert harness.work(harness.plan("a"), stale={"a": 99}, is_gone=False) == {"ready": 1}
     run_id = harness.plan("a")
     assert harness.work(run_id, stale={"a": 99}, is_gone=True) == {"expired": 1}
