@@ -225,8 +225,9 @@ def samples(digest: RunDigest) -> Html:
 
 def problems(digest: RunDigest) -> Html:
     """Give the tracks and rows that are not in the dataset, and where the rest of them are listed."""
+    title = "Tracks that are not in the dataset"
     if not digest.problems:
-        return Html()
+        return panel(title, _rest(digest)) if digest.problem_count else Html()
     rows = [
         [
             joined(element("i", class_=f"s-{problem.state}"), problem.state),
@@ -240,7 +241,6 @@ def problems(digest: RunDigest) -> Html:
         ]
         for problem in digest.problems
     ]
-    title = "Tracks that are not in the dataset"
     listed = table(("State", "Track", "Code", "Why"), rows, "troubles")
     scrolled = element("div", listed, class_="scroll", tabindex="0", role="region", aria_label=title)
     return panel(title, scrolled, _rest(digest))
@@ -278,10 +278,12 @@ def lengths(digest: RunDigest) -> Html:
 
 def _rest(digest: RunDigest) -> Html:
     """Say how many rows are not shown, and where they are."""
-    more = digest.problem_count - len(digest.problems)
-    hidden = f"{more:,} more are not shown: this page ends at {SHOWN_PROBLEMS}. " if more > 0 else ""
-    if hidden:
-        hidden += "`stemline status` lists them all. "
+    shown = len(digest.problems)
+    more, hidden = digest.problem_count - shown, ""
+    if more > 0 and shown < SHOWN_PROBLEMS:
+        hidden = f"A later run took up {counted(more)}{' more' if shown else ''}: its page says what came of them. "
+    elif more > 0:
+        hidden = f"{more:,} more are not shown: this page ends at {SHOWN_PROBLEMS}. `stemline status` lists them all. "
     if digest.rejects_key is None:
         return element("p", with_code(hidden), class_="note") if hidden else Html()
     where: Html | str = f"{digest.root_url}/{digest.rejects_key}"

@@ -490,6 +490,23 @@ def test_a_large_run_makes_a_small_page_in_little_memory(night):
     assert page.legend()["held"] == 4_700
 
 
+def test_the_page_of_an_earlier_run_says_that_a_later_one_took_up_what_it_left(night):
+    tracks = [night.plan(), night.plan()]
+    for track in tracks:
+        night.fail(track)
+    night.finish(3)
+    earlier = night.run_id
+    night.run_id = night.ledger.runs.start("nightly", "stemsplit", Recipe("four", "best", "flac"), "d")
+    night.ledger.tracks.plan(night.run_id, tracks)
+    night.ledger.redrive_queue.redrive(night.run_id)
+    for track in tracks:
+        night.ledger.attempts.reserve(night.run_id, track, f"again-{track.position}", 180, Limits())
+
+    page = read(night, write_report(night.ledger, night.store, earlier))
+    assert "A later run took up 2 tracks: its page says what came of them." in page.source
+    assert "are not shown" not in page.source
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("history", [3, 60])
 def test_a_page_is_about_its_run_however_long_the_history(night, history):
