@@ -19,6 +19,7 @@ from stemline.dataset.layout import DatasetLayout
 from stemline.errors import ProviderGone, StemlineError
 from stemline.known_tombstones import look_at_tombstones
 from stemline.ledger import open_ledger
+from stemline.library_words import in_our_words
 from stemline.manifest import ManifestSource
 from stemline.manifest.scan import read_columns, scan_manifest
 from stemline.ownership import check_dataset
@@ -211,9 +212,15 @@ def _check_service(name: str, access: Access, check: Callable[[Access], str]) ->
 def _check_clock(access: Access) -> str:
     try:
         answer = httpx.head(access.base_url, headers={"User-Agent": f"stemline/{__version__}"}, timeout=10)
+    except httpx.HTTPError as error:
+        raise StemlineError(
+            f"The provider's clock cannot be read: {in_our_words(str(error))}.",
+            fix="See that its address, provider.base_url, is right and can be reached.",
+        ) from error
+    try:
         skew = time.time() - parsedate_to_datetime(answer.headers["date"]).timestamp()
-    except (httpx.HTTPError, KeyError, ValueError) as error:
-        raise StemlineError(f"The provider's clock cannot be read: {error}.") from error
+    except (KeyError, ValueError):
+        return "The provider's answers have no date, by which this clock could be held against its own."
     if abs(skew) > CLOCK_TOLERANCE_SECONDS:
         raise StemlineError(
             f"This clock is {skew:+.0f} s off the provider's.", fix="Set it, for example with NTP."
