@@ -58,6 +58,8 @@ class Books:
     """Tokens of attempts that a person had submitted again, whatever became of them."""
     lost: set[str] = field(default_factory=set)
     """Jobs that were with the vendor, or in no table yet, when a ledger that knew them was lost."""
+    charged_in_vain: set[str] = field(default_factory=set)
+    """Jobs that failed before a ledger was lost: what they were charged stands in no table, and counts in no limit."""
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
@@ -81,7 +83,9 @@ class Books:
         limits = self.limits.get(job.process.removesuffix("'"), {})
         limits = self.limits.get(job.process, limits)
         made = instant(job.made_at)
-        jobs = [each for each in self.vendor.jobs.values() if each.job_id not in self.lost]
+        jobs = [
+            each for each in self.vendor.jobs.values() if each.job_id not in self.lost | self.charged_in_vain
+        ]
         within = {
             "run": [each for each in jobs if each.process == job.process],
             "day": [each for each in jobs if instant(each.made_at).date() == made.date()],
@@ -126,12 +130,11 @@ class Books:
         """Take note of jobs that no ledger and no table knows from now on."""
         there = {row["attempt_token"] for row in self._table("tracks")}
         for job in self.vendor.jobs.values():
-            if (
-                job.token not in there
-                and job.token not in known
-                and job.is_good
-                and job.job_id not in self.lost
-            ):
+            if job.token in there or job.token in known:
+                continue
+            if not job.is_good:
+                self.charged_in_vain.add(job.job_id)
+            elif job.job_id not in self.lost:
                 self.lost.add(job.job_id)
                 self.counts["lost with a ledger"] += 1
 
