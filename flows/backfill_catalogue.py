@@ -58,7 +58,8 @@ def run_steps(  # noqa: PLR0913 - those of `stemline backfill`
             with run.collecting() as collected:
                 while not collected.is_over:
                     publish_batch(run, collect_batch(collected))
-            legs.note(report_run(run))
+            result = report_run(run)
+        legs.note(result, is_interrupted=run.is_interrupted)
     return legs.result()
 
 

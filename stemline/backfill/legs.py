@@ -18,6 +18,7 @@ from stemline.records import State
 from stemline.run.access import read_key_ids
 from stemline.run.lane import require_backfill, stopped
 from stemline.run.lease import free_keys_of_the_dead
+from stemline.run.run import INTERRUPTED
 from stemline.run.selection import Result, Selection
 from stemline.settings import Settings, load_facts
 
@@ -55,8 +56,12 @@ class BackfillLegs:
                 return None
         return Selection(backfill=self.name, behind=self._behind)
 
-    def note(self, result: Result) -> None:
-        """Take what a run came to."""
+    def note(self, result: Result, *, is_interrupted: bool = False) -> None:
+        """Take what a run came to, and whether it was interrupted by its very end, when its result stood already."""
+        if is_interrupted and result.goes_on:
+            reason = result.reason or INTERRUPTED
+            summary = {**result.summary, "reason": reason}
+            result = replace(result, exit_code=130, reason=reason, summary=summary, goes_on=False)
         self._results.append(result)
         if result.reached is not None:
             self._behind = result.reached

@@ -91,6 +91,23 @@ def test_cancelled_while_it_waits_for_its_turn_it_ends_and_says_so(waiting, hist
     assert result.summary["reason"] == result.reason
 
 
+@pytest.mark.parametrize("reason", ["Backfill old is paused.", ""])
+def test_a_run_that_was_interrupted_as_it_ended_is_the_last_one(waiting, history, reason):
+    history.ledger.backfills.move("old", BackfillState.PAUSED)
+    ended = Result(0, summary(), reason, goes_on=True, reached=1)
+    waiting.legs.note(ended, is_interrupted=True)
+
+    assert waiting.legs.next() is None
+    result = waiting.legs.result()
+    assert result.exit_code == 130
+    assert result.reason == result.summary["reason"] == reason or "The run was interrupted." in result.reason
+
+
+def test_an_interrupt_takes_nothing_from_a_run_that_was_the_last_one(waiting):
+    waiting.legs.note(Result(4, summary()), is_interrupted=True)
+    assert waiting.legs.result().exit_code == 4
+
+
 def test_somebody_of_another_machine_is_waited_for_until_the_lease_ends_and_one_who_died_here_is_not(
     waiting, history
 ):
