@@ -53,6 +53,7 @@ def test_a_flow_run_goes_on_to_its_end_when_its_worker_is_killed(worker):
 def test_a_flow_run_that_died_with_its_worker_is_called_crashed_by_the_automation(worker, end):
     worker.crash_when_silent(SILENCE)
     run = worker.begin()
+    worker.wait_for_heartbeat(run)  # of a run that was never heard of, no silence is noticed
     worker.wait_for_event("record_submission")
     if end == "power cut":
         worker.kill()

@@ -26,7 +26,9 @@ RUNNERS = ["dask", pytest.param("ray", marks=pytest.mark.long)]
 END_SECONDS = 20
 PACKAGES = sysconfig.get_path("purelib")
 """With these on its path, and without what `site` adds, a process has Dask and no stemline."""
-HEAD_SECONDS = 60
+HEAD_SECONDS = 180
+RUN_SECONDS = 300
+"""A machine that has much else to do takes minutes to start the processes of a cluster."""
 WITHOUT_TOKENS = {"RAY_AUTH_MODE": "disabled"}
 """Newer clusters ask for the token that the home of whoever started them holds."""
 
@@ -69,7 +71,7 @@ def assert_same(project, by_threads) -> None:
 def test_on_processes_of_this_machine_the_dataset_is_that_of_threads(project, by_threads, runner):
     use(project, runner)
     running = project.start("run", project.config, "--json")
-    done = running.wait()
+    done = running.wait(RUN_SECONDS)
     assert done.code == 0, done.err
     assert_same(project, by_threads)
 
@@ -90,7 +92,7 @@ def test_a_worker_that_is_killed_costs_a_repetition(project, by_threads, break_w
     running = project.start("run", project.config, "--json")
     assert running.until(lambda: project.has_happened("record_ready") and workers_of(running.pid))
     workers_of(running.pid)[0].kill()
-    done = running.wait()
+    done = running.wait(RUN_SECONDS)
     assert done.code == 0, done.err
     assert_same(project, by_threads)
 
@@ -132,7 +134,12 @@ def scheduler_at(folder: Path, port: int, *, has_stemline: bool = True) -> Itera
 @contextmanager
 def ray_head(folder: Path, port: int) -> Iterator[subprocess.Popen]:
     """Run a Ray cluster of two workers whose clients call at a port; its sockets need a short path."""
-    environment = {**clean_environment(folder), **WITHOUT_TOKENS, "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {
+        **clean_environment(folder),
+        **WITHOUT_TOKENS,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "GRPC_ENABLE_FORK_SUPPORT": "0",  # as docs/scaling.md has it
+    }
     ray = [
         str(Path(sys.executable).with_name("ray")),
         "start",
@@ -169,7 +176,7 @@ def test_a_scheduler_may_be_started_anew_under_a_run(project, by_threads, tmp_pa
         running = project.start("run", project.config, "--json")
         assert running.until(lambda: project.has_happened("record_collected"))
     with scheduler_at(tmp_path, free_port):
-        done = running.wait()
+        done = running.wait(RUN_SECONDS)
     assert done.code == 0, done.err
     assert_same(project, by_threads)
 
@@ -188,10 +195,10 @@ def test_a_ray_cluster_that_ends_under_its_client_ends_the_run_in_a_sentence(pro
     with ray_head(tmp_path, free_port) as head:
         use(project, "ray", address=f"ray://127.0.0.1:{free_port}")
         running = project.start("run", project.config, "--json", **WITHOUT_TOKENS)
-        assert running.until(lambda: project.has_happened("record_collected"))
+        assert running.until(lambda: project.has_happened("record_collected"), RUN_SECONDS), running.notes()
         for each in [*psutil.Process(head.pid).children(recursive=True), head]:
             each.kill()
-        done = running.wait()
+        done = running.wait(RUN_SECONDS)
     assert done.code == 2, done.err
     assert "The Ray cluster is gone" in done.tree["error"]["message"]
     assert "Traceback" not in done.err
@@ -204,7 +211,7 @@ def test_a_ray_cluster_that_ends_under_its_client_ends_the_run_in_a_sentence(pro
 def test_a_ray_cluster_that_runs_already_is_reached_as_its_client(project, by_threads, tmp_path, free_port):
     with ray_head(tmp_path, free_port):
         use(project, "ray", address=f"ray://127.0.0.1:{free_port}")
-        done = project.run(**WITHOUT_TOKENS)
+        done = project.start("run", project.config, "--json", **WITHOUT_TOKENS).wait(RUN_SECONDS)
     assert done.code == 0, done.err
     assert_same(project, by_threads)
 
@@ -215,8 +222,8 @@ def test_a_client_whose_server_does_not_come_up_asks_for_another(project, tmp_pa
     with ray_head(tmp_path, free_port) as head:
         use(project, "ray", address=f"ray://127.0.0.1:{free_port}")
         running = project.start("run", project.config, "--json", **WITHOUT_TOKENS)
-        assert running.until(lambda: any(each.kill() is None for each in client_servers(head)))
-        done = running.wait()
+        assert running.until(lambda: any(each.kill() is None for each in client_servers(head)), RUN_SECONDS)
+        done = running.wait(RUN_SECONDS)
     assert done.code == 0, done.err
     project.assert_published_once(TRACKS)
 

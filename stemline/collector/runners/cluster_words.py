@@ -8,6 +8,7 @@ from collections.abc import Callable
 import stemline
 from stemline.errors import ClusterAway
 
+CHECK_ADDRESS = "Check execution.address, or leave it away for workers on this machine."
 _ERROR_NAME = re.compile(r"^[\w.]+(Error|Exception): ")
 Errors = tuple[type[BaseException], ...]
 
@@ -43,12 +44,9 @@ def require_same_stemline(  # noqa: PLR0913 - what is an engine's own
         )
 
 
-def unreachable(what: str, error: Exception) -> ClusterAway:
+def unreachable(what: str, error: Exception, fix: str = CHECK_ADDRESS) -> ClusterAway:
     """Give the error of a run whose cluster does not answer when it begins."""
-    return ClusterAway(
-        f"No {what}: {_last_line(error)}.",
-        fix="Check execution.address, or leave it away for workers on this machine.",
-    )
+    return ClusterAway(f"No {what}: {_last_line(error)}.", fix=fix)
 
 
 def gone(what: str, error: Exception) -> ClusterAway:

@@ -32,7 +32,11 @@ from stemline.collector.runners.worker import collect_in_worker, worker_version
 HELLO_SECONDS = 60.0
 """How long a cluster may take until one of its workers answers."""
 CONNECT_TRIES = 3
-"""A head starts a server for each client, and on a busy machine gives up half a minute later: the next one comes up."""
+"""A head forks a server for each client; where gRPC's fork handlers end that one, it says so after half a minute."""
+NO_CLIENT_SERVER = (
+    "Start the head with GRPC_ENABLE_FORK_SUPPORT=0 in its environment: it could not start a server for this client. "
+    "Its ray_client_server_*.err files say more."
+)
 _DIED = (WorkerCrashedError, NodeDiedError, ObjectLostError, OutOfMemoryError, TaskCancelledError)
 
 
@@ -106,7 +110,7 @@ def _connect(address: str | None, workers: int) -> None:
             )
         except ConnectionAbortedError as error:
             if not tries_left:
-                raise unreachable(where, error) from error
+                raise unreachable(where, error, NO_CLIENT_SERVER) from error
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             raise unreachable(where, error) from error
         else:
