@@ -86,6 +86,7 @@ def test_a_look_that_hangs_does_not_keep_the_run_from_ending(monkeypatch):
 
     assert not is_over.is_set(), "it ended while the look went on"
     is_over.set()
+    watch._thread.join(10)  # what it does then is not to meet the next test
 
 
 def test_the_last_look_says_how_the_slices_stand_when_the_run_ends(monkeypatch):

@@ -6,13 +6,27 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
-from support.random_examples import seed_of
+import pytest
+from support.random_examples import choose, seed_of
 
 ROOT = Path(__file__).resolve().parent.parent
 TAKES_TURNS = "tests/faults/test_chaos.py"
 
 
+def test_a_worker_takes_the_seed_that_was_drawn_for_all(monkeypatch):
+    monkeypatch.setattr("support.random_examples.settings.load_profile", lambda _: None)
+    controller, worker = (SimpleNamespace(option=SimpleNamespace(seed="fresh")) for _ in range(2))
+    choose(controller)
+    worker.workerinput = {"seed": controller.option.seed}
+    choose(worker)
+
+    assert worker.option.seed == controller.option.seed
+    assert controller.option.seed.isdecimal()
+
+
+@pytest.mark.long
 def test_workers_draw_the_same_tests_by_a_fresh_seed():
     options = ("-n", "3", "--seed", "fresh", "-m", "long", "-vv", "-p", "no:cacheprovider")
     words = [sys.executable, "-m", "pytest", *options, "--setup-plan", TAKES_TURNS]

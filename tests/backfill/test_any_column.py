@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.random_examples import examples
 
 from stemline.errors import ManifestError
 
@@ -73,7 +74,9 @@ CELLS = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(10)
+)
 @given(cells=CELLS)
 def test_any_cells_are_taken_listed_or_outside_and_freeze_as_they_are(catalogue, parquet, cells):
     with suppress(pa.ArrowInvalid):

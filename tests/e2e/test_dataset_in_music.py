@@ -17,7 +17,7 @@ def music(project):
     return folder
 
 
-@pytest.mark.parametrize("manifest", [".", "**/*.*"])
+@pytest.mark.parametrize("manifest", [".", pytest.param("**/*.*", marks=pytest.mark.long)])
 def test_stems_among_the_music_are_not_paid_for(project, music, manifest):
     project.write_config(catalogue={"manifest": str(music / manifest)}, dataset={"url": str(music / "stems")})
     assert project.run().code == 0

@@ -157,6 +157,7 @@ def test_a_dataset_of_which_something_was_forgotten_is_sound(project):
     assert repair(project).tree["missing"] == [keys[2]]
 
 
+@pytest.mark.long
 def test_what_a_service_of_the_runs_own_let_go_of_is_made_again_for_nothing_and_that_is_said(project):
     project.prepare(1, provider={"kind": "local", "base_url": None, "api_key": None, "engine": "draft"})
     assert project.run().code == 0

@@ -39,6 +39,7 @@ def wrong(project) -> Iterator:
         server.server_close()
 
 
+@pytest.mark.long
 def test_the_dataset_has_what_was_measured_and_the_given_ones_are_told(wrong):
     """A file of two seconds that was said to be 3:35 stood in the dataset with 215.0 s."""
     plan = wrong.stemline("plan", wrong.config, "--json").tree

@@ -16,7 +16,10 @@ from stemline.manifest.scan import read_columns, scan_manifest
 VALUES = (("1", "bigint", 1), ("text", "string", "text"), ("0.5", "double", 0.5))
 
 
-@pytest.mark.parametrize(("form", "rows", "columns"), [("csv", 5, 3_000), ("jsonl", 1_000, 300)])
+@pytest.mark.parametrize(
+    ("form", "rows", "columns"),
+    [pytest.param("csv", 5, 3_000, marks=pytest.mark.long), ("jsonl", 1_000, 300)],
+)
 def test_thousands_of_columns_are_carried(tmp_path, form, rows, columns):
     """A query with six expressions a column took minutes of them, and then more memory than it may have."""
     path, names = tmp_path / f"m.{form}", [f"c{place}" for place in range(columns)]
