@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support import random_examples
 from support.random_examples import choose, seed_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,7 +17,8 @@ TAKES_TURNS = "tests/faults/test_chaos.py"
 
 
 def test_a_worker_takes_the_seed_that_was_drawn_for_all(monkeypatch):
-    monkeypatch.setattr("support.random_examples.settings.load_profile", lambda _: None)
+    profiles = SimpleNamespace(load_profile=lambda _: None)  # the session keeps the one it has
+    monkeypatch.setattr(random_examples, "settings", profiles)
     controller, worker = (SimpleNamespace(option=SimpleNamespace(seed="fresh")) for _ in range(2))
     choose(controller)
     worker.workerinput = {"seed": controller.option.seed}
