@@ -17,8 +17,8 @@ pytestmark = pytest.mark.by_turns
 
 ALWAYS = "suite-15"
 SHARDS = 25
-YEARS_A_SHARD = 8
-"""So that `make test-long`, which draws half of the shards, carries out 100 years."""
+YEARS_A_SHARD = 4
+"""So that `make test-long`, which draws half of the shards, carries out 50 years."""
 ROWS = tuple(range(6))
 
 
