@@ -65,10 +65,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("random")
-    left = [item for item in items if not random_examples.is_drawn(item, config.option.seed)]
+    drawn, left = [], []
+    for item in items:
+        (drawn if random_examples.is_drawn(item, config.option.seed) else left).append(item)
     if left:
         config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if random_examples.is_drawn(item, config.option.seed)]
+        items[:] = drawn
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -11,43 +13,47 @@ from stemline.client import Access
 from stemline.doctor import _check_clock
 from stemline.errors import StemlineError
 
+DATE = "Sun, 29 Nov 2026 23:19:40 GMT"
+SECONDS = 1_795_994_380.0
+"""The same instant, as this machine's clock has it."""
 
-@pytest.fixture(params=["Sun, 29 Nov 2026 23:19:40 GMT", "yesterday", None])
-def dated(request):
-    """A server whose answers have this date, or none."""
+
+@contextmanager
+def dated(date: str | None) -> Iterator[Access]:
+    """Serve answers with this date, or without any."""
 
     class Dated(BaseHTTPRequestHandler):
         def do_HEAD(self):
             self.send_response_only(404)
-            if request.param:
-                self.send_header("Date", request.param)
+            if date:
+                self.send_header("Date", date)
             self.end_headers()
 
     with HTTPServer(("127.0.0.1", 0), Dated) as server:
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield Access(f"http://127.0.0.1:{server.server_port}", "key", {}), request.param
-        server.shutdown()
+        try:
+            yield Access(f"http://127.0.0.1:{server.server_port}", "key", {})
+        finally:
+            server.shutdown()
 
 
-def test_the_date_of_an_answer_is_held_against_this_clock(dated, monkeypatch):
-    access, date = dated
-    monkeypatch.setattr("stemline.doctor.time.time", lambda: 1_795_994_383.0)
-
-    said = _check_clock(access)
-
-    if date and date[0] == "S":
-        assert said == "This clock and the provider's are 3 s apart."
-    else:
-        assert said.startswith("The provider's answers have no date")
+def test_the_date_of_an_answer_is_held_against_this_clock(monkeypatch):
+    monkeypatch.setattr("stemline.doctor.time.time", lambda: SECONDS + 3)
+    with dated(DATE) as access:
+        assert _check_clock(access) == "This clock and the provider's are 3 s apart."
 
 
-def test_a_clock_that_is_off_is_to_be_set(dated, monkeypatch):
-    access, date = dated
-    monkeypatch.setattr("stemline.doctor.time.time", lambda: 1_795_994_380.0 + 3_600)
-    if date and date[0] == "S":
-        with pytest.raises(StemlineError, match=r"This clock is \+3600 s off") as refused:
-            _check_clock(access)
-        assert refused.value.fix == "Set it, for example with NTP."
+@pytest.mark.parametrize("date", ["yesterday", None])
+def test_without_a_readable_date_nothing_is_held_against_it(date):
+    with dated(date) as access:
+        assert _check_clock(access).startswith("The provider's answers have no date")
+
+
+def test_a_clock_that_is_off_is_to_be_set(monkeypatch):
+    monkeypatch.setattr("stemline.doctor.time.time", lambda: SECONDS + 3_600)
+    with dated(DATE) as access, pytest.raises(StemlineError, match=r"This clock is \+3600 s off") as refused:
+        _check_clock(access)
+    assert refused.value.fix == "Set it, for example with NTP."
 
 
 def test_nobody_there_is_said_in_our_words(free_port):

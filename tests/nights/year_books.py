@@ -83,9 +83,8 @@ class Books:
         limits = self.limits.get(job.process.removesuffix("'"), {})
         limits = self.limits.get(job.process, limits)
         made = instant(job.made_at)
-        jobs = [
-            each for each in self.vendor.jobs.values() if each.job_id not in self.lost | self.charged_in_vain
-        ]
+        unknown = self.lost | self.charged_in_vain
+        jobs = [each for each in self.vendor.jobs.values() if each.job_id not in unknown]
         within = {
             "run": [each for each in jobs if each.process == job.process],
             "day": [each for each in jobs if instant(each.made_at).date() == made.date()],
