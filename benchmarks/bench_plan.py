@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from scale.plan import run_command
 
 from stemline.plan.paid_files import PaidFiles
 from stemline.records import Track
 
-STEMLINE = str(Path(sys.executable).with_name("stemline"))
 RATE = 8_000
 SECONDS = 2
 CONFIG = """\
 name: wide
-catalogue: {{manifest: manifest.csv}}
+catalogue: {{manifest: {folder}/manifest.csv}}
 provider: {{kind: local}}
 dataset: {{url: {folder}/dataset}}
 ledger: {{url: "sqlite:///{folder}/ledger.db"}}
@@ -47,19 +45,6 @@ def write_wide(folder: Path, rows: int, columns: int) -> None:
             soundfile.write(folder / f"{row}.wav", 0.3 * np.sin((440 + row) * time_axis), RATE)
             writer.writerow([f"t{row}", f"{row}.wav", *(f"{row} {column}" for column in range(columns))])
     (folder / "wide.yaml").write_text(CONFIG.format(folder=folder))
-
-
-def run_command(folder: Path, *words: str) -> tuple[float, float, int]:
-    """Run stemline and give its seconds, its CPU's and its peak of memory in MB, children included."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [STEMLINE, *words], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"stemline {' '.join(words)} ended with {process.returncode}")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
 
 
 def compare_files(tracks: int) -> float:
@@ -90,14 +75,13 @@ def main() -> None:
     asked = parser.parse_args()
     print(f"{'':<34} {'seconds':>8} {'CPU s':>7} {'MB':>6}")
     for columns in (0, asked.columns):
-        with tempfile.TemporaryDirectory(prefix="bench-plan-") as name:
-            folder = Path(name)
+        with tempfile.TemporaryDirectory(prefix="bench-plan-") as place:
+            folder = Path(place)
             write_wide(folder, asked.rows, columns)
-            for words in (("plan", "wide.yaml"), ("run", "wide.yaml", "--yes")):
-                seconds, cpu, peak = run_command(folder, *words)
-                print(
-                    f"{f'{words[0]}, {asked.rows:,} rows x {columns:,} columns':<34} {seconds:8.1f} {cpu:7.1f} {peak:6}"
-                )
+            for name, *words in (("plan",), ("run", "--yes")):
+                done = run_command(name, str(folder / "wide.yaml"), *words)
+                told = f"{name}, {asked.rows:,} rows x {columns:,} columns"
+                print(f"{told:<34} {done.seconds:8.1f} {done.cpu_seconds:7.1f} {done.peak_mb:6.0f}")
     cpu = compare_files(asked.tracks)
     print(f"{f'{asked.tracks:,} new beside as many paid':<34} {'':8} {cpu:7.1f}")
 
