@@ -105,7 +105,7 @@ class Submitter:
                 continue
             elif session.track_queue.awaits_pilot(session.key.key_id):
                 await session.wait_for_change(PILOT_SECONDS)
-            elif not (self._retries_failed() or session.track_queue.may_have_more()):
+            elif not (self._retries_failed() or session.track_queue.may_have_more(session.key.key_id)):
                 break
 
     def _retries_failed(self) -> bool:

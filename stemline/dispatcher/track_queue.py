@@ -94,12 +94,13 @@ class TrackQueue:
             self.on_change()
         return self.pilot.is_awaited()
 
-    def may_have_more(self) -> bool:
+    def may_have_more(self, key_id: str) -> bool:
         """Tell whether the pilot leaves tracks for a key at its end; raises PilotFailed where it holds them.
 
-        Meanwhile another key may have taken up a track again, or what came of one may have made room.
+        Meanwhile another key may have taken up a track again, or what came of one may have made room. What another
+        key is about to reserve, or must ask for first, is that key's: whoever looked for it here would look for ever.
         """
-        if self.pilot is None or not self.ledger.tracks.next_planned(self.run_id, 1):
+        if self.pilot is None or not self._has_any(key_id):
             return False
         if self.pilot.has_room() or self.pilot.is_awaited():
             return True
@@ -165,7 +166,11 @@ class TrackQueue:
         While jobs are lost, it is the first that is not another key's to ask for; None when each of them is.
         """
         if self.lost:
-            track = next((each for each in self._page if self._may_ask(key_id, each)), None)
+            track = self._find_askable(key_id)
+            if track is None:  # those of others fill what was left of the page
+                self._forget()
+                self._read()
+                track = self._find_askable(key_id)
             if track is not None:
                 self._page.remove(track)
             return track
@@ -178,6 +183,18 @@ class TrackQueue:
         del self._page[place]
         return track
 
+    def _has_any(self, key_id: str) -> bool:
+        """Tell whether any track is planned that this key may take."""
+        with self._lock:
+            size = 1 + len(self._handed_out) + len(self.lost)
+            found = self.ledger.tracks.next_planned(self.run_id, size)
+            return any(
+                track.track_id not in self._handed_out and self._may_ask(key_id, track) for track in found
+            )
+
+    def _find_askable(self, key_id: str) -> Track | None:
+        return next((each for each in self._page if self._may_ask(key_id, each)), None)
+
     def _may_ask(self, key_id: str, track: Track) -> bool:
         lost = self.lost.get(track.track_id)
         return lost is None or lost.key_id == key_id or lost.key_id not in self.key_ids
@@ -185,7 +202,7 @@ class TrackQueue:
     def _read(self) -> None:
         if self._page:
             return
-        size = PAGE_TRACKS + len(self._handed_out)
+        size = PAGE_TRACKS + len(self._handed_out) + len(self.lost)
         found = self.ledger.tracks.next_planned(self.run_id, size, after=self._last)
         if not found and self._last is not None:  # what was planned again meanwhile may be in front
             found = self.ledger.tracks.next_planned(self.run_id, size)

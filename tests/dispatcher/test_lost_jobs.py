@@ -6,6 +6,9 @@ import pytest
 
 from stemline.dispatcher.lost_jobs import DENIALS
 from stemline.dispatcher.overcharge import Overcharge
+from stemline.dispatcher.pilot import Pilot
+from stemline.dispatcher.track_queue import PAGE_TRACKS, TrackQueue
+from stemline.ledger import LostJob, PilotQuestion
 from stemline.records import Code
 from stemline.settings import load_facts
 
@@ -140,6 +143,31 @@ def test_the_key_that_made_a_lost_job_asks_for_it(harness, vendor):
     vendor.denied, vendor.unlisted = {}, False
     assert harness.work(redrive(harness, "second"), key_ids=("second", "first")) == {"collected": 1}
     assert len(vendor.jobs) == 1
+
+
+def test_what_another_key_must_ask_for_or_has_in_hand_leaves_nothing_for_a_key(harness):
+    """A key that was told of more behind the pilot looked for it again and again, without a pause."""
+    run_id = harness.plan("a", "b", "c")
+    question = PilotQuestion("local", harness.parameters("").recipe, 3, ("first", "second"), run_id, 3, 600.0)
+    lost = {"a": LostJob(None, "first"), "b": LostJob(None, "first")}
+    pilot = Pilot(harness.ledger, question)
+    queue = TrackQueue(harness.ledger, run_id, ("first", "second"), pilot, lost=lost)
+    assert queue.may_have_more("second")
+    assert queue.next_track("second").track_id == "c"
+    assert not queue.may_have_more("second")
+    assert queue.may_have_more("first")
+    assert [queue.next_track("first").track_id for _ in "ab"] == ["a", "b"]
+    assert not queue.may_have_more("first")
+
+
+def test_a_key_finds_its_own_behind_a_page_of_lost_jobs_of_another(harness):
+    names = [f"t{number:03d}" for number in range(PAGE_TRACKS + 3)]
+    run_id = harness.plan(*names)
+    lost = {name: LostJob(None, "first") for name in names[:-1]}
+    queue = TrackQueue(harness.ledger, run_id, ("first", "second"), lost=lost)
+    assert queue.next_track("second").track_id == names[-1]
+    assert queue.next_track("second") is None
+    assert queue.next_track("first").track_id == names[0]
 
 
 @pytest.fixture
