@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from stemline.ledger.tables import tracks
 from stemline.records import Code
 
@@ -41,8 +43,11 @@ def test_a_job_that_is_not_due_is_not_read_because_the_pages_in_use_do_not_reach
     harness.facts = harness.facts.model_copy(update={"speed": 0.01})
     vendor.endings = {name: ["PROCESSING"] for name in ("long", "a", "b", "c")}
     vendor.is_listed = lambda job: job["track"] != "long"
+    reads = []
 
     def finish(path: str) -> None:
+        if path == "jobs/job0":
+            reads.append(time.monotonic() - began)
         if path == "jobs" and vendor.requests.count("GET jobs") == 6:
             for job in vendor.jobs.values():
                 job["status"] = "COMPLETED"
@@ -52,5 +57,6 @@ def test_a_job_that_is_not_due_is_not_read_because_the_pages_in_use_do_not_reach
     with harness.ledger.database.write() as connection:
         a_long_one = tracks.update().where(tracks.c.track_id == "long").values(duration_seconds=150.0)
         connection.execute(a_long_one)
+    began = time.monotonic()
     assert harness.work(run_id, requests_per_minute=6_000) == {"collected": 4}
-    assert vendor.requests.count("GET jobs/job0") == 1
+    assert min(reads) >= 0.01 * 150
