@@ -6,7 +6,8 @@ import re
 from html import escape
 from urllib.parse import parse_qs, urlsplit
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+")
+_BEHIND_SCHEME = re.compile(r"(?<=://)[^\s\"'<>]+")
+"""What stands behind the scheme of a URL: to look for schemes takes the square of a long word's length."""
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _MARKS = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
@@ -57,16 +58,15 @@ def clipped(content: str, longest: int = 160) -> str:
 
 def without_secrets(content: str) -> str:
     """Give text whose URLs have lost what may give access: user, password and signed queries."""
-    return _URL.sub(lambda match: _bare(match[0]), content)
+    return _BEHIND_SCHEME.sub(lambda match: _bare(match[0]), content)
 
 
-def _bare(url: str) -> str:
-    scheme, _, rest = url.partition("://")
+def _bare(rest: str) -> str:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(f"//{rest}")
     except ValueError:
-        return f"{scheme}://…"
+        return "…"
     host = parts.netloc.rpartition("@")[2]
     video = parse_qs(parts.query).get("v")
     query = f"?v={video[0]}" if video else "?…" if "?" in rest else ""
-    return f"{scheme}://{host}{parts.path}{query}"
+    return f"{host}{parts.path}{query}"
