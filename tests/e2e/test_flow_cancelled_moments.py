@@ -36,6 +36,7 @@ def test_cancelled_before_a_worker_took_it_nothing_is_begun(worker):
     assert worker.run(run)["state_type"] == "CANCELLED"
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("verb", ["start_run", "mark_sending", "record_ready"])
 def test_cancelled_under_way_the_next_run_goes_on_from_there(worker, verb):
     worker.start()

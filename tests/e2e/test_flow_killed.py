@@ -28,6 +28,7 @@ def assert_next_run_finishes(worker):
     worker.project.assert_published_once(TRACKS)
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize("verb", ["reserve", "record_submission", "record_ready", "open_batch"])
 def test_a_killed_flow_run_is_crashed_and_the_next_one_goes_on_from_there(worker, verb):
     run = worker.begin()

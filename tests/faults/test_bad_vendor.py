@@ -51,6 +51,7 @@ def every_kind():
 
 
 @pytest.mark.long
+@pytest.mark.by_turns
 @pytest.mark.parametrize(("kind", "dialect"), every_kind())
 def test_a_bad_vendor_costs_three_tracks_however_often_it_is_tried(new_scenario, vendor, kind, dialect):
     scenario = new_scenario(6, dialect=dialect)

@@ -16,9 +16,9 @@ from stemline.ledger.credit import open_credits, settle
 pytestmark = pytest.mark.by_turns
 
 ALWAYS = "suite-15"
-SHARDS = 25
+SHARDS = 17
 YEARS_A_SHARD = 4
-"""So that `make test-long`, which draws half of the shards, carries out 50 years."""
+"""So that `make test-long`, which draws half of the shards, carries out some 30 years."""
 ROWS = tuple(range(6))
 
 

@@ -35,6 +35,7 @@ def figures(request, tmp_path, monkeypatch) -> YearFigures:
 
 @pytest.mark.long
 @pytest.mark.random
+@pytest.mark.by_turns
 def test_limits_order_and_the_nightly_run_are_kept_for_weeks(figures):
     assert figures.out_of_order == []
     assert figures.busiest_minute <= 60

@@ -33,6 +33,7 @@ def test_without_webhooks_a_list_page_tells_of_many_jobs(tmp_path):
     assert result.requests_per_track <= 2.4
 
 
+@pytest.mark.by_turns
 @pytest.mark.parametrize(
     ("tracks", "is_of_before"),
     [

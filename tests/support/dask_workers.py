@@ -39,11 +39,17 @@ def _kill(cluster: LocalCluster, every: float, seed: int, is_over: threading.Eve
     """Kill workers one by one, each once the one before it is replaced: there is always somebody who works."""
     chance = random.Random(seed)  # noqa: S311 - repeatable, no secret
     while not is_over.wait(chance.uniform(0.5, 1.5) * every):
-        if len(cluster.scheduler.workers) == WORKERS:
-            chance.choice(_processes()).kill()
+        if len(cluster.scheduler.workers) == WORKERS and (workers := _workers()):
+            chance.choice(workers).kill()
 
 
-def _processes() -> list[psutil.Process]:
+def _workers() -> list[psutil.Process]:
     """Give the workers of this process; beside them it has a process that keeps count of what they share."""
-    children = psutil.Process().children(recursive=True)
-    return [each for each in children if "spawn_main" in " ".join(each.cmdline())]
+    return [child for child in psutil.Process().children(recursive=True) if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has ended meanwhile, or is about to
+        return False

@@ -46,9 +46,9 @@ class MortalStore(LocalStore):
         self._write(super().delete, key)
 
 
-def sweep(step: int, die: Callable[[int], bool]) -> int:
-    """Let it die at each further point, `step` apart, until it lives; give how many there are."""
-    for after in count(0, step):
+def sweep(step: int, die: Callable[[int], bool], seed: int) -> int:
+    """Let it die at points `step` apart, the first of which a seed says, until it lives; give the last of them."""
+    for after in count(seed % step, step):
         if not die(after):
             return after
     raise AssertionError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 FIXED_SEED = 11
-MORE = 5
+MORE = 3
 """How many times as many examples are drawn with fresh seeds."""
 
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
