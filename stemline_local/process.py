@@ -56,6 +56,7 @@ def running_service(options: ServiceOptions) -> Iterator[RunningService]:
     make_folder(options.folder)
     log = options.folder / "service.log"
     with log.open("ab") as log_file:
+        logged = log_file.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "stemline_local"],
             stdin=subprocess.PIPE,
@@ -63,12 +64,15 @@ def running_service(options: ServiceOptions) -> Iterator[RunningService]:
             stderr=log_file,
         )
     try:
-        yield _wait_for(process, options, log)
+        yield _wait_for(process, options, log, logged)
     finally:
         _stop(process)
 
 
-def _wait_for(process: subprocess.Popen[bytes], options: ServiceOptions, log: Path) -> RunningService:
+def _wait_for(
+    process: subprocess.Popen[bytes], options: ServiceOptions, log: Path, logged: int
+) -> RunningService:
+    """Wait until it listens; if it ends instead, tell what it has logged behind what earlier ones had."""
     timer = Timer(START_SECONDS, process.kill)
     timer.start()
     try:
@@ -76,7 +80,7 @@ def _wait_for(process: subprocess.Popen[bytes], options: ServiceOptions, log: Pa
     finally:
         timer.cancel()
     if not line:
-        tail = " ".join(log.read_text(errors="replace").splitlines()[-5:])
+        tail = " ".join(log.read_bytes()[logged:].decode(errors="replace").splitlines()[-5:])
         error = UsageError if process.wait() == UsageError.exit_code else StemlineError
         raise error(f"The local service did not start: {tail}", fix=f"Its whole log is {log}.")
     address = json.loads(line)
