@@ -124,7 +124,7 @@ def test_a_job_whose_audio_breaks_off_fails_and_is_refunded(client: Client) -> N
 
 
 def test_progress_moves_from_nothing_to_everything(client: Client) -> None:
-    job_id = client.created(tone(60, 8_000), outputType="VOCALS")
+    job_id = client.created(tone(180, 8_000), outputType="VOCALS")
     seen = [client.job(job_id)]
     while seen[-1]["status"] in ("PENDING", "PROCESSING"):
         seen.append(client.job(job_id))
