@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 TORCH := torch==2.13.0
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 LOCK := $(COMPILE) pyproject.toml
-TEST_TIME := about 8 minutes on two quiet cores
+TEST_TIME := about 6 minutes on two quiet cores
 
 .PHONY: help setup demo up night deploy down test test-long chaos check format docs bench screenshots lock clean
 
