@@ -64,6 +64,8 @@ _KEPT = (
     "`stemline resolve CONFIG TRACK --accept`."
 )
 _RUN_AGAIN = "Run again: it goes on from here."
+_LONGEST_SENTENCE = 600
+"""In characters: what a terminal shows of a row; the list of rejected rows and `--json` have all of it."""
 
 CODES: dict[Code, CodeWording] = {
     Code.OK: CodeWording("Nothing is wrong with these tracks."),
@@ -280,6 +282,13 @@ def lengths_sentence(lengths: Mapping[str, Any]) -> str:
         f"{counted(count)} {verb} not as long as the manifest says, such as {track_id} in row {found['row']}: "
         f"{found['told']}. The dataset has what was measured."
     )
+
+
+def rejected_row_line(row: int, code: str, sentence: str) -> str:
+    """Say why a row is rejected; where its value is of many lines, by the beginning and the end of the sentence."""
+    if len(sentence) > _LONGEST_SENTENCE:
+        sentence = f"{sentence[: _LONGEST_SENTENCE // 2]} … {sentence[-_LONGEST_SENTENCE // 2 :]}"
+    return f"row {row:,}: {code}: {sentence}"
 
 
 def byte_size(size: float) -> str:

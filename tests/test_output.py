@@ -10,6 +10,7 @@ import pytest
 from rich.table import Table
 
 from stemline.cli.console import Screen
+from stemline.wording import rejected_row_line
 
 SHOWN = "import sys; from stemline.cli.output import take_any_encoding; take_any_encoding(); print({!r})"
 
@@ -41,3 +42,21 @@ def test_a_table_in_a_pipe_has_no_blanks_at_the_end_of_a_line(capsys):
     Screen(is_json=False).out.print(table)
 
     assert capsys.readouterr().out == "published  12  in the dataset\nheld       1   no\n"
+
+
+def test_a_value_of_a_million_blanks_is_written_at_once(capsys):
+    """To begin anew at each blank takes many minutes."""
+    Screen(is_json=False).out.print("a" + " " * 1_000_000 + "z  \n", soft_wrap=True)
+
+    assert capsys.readouterr().out == "a" + " " * 1_000_000 + "z\n\n"
+
+
+def test_of_a_rejected_row_with_a_value_of_many_pages_the_beginning_and_the_end_are_shown():
+    sentence = 'The location "' + "-" * 300_000 + '" is too long. Mend it.'
+
+    line = rejected_row_line(1_204, "bad_location", sentence)
+
+    assert line.startswith('row 1,204: bad_location: The location "---')
+    assert line.endswith('---" is too long. Mend it.')
+    assert len(line) < 700
+    assert rejected_row_line(3, "silent", "It is silent.") == "row 3: silent: It is silent."

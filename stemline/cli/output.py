@@ -11,7 +11,7 @@ from typing import IO, Any
 GLYPHS = {"…": "...", "✓": "ok", "✗": "no", "→": "->", "·": "-", "█": "#", "━": "-", "—": "-"}
 """What stands for our own signs where an encoding has none of them."""
 _HANDLER = "stemline.plain"
-_BLANKS = re.compile(r"[ ]+(?=\n)")
+_BLANKS = re.compile(r"(?<! ) +(?=\n)")
 
 
 def take_any_encoding() -> None:

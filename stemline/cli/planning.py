@@ -18,7 +18,7 @@ from stemline.plan.saved_plan import check_plan
 from stemline.run.preflight import ask_who_is_needed, looking_as_a_run
 from stemline.run.selection import Selection, source_of
 from stemline.settings import Settings, load_facts
-from stemline.wording import byte_size, counted, interval, length
+from stemline.wording import byte_size, counted, interval, length, rejected_row_line
 
 
 def preview_selection(screen: Screen, settings: Settings, selection: Selection) -> Preview:
@@ -117,7 +117,7 @@ def show_plan(screen: Screen, plan: Preview) -> None:
     screen.out.print(table)
     for reject in plan.rejects:
         sentence = reject.sentence.removeprefix(f"Row {reject.row}: ")
-        screen.out.print(f"  row {reject.row}: {reject.code}: {sentence}", markup=False)
+        screen.out.print(f"  {rejected_row_line(reject.row, reject.code, sentence)}", markup=False)
     if plan.rejected + plan.away > len(plan.rejects):
         screen.out.print(f"  … and {plan.rejected + plan.away - len(plan.rejects):,} more", markup=False)
     if plan.rejects and plan.has_header:

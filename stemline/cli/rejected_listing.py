@@ -8,7 +8,7 @@ from typing import Any
 from stemline.cli.console import Screen
 from stemline.run.existing_ledger import nothing_has_run, open_existing_ledger
 from stemline.settings import Settings
-from stemline.wording import CODES
+from stemline.wording import CODES, rejected_row_line
 
 
 def list_rejected(settings: Settings) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ def show_rejected(
     """Show the rows line by line, what to do about each code, and where the list is as a file."""
     codes = {}
     for row in rows:
-        screen.out.print(f"row {row['row']:,}: {row['code']}: {row['sentence']}", markup=False)
+        screen.out.print(rejected_row_line(row["row"], row["code"], row["sentence"]), markup=False)
         codes[row["code"]] = CODES[row["code"]].next_step
     if rejects is None:
         screen.out.print("The last run could use every row.")

@@ -8,6 +8,7 @@ from typing import Any
 from stemline.ledger import Ledger
 from stemline.manifest.source_root import SourceRoot
 from stemline.records import Reject
+from stemline.wording import rejected_row_line
 
 FIRST_ROWS = 5
 
@@ -36,7 +37,7 @@ def rejected_rows_lines(rejects: dict[str, Any] | None, count: int) -> list[str]
     """Say which of `count` rows were rejected first, a line each; where all are listed stands behind them."""
     if not rejects:
         return []
-    lines = [f"row {each['row']:,}: {each['code']}: {each['sentence']}" for each in rejects["first"]]
+    lines = [rejected_row_line(each["row"], each["code"], each["sentence"]) for each in rejects["first"]]
     more = count - len(lines)
     if more > 0:
         lines.append(f"… and {more:,} more")
