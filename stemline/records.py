@@ -161,6 +161,11 @@ class Reject:
     code: Code
     sentence: str
 
+    @property
+    def reason(self) -> str:
+        """The sentence for where the row's number stands before it already."""
+        return self.sentence.removeprefix(f"Row {self.row}: ")
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

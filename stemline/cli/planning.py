@@ -116,8 +116,7 @@ def show_plan(screen: Screen, plan: Preview) -> None:
         table.add_row("mix", told)
     screen.out.print(table)
     for reject in plan.rejects:
-        sentence = reject.sentence.removeprefix(f"Row {reject.row}: ")
-        screen.out.print(f"  {rejected_row_line(reject.row, reject.code, sentence)}", markup=False)
+        screen.out.print(f"  {rejected_row_line(reject.row, reject.code, reject.reason)}", markup=False)
     if plan.rejected + plan.away > len(plan.rejects):
         screen.out.print(f"  … and {plan.rejected + plan.away - len(plan.rejects):,} more", markup=False)
     if plan.rejects and plan.has_header:

@@ -29,7 +29,7 @@ def rejected_row_tree(reject: Reject, root: SourceRoot) -> dict[str, Any]:
         "row": reject.row,
         "track_id": reject.track_id,
         "code": str(reject.code),
-        "sentence": root.shorten(reject.sentence.removeprefix(f"Row {reject.row}: ")),
+        "sentence": root.shorten(reject.reason),
     }
 
 

@@ -38,8 +38,7 @@ def _rows(ledger: Ledger, run_id: str) -> frozenset[bytes]:
 
 def _key(reject: Reject) -> bytes:
     """Give a digest of a rejected row; its number is no part of it, as rows before it come and go."""
-    sentence = reject.sentence.removeprefix(f"Row {reject.row}: ")
     # A row that was never read as one has nothing but its number.
     place = reject.row if reject.track_id is None and reject.location is None else ""
-    told = "\0".join(map(str, (reject.track_id, reject.location, reject.code, sentence, place)))
+    told = "\0".join(map(str, (reject.track_id, reject.location, reject.code, reject.reason, place)))
     return blake2b(told.encode(errors="surrogatepass"), digest_size=16).digest()
